@@ -1,0 +1,1 @@
+//! Prompts and workflows as data: links, node definitions, validation, the graph that grows while it runs.

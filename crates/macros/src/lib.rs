@@ -1,0 +1,1 @@
+//! derive(Node): one struct is the schema, the input decoder and the typed builder of a node.

@@ -1,0 +1,1 @@
+//! Bytes and who holds them: mapped weight files, budgets, address ranges, paging.
