@@ -1,0 +1,23 @@
+//! The house rules, as tests, so that the README's test command covers them.
+#![allow(clippy::unwrap_used)]
+
+#[test]
+fn no_crate_reaches_past_its_layer() {
+    let faults = xtask::layering::check();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_crate_but_the_facade_the_command_and_the_server_has_a_layering_rule() {
+    let free = ["kiln", "kiln-cli", "kiln-server", "xtask"];
+    for member in xtask::layering::members().unwrap() {
+        let ruled = xtask::layering::RULES.iter().any(|rule| rule.package == member);
+        assert!(ruled || free.contains(&member.as_str()), "no layering rule for {member}");
+    }
+}
+
+#[test]
+fn files_stay_short_and_unsafe_stays_where_it_belongs() {
+    let faults = xtask::tidy::check();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
