@@ -1,0 +1,33 @@
+# The daily verbs. README and CI call the same ones.
+
+default: picture
+
+# Formatting, clippy and docs, warnings denied.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+test:
+    cargo test --workspace
+
+# One picture from text.
+picture *args:
+    cargo run --release --example workflow -- {{args}}
+
+# A folder of reference numbers against the models.
+parity dir:
+    cargo run --release -p kiln-models --example parity -- {{dir}}
+
+bench crate:
+    cargo bench -p {{crate}}
+
+tidy:
+    cargo run -p xtask -- tidy
+
+# Accept new snapshots after looking at them.
+bless:
+    INSTA_UPDATE=always cargo test --workspace
+
+ci:
+    .ci/run
