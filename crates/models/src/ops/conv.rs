@@ -1,0 +1,79 @@
+//! Two-dimensional convolution, NCHW, weights as torch stores them.
+
+use burn::tensor::{Tensor, module, ops::PaddedConvOptions};
+
+use super::{OpError, check::Check};
+
+/// Rows and columns of zeros around an image. Sides have names because every library orders them differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns to the left.
+    pub left: usize,
+    /// Columns to the right.
+    pub right: usize,
+}
+
+impl From<usize> for Padding {
+    /// The same number on all four sides.
+    fn from(side: usize) -> Self {
+        Self { top: side, bottom: side, left: side, right: side }
+    }
+}
+
+/// Convolution (cross-correlation, as in torch) with a square stride.
+///
+/// # Shapes
+/// `x` `[batch, in, height, width]`, `weight` `[out, in, kernel height, kernel width]`, `bias` `[out]`; returns
+/// `[batch, out, (height + top + bottom - kernel height) / stride + 1, (width + left + right - kernel width) / stride + 1]`.
+/// # Errors
+/// [`OpError`] when shapes or element types do not fit together, the stride is 0 or the kernel is larger than the
+/// padded image.
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: impl Into<Padding>,
+) -> Result<Tensor<4>, OpError> {
+    let padding = padding.into();
+    check(&x, &weight, bias.as_ref(), stride, padding)?;
+    Ok(stock(x, weight, bias, stride, padding))
+}
+
+fn check(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    stride: usize,
+    padding: Padding,
+) -> Result<(), OpError> {
+    let check = Check("conv2d");
+    check.filled("x", x)?;
+    check.filled("weight", weight)?;
+    let ([_, inputs, height, width], [outputs, columns, kernel_height, kernel_width]) = (x.dims(), weight.dims());
+    if columns != inputs {
+        return Err(check.misfit("weight", weight, format!("[out, {inputs}, height, width]")));
+    }
+    check.same_type("weight", weight, x)?;
+    if let Some(bias) = bias {
+        check.vector("bias", bias, outputs, x)?;
+    }
+    if stride == 0 {
+        return Err(check.argument("stride", "at least 1", stride));
+    }
+    let padded = [height + padding.top + padding.bottom, width + padding.left + padding.right];
+    if kernel_height > padded[0] || kernel_width > padded[1] {
+        return Err(check.misfit("weight", weight, format!("at most {padded:?} high and wide, the padded image")));
+    }
+    Ok(())
+}
+
+fn stock(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: Padding) -> Tensor<4> {
+    let (start, end) = ([padding.top, padding.left], [padding.bottom, padding.right]);
+    let options = PaddedConvOptions::asymmetric([stride; 2], start, end, [1; 2], 1);
+    module::conv2d(x, weight, bias, options)
+}
