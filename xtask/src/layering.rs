@@ -93,6 +93,9 @@ fn tree(package: &str) -> Result<BTreeSet<String>, String> {
 }
 
 /// The packages of the workspace as cargo's metadata names them.
+///
+/// # Errors
+/// Cargo does not start, or answers something that is not its metadata.
 pub fn members() -> Result<BTreeSet<String>, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo)

@@ -1,7 +1,8 @@
 //! The project's own checks, run as a test and by `cargo run -p xtask -- tidy`.
 //!
 //! They guard what a compiler does not: which crate may know which ([`layering`]), how long a
-//! file may grow and where `unsafe` may stand ([`tidy`]).
+//! file may grow and where `unsafe` may stand ([`tidy`]), and whether a picture is the one that was
+//! expected ([`picture`]).
 //!
 //! ```
 //! // The rules are data; ARCHITECTURE.md explains them.
@@ -10,6 +11,7 @@
 //! ```
 
 pub mod layering;
+pub mod picture;
 pub mod tidy;
 
 use std::path::PathBuf;
