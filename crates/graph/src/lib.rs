@@ -1,1 +1,14 @@
 //! Prompts and workflows as data: links, node definitions, validation, the graph that grows while it runs.
+
+mod def;
+mod id;
+mod input;
+mod map;
+mod prompt;
+mod python;
+
+pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
+pub use id::{Link, NodeId};
+pub use input::{Input, Inputs};
+pub use map::{Map, Set};
+pub use prompt::{Prompt, PromptNode, PromptReadError};
