@@ -1,0 +1,142 @@
+//! A file as a slice of memory, and whether it is still the file that was opened. Knows no format.
+#![allow(unsafe_code)]
+
+use crate::{FormatError, Problem};
+use std::{
+    fs::{File, Metadata},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Instant, SystemTime},
+};
+
+/// How long an answer of [`MappedFile::check`] is believed, in milliseconds.
+const TRUST: u64 = 20;
+
+/// A read-only map of a whole file. Pages are read when they are touched and are the kernel's to take back.
+///
+/// A file that is truncated by another program while it is mapped can't be read there any more: touching such a page
+/// ends the process (SIGBUS). [`check`](Self::check) turns nearly every such case into an error before the touch:
+/// it compares length and time of change with those at opening, at most every 20 ms. What remains is a truncation
+/// within those 20 ms. Replacing a file by renaming another over it is harmless: the map keeps the old one.
+#[derive(Debug)]
+pub struct MappedFile {
+    path: PathBuf,
+    file: File,
+    map: bytes::Bytes,
+    identity: Identity,
+    opened: Instant,
+    checked: AtomicU64,
+}
+
+/// What makes a file the same file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Length in bytes.
+    pub len: u64,
+    /// Time of the last change, where the platform tells.
+    pub modified: Option<SystemTime>,
+    /// Device and inode, on Unix.
+    pub inode: Option<(u64, u64)>,
+}
+
+impl Identity {
+    fn of(meta: &Metadata) -> Self {
+        #[cfg(unix)]
+        let inode = {
+            use std::os::unix::fs::MetadataExt;
+            Some((meta.dev(), meta.ino()))
+        };
+        #[cfg(not(unix))]
+        let inode = None;
+        Self { len: meta.len(), modified: meta.modified().ok(), inode }
+    }
+
+    fn difference(&self, now: &Self) -> Option<String> {
+        if now.len != self.len {
+            return Some(format!("{} bytes when opened, {} now", self.len, now.len));
+        }
+        (now != self).then(|| "it was written to".to_owned())
+    }
+}
+
+impl MappedFile {
+    /// Maps `path`. Costs no reading.
+    ///
+    /// # Errors
+    /// [`Problem::Io`] when it can't be opened or mapped, [`Problem::NotWeights`] for a folder or an empty file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FormatError> {
+        let path = path.as_ref();
+        let fail = |problem: Problem| FormatError::new(path, problem);
+        let file = File::open(path).map_err(|e| fail(e.into()))?;
+        let meta = file.metadata().map_err(|e| fail(e.into()))?;
+        if meta.is_dir() {
+            return Err(fail(Problem::NotWeights { found: "a folder" }));
+        }
+        if meta.len() == 0 {
+            return Err(fail(Problem::NotWeights { found: "an empty file" }));
+        }
+        // SAFETY: the map is private and read-only. Another process may still change the file below it: bytes of
+        // tensors are only ever interpreted as numbers, for which every pattern is valid, and a truncation is
+        // caught by `check` as far as the platform lets us (see the type's documentation).
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| fail(e.into()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            identity: Identity::of(&meta),
+            file,
+            map: bytes::Bytes::from_owner(map),
+            opened: Instant::now(),
+            checked: AtomicU64::new(0),
+        })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All of its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// The map as a shared owner: slices of it keep it alive.
+    pub fn shared(&self) -> &bytes::Bytes {
+        &self.map
+    }
+
+    /// The open file, for reading past the map.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What it was when it was opened.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Asks the system whether the file is still what was opened, unless it was asked a moment ago.
+    ///
+    /// # Errors
+    /// [`Problem::Changed`].
+    pub fn check(&self) -> Result<(), FormatError> {
+        let now = self.opened.elapsed().as_millis() as u64;
+        if now.saturating_sub(self.checked.load(Ordering::Relaxed)) < TRUST {
+            return Ok(());
+        }
+        self.check_now()?;
+        self.checked.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// As [`check`](Self::check), always asking.
+    ///
+    /// # Errors
+    /// [`Problem::Changed`].
+    pub fn check_now(&self) -> Result<(), FormatError> {
+        let meta = self.file.metadata().map_err(|e| FormatError::new(&self.path, e))?;
+        match self.identity.difference(&Identity::of(&meta)) {
+            None => Ok(()),
+            Some(what) => Err(FormatError::new(&self.path, Problem::Changed { what })),
+        }
+    }
+}

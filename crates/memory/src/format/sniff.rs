@@ -1,0 +1,50 @@
+//! What a file that is no weight file looks like. Knows first bytes only.
+
+const MAGIC: [(&[u8], &str); 20] = [
+    (b"PK\x03\x04", "a zip archive (a PyTorch .ckpt or .pt file? convert it to .safetensors)"),
+    (b"\x80\x02", "a Python pickle (an old PyTorch file? convert it to .safetensors)"),
+    (b"\x80\x03", "a Python pickle (an old PyTorch file? convert it to .safetensors)"),
+    (b"\x80\x04", "a Python pickle (convert it to .safetensors)"),
+    (b"\x80\x05", "a Python pickle (convert it to .safetensors)"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"RIFF", "a WebP or WAV file"),
+    (b"GIF8", "a GIF picture"),
+    (b"\x89HDF", "an HDF5 file (a Keras model?)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x7fELF", "a program"),
+    (b"%PDF", "a PDF document"),
+    (b"version https://git-lfs", "a Git LFS pointer (the file itself was not fetched: git lfs pull)"),
+    (b"<!DOCTYPE", "a web page (a download that needed a login?)"),
+    (b"<html", "a web page (a download that needed a login?)"),
+    (b"\x93NUMPY", "a NumPy array"),
+];
+
+/// What these first bytes of a file are, when they are known to be no weight file.
+pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
+    if head.is_empty() {
+        return Some("an empty file");
+    }
+    let known = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what);
+    known.or_else(|| looks_like_text(head))
+}
+
+/// A safetensors file starts with a length, whose upper bytes are zero; text has no zeros.
+fn looks_like_text(head: &[u8]) -> Option<&'static str> {
+    let sample = &head[..head.len().min(256)];
+    if sample.iter().any(|b| *b < 9) {
+        return None;
+    }
+    let valid = match std::str::from_utf8(sample) {
+        Ok(_) => true,
+        Err(e) => e.error_len().is_none(),
+    };
+    match sample.first() {
+        _ if !valid => None,
+        Some(b'{' | b'[') => Some("a JSON file"),
+        _ => Some("a text file"),
+    }
+}

@@ -1,0 +1,70 @@
+//! Weights as burn tensors. Knows burn; decides nothing about what is kept.
+
+use crate::{Acquired, MemoryError, Values, Weight};
+use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
+
+/// A weight in use: its tensor, and the hold on its bytes.
+///
+/// Clones of the tensor share the bytes and hold them too, so a tensor that is kept longer than the guard keeps the
+/// weight where it is: drop it after the layer that needed it.
+#[derive(Debug)]
+pub struct WeightGuard<const D: usize> {
+    tensor: Tensor<D>,
+    how: Acquired,
+    _values: Values,
+}
+
+impl<const D: usize> WeightGuard<D> {
+    /// The weight as a tensor of f32. No copy on the CPU.
+    pub fn tensor(&self) -> Tensor<D> {
+        self.tensor.clone()
+    }
+
+    /// Whether it was there, was filled, or is here for this use only.
+    pub fn how(&self) -> Acquired {
+        self.how
+    }
+}
+
+impl Weight {
+    /// Brings the weight to `device` in its own shape.
+    ///
+    /// # Errors
+    /// [`MemoryError::Shape`] when it doesn't have `D` dimensions; otherwise as [`Weight::read`].
+    pub fn acquire<const D: usize>(&self, device: &Device) -> Result<WeightGuard<D>, MemoryError> {
+        match <[usize; D]>::try_from(self.shape()) {
+            Ok(shape) => self.guard(shape, device),
+            Err(_) => Err(self.wrong_shape(format!("{D} dimensions"))),
+        }
+    }
+
+    /// Brings the weight to `device` in another shape of as many elements: a 1x1 convolution `[O, I, 1, 1]` as the
+    /// matrix `[O, I]` of a linear layer, for example.
+    ///
+    /// # Errors
+    /// [`MemoryError::Shape`] when the number of elements differs; otherwise as [`Weight::read`].
+    pub fn acquire_as<const D: usize>(
+        &self,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Result<WeightGuard<D>, MemoryError> {
+        let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        if elements == Some(self.elements()) {
+            self.guard(shape, device)
+        } else {
+            Err(self.wrong_shape(format!("{shape:?}")))
+        }
+    }
+
+    fn guard<const D: usize>(&self, shape: [usize; D], device: &Device) -> Result<WeightGuard<D>, MemoryError> {
+        let values = self.read()?;
+        let bytes = Bytes::from_shared(values.shared().clone(), AllocationProperty::File);
+        let data = TensorData::from_bytes(bytes, shape, DType::F32);
+        let tensor = Tensor::from_data(data, (device, DType::F32));
+        Ok(WeightGuard { tensor, how: values.how(), _values: values })
+    }
+
+    fn wrong_shape(&self, wanted: String) -> MemoryError {
+        MemoryError::Shape { weight: self.name().to_owned(), found: self.shape().to_vec(), wanted }
+    }
+}
