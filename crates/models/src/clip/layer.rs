@@ -1,0 +1,59 @@
+//! One block of a CLIP text encoder: causal attention and MLP, each added to its input.
+
+use burn::tensor::Tensor;
+
+use super::config::{Activation, TextConfig};
+use crate::{
+    ModelError,
+    layers::{LayerNorm, Linear},
+    ops::{self, Mask},
+    shelf::Shelf,
+};
+
+/// Source: OpenAI CLIP `model.py`, `ResidualAttentionBlock`, under Hugging Face's names.
+#[derive(Debug)]
+pub(super) struct Layer {
+    norm1: LayerNorm,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    out: Linear,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    heads: usize,
+    activation: Activation,
+}
+
+impl Layer {
+    pub(super) fn new(config: &TextConfig, shelf: &Shelf<'_>, path: &str) -> Result<Self, ModelError> {
+        let (width, mlp) = (config.width, config.mlp);
+        let linear = |end: &str, inputs, outputs| Linear::new(shelf, &format!("{path}.{end}"), inputs, outputs);
+        Ok(Self {
+            norm1: LayerNorm::new(shelf, &format!("{path}.layer_norm1"), width)?,
+            q: linear("self_attn.q_proj", width, width)?,
+            k: linear("self_attn.k_proj", width, width)?,
+            v: linear("self_attn.v_proj", width, width)?,
+            out: linear("self_attn.out_proj", width, width)?,
+            norm2: LayerNorm::new(shelf, &format!("{path}.layer_norm2"), width)?,
+            fc1: linear("mlp.fc1", width, mlp)?,
+            fc2: linear("mlp.fc2", mlp, width)?,
+            heads: config.heads,
+            activation: config.activation,
+        })
+    }
+
+    /// # Shapes
+    /// `[chunks, tokens, width]`, kept.
+    pub(super) fn forward(&self, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        let h = self.norm1.forward(x.clone())?;
+        let (q, k, v) = (self.q.forward(h.clone())?, self.k.forward(h.clone())?, self.v.forward(h)?);
+        let x = x + self.out.forward(ops::attention(q, k, v, self.heads, Mask::Causal)?)?;
+        let h = self.fc1.forward(self.norm2.forward(x.clone())?)?;
+        let h = match self.activation {
+            Activation::QuickGelu => ops::quick_gelu(h)?,
+            Activation::Gelu => ops::gelu(h)?,
+        };
+        Ok(x + self.fc2.forward(h)?)
+    }
+}

@@ -1,0 +1,12 @@
+//! CLIP text encoders: OpenAI's CLIP-L, OpenCLIP's H and bigG, and any other width.
+
+mod config;
+mod keys;
+mod layer;
+mod model;
+mod token;
+
+pub use config::{Activation, TextConfig};
+pub use keys::{hugging_face, open_clip};
+pub use model::{Hidden, TextModel, TextOutput};
+pub use token::Token;

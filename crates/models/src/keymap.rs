@@ -1,0 +1,92 @@
+//! From the key a network uses to the tensor of a file that holds it, whatever the file calls it.
+//!
+//! Knows names and shapes, no data. The tables that fill it are in each family's `keys.rs`.
+
+use indexmap::IndexMap;
+
+use crate::Names;
+
+/// Which part of a file's tensor a key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, as it is.
+    Whole,
+    /// Rows `start..end` of its first axis (a part of a fused projection).
+    Rows(usize, usize),
+    /// The same elements under another shape (a linear layer used as a 1x1 convolution).
+    Reshaped,
+    /// A matrix with rows and columns exchanged.
+    Transposed,
+}
+
+/// Where a key's values are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the tensor in the file.
+    pub tensor: String,
+    /// Which part of it.
+    pub part: Part,
+    /// Shape of that part, as the network sees it.
+    pub shape: Vec<usize>,
+}
+
+/// A network's keys, each with its place in a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyMap {
+    places: IndexMap<String, Place>,
+}
+
+impl KeyMap {
+    /// Every tensor below `prefix` under its own name without it.
+    pub fn under(names: &Names, prefix: &str) -> Self {
+        let mut map = Self::default();
+        for (name, shape) in names.iter() {
+            if let Some(key) = name.strip_prefix(prefix) {
+                map.whole(key, name, shape);
+            }
+        }
+        map
+    }
+
+    /// Maps `key` to the whole of `tensor`.
+    pub fn whole(&mut self, key: impl Into<String>, tensor: impl Into<String>, shape: &[usize]) {
+        self.insert(key, Place { tensor: tensor.into(), part: Part::Whole, shape: shape.to_vec() });
+    }
+
+    /// Maps `key` to a place.
+    pub fn insert(&mut self, key: impl Into<String>, place: Place) {
+        self.places.insert(key.into(), place);
+    }
+
+    /// Where `key` is.
+    pub fn place(&self, key: &str) -> Option<&Place> {
+        self.places.get(key)
+    }
+
+    /// All keys with their places.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
+        self.places.iter().map(|(key, place)| (key.as_str(), place))
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The keys with the shapes that the network sees.
+    pub fn names(&self) -> Names {
+        self.iter().map(|(key, place)| (key, place.shape.as_slice())).collect()
+    }
+
+    /// The same map with every key renamed; keys for which `rename` answers `None` are left out.
+    #[must_use]
+    pub fn renamed(&self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        let places = self.places.iter().filter_map(|(key, place)| Some((rename(key)?, place.clone()))).collect();
+        Self { places }
+    }
+}

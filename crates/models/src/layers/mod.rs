@@ -1,0 +1,13 @@
+//! The layers networks are made of: weight handles plus the few numbers the weights don't say.
+//!
+//! A layer acquires its weights when it runs and lets go of them when it is done, so the same code serves weights
+//! that stay in memory, are streamed in, or lie in the page cache. Layers know their names' endings and their shapes,
+//! never the file.
+
+mod conv;
+mod linear;
+mod norm;
+
+pub use conv::Conv2d;
+pub use linear::Linear;
+pub use norm::{GroupNorm, LayerNorm};

@@ -1,0 +1,11 @@
+//! Stable Diffusion's UNet: SD1, SD2, SDXL base and refiner, inpainting variants, and any other width.
+
+mod config;
+mod embed;
+mod model;
+mod residual;
+mod transformer;
+
+pub use config::{Heads, Middle, UNetConfig};
+pub use embed::sinusoidal;
+pub use model::{Extras, Residuals, UNet};

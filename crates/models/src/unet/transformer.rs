@@ -1,0 +1,185 @@
+//! The spatial transformer of the UNet: pixels attend to each other and to the context.
+
+use burn::tensor::Tensor;
+
+use crate::{
+    ModelError,
+    layers::{Conv2d, GroupNorm, LayerNorm, Linear},
+    ops::{self, Mask},
+    shelf::Shelf,
+    watch::Watch,
+};
+
+/// What the transformers of one UNet have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    /// Width of the context.
+    pub(super) context: usize,
+    /// Whether the projections are linear layers rather than 1x1 convolutions.
+    pub(super) linear: bool,
+}
+
+/// Norm, projection, a stack of blocks over the pixels as tokens, projection, plus the input.
+///
+/// Source: CompVis latent-diffusion, `attention.py`, `SpatialTransformer`.
+#[derive(Debug)]
+pub(super) struct SpatialTransformer {
+    path: String,
+    norm: GroupNorm,
+    proj_in: Projection,
+    blocks: Vec<Block>,
+    proj_out: Projection,
+}
+
+#[derive(Debug)]
+enum Projection {
+    Conv(Conv2d),
+    Linear(Linear),
+}
+
+impl SpatialTransformer {
+    pub(super) fn new(
+        shelf: &Shelf<'_>,
+        path: String,
+        channels: usize,
+        heads: usize,
+        depth: usize,
+        kind: Kind,
+    ) -> Result<Self, ModelError> {
+        let projection = |end: &str| {
+            let name = format!("{path}.{end}");
+            Ok::<_, ModelError>(if kind.linear {
+                Projection::Linear(Linear::new(shelf, &name, channels, channels)?)
+            } else {
+                Projection::Conv(Conv2d::new(shelf, &name, channels, channels, 1)?)
+            })
+        };
+        let block = |d| Block::new(shelf, &format!("{path}.transformer_blocks.{d}"), channels, heads, kind.context);
+        Ok(Self {
+            norm: GroupNorm::new(shelf, &format!("{path}.norm"), 32, channels, 1e-6)?,
+            proj_in: projection("proj_in")?,
+            blocks: (0..depth).map(block).collect::<Result<_, _>>()?,
+            proj_out: projection("proj_out")?,
+            path,
+        })
+    }
+
+    /// # Shapes
+    /// `x` `[batch, channels, h, w]`, `context` `[batch, tokens, width]`; returns the shape of `x`.
+    pub(super) fn forward(&self, x: Tensor<4>, context: &Tensor<3>, watch: Watch<'_>) -> Result<Tensor<4>, ModelError> {
+        let [_, _, height, width] = x.dims();
+        let h = self.norm.forward(x.clone())?;
+        watch.see_in(&self.path, "norm", &h);
+        let mut tokens = self.enter(h, watch)?;
+        for block in &self.blocks {
+            tokens = block.forward(tokens, context)?;
+        }
+        let y = self.leave(tokens, height, width, watch)? + x;
+        watch.see(&self.path, &y);
+        Ok(y)
+    }
+
+    fn enter(&self, h: Tensor<4>, watch: Watch<'_>) -> Result<Tensor<3>, ModelError> {
+        match &self.proj_in {
+            Projection::Conv(conv) => {
+                let h = conv.forward(h)?;
+                watch.see_in(&self.path, "proj_in", &h);
+                Ok(to_tokens(h))
+            }
+            Projection::Linear(linear) => {
+                let tokens = linear.forward(to_tokens(h))?;
+                watch.see_in(&self.path, "proj_in", &tokens);
+                Ok(tokens)
+            }
+        }
+    }
+
+    fn leave(&self, tokens: Tensor<3>, height: usize, width: usize, watch: Watch<'_>) -> Result<Tensor<4>, ModelError> {
+        match &self.proj_out {
+            Projection::Conv(conv) => {
+                let h = conv.forward(to_pixels(tokens, height, width))?;
+                watch.see_in(&self.path, "proj_out", &h);
+                Ok(h)
+            }
+            Projection::Linear(linear) => {
+                let tokens = linear.forward(tokens)?;
+                watch.see_in(&self.path, "proj_out", &tokens);
+                Ok(to_pixels(tokens, height, width))
+            }
+        }
+    }
+}
+
+/// `[batch, channels, h, w]` to `[batch, h · w, channels]`.
+fn to_tokens(x: Tensor<4>) -> Tensor<3> {
+    let [batch, channels, height, width] = x.dims();
+    x.reshape([batch, channels, height * width]).swap_dims(1, 2)
+}
+
+fn to_pixels(tokens: Tensor<3>, height: usize, width: usize) -> Tensor<4> {
+    let [batch, _, channels] = tokens.dims();
+    tokens.swap_dims(1, 2).reshape([batch, channels, height, width])
+}
+
+/// Self-attention, attention to the context, gated feed-forward; each added to its input.
+#[derive(Debug)]
+struct Block {
+    norm1: LayerNorm,
+    itself: Attention,
+    norm2: LayerNorm,
+    context: Attention,
+    norm3: LayerNorm,
+    gate: Linear,
+    out: Linear,
+}
+
+impl Block {
+    fn new(shelf: &Shelf<'_>, path: &str, channels: usize, heads: usize, context: usize) -> Result<Self, ModelError> {
+        let name = |end: &str| format!("{path}.{end}");
+        Ok(Self {
+            norm1: LayerNorm::new(shelf, &name("norm1"), channels)?,
+            itself: Attention::new(shelf, &name("attn1"), channels, channels, heads)?,
+            norm2: LayerNorm::new(shelf, &name("norm2"), channels)?,
+            context: Attention::new(shelf, &name("attn2"), channels, context, heads)?,
+            norm3: LayerNorm::new(shelf, &name("norm3"), channels)?,
+            gate: Linear::new(shelf, &name("ff.net.0.proj"), channels, channels * 8)?,
+            out: Linear::new(shelf, &name("ff.net.2"), channels * 4, channels)?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        let normed = self.norm1.forward(x.clone())?;
+        let x = self.itself.forward(normed.clone(), normed)? + x;
+        let x = self.context.forward(self.norm2.forward(x.clone())?, context.clone())? + x;
+        let gated = ops::geglu(self.gate.forward(self.norm3.forward(x.clone())?)?)?;
+        Ok(self.out.forward(gated)? + x)
+    }
+}
+
+#[derive(Debug)]
+struct Attention {
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    out: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    fn new(shelf: &Shelf<'_>, path: &str, channels: usize, context: usize, heads: usize) -> Result<Self, ModelError> {
+        let plain = |end: &str, inputs| Linear::without_bias(shelf, &format!("{path}.{end}"), inputs, channels);
+        Ok(Self {
+            q: plain("to_q", channels)?,
+            k: plain("to_k", context)?,
+            v: plain("to_v", context)?,
+            out: Linear::new(shelf, &format!("{path}.to_out.0"), channels, channels)?,
+            heads,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        let q = self.q.forward(x)?;
+        let (k, v) = (self.k.forward(context.clone())?, self.v.forward(context)?);
+        self.out.forward(ops::attention(q, k, v, self.heads, Mask::None)?)
+    }
+}

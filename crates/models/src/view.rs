@@ -1,0 +1,163 @@
+//! A file seen under a network's own keys: renamed, cut into rows, reshaped or transposed, without a copy where the
+//! bytes lie in order.
+//!
+//! Knows sources and key maps, no network.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kiln_memory::{
+    Budget, DecodeError, FormatError, Rounding, SourceError, TensorInfo, TensorSource, Weights, decode_f32,
+};
+
+use crate::{KeyMap, Names, keymap::Part};
+
+/// The weights of one network under its own keys, with the map back to the file's names.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    weights: Weights,
+    map: KeyMap,
+}
+
+impl Keyed {
+    /// The places of `map` in `source`, held by `holder` under `budget`.
+    pub fn new(source: Arc<dyn TensorSource>, map: KeyMap, holder: &str, budget: &Arc<Budget>) -> Self {
+        let weights = Weights::new(View::new(source, &map), holder, budget);
+        Self { weights, map }
+    }
+
+    /// Every tensor of `source` under its own name.
+    pub fn plain(source: impl TensorSource + 'static, holder: &str, budget: &Arc<Budget>) -> Self {
+        let map = KeyMap::under(&names_of(&source), "");
+        Self::new(Arc::new(source), map, holder, budget)
+    }
+
+    /// The same weights, each rounded when it is loaded.
+    #[must_use]
+    pub fn with_rounding(self, rounding: Rounding) -> Self {
+        Self { weights: self.weights.with_rounding(rounding), map: self.map }
+    }
+
+    /// The weights by key.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Where each key is in the file.
+    pub fn map(&self) -> &KeyMap {
+        &self.map
+    }
+
+    /// Keys that no layer has asked for, by their names in the file.
+    pub fn unused(&self) -> Vec<String> {
+        let used: std::collections::HashSet<String> = self.weights.used_names().into_iter().collect();
+        self.map.iter().filter(|(key, _)| !used.contains(*key)).map(|(_, place)| place.tensor.clone()).collect()
+    }
+}
+
+/// Names and shapes of a source, in its order.
+pub fn names_of(source: &dyn TensorSource) -> Names {
+    let shape = |name: &str| source.info(name).map(|info| info.shape.clone()).unwrap_or_default();
+    source.names().into_iter().map(|name| (name, shape(name))).collect()
+}
+
+/// A source whose tensors are parts of another's.
+struct View {
+    inner: Arc<dyn TensorSource>,
+    tensors: indexmap::IndexMap<String, Seen>,
+}
+
+struct Seen {
+    tensor: String,
+    part: Part,
+    info: TensorInfo,
+}
+
+impl View {
+    /// Keys whose tensor `inner` lacks, or whose part is outside of it, are left out: a network then reports them missing.
+    fn new(inner: Arc<dyn TensorSource>, map: &KeyMap) -> Self {
+        let seen = |(key, place): (&str, &crate::keymap::Place)| {
+            let whole = inner.info(&place.tensor)?;
+            let elements: usize = place.shape.iter().product();
+            let bytes = whole.dtype.bytes_for(elements)?;
+            let start = match place.part {
+                Part::Rows(start, _) => start * (bytes / place.shape.first().copied().unwrap_or(1).max(1)),
+                _ => 0,
+            };
+            let range = start..start + bytes;
+            let fits = range.end <= whole.bytes();
+            let info = TensorInfo { dtype: whole.dtype, shape: place.shape.clone(), range };
+            fits.then(|| (key.to_owned(), Seen { tensor: place.tensor.clone(), part: place.part.clone(), info }))
+        };
+        let tensors = map.iter().filter_map(seen).collect();
+        Self { inner, tensors }
+    }
+
+    fn seen(&self, name: &str) -> Result<&Seen, SourceError> {
+        self.tensors.get(name).ok_or_else(|| self.missing(name).into())
+    }
+
+    /// The whole tensor decoded, for parts whose bytes are not in order.
+    fn whole(&self, seen: &Seen) -> Result<Vec<f32>, SourceError> {
+        let elements = self.inner.info(&seen.tensor).map_or(0, TensorInfo::elements);
+        let mut values = vec![0.0; elements];
+        self.inner.read_f32(&seen.tensor, &mut values)?;
+        Ok(values)
+    }
+}
+
+impl TensorSource for View {
+    fn label(&self) -> String {
+        self.inner.label()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.tensors.keys().map(String::as_str).collect()
+    }
+
+    fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.get(name).map(|seen| &seen.info)
+    }
+
+    fn slice(&self, name: &str) -> Option<Bytes> {
+        let seen = self.tensors.get(name)?;
+        let bytes = self.inner.slice(&seen.tensor)?;
+        match seen.part {
+            Part::Whole | Part::Reshaped => Some(bytes),
+            Part::Rows(..) => bytes.get(seen.info.range.clone()).map(|part| bytes.slice_ref(part)),
+            Part::Transposed => None,
+        }
+    }
+
+    fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
+        let seen = self.seen(name)?;
+        if seen.info.elements() != out.len() {
+            let (dtype, elements, bytes) = (seen.info.dtype, out.len(), seen.info.bytes());
+            let error = DecodeError::Length { dtype, elements, bytes };
+            return Err(SourceError::Decode { tensor: seen.tensor.clone(), error });
+        }
+        match seen.part {
+            Part::Whole | Part::Reshaped => self.inner.read_f32(&seen.tensor, out),
+            Part::Rows(start, _) => match self.slice(name) {
+                Some(bytes) => decode_f32(seen.info.dtype, &bytes, out)
+                    .map_err(|error| SourceError::Decode { tensor: seen.tensor.clone(), error }),
+                None => {
+                    let row = out.len() / seen.info.shape.first().copied().unwrap_or(1).max(1);
+                    let whole = self.whole(seen)?;
+                    out.copy_from_slice(&whole[start * row..start * row + out.len()]);
+                    Ok(())
+                }
+            },
+            Part::Transposed => {
+                let (whole, columns) = (self.whole(seen)?, seen.info.shape.first().copied().unwrap_or(1));
+                let rows = out.len() / columns.max(1);
+                out.iter_mut().enumerate().for_each(|(i, v)| *v = whole[(i % rows) * columns + i / rows]);
+                Ok(())
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), FormatError> {
+        self.inner.check()
+    }
+}
