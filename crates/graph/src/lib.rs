@@ -6,9 +6,15 @@ mod input;
 mod map;
 mod prompt;
 mod python;
+mod suggest;
+mod validate;
 
 pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
 pub use id::{Link, NodeId};
 pub use input::{Input, Inputs};
 pub use map::{Map, Set};
 pub use prompt::{Prompt, PromptNode, PromptReadError};
+pub use validate::{
+    ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Validated, ValidationError, ValidatorCall,
+    Validators, Verdict, validate,
+};

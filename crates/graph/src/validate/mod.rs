@@ -1,0 +1,176 @@
+//! Validation: is this prompt fit to run, and if not, which input of which node is wrong?
+//!
+//! Answers with ComfyUI's error types, messages and shapes (its 2026 line), adds errors of its own for links to nodes
+//! and sockets that do not exist, and never walks recursively: a chain of a million nodes is as good as one of ten.
+//! Values are brought to their declared types in place, as ComfyUI does. Knows definitions, not how nodes run: a
+//! class's own validator is asked through [`Validators`].
+
+mod coerce;
+mod cycle;
+mod error;
+mod links;
+mod literal;
+mod node;
+mod walk;
+
+pub use self::error::{ErrorKind, NodeErrors, PromptError, ValidationError};
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::def::{Definitions, NodeDef, SocketType};
+use crate::id::NodeId;
+use crate::map::{Map, Set};
+use crate::prompt::{Prompt, PromptNode};
+use crate::suggest;
+
+/// How many nodes with errors an answer lists. The rest still count as wrong.
+pub const MOST_REPORTED: usize = 1000;
+
+/// One question to a class's own validator.
+#[derive(Debug)]
+pub struct ValidatorCall<'a> {
+    /// The node that is validated.
+    pub id: &'a NodeId,
+    /// Its class.
+    pub def: &'a NodeDef,
+    /// The inputs that the validator takes and the prompt gives: literals as they are after coercion, `None` for a
+    /// link or a payload, whose value is not known yet.
+    pub inputs: Vec<(&'a Arc<str>, Option<&'a Value>)>,
+    /// The type of what is linked into each linked input; empty unless the validator wants it.
+    pub input_types: Vec<(&'a Arc<str>, &'a SocketType)>,
+}
+
+/// What a class's own validator says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Fit to run.
+    Good,
+    /// Not fit, with a reason if it gave one.
+    Bad(Option<String>),
+    /// It broke down: the type and the message of its error.
+    Failed {
+        /// The error's type (`ValueError`).
+        exception_type: String,
+        /// The error's message.
+        message: String,
+    },
+}
+
+/// Runs the validators of node classes. Whoever runs nodes implements this; a validator that waits is driven to its
+/// end behind it.
+pub trait Validators {
+    /// Asks the class's validator. Called only for classes whose definition has a
+    /// [`ValidatorDef`](crate::ValidatorDef).
+    fn check(&self, call: &ValidatorCall<'_>) -> Verdict;
+}
+
+/// No class has a validator: everything passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoValidators;
+
+impl Validators for NoValidators {
+    fn check(&self, _: &ValidatorCall<'_>) -> Verdict {
+        Verdict::Good
+    }
+}
+
+/// A prompt of which at least one output node can run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validated {
+    /// The output nodes that are fit to run, in the prompt's order. Run these and what they need.
+    pub outputs: Vec<NodeId>,
+    /// What is wrong with the others and with the nodes that they need.
+    pub node_errors: Map<NodeId, NodeErrors>,
+}
+
+/// Checks a prompt and brings its literals to their declared types.
+///
+/// `targets` restricts the run to those output nodes; ids in it that are no output nodes are ignored. Only what the
+/// outputs need is checked (lazy inputs too), except that every node's class must be known. Links in inputs that the
+/// class does not declare are followed as well, because they are resolved when the node runs.
+///
+/// # Errors
+/// [`PromptError`] when a class is unknown, when there is no output node, or when no output node is fit to run.
+pub fn validate(
+    prompt: &mut Prompt,
+    definitions: &dyn Definitions,
+    validators: &dyn Validators,
+    targets: Option<&[NodeId]>,
+) -> Result<Validated, PromptError> {
+    let defs = classes(prompt, definitions)?;
+    let outputs = output_nodes(prompt, &defs, targets);
+    if outputs.is_empty() {
+        return Err(no_outputs(prompt.is_empty(), targets.is_some()).into());
+    }
+    let mut walk = walk::Walk::new(prompt, &defs, validators);
+    let (good, bad): (Vec<u32>, Vec<u32>) = outputs.into_iter().partition(|output| walk.is_valid(*output));
+    let node_errors = walk.finish(&bad);
+    let outputs: Vec<NodeId> = good.iter().filter_map(|i| id_at(prompt, *i)).cloned().collect();
+    if outputs.is_empty() {
+        let own = bad.iter().filter_map(|i| node_errors.get(id_at(prompt, *i)?));
+        let lines: Vec<String> =
+            own.flat_map(|node| &node.errors).map(|e| format!("{}: {}", e.message, e.details)).collect();
+        let error = ValidationError::new(ErrorKind::PromptOutputsFailedValidation)
+            .message("Prompt outputs failed validation")
+            .details(lines.join("\n"))
+            .plain("the prompt cannot run");
+        return Err(PromptError { error: Box::new(error), node_errors });
+    }
+    Ok(Validated { outputs, node_errors })
+}
+
+fn id_at(prompt: &Prompt, index: u32) -> Option<&NodeId> {
+    prompt.nodes.get_index(index as usize).map(|(id, _)| id)
+}
+
+/// The definition of every node, by its place in the prompt.
+fn classes<'d>(prompt: &Prompt, definitions: &'d dyn Definitions) -> Result<Vec<&'d NodeDef>, ValidationError> {
+    let mut defs: Vec<&NodeDef> = Vec::with_capacity(prompt.len());
+    for (id, node) in &prompt.nodes {
+        // Neighbours are often of one class.
+        let def = match defs.last() {
+            Some(last) if last.class_type == node.class_type => Some(*last),
+            _ => definitions.get(&node.class_type),
+        };
+        defs.push(def.ok_or_else(|| unknown_class(id, node, definitions))?);
+    }
+    Ok(defs)
+}
+
+fn unknown_class(id: &NodeId, node: &PromptNode, definitions: &dyn Definitions) -> ValidationError {
+    let class = Some(&node.class_type).filter(|class| !class.is_empty());
+    let title = node.title().or(class.map(|class| &**class)).map_or_else(|| format!("ID #{id}"), str::to_owned);
+    let known = definitions.class_types();
+    let plain = match class {
+        None => format!("node \"{id}\" has no class_type; name the class that it is of"),
+        Some(class) => match suggest::nearest(class, known.iter().map(|class| &**class)) {
+            Some(nearest) => format!("node \"{id}\": there is no node class `{class}`; did you mean `{nearest}`?"),
+            None => format!("node \"{id}\": there is no node class `{class}`; install the pack that brings it"),
+        },
+    };
+    ValidationError::new(ErrorKind::MissingNodeType)
+        .message(format!("Node '{title}' not found. The custom node may not be installed."))
+        .details(format!("Node ID '#{id}'"))
+        .info("node_id", json!(id))
+        .info("class_type", json!(class))
+        .info("node_title", json!(title))
+        .plain(plain)
+}
+
+fn output_nodes(prompt: &Prompt, defs: &[&NodeDef], targets: Option<&[NodeId]>) -> Vec<u32> {
+    let targets: Option<Set<&NodeId>> = targets.map(|ids| ids.iter().collect());
+    let wanted = |id: &NodeId| targets.as_ref().is_none_or(|targets| targets.contains(id));
+    let outputs = prompt.nodes.keys().zip(defs).enumerate().filter(|(_, (id, def))| def.output_node && wanted(id));
+    outputs.map(|(index, _)| index as u32).collect()
+}
+
+fn no_outputs(empty: bool, targeted: bool) -> ValidationError {
+    let plain = match (empty, targeted) {
+        (true, _) => "the prompt is empty",
+        (_, true) => "none of the nodes asked for is an output node",
+        _ => "the prompt has no output node: add one that shows or saves something, such as SaveImage",
+    };
+    ValidationError::new(ErrorKind::PromptNoOutputs).message("Prompt has no outputs").plain(plain)
+}
