@@ -2,10 +2,12 @@
 
 mod config;
 mod embed;
+mod keys;
 mod model;
 mod residual;
 mod transformer;
 
 pub use config::{Heads, Middle, UNetConfig};
 pub use embed::sinusoidal;
+pub use keys::{diffusers, is_diffusers, original};
 pub use model::{Extras, Residuals, UNet};

@@ -1,0 +1,234 @@
+//! A checkpoint opened by pointer: what it holds, as networks over its file. Opening reads the header and little else.
+
+use std::{path::Path, sync::Arc};
+
+use kiln_memory::{Budget, Rounding, TensorSource, WeightFile};
+
+use crate::{
+    Keyed, LatentFormat, ModelError, Names,
+    clip::TextModel,
+    detect::{self, Detected, Found, Kind, Prediction, Role, TextFound, describe},
+    names_of,
+    unet::{UNet, UNetConfig},
+    vae::{Vae, VaeConfig},
+};
+
+/// A UNet with what its family says about it.
+#[derive(Debug, Clone)]
+pub struct DiffusionModel {
+    /// The network.
+    pub unet: Arc<UNet>,
+    /// The family.
+    pub kind: Kind,
+    /// What its output means.
+    pub prediction: Prediction,
+    /// How its latents are scaled.
+    pub latent: LatentFormat,
+}
+
+/// The text encoders of one model, in the order in which their outputs are joined.
+#[derive(Debug, Clone)]
+pub struct TextEncoders {
+    /// The family they speak for.
+    pub kind: Kind,
+    /// Each with its role.
+    pub encoders: Vec<(Role, Arc<TextModel>)>,
+}
+
+impl TextEncoders {
+    /// The encoder of that role.
+    pub fn get(&self, role: Role) -> Option<&Arc<TextModel>> {
+        self.encoders.iter().find(|(found, _)| *found == role).map(|(_, model)| model)
+    }
+}
+
+/// What a checkpoint file holds.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The diffusion model.
+    pub model: DiffusionModel,
+    /// The text encoders, if all of its family's are in the file.
+    pub text: Option<TextEncoders>,
+    /// The autoencoder, if it is in the file.
+    pub vae: Option<Arc<Vae>>,
+}
+
+impl Checkpoint {
+    /// Opens a full checkpoint. Its weights are held under the names `unet`, `clip` and `vae` in `budget`.
+    ///
+    /// # Errors
+    /// Of the file (missing, truncated, broken header), `ModelError::NotThere` when it holds no UNet,
+    /// `ModelError::Weights` with every missing tensor and every wrong shape.
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = open(path)?;
+        let names = names_of(&*source);
+        let detected = recognised(path, "checkpoint", &names, Detected::in_checkpoint(&names))?;
+        let (Some(unet), Some(kind)) = (&detected.unet, detected.kind) else {
+            return Err(not_there(path, "Stable Diffusion checkpoint", &names, UNET));
+        };
+        for stranger in detected.strangers(&names) {
+            tracing::debug!(tensor = stranger, file = %path.display(), "a tensor that nothing uses");
+        }
+        Ok(Self {
+            model: DiffusionModel::over(&source, unet, kind, budget)?,
+            text: text_stack(&source, kind, &detected.text, budget)?,
+            vae: detected.vae.as_ref().map(|vae| vae_over(&source, vae, budget)).transpose()?,
+        })
+    }
+}
+
+const UNET: &str = "a UNet (`model.diffusion_model.input_blocks.0.0.weight`, or `conv_in.weight` and `down_blocks.*`)";
+
+impl DiffusionModel {
+    /// Opens a UNet that lies alone in a file, or the one of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = open(path)?;
+        let names = names_of(&*source);
+        let found = recognised(path, "UNet", &names, detect::unet(&names))?;
+        let unet = found.ok_or_else(|| not_there(path, "UNet", &names, UNET))?;
+        let text = Detected::in_checkpoint(&names).map(|detected| detected.text).unwrap_or_default();
+        let roles: Vec<Role> = text.iter().map(|(role, _)| *role).collect();
+        Self::over(&source, &unet, Kind::of(&unet.config, &roles), budget)
+    }
+
+    fn over(
+        source: &Arc<dyn TensorSource>,
+        unet: &Found<UNetConfig>,
+        kind: Kind,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, ModelError> {
+        let prediction = Prediction::of(kind, unet, &**source)?;
+        let latent = if prediction == Prediction::Edm { LatentFormat::PLAYGROUND } else { kind.latent() };
+        let keyed = Keyed::new(source.clone(), unet.map.clone(), "unet", budget);
+        Ok(Self { unet: Arc::new(unet.config.init(&keyed)?), kind, prediction, latent })
+    }
+}
+
+impl TextEncoders {
+    /// Opens the text encoders of a family from one or two files (or from checkpoints).
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; `ModelError::NotThere` naming the encoder that none of the files holds.
+    pub fn open(paths: &[&Path], kind: Kind, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let mut encoders = Vec::new();
+        for path in paths {
+            let source = open(path)?;
+            let names = names_of(&*source);
+            let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
+            if found.is_empty() {
+                let probe = "`text_model.encoder.layers.0.*` or `transformer.resblocks.0.*`";
+                return Err(not_there(path, "text encoder", &names, probe));
+            }
+            for found in &found {
+                encoders.push((found.0, text_over(&source, found, budget)?));
+            }
+        }
+        let Some(stack) = in_order(kind, &encoders) else {
+            let roles: Vec<&str> = kind.roles().iter().map(|role| role.name()).collect();
+            let found: Vec<&str> = encoders.iter().map(|(role, _)| role.name()).collect();
+            return Err(ModelError::NotThere {
+                path: paths.first().map(|path| path.to_path_buf()).unwrap_or_default(),
+                wanted: "complete set of text encoders",
+                recognised: found.join(", "),
+                missing: format!("{kind} needs {}", roles.join(" and ")),
+            });
+        };
+        Ok(stack)
+    }
+
+    /// The family that the text encoders of a single file are usually used with.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_any(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = open(path)?;
+        let names = names_of(&*source);
+        let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
+        let roles: Vec<Role> = found.iter().map(|(role, _)| *role).collect();
+        let kind = match roles.as_slice() {
+            [] => return Err(not_there(path, "text encoder", &names, "`text_model.encoder.layers.0.*`")),
+            [Role::L] => Kind::Sd1,
+            [Role::H] => Kind::Sd2,
+            [Role::G] => Kind::SdxlRefiner,
+            _ => Kind::Sdxl,
+        };
+        Self::open(&[path], kind, budget)
+    }
+}
+
+impl Vae {
+    /// Opens an autoencoder that lies alone in a file, or the one of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = open(path)?;
+        let names = names_of(&*source);
+        let found = recognised(path, "VAE", &names, detect::vae(&names, &["", "first_stage_model.", "vae."]))?;
+        let vae = found.ok_or_else(|| not_there(path, "VAE", &names, "`decoder.conv_in.weight`"))?;
+        vae.config.init(&Keyed::new(source, vae.map, "vae", budget))
+    }
+}
+
+pub(crate) fn open(path: &Path) -> Result<Arc<dyn TensorSource>, ModelError> {
+    Ok(WeightFile::open(path).map_err(kiln_memory::SourceError::from)?)
+}
+
+fn recognised<T>(
+    path: &Path,
+    wanted: &'static str,
+    names: &Names,
+    result: Result<T, ModelError>,
+) -> Result<T, ModelError> {
+    result.map_err(|error| match error {
+        ModelError::Unrecognised { what, detail } => ModelError::NotThere {
+            path: path.to_path_buf(),
+            wanted,
+            recognised: describe(names),
+            missing: format!("{what} that makes sense: {detail}"),
+        },
+        other => other,
+    })
+}
+
+pub(crate) fn not_there(path: &Path, wanted: &'static str, names: &Names, missing: &str) -> ModelError {
+    ModelError::NotThere { path: path.to_path_buf(), wanted, recognised: describe(names), missing: missing.to_owned() }
+}
+
+fn vae_over(
+    source: &Arc<dyn TensorSource>,
+    vae: &Found<VaeConfig>,
+    budget: &Arc<Budget>,
+) -> Result<Arc<Vae>, ModelError> {
+    Ok(Arc::new(vae.config.init(&Keyed::new(source.clone(), vae.map.clone(), "vae", budget))?))
+}
+
+/// Text encoders are held in f16 whatever the file says: the reference does so, and it moves the third digit.
+fn text_over(
+    source: &Arc<dyn TensorSource>,
+    (_, found): &TextFound,
+    budget: &Arc<Budget>,
+) -> Result<Arc<TextModel>, ModelError> {
+    let keyed = Keyed::new(source.clone(), found.map.clone(), "clip", budget).with_rounding(Rounding::F16);
+    Ok(Arc::new(found.config.init(&keyed)?))
+}
+
+fn text_stack(
+    source: &Arc<dyn TensorSource>,
+    kind: Kind,
+    found: &[TextFound],
+    budget: &Arc<Budget>,
+) -> Result<Option<TextEncoders>, ModelError> {
+    let built = found.iter().map(|found| Ok::<_, ModelError>((found.0, text_over(source, found, budget)?)));
+    Ok(in_order(kind, &built.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The encoders that `kind` needs, in its order; `None` when one is missing.
+fn in_order(kind: Kind, encoders: &[(Role, Arc<TextModel>)]) -> Option<TextEncoders> {
+    let find = |role: &Role| encoders.iter().find(|(found, _)| found == role).cloned();
+    let encoders = kind.roles().iter().map(find).collect::<Option<Vec<_>>>()?;
+    Some(TextEncoders { kind, encoders })
+}
