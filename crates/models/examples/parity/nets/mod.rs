@@ -1,0 +1,20 @@
+//! Cases of the networks: text encoders, UNet, autoencoder, detection, LoRA, upscalers.
+
+mod detect;
+mod recipe;
+mod tiny;
+
+use crate::case::Run;
+
+/// Who runs a file of the folder, if it is one of ours.
+pub fn case(file: &str) -> Option<Run> {
+    Some(match file {
+        "tiny_keys.json" => detect::tiny_keys,
+        "keys_sd15.json" | "keys_sdxl.json" => detect::keys,
+        "detect_sd15.json" | "detect_sdxl.json" => detect::configuration,
+        "tiny_vae.safetensors" => tiny::vae,
+        _ if file.starts_with("tiny_clip_") => tiny::clip,
+        _ if file.starts_with("tiny_unet_") => tiny::unet,
+        _ => return None,
+    })
+}
