@@ -1,0 +1,132 @@
+//! Weights by name: in place where the file allows it, kept while there is room, streamed otherwise.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use kiln_memory::{
+    Acquired, Budget, Dtype, Kind, MemoryError, MemorySource, Residency, WeightFile, Weights, encode_f32,
+    process_memory,
+};
+use std::path::Path;
+
+fn values(n: usize) -> Vec<f32> {
+    (0..n).map(|i| i as f32 * 0.5 - 8.0).collect()
+}
+
+/// A file of one F32 and one F16 tensor of 64 values each; `pad` bytes of a U8 tensor before them.
+fn write(path: &Path, pad: usize) {
+    let header = format!(
+        r#"{{"pad":{{"dtype":"U8","shape":[{pad}],"data_offsets":[0,{pad}]}},"f32":{{"dtype":"F32","shape":[8,8],"data_offsets":[{pad},{}]}},"f16":{{"dtype":"F16","shape":[64],"data_offsets":[{},{}]}}}}"#,
+        pad + 256,
+        pad + 256,
+        pad + 384
+    );
+    let header = format!("{header:width$}", width = header.len().next_multiple_of(8));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.extend(vec![0; pad]);
+    bytes.extend(encode_f32(Dtype::F32, &values(64)).unwrap());
+    bytes.extend(encode_f32(Dtype::F16, &values(64)).unwrap());
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn an_aligned_f32_tensor_is_used_where_it_lies_in_the_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    write(&path, 0);
+    let file = WeightFile::open(&path).unwrap();
+    let budget = Budget::new("host", 0);
+    let weights = Weights::shared(file.clone(), "unet", &budget);
+    let got = weights.weight("f32").unwrap().read().unwrap();
+    assert_eq!((got.how(), &got[..]), (Acquired::Hit, &values(64)[..]));
+    assert_eq!(got.as_ptr().cast(), file.bytes("f32").unwrap().as_ptr());
+    assert_eq!(budget.peak(), 0);
+}
+
+#[test]
+fn a_misaligned_f32_tensor_is_copied_once_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    write(&path, 3);
+    let budget = Budget::unlimited("host");
+    let weights = Weights::shared(WeightFile::open(&path).unwrap(), "unet", &budget);
+    let weight = weights.weight("f32").unwrap();
+    assert_eq!(weight.read().unwrap().how(), Acquired::Fill);
+    let again = weight.read().unwrap();
+    assert_eq!((again.how(), &again[..]), (Acquired::Hit, &values(64)[..]));
+    assert_eq!(budget.report().used_for(Kind::Weights), 256);
+}
+
+#[test]
+fn a_half_is_decoded_once_while_there_is_room_and_each_time_when_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    write(&path, 0);
+    let file = WeightFile::open(&path).unwrap();
+    for (limit, expected) in [(1024, [Acquired::Fill, Acquired::Hit]), (100, [Acquired::Stream; 2])] {
+        let budget = Budget::new("host", limit);
+        let weight = Weights::shared(file.clone(), "unet", &budget).weight("f16").unwrap();
+        for how in expected {
+            let got = weight.read().unwrap();
+            assert_eq!((got.how(), &got[..]), (how, &values(64)[..]));
+        }
+        drop(weight);
+        assert_eq!(budget.used(), 0, "dropping the model gives everything back");
+    }
+}
+
+#[test]
+fn a_model_that_is_never_to_stay_streams() {
+    let mut source = MemorySource::new("m");
+    source.insert("w", Dtype::I8, &[2], vec![1, 255]).unwrap();
+    let budget = Budget::unlimited("host");
+    let weight = Weights::new(source, "te", &budget).with_residency(Residency::Never).weight("w").unwrap();
+    let got = weight.read().unwrap();
+    assert_eq!((got.how(), &got[..], budget.used()), (Acquired::Stream, &[1.0, -1.0][..], 8));
+    drop(got);
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn what_was_never_asked_for_can_be_told() {
+    let mut source = MemorySource::new("m");
+    for name in ["a", "b"] {
+        source.insert_f32(name, &[], vec![1.0]).unwrap();
+    }
+    let weights = Weights::new(source, "unet", &Budget::unlimited("host"));
+    weights.weight("b").unwrap();
+    assert_eq!((weights.names(), weights.used_names()), (vec!["a", "b"], vec!["b".to_owned()]));
+    assert_eq!(weights.weight("c").unwrap_err().to_string(), "m: there is no tensor `c`");
+}
+
+#[test]
+fn a_file_cut_while_a_model_uses_it_is_an_error_of_that_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    write(&path, 0);
+    let weight =
+        Weights::shared(WeightFile::open(&path).unwrap(), "unet", &Budget::unlimited("host")).weight("f32").unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(64).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(40));
+    let error = weight.read().unwrap_err();
+    assert!(matches!(error, MemoryError::Source(_)));
+    assert!(error.to_string().contains("m.safetensors: the file changed"), "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn opening_a_large_file_costs_its_header() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("big.safetensors");
+    let n: u64 = 256 << 20;
+    let header = format!(r#"{{"w":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{n}]}}}}"#, n / 4);
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(bytes.len() as u64 + n).unwrap();
+    let before = process_memory().unwrap();
+    let weights = Weights::shared(WeightFile::open(&path).unwrap(), "unet", &Budget::unlimited("host"));
+    assert_eq!(weights.info("w").unwrap().bytes() as u64, n);
+    let after = process_memory().unwrap();
+    assert!(after.anonymous - before.anonymous < 8 << 20);
+    assert!(after.file_backed - before.file_backed < 8 << 20);
+}
