@@ -1,0 +1,91 @@
+//! Levels from formulas alone: what the scheduler nodes (KarrasScheduler, VPScheduler, ...) make.
+//!
+//! Sources: Karras et al. 2022; k-diffusion `sampling.py`. Powers and exponentials are evaluated in f64 and rounded.
+
+use super::error::{ScheduleError, positive};
+use super::linspace::linspace;
+
+/// Karras et al. 2022, eq. 5: `n` levels from `max` to `min`, then 0.
+///
+/// # Errors
+/// Unless both ends and `rho` are above 0.
+pub fn karras(n: usize, min: f64, max: f64, rho: f64) -> Result<Vec<f32>, ScheduleError> {
+    check(n, min, max)?;
+    positive("rho", rho)?;
+    let (low, high) = (min.powf(1.0 / rho), max.powf(1.0 / rho));
+    let ramp = linspace(0.0, 1.0, n).into_iter();
+    let level = |r: f32| f64::from(high as f32 + r * (low - high) as f32).powf(rho) as f32;
+    Ok(ramp.map(level).chain([0.0]).collect())
+}
+
+/// Levels spread evenly in their logarithm, then 0.
+///
+/// # Errors
+/// Unless both ends are above 0.
+pub fn exponential(n: usize, min: f64, max: f64) -> Result<Vec<f32>, ScheduleError> {
+    check(n, min, max)?;
+    let logs = linspace(max.ln() as f32, min.ln() as f32, n).into_iter();
+    Ok(logs.map(exp).chain([0.0]).collect())
+}
+
+/// A power of the way in their logarithm, then 0.
+///
+/// # Errors
+/// Unless both ends are above 0.
+pub fn polyexponential(n: usize, min: f64, max: f64, rho: f64) -> Result<Vec<f32>, ScheduleError> {
+    check(n, min, max)?;
+    let (span, low) = ((max.ln() - min.ln()) as f32, min.ln() as f32);
+    let ramp = linspace(1.0, 0.0, n).into_iter().map(|r| f64::from(r).powf(rho) as f32);
+    Ok(ramp.map(|r| exp(r * span + low)).chain([0.0]).collect())
+}
+
+/// The variance-preserving schedule of Song et al. 2021, then 0.
+///
+/// # Errors
+/// For no steps.
+pub fn vp(n: usize, beta_d: f64, beta_min: f64, eps: f64) -> Result<Vec<f32>, ScheduleError> {
+    check(n, 1.0, 1.0)?;
+    let level = |t: f32| {
+        let exponent = beta_d as f32 * (t * t) / 2.0 + beta_min as f32 * t;
+        (f64::from(exponent).exp_m1() as f32).sqrt()
+    };
+    Ok(linspace(1.0, eps as f32, n).into_iter().map(level).chain([0.0]).collect())
+}
+
+/// A Laplace distribution of the logarithm (arXiv 2407.03297); no 0 at the end.
+///
+/// # Errors
+/// Unless both ends are above 0.
+pub fn laplace(n: usize, min: f64, max: f64, mu: f64, beta: f64) -> Result<Vec<f32>, ScheduleError> {
+    check(n, min, max)?;
+    let level = |x: f32| {
+        let side = 0.5 - x;
+        let sign = if side == 0.0 { 0.0 } else { side.signum() };
+        let log = f64::from(1.0 - 2.0 * side.abs() + 1e-5).ln() as f32;
+        exp(mu as f32 - beta as f32 * sign * log).clamp(min.min(max) as f32, max as f32)
+    };
+    Ok(linspace(0.0, 1.0, n).into_iter().map(level).collect())
+}
+
+/// SD Turbo's steps: every hundredth time step from 999 down, beginning `10 - int(10 * denoise)` in, then 0.
+///
+/// # Errors
+/// Unless `n` is 1 to 10.
+pub fn sd_turbo(model: &super::Levels, n: usize, denoise: f64) -> Result<Vec<f32>, ScheduleError> {
+    check(n, 1.0, 1.0)?;
+    let start = 10usize.saturating_sub((10.0 * denoise) as usize);
+    let times = (0..10).map(|k| 999 - 100 * k).skip(start).take(n);
+    Ok(times.map(|t| model.sigma(t as f32)).chain([0.0]).collect())
+}
+
+fn check(n: usize, min: f64, max: f64) -> Result<(), ScheduleError> {
+    if n == 0 {
+        return Err(ScheduleError::NoSteps);
+    }
+    positive("sigma_min", min)?;
+    positive("sigma_max", max)
+}
+
+fn exp(x: f32) -> f32 {
+    f64::from(x).exp() as f32
+}

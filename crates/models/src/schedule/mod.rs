@@ -1,0 +1,27 @@
+//! Noise levels: what a model calls a step, which levels a run visits, and what the network's output means.
+//!
+//! Knows numbers. Knows nothing of tensors, networks or samplers.
+//!
+//! [`ModelSampling`] is a family's noise schedule with its prediction type; [`Scheduler`] picks a run's levels from
+//! it by ComfyUI's names; [`steps`] is KSampler's way of cutting them; [`levels`] and [`edit`] are the sigma nodes'.
+//! Arithmetic is f32 where the reference's is, because some samplers' noise depends on the last bit of a level.
+
+mod beta;
+pub mod edit;
+mod error;
+pub mod levels;
+mod linspace;
+mod model_sampling;
+mod nearest;
+mod prediction;
+mod scheduler;
+pub mod steps;
+mod table;
+
+pub use error::ScheduleError;
+pub use linspace::{linspace, linspace64};
+pub use model_sampling::ModelSampling;
+pub(crate) use nearest::nearest;
+pub use prediction::Prediction;
+pub use scheduler::Scheduler;
+pub use table::Levels;

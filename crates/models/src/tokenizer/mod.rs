@@ -1,0 +1,111 @@
+//! CLIP's tokenizer as ComfyUI uses it: prompts with weights and embeddings to chunks of 77 tokens.
+//!
+//! Knows text and ids. Knows nothing of networks: what an embedding's vectors mean is the text encoder's business.
+//!
+//! A prompt goes through [`parse_weights`] (segments with weights), [`find_embeddings`](embedding::split) (names of
+//! textual inversions), [`Vocabulary::encode`] (ids) and [`chunks`](chunk::fill) (rows of 77); [`Tokenizer`] does
+//! all of it.
+
+pub mod chunk;
+mod clean;
+pub mod embedding;
+mod error;
+mod prompt;
+mod vocabulary;
+mod words;
+
+use std::sync::Arc;
+
+pub use crate::clip::Token;
+pub use chunk::{CHUNK, Chunk, WeightedToken};
+pub use embedding::{Embeddings, NoEmbeddings};
+pub use error::TokenizerError;
+pub use prompt::{Segment, parse_weights, unescape};
+pub use vocabulary::{END, START, Vocabulary};
+
+/// Which text encoder the tokens are for: they differ in padding and in the key of an embedding file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoder {
+    /// OpenAI's CLIP-L (SD1, first encoder of SDXL).
+    ClipL,
+    /// OpenCLIP ViT-bigG (second encoder of SDXL).
+    ClipG,
+    /// OpenCLIP ViT-H (SD2).
+    ClipH,
+}
+
+impl Encoder {
+    /// The id that fills a chunk behind its end.
+    pub fn pad(self) -> u32 {
+        match self {
+            Self::ClipL => END,
+            Self::ClipG | Self::ClipH => 0,
+        }
+    }
+
+    /// The key of this encoder's vectors in an embedding file made for several.
+    pub fn embedding_key(self) -> &'static str {
+        match self {
+            Self::ClipL => "clip_l",
+            Self::ClipG => "clip_g",
+            Self::ClipH => "clip_h",
+        }
+    }
+}
+
+/// Prompts to chunks for one text encoder.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    vocabulary: Arc<Vocabulary>,
+    encoder: Encoder,
+}
+
+impl Tokenizer {
+    /// A tokenizer over a vocabulary that others may share.
+    pub fn new(vocabulary: Arc<Vocabulary>, encoder: Encoder) -> Self {
+        Self { vocabulary, encoder }
+    }
+
+    /// A tokenizer over the vocabulary that comes with this crate.
+    ///
+    /// # Errors
+    /// Only if that vocabulary is damaged.
+    pub fn bundled(encoder: Encoder) -> Result<Self, TokenizerError> {
+        Ok(Self::new(Arc::new(Vocabulary::bundled()?), encoder))
+    }
+
+    /// Which encoder the chunks are for.
+    pub fn encoder(&self) -> Encoder {
+        self.encoder
+    }
+
+    /// Tokenizes a prompt: weights, escapes, embeddings, chunks. An empty prompt is one chunk.
+    pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Vec<Chunk> {
+        let mut groups = Vec::new();
+        for segment in parse_weights(prompt) {
+            let text = unescape(&segment.text);
+            for part in embedding::split(&text) {
+                self.push_part(&mut groups, &part, segment.weight, embeddings);
+            }
+        }
+        chunk::fill(groups, self.encoder.pad())
+    }
+
+    fn push_part(&self, groups: &mut Vec<chunk::Group>, part: &str, weight: f64, embeddings: &dyn Embeddings) {
+        let Some((found, leftover)) = embedding::resolve(part, self.encoder, embeddings) else {
+            groups.push(self.text_group(part, weight));
+            return;
+        };
+        if let Some(vectors) = found {
+            groups.push(chunk::Group { tokens: vectors.into_iter().map(Token::Vector).collect(), weight });
+        }
+        if !leftover.is_empty() {
+            groups.push(self.text_group(&leftover, weight));
+        }
+    }
+
+    fn text_group(&self, text: &str, weight: f64) -> chunk::Group {
+        let tokens = self.vocabulary.encode(text).into_iter().map(Token::Id).collect();
+        chunk::Group { tokens, weight }
+    }
+}
