@@ -1,6 +1,7 @@
 //! Prompts and workflows as data: links, node definitions, validation, the graph that grows while it runs.
 
 mod def;
+mod dynamic;
 mod id;
 mod input;
 mod map;
@@ -10,6 +11,7 @@ mod suggest;
 mod validate;
 
 pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
+pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix};
 pub use id::{Link, NodeId};
 pub use input::{Input, Inputs};
 pub use map::{Map, Set};

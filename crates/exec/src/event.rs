@@ -1,0 +1,209 @@
+//! Events: ComfyUI's messages as types, plus what only Kiln tells (dropped, reexecuted, expanded).
+//!
+//! As JSON they are `{"type": …, "data": {…}}`, to the letter of ComfyUI's websocket dialect.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use kiln_graph::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// Something that happened during a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A run begins.
+    ExecutionStart {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// Milliseconds since 1970.
+        timestamp: u64,
+    },
+    /// The nodes of the prompt whose outputs are known already. Sent even when there are none.
+    ExecutionCached {
+        /// Ids in prompt order.
+        nodes: Vec<NodeId>,
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// Milliseconds since 1970.
+        timestamp: u64,
+    },
+    /// A node is about to be called; without a node: the run is over.
+    Executing {
+        /// The node, with its own id also when it came out of an expansion.
+        node: Option<NodeId>,
+        /// The node to highlight.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        display_node: Option<NodeId>,
+        /// Which run.
+        prompt_id: Arc<str>,
+    },
+    /// State of nodes that have begun.
+    ProgressState {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// By id.
+        nodes: IndexMap<NodeId, NodeProgress>,
+    },
+    /// A node made a step.
+    Progress {
+        /// Steps made.
+        value: f64,
+        /// Steps in all.
+        max: f64,
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// Which node.
+        node: NodeId,
+        /// A picture of the work so far, for whoever listens in the same process.
+        #[serde(skip)]
+        preview: Option<Preview>,
+    },
+    /// A node has something to show, or is an output node served from the cache (then `output` may be null).
+    Executed {
+        /// The node.
+        node: NodeId,
+        /// The node to show it on.
+        display_node: NodeId,
+        /// What it shows.
+        output: Option<Json>,
+        /// Which run.
+        prompt_id: Arc<str>,
+    },
+    /// The run reached its end.
+    ExecutionSuccess {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// Milliseconds since 1970.
+        timestamp: u64,
+    },
+    /// A node failed, or a blocker with a message met its first consumer.
+    ExecutionError(Box<ErrorEvent>),
+    /// The run was cancelled.
+    ExecutionInterrupted {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// The node of the prompt that was at work.
+        node_id: Option<NodeId>,
+        /// Its class.
+        node_type: Option<Arc<str>>,
+        /// Nodes that had finished.
+        executed: Vec<NodeId>,
+        /// Milliseconds since 1970.
+        timestamp: u64,
+    },
+    /// A node finished. Kiln only; ComfyUI says nothing about nodes without `ui`.
+    Finished {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// The node.
+        node: NodeId,
+        /// Time spent in the node's own code, in microseconds.
+        micros: u64,
+        /// Bytes of its outputs.
+        bytes: u64,
+    },
+    /// An output was released because nothing can read it any more. Kiln only.
+    Dropped {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// The node.
+        node: NodeId,
+        /// Which of its outputs.
+        socket: u32,
+        /// Bytes that came free.
+        bytes: u64,
+    },
+    /// A node runs again because a new link needs an output that was dropped. Kiln only.
+    Reexecuted {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// The node that runs again.
+        node: NodeId,
+        /// Who needs it.
+        needed_by: NodeId,
+    },
+    /// A node answered with a graph. Kiln only.
+    Expanded {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// The node.
+        node: NodeId,
+        /// The nodes it added, in order.
+        nodes: Vec<NodeId>,
+    },
+}
+
+/// The data of `execution_error`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are ComfyUI's, described in its own words there
+pub struct ErrorEvent {
+    pub prompt_id: Arc<str>,
+    pub node_id: Option<NodeId>,
+    pub node_type: Option<Arc<str>>,
+    pub executed: Vec<NodeId>,
+    pub exception_message: String,
+    pub exception_type: String,
+    pub traceback: Vec<String>,
+    pub current_inputs: Json,
+    pub current_outputs: Vec<NodeId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<u64>,
+}
+
+/// How far a node is, for `progress_state`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeProgress {
+    /// Steps made.
+    pub value: f64,
+    /// Steps in all.
+    pub max: f64,
+    /// `running`, `finished` or `error`.
+    pub state: NodeState,
+    /// Its own id.
+    pub node_id: NodeId,
+    /// Which run.
+    pub prompt_id: Arc<str>,
+    /// The node to highlight.
+    pub display_node_id: NodeId,
+    /// The node that expanded into it.
+    pub parent_node_id: Option<NodeId>,
+    /// The node of the prompt it comes from.
+    pub real_node_id: NodeId,
+}
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Running,
+    /// Done.
+    Finished,
+    /// Failed.
+    Error,
+}
+
+/// A payload that rides along with a progress step. Only listeners in the same process see it.
+#[derive(Clone)]
+pub struct Preview(pub Arc<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Preview")
+    }
+}
+impl PartialEq for Preview {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Somebody who listens to a run. Called on the thread where the event happens; must not block for long.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
