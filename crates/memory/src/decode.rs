@@ -92,7 +92,7 @@ pub(crate) fn round(rounding: Rounding, values: &mut [f32]) {
 /// [`DecodeError::Unsupported`] for anything but F32, F16 and BF16.
 pub fn encode_f32(dtype: Dtype, values: &[f32]) -> Result<Vec<u8>, DecodeError> {
     match dtype {
-        Dtype::F32 => Ok(bytes_of(values, |v| v.to_le_bytes())),
+        Dtype::F32 => Ok(bytes_of(values, f32::to_le_bytes)),
         Dtype::F16 => Ok(bytes_of(values, |v| f16::from_f32(v).to_le_bytes())),
         Dtype::BF16 => Ok(bytes_of(values, |v| bf16::from_f32(v).to_le_bytes())),
         other => Err(DecodeError::Unsupported(other)),

@@ -111,7 +111,7 @@ impl Dtype {
     /// Bytes that `elements` numbers take, or `None` when they don't fill whole blocks or the size overflows.
     pub fn bytes_for(self, elements: usize) -> Option<usize> {
         let (per_block, bytes) = self.block();
-        if elements % per_block != 0 {
+        if !elements.is_multiple_of(per_block) {
             return None;
         }
         (elements / per_block).checked_mul(bytes)

@@ -189,7 +189,7 @@ impl Model {
         let usable =
             cfg!(target_endian = "little") && info.dtype == Dtype::F32 && !rounding_changes(info.dtype, self.rounding);
         let bytes = usable.then(|| self.source.slice(name)).flatten()?;
-        bytes.as_ptr().cast::<f32>().is_aligned().then_some(bytes)
+        bytes.as_ptr().addr().is_multiple_of(align_of::<f32>()).then_some(bytes)
     }
 
     fn decode(&self, slot: &Slot) -> Result<Vec<f32>, SourceError> {

@@ -43,7 +43,7 @@ fn the_report_is_a_table_with_peaks() {
     drop(a);
     assert_eq!(
         budget.report().to_string(),
-        "host                       now        peak\n\
+        "host                        now        peak\n\
          clip    weights         1.0 MiB     1.0 MiB\n\
          unet    weights             0 B     3.0 MiB\n\
          total                   1.0 MiB     4.0 MiB  of 1.0 GiB"

@@ -160,8 +160,11 @@ fn a_file_replaced_by_renaming_another_over_it_goes_on_as_it_was() {
     assert_eq!(f.bytes("b").unwrap(), [8, 9]);
 }
 
+/// Name, shape and bytes of every tensor, sorted.
+type Found = Vec<(String, Vec<usize>, Vec<u8>)>;
+
 /// Whether the `safetensors` crate takes the same bytes, and what it finds.
-fn oracle(bytes: &[u8]) -> Option<Vec<(String, Vec<usize>, Vec<u8>)>> {
+fn oracle(bytes: &[u8]) -> Option<Found> {
     let parsed = safetensors::SafeTensors::deserialize(bytes).ok()?;
     let mut all: Vec<_> =
         parsed.tensors().into_iter().map(|(n, t)| (n, t.shape().to_vec(), t.data().to_vec())).collect();
@@ -169,7 +172,7 @@ fn oracle(bytes: &[u8]) -> Option<Vec<(String, Vec<usize>, Vec<u8>)>> {
     Some(all)
 }
 
-fn ours(bytes: &[u8]) -> Option<Vec<(String, Vec<usize>, Vec<u8>)>> {
+fn ours(bytes: &[u8]) -> Option<Found> {
     let f = open(bytes).ok()?;
     let mut all: Vec<_> =
         f.tensors().map(|(n, t)| (n.to_owned(), t.shape.clone(), f.bytes(n).unwrap().to_vec())).collect();
