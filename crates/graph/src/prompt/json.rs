@@ -85,9 +85,11 @@ pub(crate) fn syntax(text: &[u8], error: &serde_json::Error) -> PromptReadError 
     if let Some(end) = message.rfind(" at line ") {
         message.truncate(end);
     }
-    let rest = text.split(|b| *b == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
-    let rest = rest.get(column.saturating_sub(2)..).unwrap_or_default();
-    if ["NaN", "aN", "Infinity", "nfinity"].iter().any(|word| rest.starts_with(word.as_bytes())) {
+    let row = text.split(|b| *b == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    let here = |back: usize, word: &str| {
+        row.get(column.saturating_sub(back)..).is_some_and(|rest| rest.starts_with(word.as_bytes()))
+    };
+    if (0..3).any(|back| here(back, "NaN") || here(back, "Infinity")) {
         message.push_str("; JSON has no NaN and no infinity, write a number");
     }
     PromptReadError::Syntax { line, column, message }
