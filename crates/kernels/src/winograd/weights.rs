@@ -1,0 +1,80 @@
+//! `U = G g Gᵀ`: the weights of some output channels, eight input channels at a time.
+
+use super::POINTS;
+use crate::simd::{LANES, Simd};
+
+/// Transforms `weight` `[outputs, inputs, 3, 3]` into `to` `[36][outputs][row]`, whose rows hold the input channels.
+///
+/// `per_point` is the distance between two points in `to`, `row` that between two output channels; `row` is at least
+/// `inputs` rounded up to eight.
+#[inline(always)]
+pub(super) fn transform<S: Simd>(s: S, weight: &[f32], inputs: usize, row: usize, per_point: usize, to: &mut [f32]) {
+    for (output, weight) in weight.chunks_exact(9 * inputs).enumerate() {
+        for (i, weight) in weight.chunks(9 * LANES).enumerate() {
+            let kernels = match weight.first_chunk() {
+                Some(eight) => columns(s, eight),
+                None => columns(s, &padded(weight)),
+            };
+            let points = both_ways(s, kernels);
+            let at = output * row + i * LANES;
+            for (point, to) in points.iter().zip(to.chunks_mut(per_point)) {
+                s.store_first(*point, &mut to[at..at + LANES]);
+            }
+        }
+    }
+}
+
+fn padded(weight: &[f32]) -> [f32; 9 * LANES] {
+    let mut all = [0.0; 9 * LANES];
+    all[..weight.len()].copy_from_slice(weight);
+    all
+}
+
+/// The nine weights of eight kernels, a vector for each place in the kernel.
+#[inline(always)]
+fn columns<S: Simd>(s: S, weight: &[f32; 9 * LANES]) -> [S::F; 9] {
+    let mut rows = [s.splat(0.0); LANES];
+    let mut last = [0.0; LANES];
+    let (kernels, _) = weight.as_chunks::<9>();
+    for (i, kernel) in kernels.iter().enumerate() {
+        rows[i] = s.load_some(kernel);
+        last[i] = kernel[8];
+    }
+    let first = s.transpose(rows);
+    let mut all = [s.load(&last); 9];
+    all[..LANES].copy_from_slice(&first);
+    all
+}
+
+#[inline(always)]
+fn both_ways<S: Simd>(s: S, kernel: [S::F; 9]) -> [S::F; POINTS] {
+    let mut tall = [[s.splat(0.0); 3]; 6];
+    for j in 0..3 {
+        let column = one_way(s, [kernel[j], kernel[3 + j], kernel[6 + j]]);
+        for i in 0..6 {
+            tall[i][j] = column[i];
+        }
+    }
+    let mut points = [s.splat(0.0); POINTS];
+    for i in 0..6 {
+        points[6 * i..6 * i + 6].copy_from_slice(&one_way(s, tall[i]));
+    }
+    points
+}
+
+/// `G g` for the interpolation points 0, 1, -1, 2, -2 and infinity.
+#[inline(always)]
+fn one_way<S: Simd>(s: S, [a, b, c]: [S::F; 3]) -> [S::F; 6] {
+    let minus_sixth = s.splat(-1.0 / 6.0);
+    let outer = s.mul(s.add(a, c), minus_sixth);
+    let wide = s.mul_add(a, s.splat(1.0 / 24.0), s.mul(c, s.splat(1.0 / 6.0)));
+    let twelfth = s.splat(1.0 / 12.0);
+    [
+        s.mul(a, s.splat(0.25)),
+        s.mul_add(b, minus_sixth, outer),
+        s.neg_mul_add(b, minus_sixth, outer),
+        s.mul_add(b, twelfth, wide),
+        s.neg_mul_add(b, twelfth, wide),
+        c,
+    ]
+}
