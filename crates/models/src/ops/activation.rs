@@ -1,8 +1,13 @@
 //! Functions of one element, and the gate that multiplies by one.
 
 use burn::tensor::{Tensor, activation, s};
+use kiln_kernels::Isa;
 
-use super::{OpError, check::Check};
+use super::{
+    OpError,
+    check::Check,
+    flat::{self, Flat},
+};
 
 /// `x · sigmoid(x)`, also called swish.
 ///
@@ -10,7 +15,7 @@ use super::{OpError, check::Check};
 /// [`OpError`] when an axis is empty.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, OpError> {
     Check("silu").filled("x", &x)?;
-    Ok(activation::silu(x))
+    Ok(map(x, kiln_kernels::silu, activation::silu))
 }
 
 /// `x · Φ(x)` with the exact error function, torch's `gelu` without approximation.
@@ -19,7 +24,7 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, OpError> {
 /// [`OpError`] when an axis is empty.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, OpError> {
     Check("gelu").filled("x", &x)?;
-    Ok(activation::gelu(x))
+    Ok(map(x, kiln_kernels::gelu, activation::gelu))
 }
 
 /// `x · sigmoid(1.702 x)`, the activation of OpenAI's CLIP.
@@ -28,7 +33,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, OpError> {
 /// [`OpError`] when an axis is empty.
 pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, OpError> {
     Check("quick_gelu").filled("x", &x)?;
-    Ok(x.clone() * activation::sigmoid(x * 1.702))
+    Ok(map(x, kiln_kernels::quick_gelu, |x| x.clone() * activation::sigmoid(x * 1.702)))
 }
 
 /// `a · gelu(g)` where the last axis of `x` holds `a` and then `g`.
@@ -44,8 +49,30 @@ pub fn geglu(x: Tensor<3>) -> Result<Tensor<3>, OpError> {
     if !both.is_multiple_of(2) {
         return Err(check.misfit("x", &x, format!("[{batch}, {tokens}, an even number]")));
     }
-    let value = x.clone().slice(s![.., .., ..both / 2]);
-    Ok(value * activation::gelu(x.slice(s![.., .., both / 2..])))
+    let width = both / 2;
+    let x = match Flat::take(x) {
+        Ok(x) => x,
+        Err(x) => return Ok(stock_geglu(x, width)),
+    };
+    let mut out = vec![0.0; batch * tokens * width];
+    kiln_kernels::geglu(Isa::best(), x.as_slice(), width, &mut out)?;
+    Ok(flat::tensor(out, [batch, tokens, width]))
+}
+
+pub(super) fn stock_geglu(x: Tensor<3>, width: usize) -> Tensor<3> {
+    x.clone().slice(s![.., .., ..width]) * activation::gelu(x.slice(s![.., .., width..]))
+}
+
+/// `kernel` where the elements lie in this machine's memory, `stock` elsewhere.
+fn map<const D: usize>(
+    x: Tensor<D>,
+    kernel: impl FnOnce(Isa, &mut [f32]),
+    stock: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Tensor<D> {
+    match Flat::take(x) {
+        Ok(x) => x.change(|x| kernel(Isa::best(), x)),
+        Err(x) => stock(x),
+    }
 }
 
 /// `x` where it is positive, `slope · x` elsewhere.
@@ -54,5 +81,6 @@ pub fn geglu(x: Tensor<3>) -> Result<Tensor<3>, OpError> {
 /// [`OpError`] when an axis is empty.
 pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Result<Tensor<D>, OpError> {
     Check("leaky_relu").filled("x", &x)?;
-    Ok(activation::leaky_relu(x, slope))
+    let kernel = |isa, x: &mut [f32]| kiln_kernels::leaky_relu(isa, x, slope as f32);
+    Ok(map(x, kernel, |x| activation::leaky_relu(x, slope)))
 }

@@ -1,8 +1,13 @@
 //! Scaled dot-product attention over heads that lie side by side in the last axis, and softmax.
 
 use burn::tensor::{Tensor, activation, module, ops::AttentionModuleOptions};
+use kiln_kernels::{Attention, Isa, Strided};
 
-use super::{OpError, check::Check};
+use super::{
+    OpError,
+    check::Check,
+    flat::{self, Flat},
+};
 
 /// Which keys a query may look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,13 +34,24 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: M
     check.shape("k", &k, [batch, keys, width])?;
     check.shape("v", &v, [batch, keys, width])?;
     check.filled("k", &k)?;
-    check.same_type("k", &k, &q)?;
-    check.same_type("v", &v, &q)?;
+    check.alike("k", &k, &q)?;
+    check.alike("v", &v, &q)?;
     check.divides("heads", heads, width)?;
-    Ok(stock(q, k, v, heads, mask))
+    let causal = mask == Mask::Causal;
+    let sizes = Attention { batch, heads, width: width / heads, queries: tokens, keys: k.dims()[1], causal };
+    let q = match Flat::take(q) {
+        Ok(q) => q,
+        Err(q) => return Ok(stock(q, k, v, heads, mask)),
+    };
+    let (k, v) = (Flat::argument(check.0, k)?, Flat::argument(check.0, v)?);
+    let rows = |x, rows| Strided::dense(x, rows, width);
+    let (k, v) = (rows(k.as_slice(), sizes.keys), rows(v.as_slice(), sizes.keys));
+    let mut out = vec![0.0; q.as_slice().len()];
+    kiln_kernels::attention(Isa::best(), sizes, rows(q.as_slice(), tokens), k, v, &mut out)?;
+    Ok(flat::tensor(out, [batch, tokens, width]))
 }
 
-fn stock(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: Mask) -> Tensor<3> {
+pub(super) fn stock(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: Mask) -> Tensor<3> {
     let shape = q.dims();
     let split = |x: Tensor<3>| {
         let [batch, tokens, width] = x.dims();
@@ -51,5 +67,14 @@ fn stock(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: Mask) -> 
 /// [`OpError`] when an axis is empty.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, OpError> {
     Check("softmax").filled("x", &x)?;
-    Ok(activation::softmax(x, D - 1))
+    let width = x.dims()[D - 1];
+    match Flat::take(x) {
+        Ok(x) => {
+            let mut done = Ok(());
+            let y = x.change(|x| done = kiln_kernels::softmax(Isa::best(), x, width));
+            done?;
+            Ok(y)
+        }
+        Err(x) => Ok(activation::softmax(x, D - 1)),
+    }
 }

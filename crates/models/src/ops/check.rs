@@ -40,13 +40,18 @@ impl Check {
         Ok(())
     }
 
-    /// `tensor` holds the same element type as `input`.
-    pub(super) fn same_type<const D: usize, const E: usize>(
+    /// `tensor` lies where `input` lies and holds the same element type.
+    pub(super) fn alike<const D: usize, const E: usize>(
         self,
         argument: &'static str,
         tensor: &Tensor<D>,
         input: &Tensor<E>,
     ) -> Result<(), OpError> {
+        let (here, there) = (input.device(), tensor.device());
+        if here != there {
+            let (expected, found) = (format!("{here:?}"), format!("{there:?}"));
+            return Err(OpError::Device { op: self.0, argument, expected, found });
+        }
         if tensor.dtype() == input.dtype() {
             return Ok(());
         }
@@ -67,7 +72,7 @@ impl Check {
         input: &Tensor<E>,
     ) -> Result<(), OpError> {
         self.shape(argument, vector, [len])?;
-        self.same_type(argument, vector, input)
+        self.alike(argument, vector, input)
     }
 
     /// `value` is at least one and divides `total`, as a number of heads or groups must.

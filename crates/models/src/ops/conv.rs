@@ -58,7 +58,7 @@ fn check(
     if columns != inputs {
         return Err(check.misfit("weight", weight, format!("[out, {inputs}, height, width]")));
     }
-    check.same_type("weight", weight, x)?;
+    check.alike("weight", weight, x)?;
     if let Some(bias) = bias {
         check.vector("bias", bias, outputs, x)?;
     }

@@ -1,5 +1,7 @@
 //! What an operator answers when its arguments do not fit. Knows shapes and names, no tensors.
 
+use kiln_kernels::KernelError;
+
 /// Why an operator of [`ops`](crate::ops) was not run. Nothing has been computed when it is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +30,21 @@ pub enum OpError {
         /// The value that came.
         found: String,
     },
+    /// Tensors that meet in one operator lie on different devices. Move one of them first.
+    #[error("{op}: {argument} should lie on {expected} as the input does, found {found}")]
+    Device {
+        /// The operator, as the function is called.
+        op: &'static str,
+        /// The argument at fault, as the parameter is called.
+        argument: &'static str,
+        /// Where the operator's input lies.
+        expected: String,
+        /// Where the argument lies.
+        found: String,
+    },
+    /// A CPU kernel refused what the operator gave it: the operator's own checks let something through.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
     /// Tensors that meet in one operator have different element types. Cast one of them first.
     #[error("{op}: {argument} should hold {expected} as the input does, found {found}")]
     Type {

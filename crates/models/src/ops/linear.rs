@@ -37,7 +37,7 @@ fn apply<const D: usize>(
     if columns != inputs {
         return Err(check.misfit("weight", &weight, format!("[out, {inputs}]")));
     }
-    check.same_type("weight", &weight, &x)?;
+    check.alike("weight", &weight, &x)?;
     if let Some(bias) = &bias {
         check.vector("bias", bias, outputs, &x)?;
     }

@@ -3,6 +3,9 @@
 //! Every function checks shapes and element types first and answers an [`OpError`] where burn would panic. Layouts are
 //! torch's: images `[batch, channels, height, width]`, tokens `[batch, tokens, width]`, linear weights `[out, in]`.
 //!
+//! f32 tensors on the CPU go to `kiln-kernels` where its kernels are faster than burn's; everything else, such as a GPU,
+//! goes to burn's own operators. The result is the same up to rounding.
+//!
 //! Knows nothing of models, files or where weights come from.
 
 mod activation;
@@ -10,9 +13,12 @@ mod attention;
 mod check;
 mod conv;
 mod error;
+mod flat;
 mod linear;
 mod norm;
 mod resize;
+#[cfg(test)]
+mod tests;
 
 pub use activation::{geglu, gelu, leaky_relu, quick_gelu, silu};
 pub use attention::{Mask, attention, softmax};

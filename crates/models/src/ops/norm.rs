@@ -1,8 +1,13 @@
 //! Normalisations: over groups of channels, and over the last axis.
 
 use burn::tensor::{Tensor, activation, module};
+use kiln_kernels::{GroupNorm, Isa};
 
-use super::{OpError, check::Check};
+use super::{
+    OpError,
+    check::Check,
+    flat::{self, Flat},
+};
 
 /// Group normalisation, `(x - mean) / sqrt(variance + eps) · gamma + beta` with mean and (biased) variance over each
 /// group of channels of a sample, followed by SiLU when `silu` is set.
@@ -25,10 +30,26 @@ pub fn group_norm(
     check.vector("gamma", &gamma, channels, &x)?;
     check.vector("beta", &beta, channels, &x)?;
     check.divides("groups", groups, channels)?;
-    Ok(stock_group_norm(x, gamma, beta, groups, eps, silu))
+    let shape = x.dims();
+    let x = match Flat::take(x) {
+        Ok(x) => x,
+        Err(x) => return Ok(stock_group_norm(x, gamma, beta, groups, eps, silu)),
+    };
+    let sizes = GroupNorm { channels, pixels: shape[2] * shape[3], groups, eps, silu };
+    let (gamma, beta) = (Flat::argument(check.0, gamma)?, Flat::argument(check.0, beta)?);
+    let mut out = vec![0.0; x.as_slice().len()];
+    kiln_kernels::group_norm(Isa::best(), sizes, x.as_slice(), gamma.as_slice(), beta.as_slice(), &mut out)?;
+    Ok(flat::tensor(out, shape))
 }
 
-fn stock_group_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, groups: usize, eps: f64, silu: bool) -> Tensor<4> {
+pub(super) fn stock_group_norm(
+    x: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    groups: usize,
+    eps: f64,
+    silu: bool,
+) -> Tensor<4> {
     let shape = x.dims();
     let [batch, channels, height, width] = shape;
     let rows = x.reshape([batch * groups, channels / groups * height * width]);
@@ -51,5 +72,13 @@ pub fn layer_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>, eps: f64) -> 
     let width = x.dims()[2];
     check.vector("gamma", &gamma, width, &x)?;
     check.vector("beta", &beta, width, &x)?;
-    Ok(module::layer_norm(x, gamma, Some(beta), eps))
+    let shape = x.dims();
+    let x = match Flat::take(x) {
+        Ok(x) => x,
+        Err(x) => return Ok(module::layer_norm(x, gamma, Some(beta), eps)),
+    };
+    let (gamma, beta) = (Flat::argument(check.0, gamma)?, Flat::argument(check.0, beta)?);
+    let mut out = vec![0.0; x.as_slice().len()];
+    kiln_kernels::layer_norm(Isa::best(), x.as_slice(), gamma.as_slice(), beta.as_slice(), eps, &mut out)?;
+    Ok(flat::tensor(out, shape))
 }

@@ -1,0 +1,64 @@
+//! f32 tensors in this machine's memory as slices, which is what the kernels take, and back.
+
+use burn::{
+    backend::Flex,
+    tensor::{Bytes, DType, Shape, Tensor},
+};
+use burn_flex::{FlexTensor, Layout};
+
+use super::OpError;
+
+/// A dense f32 tensor of burn's CPU backend.
+pub(super) struct Flat(FlexTensor);
+
+impl Flat {
+    /// `x` as a slice, or `x` itself when it lies elsewhere or holds something else than f32: burn's own operator
+    /// serves it then.
+    pub(super) fn take<const D: usize>(x: Tensor<D>) -> Result<Self, Tensor<D>> {
+        match x.clone().try_into_primitive::<Flex>() {
+            Ok(tensor) if tensor.dtype() == DType::F32 => Ok(Self(dense(tensor))),
+            _ => Err(x),
+        }
+    }
+
+    /// An argument whose device and element type were compared with those of a tensor that [`Flat::take`] took.
+    pub(super) fn argument<const D: usize>(op: &'static str, x: Tensor<D>) -> Result<Self, OpError> {
+        Self::take(x).map_err(|x| OpError::Type {
+            op,
+            argument: "an argument",
+            expected: "F32 on the CPU".into(),
+            found: format!("{:?} on {:?}", x.dtype(), x.device()),
+        })
+    }
+
+    /// All elements, row after row.
+    pub(super) fn as_slice(&self) -> &[f32] {
+        self.0.as_slice().unwrap_or_default()
+    }
+
+    /// Changes the elements where they lie when nobody else holds them, else a copy.
+    pub(super) fn change<const D: usize>(self, change: impl FnOnce(&mut [f32])) -> Tensor<D> {
+        let mut tensor = self.0.to_contiguous();
+        drop(self.0);
+        change(tensor.storage_mut());
+        Tensor::from_primitive::<Flex>(tensor)
+    }
+}
+
+fn dense(tensor: FlexTensor) -> FlexTensor {
+    // A view into a file may begin at any byte; burn-flex panics at the first access to floats at an odd one.
+    let tensor = if tensor.bytes().as_ptr().cast::<f32>().is_aligned() { tensor } else { aligned(&tensor) };
+    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+}
+
+fn aligned(tensor: &FlexTensor) -> FlexTensor {
+    let (floats, _) = tensor.bytes().as_chunks::<4>();
+    let floats: Vec<f32> = floats.iter().map(|bytes| f32::from_ne_bytes(*bytes)).collect();
+    FlexTensor::new(Bytes::from_elems(floats), tensor.layout().clone(), DType::F32)
+}
+
+/// A tensor on the CPU from its elements, row after row.
+pub(super) fn tensor<const D: usize>(elements: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+    let layout = Layout::contiguous(Shape::from(shape));
+    Tensor::from_primitive::<Flex>(FlexTensor::new(Bytes::from_elems(elements), layout, DType::F32))
+}
