@@ -41,7 +41,9 @@ mod decode;
 mod dtype;
 mod error;
 mod format;
+mod pager;
 mod process;
+mod provider;
 mod quant;
 mod source;
 #[cfg(feature = "burn")]
@@ -53,7 +55,11 @@ pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
 pub use format::{Identity, MappedFile, TensorInfo, WeightFile};
+pub use pager::{ContentKey, Counters, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule, UnitId, Vacant, Vbar};
 pub use process::{ProcessMemory, available_memory, process_memory, reset_peak};
+pub use provider::{
+    Call, Delayed, Faulty, HostRegion, HostVm, MemInfo, Provider, ProviderError, Tally, Throttled, Ticket, Write,
+};
 pub use source::{ComputedSource, MemorySource, TensorSource, fill_uniform, hash_uniform};
 #[cfg(feature = "burn")]
 pub use tensor::WeightGuard;

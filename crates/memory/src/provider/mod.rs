@@ -1,0 +1,120 @@
+//! Where weights stay while they are used: address ranges whose pages come and go. Knows bytes, pages and tickets;
+//! knows no weights and no policy.
+#![allow(unsafe_code)]
+
+mod doubles;
+mod host_vm;
+
+pub use doubles::{Call, Delayed, Faulty, Tally, Throttled};
+pub use host_vm::{HostRegion, HostVm};
+
+use crate::SourceError;
+use std::{fmt, ops::Range, ptr::NonNull};
+
+/// Why a provider could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// There is no memory or no address space left.
+    #[error("out of memory")]
+    OutOfMemory,
+    /// The device is gone, with everything on it.
+    #[error("the device is lost")]
+    DeviceLost,
+    /// The system refused for another reason.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The bytes to be uploaded could not be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// Stands for work that was handed to a device. [`Ticket::DONE`] is work that is finished already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+impl Ticket {
+    /// Nothing to wait for.
+    pub const DONE: Self = Self(0);
+}
+
+/// Memory as the driver sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemInfo {
+    /// Bytes that could be committed now.
+    pub free: u64,
+    /// Bytes there are.
+    pub total: u64,
+}
+
+/// Writes the bytes of a weight to where they shall lie.
+pub type Write<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<(), SourceError>;
+
+/// Address ranges backed page by page: the host's memory, a device's, or a double for tests.
+///
+/// The pager is the only caller, and calls it without holding its own lock. What it promises is said under *Safety*;
+/// implementations need not check it.
+pub trait Provider: Send + Sync + 'static {
+    /// A reserved range of addresses.
+    type Region: Copy + Send + Sync + fmt::Debug;
+
+    /// The unit of commitment, in bytes.
+    fn page_size(&self) -> usize;
+
+    /// Reserves addresses for `bytes`, backed by nothing.
+    ///
+    /// # Errors
+    /// When there are no addresses left.
+    fn reserve(&self, bytes: usize) -> Result<Self::Region, ProviderError>;
+
+    /// Gives addresses back.
+    ///
+    /// # Safety
+    /// The region is one of this provider's, none of its pages is committed, and it is not used again.
+    unsafe fn release(&self, region: Self::Region);
+
+    /// Backs pages with memory.
+    ///
+    /// # Errors
+    /// [`ProviderError::OutOfMemory`] is an answer, not an accident: the pager streams then.
+    fn commit(&self, region: Self::Region, pages: Range<usize>) -> Result<(), ProviderError>;
+
+    /// Takes the memory of pages back.
+    ///
+    /// # Safety
+    /// The pages are committed ones of this provider's; no reader and no copy is left on them.
+    unsafe fn decommit(&self, region: Self::Region, pages: Range<usize>);
+
+    /// Fills `len` bytes from `at` on with what `write` writes. They are readable when the ticket is done.
+    ///
+    /// # Errors
+    /// When the copy fails, or `write` does; the bytes are any bytes then.
+    ///
+    /// # Safety
+    /// The range is committed, and nobody else reads or writes it before the ticket is done.
+    unsafe fn upload(
+        &self,
+        region: Self::Region,
+        at: usize,
+        len: usize,
+        write: Write<'_>,
+    ) -> Result<Ticket, ProviderError>;
+
+    /// Where committed bytes lie, if the host can read them.
+    fn address(&self, region: Self::Region, at: usize) -> Option<NonNull<u8>>;
+
+    /// Whether that work is finished.
+    fn is_done(&self, ticket: Ticket) -> bool;
+
+    /// Waits until that work is finished.
+    ///
+    /// # Errors
+    /// When it failed.
+    fn wait(&self, ticket: Ticket) -> Result<(), ProviderError>;
+
+    /// A ticket that is done when everything submitted so far is done.
+    fn fence(&self) -> Ticket;
+
+    /// What the driver says is free.
+    fn info(&self) -> MemInfo;
+}
