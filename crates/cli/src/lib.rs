@@ -1,1 +1,24 @@
-//! The kiln command.
+//! The `kiln` command, and what a terminal shows while a graph runs.
+//!
+//! The command line is built on the library and on nothing else: [`Session`] is an engine with ComfyUI's nodes,
+//! [`Console`] listens to its events, [`Summary`] says what ran, for how long and who held the memory. The main
+//! example uses the same pieces.
+//!
+//! ```
+//! use kiln_cli::options::bytes;
+//! assert_eq!(bytes("600M"), Ok(600 << 20));
+//! ```
+#![allow(clippy::print_stderr)] // a console is what this crate is
+
+mod console;
+mod interrupt;
+mod open;
+pub mod options;
+mod session;
+mod summary;
+
+pub use console::{Console, NodeRow};
+pub use interrupt::on_ctrl_c;
+pub use open::{OpenError, Opened, open};
+pub use session::{Failure, Finished, Session};
+pub use summary::Summary;

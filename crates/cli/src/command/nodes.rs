@@ -1,0 +1,37 @@
+//! `kiln nodes`: what can be put into a graph.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kiln_cli::options::StudioArgs;
+use kiln_cli::Session;
+use kiln_exec::CachePolicy;
+
+use super::Done;
+
+/// Lists the node classes, or shows one.
+#[derive(Args)]
+pub(crate) struct Nodes {
+    /// Show this class as JSON.
+    class: Option<String>,
+    #[command(flatten)]
+    studio: StudioArgs,
+}
+
+impl Nodes {
+    pub(crate) fn execute(self) -> Done {
+        let here = PathBuf::from(".");
+        let session = Session::new(self.studio.studio(&here, &here.join("assets")), CachePolicy::None);
+        let definitions = session.definitions();
+        let Some(class) = self.class else {
+            for def in definitions.iter() {
+                println!("{:<32} {}", def.class_type, def.category);
+            }
+            return Ok(());
+        };
+        let def = definitions.iter().find(|def| *def.class_type == *class);
+        let def = def.ok_or_else(|| format!("there is no node class `{class}`; `kiln nodes` lists them"))?;
+        println!("{}", serde_json::to_string_pretty(&def.to_object_info())?);
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! The console: what a terminal shows while a graph runs. Listens to events; knows nothing of nodes' insides.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kiln_exec::{Event, Listener, NodeId};
+use kiln_graph::Prompt;
+
+/// Shows a bar per node that tells its progress, and remembers what each node took for the summary.
+///
+/// On a terminal the bar is live; elsewhere each step is a line, so that a log shows them too.
+pub struct Console {
+    names: HashMap<NodeId, String>,
+    live: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    bars: HashMap<NodeId, (ProgressBar, Instant)>,
+    rows: Vec<NodeRow>,
+    cached: usize,
+    shown: Vec<serde_json::Value>,
+}
+
+/// What one call of a node took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    /// `KSampler "3"`.
+    pub name: String,
+    /// Time in the node's own code.
+    pub time: Duration,
+    /// Bytes of its outputs.
+    pub bytes: u64,
+    /// Runs again for an output that was dropped.
+    pub again: bool,
+}
+
+impl Console {
+    /// A console for runs of `prompt`, which names the nodes.
+    pub fn new(prompt: &Prompt) -> Arc<Self> {
+        let name = |(id, node): (&NodeId, &kiln_graph::PromptNode)| (id.clone(), format!("{} \"{id}\"", node.class_type));
+        let names = prompt.nodes.iter().map(name).collect();
+        Arc::new(Self { names, live: std::io::stderr().is_terminal(), state: Mutex::default() })
+    }
+
+    /// Listens to a run.
+    pub fn listener(self: &Arc<Self>) -> Listener {
+        let this = Arc::clone(self);
+        Arc::new(move |event| this.show(event))
+    }
+
+    /// Shows one event.
+    pub fn show(&self, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::ExecutionStart { .. } => *state = State::default(),
+            Event::ExecutionCached { nodes, .. } => state.cached = nodes.len(),
+            Event::Progress { node, value, max, .. } => self.step(&mut state, node, *value, *max),
+            Event::Reexecuted { node, .. } => state.rows.push(self.row(node, Duration::ZERO, 0, true)),
+            Event::Finished { node, micros, bytes, .. } => self.finish(&mut state, node, *micros, *bytes),
+            Event::Executed { output: Some(output), .. } => state.shown.push(output.clone()),
+            Event::ExecutionError(_) | Event::ExecutionInterrupted { .. } => state.abandon(),
+            _ => {}
+        }
+    }
+
+    fn step(&self, state: &mut State, node: &NodeId, value: f64, max: f64) {
+        let (bar, since) =
+            state.bars.entry(node.clone()).or_insert_with(|| (self.bar(node, max as u64), Instant::now()));
+        bar.set_length(max as u64);
+        bar.set_position(value as u64);
+        if !self.live {
+            eprintln!("{} step {value} of {max}, {:.2} s", self.name(node), since.elapsed().as_secs_f64());
+        }
+    }
+
+    fn bar(&self, node: &NodeId, steps: u64) -> ProgressBar {
+        let target = if self.live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(steps), target);
+        let style = ProgressStyle::with_template("{prefix}  {bar:30.cyan/blue} {pos}/{len}  {per_sec}  {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(self.name(node));
+        bar
+    }
+
+    fn finish(&self, state: &mut State, node: &NodeId, micros: u64, bytes: u64) {
+        if let Some((bar, _)) = state.bars.remove(node) {
+            bar.finish_and_clear();
+        }
+        let time = Duration::from_micros(micros);
+        match state.rows.iter_mut().rev().find(|row| row.again && row.time.is_zero() && row.name == self.name(node)) {
+            Some(row) => (row.time, row.bytes) = (time, bytes),
+            None => state.rows.push(self.row(node, time, bytes, false)),
+        }
+    }
+
+    fn row(&self, node: &NodeId, time: Duration, bytes: u64, again: bool) -> NodeRow {
+        NodeRow { name: self.name(node), time, bytes, again }
+    }
+
+    fn name(&self, node: &NodeId) -> String {
+        self.names.get(node).cloned().unwrap_or_else(|| format!("\"{node}\""))
+    }
+
+    /// What ran, in order, and how many nodes of the prompt were known already.
+    pub fn rows(&self) -> (Vec<NodeRow>, usize) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.rows.clone(), state.cached)
+    }
+
+    /// What nodes showed: ComfyUI's `ui` results.
+    pub fn shown(&self) -> Vec<serde_json::Value> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).shown.clone()
+    }
+}
+
+impl State {
+    fn abandon(&mut self) {
+        for (bar, _) in self.bars.drain().map(|(_, bar)| bar) {
+            bar.abandon();
+        }
+    }
+}

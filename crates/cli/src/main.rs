@@ -1,0 +1,32 @@
+//! `kiln`: runs graphs from the command line.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod command;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs ComfyUI's node graphs.
+#[derive(Parser)]
+#[command(version, about)]
+enum Kiln {
+    /// Runs a graph: an API-format JSON file, or a workflow saved by the editor.
+    Run(command::run::Run),
+    /// Lists the node classes, or shows one as `/object_info` would.
+    Nodes(command::nodes::Nodes),
+}
+
+fn main() -> ExitCode {
+    let done = match Kiln::parse() {
+        Kiln::Run(run) => run.execute(),
+        Kiln::Nodes(nodes) => nodes.execute(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

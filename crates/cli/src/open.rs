@@ -1,0 +1,47 @@
+//! Opening a graph file: an API prompt or a saved workflow, told by its form.
+
+use std::path::{Path, PathBuf};
+
+use kiln_graph::{Definitions, Document, LowerOptions, Prompt, WorkflowError};
+
+/// A graph from a file, and the workflow it was saved as, if it was one.
+pub struct Opened {
+    /// What will run.
+    pub prompt: Prompt,
+    /// The editor's own form, stored in pictures beside the prompt.
+    pub workflow: Option<serde_json::Value>,
+}
+
+/// Why a graph file could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file can't be read.
+    #[error("{}: {source}", file.display())]
+    Read {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no JSON, JSON of another form, or a workflow that can't be turned into a prompt.
+    #[error("{}: {problem}", file.display())]
+    Graph {
+        /// Which file.
+        file: PathBuf,
+        /// Where and what.
+        problem: WorkflowError,
+    },
+}
+
+/// Reads a graph file; `definitions` tell a saved workflow's widgets apart.
+///
+/// # Errors
+/// The file can't be read, or is no graph.
+pub fn open(file: &Path, definitions: &dyn Definitions) -> Result<Opened, OpenError> {
+    let text = std::fs::read(file).map_err(|source| OpenError::Read { file: file.into(), source })?;
+    let graph = |problem| OpenError::Graph { file: file.into(), problem };
+    let document = Document::from_json(&text).map_err(graph)?;
+    let workflow = matches!(document, Document::Workflow(_)).then(|| serde_json::from_slice(&text).ok()).flatten();
+    let prompt = document.into_prompt(definitions, &LowerOptions::default()).map_err(graph)?;
+    Ok(Opened { prompt, workflow })
+}

@@ -1,0 +1,193 @@
+//! Command-line options that the command and the example share: folders, memory, and how the engine runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use kiln_exec::{CachePolicy, LateEdges, Order, Retention, RunOptions};
+use kiln_memory::Budget;
+use kiln_nodes::Studio;
+use kiln_nodes::files::{Folders, Place};
+
+/// Where files lie, and how much memory there may be.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Folders and memory")]
+pub struct StudioArgs {
+    /// Root of models, input, output and temp.
+    #[arg(long, value_name = "DIR")]
+    pub base_directory: Option<PathBuf>,
+    /// Where pictures go.
+    #[arg(long, visible_alias = "output", value_name = "DIR")]
+    pub output_directory: Option<PathBuf>,
+    /// Where LoadImage looks.
+    #[arg(long, value_name = "DIR")]
+    pub input_directory: Option<PathBuf>,
+    /// Another folder of models, with ComfyUI's sub-folders.
+    #[arg(long, value_name = "DIR")]
+    pub models_directory: Option<PathBuf>,
+    /// Host memory for weights and outputs together: `600M`, `2.5G`. Weights that don't fit are read again at each use.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub ram_limit: Option<u64>,
+}
+
+impl StudioArgs {
+    /// The studio these options describe. `root` holds everything that is not named, `assets` the bundled models.
+    pub fn studio(&self, root: &std::path::Path, assets: &std::path::Path) -> Studio {
+        let root = self.base_directory.as_deref().unwrap_or(root);
+        let mut folders = Folders::under(root).with_bundled(assets);
+        if let Some(models) = &self.models_directory {
+            folders.add_models_root(models);
+        }
+        for (place, folder) in [(Place::Output, &self.output_directory), (Place::Input, &self.input_directory)] {
+            if let Some(folder) = folder {
+                folders = folders.with_place(place, folder);
+            }
+        }
+        Studio::new(folders).with_budget(self.budget())
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        self.ram_limit.map_or_else(|| Budget::unlimited("host memory"), |limit| Budget::new("host memory", limit))
+    }
+}
+
+/// How the engine runs.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Engine")]
+pub struct EngineArgs {
+    /// How long outputs live within a run.
+    #[arg(long, value_enum, default_value = "2")]
+    pub retention: RetentionArg,
+    /// What happens when an expansion links to an output that was dropped.
+    #[arg(long, value_enum, default_value = "reexecute")]
+    pub late_edges: LateEdgesArg,
+    /// What outlives a run: `classic`, `none`, `lru=N`, `bytes=1G` or `ram=HEADROOM`.
+    #[arg(long, value_name = "POLICY", default_value = "classic", value_parser = cache)]
+    pub cache: CacheArg,
+    /// One node at a time, in the same order every time.
+    #[arg(long)]
+    pub deterministic: bool,
+    /// ComfyUI's order among ready nodes in place of the one that keeps memory low.
+    #[arg(long)]
+    pub comfy_order: bool,
+}
+
+/// `--retention`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetentionArg {
+    /// Everything to the end of the prompt.
+    #[value(name = "0")]
+    Keep,
+    /// Drop what was never referred to.
+    #[value(name = "1")]
+    Unreferenced,
+    /// Drop whatever nothing that may still run can read.
+    #[default]
+    #[value(name = "2")]
+    Unreadable,
+    /// Count only nodes that wait for an output now.
+    Eager,
+    /// `2` until the first expansion, then `0`.
+    Static,
+}
+
+/// `--late-edges`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LateEdgesArg {
+    /// Run the node again.
+    #[default]
+    Reexecute,
+    /// Refuse links to nodes that don't connect to the expanding one.
+    Restrict,
+}
+
+/// `--cache`.
+#[derive(Clone, Debug, Default)]
+pub struct CacheArg(pub CachePolicy);
+
+impl EngineArgs {
+    /// The options of one run.
+    pub fn run_options(&self) -> RunOptions {
+        let retention = match self.retention {
+            RetentionArg::Keep => Retention::Keep,
+            RetentionArg::Unreferenced => Retention::Unreferenced,
+            RetentionArg::Unreadable => Retention::Unreadable,
+            RetentionArg::Eager => Retention::Eager,
+            RetentionArg::Static => Retention::StaticOnly,
+        };
+        let late_edges = match self.late_edges {
+            LateEdgesArg::Reexecute => LateEdges::Reexecute,
+            LateEdgesArg::Restrict => LateEdges::Restrict,
+        };
+        let order = if self.comfy_order { Order::Comfy } else { Order::Peak };
+        RunOptions::new()
+            .with_retention(retention)
+            .with_late_edges(late_edges)
+            .with_order(order)
+            .with_deterministic(self.deterministic)
+    }
+}
+
+/// Reads `600M`, `2.5G`, `1048576`: bytes, with K, M, G or T for powers of 1024.
+///
+/// # Errors
+/// Not a number, negative, or too large to count.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim().trim_end_matches(['b', 'B']).trim_end_matches('i');
+    let unit = trimmed.chars().last().map_or(1, |last| match last.to_ascii_uppercase() {
+        'K' => 1 << 10,
+        'M' => 1 << 20,
+        'G' => 1 << 30,
+        'T' => 1_u64 << 40,
+        _ => 1,
+    });
+    let digits = trimmed.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let count: f64 = digits.parse().map_err(|_| format!("`{text}` is no number of bytes; write 600M or 2.5G"))?;
+    let bytes = count * unit as f64;
+    if !(0.0..1.8e19).contains(&bytes) {
+        return Err(format!("`{text}` is no number of bytes that memory can have"));
+    }
+    Ok(bytes as u64)
+}
+
+fn cache(text: &str) -> Result<CacheArg, String> {
+    let (name, value) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((text, ""));
+    let policy = match name {
+        "classic" => CachePolicy::Classic,
+        "none" => CachePolicy::None,
+        "lru" => CachePolicy::Lru(value.parse().map_err(|_| "write lru=20, the number of results to keep".to_owned())?),
+        "bytes" => CachePolicy::Bytes(bytes(value)?),
+        "ram" => CachePolicy::RamPressure {
+            headroom: if value.is_empty() { 4 << 30 } else { bytes(value)? },
+            available: Arc::new(|| kiln_memory::available_memory().unwrap_or(u64::MAX)),
+        },
+        _ => return Err(format!("`{name}` is no cache policy: classic, none, lru=N, bytes=1G or ram=4G")),
+    };
+    Ok(CacheArg(policy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        let read = ["512", "600M", "2.5G", "1GiB", "3 K"].map(|text| bytes(text).ok());
+        assert_eq!(read, [Some(512), Some(629_145_600), Some(2_684_354_560), Some(1 << 30), Some(3072)]);
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused_in_words() {
+        for text in ["", "G", "-1G", "nan", "1e30G", "ten"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_cache_policy_has_its_word() {
+        assert!(matches!(cache("lru=3").map(|c| c.0), Ok(CachePolicy::Lru(3))));
+        assert!(matches!(cache("bytes=1K").map(|c| c.0), Ok(CachePolicy::Bytes(1024))));
+        assert!(matches!(cache("none").map(|c| c.0), Ok(CachePolicy::None)));
+        assert!(cache("lru").is_err() && cache("fifo").is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! The summary: what ran, how long, what it held, and who held the most memory. Text only.
+
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kiln_memory::{ProcessMemory, Report, human_bytes};
+
+use crate::console::NodeRow;
+
+/// What a run left to say.
+pub struct Summary {
+    /// What ran, in order.
+    pub rows: Vec<NodeRow>,
+    /// Nodes that were known from before.
+    pub cached: usize,
+    /// From the first node to the last.
+    pub wall: Duration,
+    /// Who held what at most.
+    pub memory: Report,
+    /// What the operating system saw, where it tells.
+    pub process: Option<ProcessMemory>,
+    /// Files that were written.
+    pub files: Vec<PathBuf>,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.nodes(f)?;
+        self.holders(f)?;
+        if let Some(process) = self.process {
+            let (anonymous, mapped) = (human_bytes(process.anonymous), human_bytes(process.file_backed));
+            writeln!(f, "process: {} at most; now {anonymous} its own, {mapped} mapped files", human_bytes(process.peak))?;
+        }
+        for file in &self.files {
+            writeln!(f, "{}", file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn nodes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(8);
+        writeln!(f, "{:<width$}  {:>9}  {:>10}", "node", "time", "holds")?;
+        for row in &self.rows {
+            let bytes = if row.bytes == 0 { String::new() } else { human_bytes(row.bytes) };
+            let again = if row.again { "  (again)" } else { "" };
+            writeln!(f, "{:<width$}  {:>9}  {bytes:>10}{again}", row.name, seconds(row.time))?;
+        }
+        let mut line = format!("{} nodes in {}", self.rows.len(), seconds(self.wall));
+        if self.cached > 0 {
+            write!(line, ", {} known from before", self.cached)?;
+        }
+        writeln!(f, "{line}")
+    }
+
+    fn holders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows: Vec<_> = self.memory.rows.iter().filter(|row| row.peak > 0).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.peak));
+        writeln!(f, "peak of {}: {}", self.memory.pool, human_bytes(self.memory.peak))?;
+        for row in rows.iter().take(6) {
+            writeln!(f, "  {:>10}  {} ({})", human_bytes(row.peak), row.holder, row.kind)?;
+        }
+        Ok(())
+    }
+}
+
+/// `1.24 s`, `12.3 ms`, `840 µs`.
+fn seconds(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    match micros {
+        m if m < 1e3 => format!("{m:.0} µs"),
+        m if m < 1e6 => format!("{:.1} ms", m / 1e3),
+        m => format!("{:.2} s", m / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_keep_three_digits() {
+        let shown = [840, 12_345, 1_240_000, 75_000_000].map(|micros| seconds(Duration::from_micros(micros)));
+        assert_eq!(shown, ["840 µs", "12.3 ms", "1.24 s", "75.00 s"]);
+    }
+}
