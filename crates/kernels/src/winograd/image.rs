@@ -8,12 +8,12 @@ const SEEN: usize = SIDE + 2;
 /// Pixels in a row of eight neighbouring tiles, rounded up to whole vectors.
 const SPAN: usize = 5 * LANES;
 
-/// Sixteen tiles from `first_tile` on, transformed into `panel` `[36][inputs][16]`. Lanes behind the last tile become 0.
+/// Sixteen tiles from `first_tile` on, transformed into `to` `[36][inputs][16]`. Lanes behind the last tile become 0.
 pub(super) struct Panel<'a> {
     pub(super) sizes: Winograd,
     pub(super) x: &'a [f32],
     pub(super) first_tile: usize,
-    pub(super) panel: &'a mut [f32],
+    pub(super) to: &'a mut [f32],
 }
 
 impl Kernel for Panel<'_> {
@@ -21,7 +21,7 @@ impl Kernel for Panel<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { sizes, x, first_tile, panel } = self;
+        let Self { sizes, x, first_tile, to: panel } = self;
         for half in 0..2 {
             let first = first_tile + half * LANES;
             let neighbours = Neighbours::of(&sizes, first);

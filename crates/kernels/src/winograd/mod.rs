@@ -104,7 +104,7 @@ pub fn winograd(
         let panels = plan.panels.min(total - first);
         let image = &mut image[..panels * plan.panel_len()];
         image.par_chunks_mut(plan.panel_len()).enumerate().for_each(|(i, panel)| {
-            isa.run(image::Panel { sizes, x, first_tile: (first + i) * COLUMNS, panel });
+            isa.run(image::Panel { sizes, x, first_tile: (first + i) * COLUMNS, to: panel });
         });
         let image = &*image;
         planes_of_tasks(plan, out).into_par_iter().enumerate().for_each(|(i, planes)| {

@@ -1,8 +1,13 @@
 //! Two-dimensional convolution, NCHW, weights as torch stores them.
 
 use burn::tensor::{Tensor, module, ops::PaddedConvOptions};
+use kiln_kernels::{Isa, Winograd};
 
-use super::{OpError, check::Check};
+use super::{
+    OpError,
+    check::Check,
+    flat::{self, Flat},
+};
 
 /// Rows and columns of zeros around an image. Sides have names because every library orders them differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,7 +46,37 @@ pub fn conv2d(
 ) -> Result<Tensor<4>, OpError> {
     let padding = padding.into();
     check(&x, &weight, bias.as_ref(), stride, padding)?;
-    Ok(stock(x, weight, bias, stride, padding))
+    let sizes = winograd_sizes(&x, &weight, padding);
+    if stride != 1 || weight.dims()[2..] != [3, 3] || !pays(sizes) {
+        return Ok(stock(x, weight, bias, stride, padding));
+    }
+    match Flat::take(x) {
+        Ok(x) => winograd(sizes, &x, weight, bias),
+        Err(x) => Ok(stock(x, weight, bias, stride, padding)),
+    }
+}
+
+fn winograd_sizes(x: &Tensor<4>, weight: &Tensor<4>, padding: Padding) -> Winograd {
+    let ([batch, inputs, height, width], [outputs, ..]) = (x.dims(), weight.dims());
+    let Padding { top, bottom, left, right } = padding;
+    Winograd { batch, inputs, outputs, image: [height, width], padding: [top, bottom, left, right] }
+}
+
+/// Whether Winograd's transforms cost less than the products they save. With few channels they do not, and with few
+/// tiles most lanes hold none.
+fn pays(sizes: Winograd) -> bool {
+    sizes.inputs >= 16 && sizes.outputs >= 16 && sizes.tiles() >= 4
+}
+
+fn winograd(sizes: Winograd, x: &Flat, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Result<Tensor<4>, OpError> {
+    let op = "conv2d";
+    let weight = Flat::argument(op, weight)?;
+    let bias = bias.map(|bias| Flat::argument(op, bias)).transpose()?;
+    let bias = bias.as_ref().map_or(&[][..], Flat::as_slice);
+    let [height, width] = sizes.output();
+    let mut out = vec![0.0; sizes.batch * sizes.outputs * height * width];
+    kiln_kernels::winograd(Isa::best(), sizes, x.as_slice(), weight.as_slice(), bias, &mut out)?;
+    Ok(flat::tensor(out, [sizes.batch, sizes.outputs, height, width]))
 }
 
 fn check(
@@ -72,7 +107,13 @@ fn check(
     Ok(())
 }
 
-fn stock(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: Padding) -> Tensor<4> {
+pub(super) fn stock(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: Padding,
+) -> Tensor<4> {
     let (start, end) = ([padding.top, padding.left], [padding.bottom, padding.right]);
     let options = PaddedConvOptions::asymmetric([stride; 2], start, end, [1; 2], 1);
     module::conv2d(x, weight, bias, options)
