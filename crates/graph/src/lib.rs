@@ -9,6 +9,8 @@ mod prompt;
 mod python;
 mod suggest;
 mod validate;
+mod view;
+mod workflow;
 
 pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
 pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix};
@@ -20,3 +22,5 @@ pub use validate::{
     ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Validated, ValidationError, ValidatorCall,
     Validators, Verdict, validate,
 };
+pub use view::{View, Wire};
+pub use workflow::{Document, LocalTime, LowerOptions, Workflow, WorkflowError};

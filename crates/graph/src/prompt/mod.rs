@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use self::json::PromptReadError;
+pub(crate) use self::json::{kind, syntax};
 use crate::id::{Link, NodeId};
 use crate::input::{Input, Inputs};
 use crate::map::Map;

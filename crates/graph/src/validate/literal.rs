@@ -85,7 +85,7 @@ fn out_of_range(input: &InputDef, value: &Value) -> Option<ValidationError> {
             .info("input_name", (&*input.name).into())
             .info("input_config", input.config())
             .info("received_value", value.clone())
-            .plain(format!("input `{}`: {} is out of range; give {}", input.name, Str(value), wanted(input))),
+            .plain(format!("input `{}`: {} is out of range; give {}", input.name, quote(value), wanted(input))),
     )
 }
 
@@ -136,7 +136,7 @@ fn advice(choices: &[Value], value: &Value) -> String {
 
 /// A value as people quote it, cut if it is long.
 pub(super) fn quote(value: &Value) -> impl Display {
-    let text = if value.is_string() { format!("`{}`", Str(value)) } else { Str(value).to_string() };
+    let text = if value.is_string() { format!("`{}`", Str(value)) } else { value.to_string() };
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

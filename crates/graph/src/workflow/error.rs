@@ -1,0 +1,66 @@
+//! Why a text is no workflow, or a workflow no prompt.
+
+use crate::prompt::PromptReadError;
+
+/// What is wrong with a workflow, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkflowError {
+    /// The text is not JSON, or a prompt of the wrong form.
+    #[error(transparent)]
+    Read(#[from] PromptReadError),
+    /// A part has the wrong form.
+    #[error("no workflow: {at} must be {expected}, found {found}")]
+    Shape {
+        /// Which part: `nodes[3].inputs`.
+        at: String,
+        /// What should stand there.
+        expected: &'static str,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// Two nodes of one graph have the same id.
+    #[error("no workflow: two nodes have the id {id}")]
+    DuplicateNode {
+        /// The id.
+        id: String,
+    },
+    /// No definition for a node that would run.
+    #[error(
+        "node {node}: there is no node class `{class_type}`{}",
+        nearest.as_ref().map_or_else(
+            || "; install the pack that brings it, or mute the node".to_owned(),
+            |nearest| format!("; did you mean `{nearest}`?"),
+        )
+    )]
+    UnknownClass {
+        /// The node: ids of its instances and its own, joined with colons.
+        node: String,
+        /// Its class.
+        class_type: String,
+        /// The known class whose name is nearest, if one is near.
+        nearest: Option<String>,
+    },
+    /// Links lead through reroutes, bypassed nodes or subgraphs back to themselves.
+    #[error("the links of these nodes run in a circle: {}", nodes.join(" -> "))]
+    LinkLoop {
+        /// The nodes in order.
+        nodes: Vec<String>,
+    },
+    /// A subgraph contains itself.
+    #[error("node {node}: the subgraph {name:?} contains itself")]
+    RecursiveSubgraph {
+        /// The instance.
+        node: String,
+        /// The name of its definition.
+        name: String,
+    },
+    /// Subgraphs unfold to more than anyone can run.
+    #[error("the workflow unfolds to more than {limit} {what}: subgraphs within subgraphs multiply")]
+    TooLarge {
+        /// How many are allowed.
+        limit: usize,
+        /// Of what.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,174 @@
+//! Unfolding subgraphs: one instance per place where a definition is used, each with its own values.
+//!
+//! Knows which values an instance hands inside. Knows no links between levels: see `resolve`.
+
+use serde_json::Value;
+
+use super::error::WorkflowError;
+use super::ui::{Graph, Mode, Subgraph, UiNode, WidgetValues};
+use super::{Workflow, groups, primitives, read};
+use crate::def::Definitions;
+use crate::map::Map;
+
+/// More nodes than this are not unfolded.
+const MOST_NODES: usize = 2_000_000;
+/// Nor more levels.
+const DEEPEST: usize = 256;
+
+/// Values for widgets of inner nodes, by node id and then by widget name.
+pub(super) type Overrides = Map<String, Map<String, Value>>;
+
+/// One use of a graph: the root, or a definition inside a node.
+pub(super) struct Instance<'w> {
+    pub(super) graph: &'w Graph,
+    /// The ids of the nodes around, each with a colon: `12:7:`.
+    pub(super) prefix: String,
+    pub(super) parent: Option<Parent<'w>>,
+    /// Instances inside, by the id of the node that holds them.
+    pub(super) children: Map<&'w str, usize>,
+    /// The value of each promoted input, where the instance has one.
+    pub(super) own: Vec<Option<Value>>,
+    /// Values that replace stored ones.
+    pub(super) overrides: Overrides,
+    depth: usize,
+}
+
+/// Where an instance stands.
+#[derive(Clone, Copy)]
+pub(super) struct Parent<'w> {
+    pub(super) instance: usize,
+    pub(super) node: &'w UiNode,
+    pub(super) def: &'w Subgraph,
+}
+
+/// All instances, the root first.
+pub(super) fn unfold<'w>(
+    workflow: &'w Workflow,
+    definitions: &dyn Definitions,
+) -> Result<Vec<Instance<'w>>, WorkflowError> {
+    let mut instances = vec![Instance {
+        graph: &workflow.root,
+        prefix: String::new(),
+        parent: None,
+        children: Map::default(),
+        own: Vec::new(),
+        overrides: primitives::overrides(&workflow.root),
+        depth: 0,
+    }];
+    let (mut next, mut nodes) = (0, workflow.root.nodes.len());
+    while next < instances.len() {
+        let graph = instances[next].graph;
+        for (id, node) in graph.nodes.iter().filter(|(_, node)| node.mode == Mode::Always) {
+            let Some(def) = workflow.subgraphs.get(&node.ty) else { continue };
+            nodes += def.graph.nodes.len() + 1;
+            if nodes > MOST_NODES {
+                return Err(WorkflowError::TooLarge { limit: MOST_NODES, what: "nodes" });
+            }
+            let parent = Parent { instance: next, node, def };
+            let child = enter(&instances, parent, id, definitions)?;
+            let place = instances.len();
+            instances[next].children.insert(id, place);
+            instances.push(child);
+        }
+        next += 1;
+    }
+    Ok(instances)
+}
+
+fn enter<'w>(
+    instances: &[Instance<'w>],
+    parent: Parent<'w>,
+    id: &'w str,
+    definitions: &dyn Definitions,
+) -> Result<Instance<'w>, WorkflowError> {
+    let outer = &instances[parent.instance];
+    let chain = std::iter::successors(outer.parent, |up| instances[up.instance].parent);
+    if chain.map(|up| up.def).any(|def| std::ptr::eq(def, parent.def)) {
+        let node = format!("{}{id}", outer.prefix);
+        return Err(WorkflowError::RecursiveSubgraph { node, name: parent.def.name.clone() });
+    }
+    if outer.depth >= DEEPEST {
+        return Err(WorkflowError::TooLarge { limit: DEEPEST, what: "levels of subgraphs" });
+    }
+    let Parent { node, def, .. } = parent;
+    let mut child = Instance {
+        graph: &def.graph,
+        prefix: format!("{}{id}:", outer.prefix),
+        parent: Some(parent),
+        children: Map::default(),
+        own: vec![None; def.inputs.len()],
+        overrides: primitives::overrides(&def.graph),
+        depth: outer.depth + 1,
+    };
+    let proxies = node.properties.get("proxyWidgets").and_then(Value::as_array);
+    match proxies.filter(|proxies| !proxies.is_empty()) {
+        Some(proxies) => proxied(&mut child, node, def, proxies),
+        None if def.is_group => {
+            for (id, widget, value) in groups::values(node, def, definitions) {
+                child.overrides.entry(id).or_default().insert(widget, value);
+            }
+        }
+        None => promoted(&mut child, node, def),
+    }
+    // What the graph around says about this node's widgets.
+    for (widget, value) in outer.overrides.get(id).into_iter().flatten() {
+        match def.input(widget) {
+            Some(input) => child.own[input] = Some(value.clone()),
+            None => hand_down(&mut child, widget, value),
+        }
+    }
+    Ok(child)
+}
+
+/// The stored values, by position over the promoted inputs or by name.
+fn promoted(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph) {
+    let inputs = (0..def.inputs.len()).filter(|input| def.promoted.get(*input) == Some(&true));
+    match &node.values {
+        WidgetValues::None => {}
+        WidgetValues::List(values) => {
+            for (input, value) in inputs.zip(values) {
+                child.own[input] = Some(value.clone());
+            }
+        }
+        WidgetValues::Named(values) => {
+            for input in inputs {
+                child.own[input] = values.get(&def.inputs[input]).cloned();
+            }
+        }
+    }
+}
+
+/// Files from mid-2025 to early 2026: each stored value belongs to the inner widget that the list names.
+fn proxied(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph, proxies: &[Value]) {
+    let WidgetValues::List(values) = &node.values else { return };
+    for (proxy, value) in proxies.iter().zip(values) {
+        let (Some(inner), Some(name)) = (read::id(proxy.get(0)), proxy.get(1).and_then(Value::as_str)) else {
+            continue;
+        };
+        if name.starts_with("$$") {
+            continue;
+        }
+        // Older names carry the inner id before a colon.
+        let name = match name.split_once(": ") {
+            Some((id, rest)) if def.graph.nodes.contains_key(id) => rest,
+            _ => name,
+        };
+        if inner == "-1" {
+            if let Some(input) = def.input(name) {
+                child.own[input] = Some(value.clone());
+            }
+            continue;
+        }
+        child.overrides.entry(inner).or_default().insert(name.to_owned(), value.clone());
+    }
+}
+
+/// A value that names no input of this instance belongs to the inner widget of that name, if there is just one.
+fn hand_down(child: &mut Instance<'_>, widget: &str, value: &Value) {
+    let graph = child.graph;
+    let has = |node: &UiNode| node.inputs.iter().any(|input| input.widget.as_deref() == Some(widget));
+    let mut owners = graph.nodes.iter().filter(|(_, node)| has(node)).map(|(id, _)| id);
+    if let (Some(owner), None) = (owners.next(), owners.next()) {
+        child.overrides.entry(owner.clone()).or_default().insert(widget.to_owned(), value.clone());
+    }
+}

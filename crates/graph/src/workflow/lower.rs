@@ -1,0 +1,139 @@
+//! From workflow to prompt: which nodes are sent, in which order, with which inputs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::error::WorkflowError;
+use super::instances::{self, Instance};
+use super::resolve::{Resolver, Source};
+use super::text::Rewriter;
+use super::ui::{Graph, Mode, UiNode};
+use super::{LowerOptions, Workflow, primitives, widgets};
+use crate::def::{Definitions, NodeDef};
+use crate::id::NodeId;
+use crate::input::Input;
+use crate::map::Map;
+use crate::prompt::{Prompt, PromptNode};
+use crate::suggest;
+
+pub(super) fn lower(
+    workflow: &Workflow,
+    definitions: &dyn Definitions,
+    options: &LowerOptions,
+) -> Result<Prompt, WorkflowError> {
+    let instances = instances::unfold(workflow, definitions)?;
+    let mut lowering = Lowering {
+        definitions,
+        instances: &instances,
+        resolver: Resolver::new(&instances),
+        rewriter: Rewriter::new(workflow, definitions, options),
+        prompt: Prompt::default(),
+    };
+    // Levels that are being written: an instance and what is left of its order.
+    let mut open = vec![(0, order(instances[0].graph).into_iter())];
+    while let Some((instance, rest)) = open.last_mut() {
+        let Some(id) = rest.next() else {
+            open.pop();
+            continue;
+        };
+        let here = &instances[*instance];
+        if let Some(inner) = here.children.get(id) {
+            open.push((*inner, order(instances[*inner].graph).into_iter()));
+        } else if let Some(node) = here.graph.nodes.get(id)
+            && node.mode == Mode::Always
+            && !node.is_virtual()
+        {
+            lowering.emit(*instance, id, node)?;
+        }
+    }
+    Ok(lowering.prompt)
+}
+
+/// The page's execution order: nodes that need nothing in file order, then whatever became free; loops come last.
+pub(super) fn order(graph: &Graph) -> Vec<&str> {
+    let nodes = &graph.nodes;
+    let mut missing = vec![0_usize; nodes.len()];
+    let mut consumers: Map<usize, Vec<usize>> = Map::default();
+    for link in graph.links.values() {
+        if let (Some(from), Some(to)) = (nodes.get_index_of(&link.from), nodes.get_index_of(&link.to)) {
+            missing[to] += 1;
+            consumers.entry(from).or_default().push(to);
+        }
+    }
+    let mut free: VecDeque<usize> = (0..nodes.len()).filter(|place| missing[*place] == 0).collect();
+    let mut order = Vec::with_capacity(nodes.len());
+    while let Some(place) = free.pop_front() {
+        order.push(place);
+        for consumer in consumers.get(&place).into_iter().flatten() {
+            missing[*consumer] -= 1;
+            if missing[*consumer] == 0 {
+                free.push_back(*consumer);
+            }
+        }
+    }
+    order.extend((0..nodes.len()).filter(|place| missing[*place] > 0));
+    order.into_iter().filter_map(|place| nodes.get_index(place)).map(|(id, _)| id.as_str()).collect()
+}
+
+struct Lowering<'i, 'w> {
+    definitions: &'w dyn Definitions,
+    instances: &'i [Instance<'w>],
+    resolver: Resolver<'i, 'w>,
+    rewriter: Rewriter<'w>,
+    prompt: Prompt,
+}
+
+impl<'w> Lowering<'_, 'w> {
+    fn emit(&mut self, instance: usize, id: &'w str, ui: &'w UiNode) -> Result<(), WorkflowError> {
+        let here = &self.instances[instance];
+        let path = format!("{}{id}", here.prefix);
+        let def = self.definitions.get(&ui.ty).ok_or_else(|| unknown(self.definitions, &path, &ui.ty))?;
+        let mut node = PromptNode { inputs_first: true, ..PromptNode::new(def.class_type.clone()) };
+        for (input, stored) in widgets::values(def, ui) {
+            let mut value =
+                here.overrides.get(id).and_then(|values| values.get(&*input.name)).cloned().unwrap_or(stored);
+            if primitives::replaces(here.graph, ui, &input.name) {
+                self.rewriter.replace(&mut value);
+            }
+            self.literal(def, &input.name, value, &mut node);
+        }
+        for input in &ui.inputs {
+            let Some(link) = &input.link else { continue };
+            match self.resolver.resolve(instance, link, &input.ty)? {
+                Source::Nothing => {}
+                Source::Node { instance, node: source, slot } => {
+                    let source = format!("{}{source}", self.instances[instance].prefix);
+                    node.inputs.insert(input.name.as_str().into(), Input::link(source, slot));
+                }
+                Source::Own { instance, input: own } => {
+                    if let Some(value) = self.instances[instance].own[own].clone() {
+                        self.literal(def, &input.name.as_str().into(), value, &mut node);
+                    }
+                }
+            }
+        }
+        let title = ui.title.as_deref().or(def.display_name.as_deref()).unwrap_or(&ui.ty);
+        node.meta = Some(Box::new(json!({ "title": title })));
+        self.prompt.nodes.insert(NodeId::from(path), node);
+        Ok(())
+    }
+
+    fn literal(&mut self, def: &NodeDef, name: &Arc<str>, value: Value, node: &mut PromptNode) {
+        let Some(input) = def.find_input(name) else {
+            node.inputs.insert(name.clone(), Input::Literal(value));
+            return;
+        };
+        let value = self.rewriter.rewrite(&def.class_type, input, value);
+        if let Some(value) = widgets::sent(input, value) {
+            node.inputs.insert(name.clone(), Input::Literal(value));
+        }
+    }
+}
+
+fn unknown(definitions: &dyn Definitions, node: &str, class_type: &str) -> WorkflowError {
+    let known = definitions.class_types();
+    let nearest = suggest::nearest(class_type, known.iter().map(|class| &**class)).map(str::to_owned);
+    WorkflowError::UnknownClass { node: node.to_owned(), class_type: class_type.to_owned(), nearest }
+}

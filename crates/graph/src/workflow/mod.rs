@@ -1,0 +1,124 @@
+//! The workflow: what the page saves, with positions, groups and subgraphs, and its lowering to a prompt.
+//!
+//! Reads every schema version (links as lists or as objects) into the same data. Lowering is pure: the same workflow,
+//! definitions and options give the same prompt.
+
+mod error;
+mod groups;
+mod instances;
+mod lower;
+mod primitives;
+mod read;
+mod resolve;
+mod text;
+mod ui;
+mod widgets;
+
+use serde_json::Value;
+
+pub use self::error::WorkflowError;
+pub use self::text::LocalTime;
+
+use self::ui::{Graph, Subgraph};
+use crate::def::Definitions;
+use crate::map::Map;
+use crate::prompt::Prompt;
+
+/// A workflow as the page saves it.
+#[derive(Clone, Debug, Default)]
+pub struct Workflow {
+    root: Graph,
+    /// Definitions of subgraphs by the id that instances carry as their type; old group nodes by theirs.
+    subgraphs: Map<String, Subgraph>,
+}
+
+/// What lowering cannot know from the workflow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LowerOptions {
+    /// Decides between the alternatives of `{a|b|c}` in texts.
+    pub seed: u64,
+    /// The time for `%date:...%` in file names; without it they stay as they are.
+    pub now: Option<LocalTime>,
+}
+
+impl Workflow {
+    /// Reads a saved workflow.
+    ///
+    /// # Errors
+    /// [`WorkflowError`] with line and column where the text is not JSON, with the place where it is no workflow.
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, WorkflowError> {
+        let text = text.as_ref();
+        let value = serde_json::from_slice(text).map_err(|e| crate::prompt::syntax(text, &e))?;
+        Self::from_value(&value)
+    }
+
+    /// Reads a saved workflow from JSON that is already parsed.
+    ///
+    /// # Errors
+    /// [`WorkflowError`] with the place where the value is no workflow.
+    pub fn from_value(value: &Value) -> Result<Self, WorkflowError> {
+        read::workflow(value)
+    }
+
+    /// How many nodes stand on the top level.
+    pub fn len(&self) -> usize {
+        self.root.nodes.len()
+    }
+
+    /// Whether the top level is empty.
+    pub fn is_empty(&self) -> bool {
+        self.root.nodes.is_empty()
+    }
+
+    /// Lowers the workflow to the prompt that the page would send.
+    ///
+    /// Muted and bypassed nodes, notes, reroutes and primitives disappear, subgraphs unfold (`12:5` is node 5 inside
+    /// node 12), and widget values get their names from the definitions.
+    ///
+    /// # Errors
+    /// [`WorkflowError`] naming the node: a class without definition, links that run in a circle without a node
+    /// between, a subgraph that contains itself, or one that unfolds without measure.
+    pub fn lower(&self, definitions: &dyn Definitions, options: &LowerOptions) -> Result<Prompt, WorkflowError> {
+        lower::lower(self, definitions, options)
+    }
+}
+
+/// A file that a graph can be read from, whichever of the two forms it has.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// API format: nodes by id.
+    Prompt(Prompt),
+    /// What the page saves.
+    Workflow(Workflow),
+}
+
+impl Document {
+    /// Reads either form, and the body of a `/prompt` request, which holds a prompt under `prompt`.
+    ///
+    /// # Errors
+    /// [`WorkflowError`] when the text is not JSON or is neither form.
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, WorkflowError> {
+        let text = text.as_ref();
+        let mut value: Value = serde_json::from_slice(text).map_err(|e| crate::prompt::syntax(text, &e))?;
+        if value.get("nodes").is_some_and(Value::is_array) {
+            return Workflow::from_value(&value).map(Self::Workflow);
+        }
+        let inner = value.get_mut("prompt").filter(|inner| inner.is_object() && inner.get("class_type").is_none());
+        let value = match inner {
+            Some(inner) => inner.take(),
+            None => value,
+        };
+        Ok(Self::Prompt(Prompt::from_value(value)?))
+    }
+
+    /// The prompt: as it stands, or lowered.
+    ///
+    /// # Errors
+    /// Those of [`Workflow::lower`].
+    pub fn into_prompt(self, defs: &dyn Definitions, options: &LowerOptions) -> Result<Prompt, WorkflowError> {
+        match self {
+            Self::Prompt(prompt) => Ok(prompt),
+            Self::Workflow(workflow) => workflow.lower(defs, options),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Reading the page's JSON, of every schema version, into one form.
+//!
+//! Generous where files differ (ids as numbers or texts, links as lists or objects, parts that are missing), strict
+//! where a part has a form that cannot be meant.
+
+use serde_json::Value;
+
+use super::error::WorkflowError;
+use super::ui::{Graph, INPUTS, Mode, Subgraph, UiInput, UiLink, UiNode, WidgetValues};
+use super::{Workflow, groups};
+use crate::map::{Map, Set};
+use crate::prompt::kind;
+
+type Result<T> = std::result::Result<T, WorkflowError>;
+
+pub(super) fn workflow(value: &Value) -> Result<Workflow> {
+    if !value.is_object() {
+        return Err(wrong("the whole", "an object with `nodes` and `links`", value));
+    }
+    if value.get("nodes").is_none() {
+        return Err(wrong("`nodes`", "a list", &Value::Null));
+    }
+    let root = graph(value, "")?;
+    let mut subgraphs = Map::default();
+    definitions(value, &mut subgraphs)?;
+    groups::read(value, &mut subgraphs)?;
+    promote(&mut subgraphs);
+    Ok(Workflow { root, subgraphs })
+}
+
+pub(super) fn wrong(at: impl Into<String>, expected: &'static str, found: &Value) -> WorkflowError {
+    WorkflowError::Shape { at: at.into(), expected, found: kind(found) }
+}
+
+/// The list under `key`; absent and null are empty.
+pub(super) fn list<'v>(value: &'v Value, key: &str, at: &str) -> Result<&'v [Value]> {
+    match value.get(key) {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(items)) => Ok(items),
+        Some(other) => Err(wrong(format!("{at}{key}"), "a list", other)),
+    }
+}
+
+/// An id, which files write as number or text.
+pub(super) fn id(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn text(value: &Value, key: &str) -> Option<String> {
+    value.get(key)?.as_str().map(str::to_owned)
+}
+
+fn ty(value: &Value) -> String {
+    match value.get("type") {
+        Some(Value::String(name)) => name.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Array(_)) => "COMBO".to_owned(),
+        _ => String::new(),
+    }
+}
+
+pub(super) fn graph(value: &Value, at: &str) -> Result<Graph> {
+    let mut graph = Graph::default();
+    for (i, item) in list(value, "nodes", at)?.iter().enumerate() {
+        let at = format!("{at}nodes[{i}]");
+        let id = id(item.get("id")).ok_or_else(|| wrong(&at, "an object with an `id`", item))?;
+        if graph.nodes.insert(id.clone(), node(item, &at)?).is_some() {
+            return Err(WorkflowError::DuplicateNode { id });
+        }
+    }
+    for (i, item) in list(value, "links", at)?.iter().enumerate() {
+        if item.is_null() {
+            continue;
+        }
+        let (id, link) = link(item).ok_or_else(|| wrong(format!("{at}links[{i}]"), LINK, item))?;
+        graph.links.insert(id, link);
+    }
+    Ok(graph)
+}
+
+const LINK: &str = "[id, from, from slot, to, to slot, type], or an object with the same";
+
+fn link(item: &Value) -> Option<(String, UiLink)> {
+    let part = |place: usize, key: &str| if item.is_array() { item.get(place) } else { item.get(key) };
+    let slot = |value: Option<&Value>| value.and_then(Value::as_u64).and_then(|slot| usize::try_from(slot).ok());
+    let link = UiLink {
+        from: id(part(1, "origin_id"))?,
+        from_slot: slot(part(2, "origin_slot"))?,
+        to: id(part(3, "target_id"))?,
+        to_slot: slot(part(4, "target_slot")).unwrap_or_default(),
+    };
+    Some((id(part(0, "id"))?, link))
+}
+
+pub(super) fn node(item: &Value, at: &str) -> Result<UiNode> {
+    let ty = text(item, "type").ok_or_else(|| wrong(at, "an object with `type`", item))?;
+    let at = format!("{at}.");
+    let input = |item: &Value| UiInput {
+        name: text(item, "name").unwrap_or_default(),
+        ty: self::ty(item),
+        link: id(item.get("link")),
+        widget: item.get("widget").and_then(|widget| text(widget, "name")),
+    };
+    let values = match item.get("widgets_values") {
+        Some(Value::Array(values)) => WidgetValues::List(values.clone()),
+        Some(Value::Object(values)) => WidgetValues::Named(values.clone()),
+        None | Some(Value::Null) => WidgetValues::None,
+        Some(other) => return Err(wrong(format!("{at}widgets_values"), "a list or an object", other)),
+    };
+    Ok(UiNode {
+        ty,
+        title: text(item, "title"),
+        mode: match item.get("mode").and_then(Value::as_i64) {
+            Some(2) => Mode::Muted,
+            Some(4) => Mode::Bypassed,
+            _ => Mode::Always,
+        },
+        inputs: list(item, "inputs", &at)?.iter().map(input).collect(),
+        outputs: list(item, "outputs", &at)?.iter().map(self::ty).collect(),
+        values,
+        named: item.get("widgets_values_named").and_then(Value::as_object).cloned(),
+        properties: item.get("properties").and_then(Value::as_object).cloned().unwrap_or_default(),
+    })
+}
+
+/// All definitions, those inside definitions too.
+fn definitions(value: &Value, subgraphs: &mut Map<String, Subgraph>) -> Result<()> {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        let Some(definitions) = value.get("definitions").filter(|d| !d.is_null()) else { continue };
+        for (i, item) in list(definitions, "subgraphs", "definitions.")?.iter().enumerate() {
+            let at = format!("definitions.subgraphs[{i}]");
+            let id = id(item.get("id")).ok_or_else(|| wrong(&at, "an object with an `id`", item))?;
+            let inputs = list(item, "inputs", &format!("{at}."))?;
+            let inputs = inputs.iter().map(|input| text(input, "name").unwrap_or_default()).collect();
+            let name = text(item, "name").unwrap_or_else(|| id.clone());
+            let graph = graph(item, &format!("{at}."))?;
+            subgraphs.entry(id).or_insert(Subgraph { name, graph, inputs, promoted: Vec::new(), is_group: false });
+            open.push(item);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the inputs that hang on a widget inside, directly or on an instance's input that does.
+fn promote(subgraphs: &mut Map<String, Subgraph>) {
+    // What each input feeds, as (definition, input) pairs: on a widget, or on inputs of instances further in.
+    let mut promoted: Set<(usize, usize)> = Set::default();
+    let mut feeds: Map<(usize, usize), Vec<(usize, usize)>> = Map::default();
+    for (place, subgraph) in subgraphs.values().enumerate() {
+        for link in subgraph.graph.links.values().filter(|link| link.from == INPUTS) {
+            let Some(target) = subgraph.graph.nodes.get(&link.to) else { continue };
+            let Some(input) = target.input_at(link.to_slot) else { continue };
+            let own = (place, link.from_slot);
+            if input.widget.is_some() {
+                promoted.insert(own);
+            } else if let Some((inner, _, nested)) = subgraphs.get_full(&target.ty)
+                && let Some(inner_input) = nested.input(&input.name)
+            {
+                feeds.entry((inner, inner_input)).or_default().push(own);
+            }
+        }
+    }
+    let mut done = 0;
+    while let Some(input) = promoted.get_index(done).copied() {
+        promoted.extend(feeds.get(&input).into_iter().flatten().copied());
+        done += 1;
+    }
+    for (place, subgraph) in subgraphs.values_mut().enumerate() {
+        subgraph.promoted = (0..subgraph.inputs.len()).map(|input| promoted.contains(&(place, input))).collect();
+    }
+}

@@ -1,0 +1,158 @@
+//! Following a link to the node that really makes its value: through reroutes, bypassed nodes, and in and out of
+//! subgraphs.
+//!
+//! Iterative, and every stretch is walked once.
+
+use super::error::WorkflowError;
+use super::instances::Instance;
+use super::ui::{INPUTS, Mode, OUTPUTS, UiNode, compatible};
+use crate::map::Map;
+
+/// What a link leads to.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'w> {
+    /// An output of a node that is sent.
+    Node { instance: usize, node: &'w str, slot: usize },
+    /// The value that an instance has for one of its inputs.
+    Own { instance: usize, input: usize },
+    /// Nothing: a muted node, a loose end.
+    Nothing,
+}
+
+/// An output, and the type of the input that it goes to.
+type Stop<'w> = (usize, &'w str, usize, &'w str);
+
+#[derive(Clone, Copy)]
+enum At<'w> {
+    /// About to follow a link.
+    Link {
+        instance: usize,
+        link: &'w str,
+        wanted: &'w str,
+    },
+    /// At an output.
+    Output(Stop<'w>),
+    Done(Source<'w>),
+}
+
+pub(super) struct Resolver<'i, 'w> {
+    instances: &'i [Instance<'w>],
+    /// Outgoing ends of each instance: the link that ends at output `k` of the definition.
+    exits: Vec<Map<usize, &'w str>>,
+    known: Map<Stop<'w>, Source<'w>>,
+}
+
+impl<'i, 'w> Resolver<'i, 'w> {
+    pub(super) fn new(instances: &'i [Instance<'w>]) -> Self {
+        let ends = |instance: &Instance<'w>| {
+            let links = instance.graph.links.iter().filter(|(_, link)| link.to == OUTPUTS);
+            // The first link that ends there counts.
+            links.rev().map(|(id, link)| (link.to_slot, id.as_str())).collect()
+        };
+        Self { instances, exits: instances.iter().map(ends).collect(), known: Map::default() }
+    }
+
+    /// What the link leads to, for an input that wants that type.
+    pub(super) fn resolve(
+        &mut self,
+        instance: usize,
+        link: &'w str,
+        wanted: &'w str,
+    ) -> Result<Source<'w>, WorkflowError> {
+        let mut at = At::Link { instance, link, wanted };
+        let mut path: Map<Stop<'w>, ()> = Map::default();
+        let source = loop {
+            at = match at {
+                At::Done(source) => break source,
+                At::Link { instance, link, wanted } => self.follow(instance, link, wanted),
+                At::Output(stop) => match self.known.get(&stop) {
+                    Some(source) => At::Done(*source),
+                    None if path.insert(stop, ()).is_some() => return Err(self.circle(&path, stop)),
+                    None => self.pass(stop),
+                },
+            };
+        };
+        self.known.extend(path.into_keys().map(|stop| (stop, source)));
+        Ok(source)
+    }
+
+    fn circle(&self, path: &Map<Stop<'w>, ()>, again: Stop<'w>) -> WorkflowError {
+        let first = path.get_index_of(&again).unwrap_or_default();
+        let name = |stop: &Stop<'w>| format!("{}{}", self.instances[stop.0].prefix, stop.1);
+        WorkflowError::LinkLoop { nodes: path.keys().skip(first).chain([&again]).map(name).collect() }
+    }
+
+    fn follow(&self, instance: usize, link: &str, wanted: &'w str) -> At<'w> {
+        let Some(link) = self.instances[instance].graph.links.get(link) else { return At::Done(Source::Nothing) };
+        if link.from == INPUTS {
+            self.outside(instance, link.from_slot, wanted)
+        } else {
+            At::Output((instance, &link.from, link.from_slot, wanted))
+        }
+    }
+
+    /// From input `slot` of a subgraph to what stands there around it.
+    fn outside(&self, instance: usize, slot: usize, wanted: &'w str) -> At<'w> {
+        let inner = &self.instances[instance];
+        let Some(parent) = inner.parent else { return At::Done(Source::Nothing) };
+        let inputs = &parent.node.inputs;
+        let by_name = parent.def.inputs.get(slot).and_then(|name| inputs.iter().find(|input| input.name == *name));
+        // Names may have changed since; places only count when nothing was left out.
+        let by_place = || inputs.get(slot).filter(|_| inputs.len() == parent.def.inputs.len());
+        match by_name.or_else(by_place).and_then(|input| Some((input, input.link.as_deref()?))) {
+            Some((input, link)) => {
+                let wanted = if input.ty.is_empty() { wanted } else { input.ty.as_str() };
+                At::Link { instance: parent.instance, link, wanted }
+            }
+            None if inner.own.get(slot).is_some_and(Option::is_some) => At::Done(Source::Own { instance, input: slot }),
+            None => At::Done(Source::Nothing),
+        }
+    }
+
+    /// From an output to what stands behind it.
+    fn pass(&self, (instance, id, slot, wanted): Stop<'w>) -> At<'w> {
+        let here = &self.instances[instance];
+        let Some(node) = here.graph.nodes.get(id) else { return At::Done(Source::Nothing) };
+        let through = |place: usize, wanted: &'w str| match node.input_at(place).and_then(|i| i.link.as_deref()) {
+            Some(link) => At::Link { instance, link, wanted },
+            None => At::Done(Source::Nothing),
+        };
+        match node.mode {
+            Mode::Muted => return At::Done(Source::Nothing),
+            Mode::Bypassed => {
+                return match bypass(node, slot, wanted) {
+                    Some(place) => through(place, &node.inputs[place].ty),
+                    None => At::Done(Source::Nothing),
+                };
+            }
+            Mode::Always => {}
+        }
+        if let Some(inner) = here.children.get(id) {
+            return match self.exits[*inner].get(&slot) {
+                Some(link) => At::Link { instance: *inner, link, wanted },
+                None => At::Done(Source::Nothing),
+            };
+        }
+        match node.ty.as_str() {
+            "PrimitiveNode" => At::Done(Source::Nothing),
+            "Reroute" => through(0, wanted),
+            _ if node.is_virtual() => through(slot, wanted),
+            _ => At::Done(Source::Node { instance, node: id, slot }),
+        }
+    }
+}
+
+/// The input whose value stands in for an output of a bypassed node.
+fn bypass(node: &UiNode, slot: usize, wanted: &str) -> Option<usize> {
+    let inputs = &node.inputs;
+    if matches!(wanted, "" | "*" | "0") {
+        return (!inputs.is_empty()).then_some(if slot < inputs.len() { slot } else { 0 });
+    }
+    let output = node.outputs.get(slot).map_or("*", String::as_str);
+    let fits = |ty: &str| compatible(ty, output) && compatible(ty, wanted);
+    if inputs.get(slot).is_some_and(|input| fits(&input.ty)) {
+        return Some(slot);
+    }
+    let equal = inputs.iter().position(|input| input.ty == wanted);
+    equal.or_else(|| inputs.iter().position(|input| fits(&input.ty)))
+}
