@@ -1,23 +1,29 @@
 //! Stable Diffusion's networks on burn: text encoders, UNet, autoencoder, samplers, torch's noise.
 mod checkpoint;
 pub mod clip;
+pub mod conditioning;
 pub mod detect;
 mod error;
+pub mod image;
 mod keymap;
 mod latent;
 pub mod layers;
+pub mod lora;
 mod names;
 pub mod ops;
 pub mod random;
+pub mod sampler;
+pub mod sampling;
 pub mod schedule;
 mod shelf;
+pub mod text;
 pub mod tokenizer;
 pub mod unet;
 pub mod vae;
 mod view;
 mod watch;
 
-pub use checkpoint::{Checkpoint, DiffusionModel, TextEncoders};
+pub use checkpoint::{Checkpoint, DiffusionModel, Encoder, TextEncoders};
 pub use error::{Fault, Faults, ModelError};
 pub use keymap::{KeyMap, Part, Place};
 pub use latent::LatentFormat;

@@ -6,6 +6,7 @@
 use burn::tensor::Tensor;
 
 use crate::ModelError;
+use crate::unet::Residuals;
 
 /// A network that predicts something about the noise in a latent.
 ///
@@ -13,7 +14,7 @@ use crate::ModelError;
 /// `x` is `[B, C, H, W]`, already scaled, with the channels of [`channels`](Network::channels) plus those of
 /// `extras.concat`, which the caller has appended. `timesteps` has `B` entries (they may be fractional),
 /// `context` is `[B, T, D]`. The answer is `[B, C_out, H, W]` in f32.
-pub trait Network {
+pub trait Network: std::fmt::Debug {
     /// One evaluation.
     ///
     /// # Errors
@@ -47,21 +48,38 @@ pub struct Extras {
     /// Vector `[B, adm]` beside the time embedding: pooled text and sizes (SDXL).
     pub vector: Option<Tensor<2>>,
     /// What a ControlNet adds to the network's skips.
-    pub control: Option<Control>,
+    pub control: Option<Residuals>,
     /// For each batch item: whether it belongs to the negative conditioning. Attention patches look at it.
     pub negative: Vec<bool>,
-    /// The noise level each batch item is at, for patches that depend on it.
-    pub sigmas: Vec<f32>,
+    /// The noise level, for patches that depend on it.
+    pub sigma: f32,
 }
 
-/// Outputs of a ControlNet: the network's output block `k` adds the **last remaining** element of `output` to its skip,
-/// `middle` is added after the middle block.
-#[derive(Debug, Clone, Default)]
-pub struct Control {
-    /// In the order of the network's input blocks.
-    pub output: Vec<Option<Tensor<4>>>,
-    /// Added to the middle block's result.
-    pub middle: Option<Tensor<4>>,
-    /// Added to input blocks' results (T2I-Adapter), consumed from the end.
-    pub input: Vec<Option<Tensor<4>>>,
+impl Network for crate::unet::UNet {
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        timesteps: &[f32],
+        context: Tensor<3>,
+        extras: &Extras,
+    ) -> Result<Tensor<4>, ModelError> {
+        let beside = crate::unet::Extras {
+            y: extras.vector.as_ref(),
+            control: extras.control.as_ref(),
+            ..crate::unet::Extras::default()
+        };
+        self.forward(x, timesteps, &context, &beside)
+    }
+
+    fn channels(&self) -> usize {
+        self.config().out_channels
+    }
+
+    fn extra_channels(&self) -> usize {
+        self.config().in_channels.saturating_sub(self.config().out_channels)
+    }
+
+    fn vector_width(&self) -> Option<usize> {
+        self.config().adm_channels
+    }
 }

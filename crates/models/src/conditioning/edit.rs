@@ -1,0 +1,113 @@
+//! The conditioning nodes, as methods that answer a changed copy.
+
+use burn::tensor::Tensor;
+
+use super::{Area, Concat, Condition, Conditioning, ControlLink, Mask, Sizes};
+
+/// Latent cells per side of a cell in pixels.
+const CELL: usize = 8;
+
+impl Conditioning {
+    /// ConditioningCombine: both lists.
+    pub fn combine(&self, other: &Self) -> Self {
+        Self { entries: [self.entries.as_slice(), &other.entries].concat() }
+    }
+
+    /// ConditioningAverage: each entry times `share` plus the first of `from` times the rest, which is cut or padded
+    /// with zeros to the entry's length. Without entries in `from` nothing changes.
+    pub fn average(&self, from: &Self, share: f64) -> Self {
+        let Some(other) = from.entries.first() else { return self.clone() };
+        let (share, rest) = (share as f32, (1.0 - share) as f32);
+        self.each(|entry| {
+            let fitted = fit(&other.context, entry.context.dims()[1]);
+            entry.context = entry.context.clone() * share + fitted * rest;
+            entry.pooled = match (&entry.pooled, &other.pooled) {
+                (Some(own), Some(other)) => Some(own.clone() * share + other.clone() * rest),
+                (own, other) => own.clone().or_else(|| other.clone()),
+            };
+        })
+    }
+
+    /// ConditioningConcat: the tokens of the first of `from` behind those of each entry.
+    pub fn concat(&self, from: &Self) -> Self {
+        let Some(other) = from.entries.first() else { return self.clone() };
+        self.each(|entry| {
+            entry.context = Tensor::cat(vec![entry.context.clone(), other.context.clone()], 1);
+        })
+    }
+
+    /// ConditioningSetArea, in pixels.
+    pub fn set_area(&self, [width, height, x, y]: [usize; 4], strength: f64) -> Self {
+        let area = Area::Cells { height: height / CELL, width: width / CELL, y: y / CELL, x: x / CELL };
+        self.with_area(area, strength)
+    }
+
+    /// ConditioningSetAreaPercentage, in parts of the whole.
+    pub fn set_area_fraction(&self, [width, height, x, y]: [f64; 4], strength: f64) -> Self {
+        self.with_area(Area::Fraction { height, width, y, x }, strength)
+    }
+
+    /// ConditioningSetAreaStrength.
+    pub fn set_strength(&self, strength: f64) -> Self {
+        self.each(|entry| entry.strength = strength)
+    }
+
+    /// ConditioningSetMask: `weights` is `[B, H, W]`; with `bounds` only the box around it is evaluated.
+    pub fn set_mask(&self, weights: &Tensor<3>, strength: f64, bounds: bool) -> Self {
+        self.each(|entry| entry.mask = Some(Mask { weights: weights.clone(), strength, bounds }))
+    }
+
+    /// ConditioningZeroOut.
+    pub fn zero_out(&self) -> Self {
+        self.each(|entry| {
+            entry.context = entry.context.zeros_like();
+            entry.pooled = entry.pooled.as_ref().map(Tensor::zeros_like);
+        })
+    }
+
+    /// ConditioningSetTimestepRange, in parts of the run from its start.
+    pub fn set_range(&self, start: f64, end: f64) -> Self {
+        self.each(|entry| entry.range = Some((start, end)))
+    }
+
+    /// What CLIPTextEncodeSDXL adds.
+    pub fn set_sizes(&self, sizes: Sizes) -> Self {
+        self.each(|entry| entry.sizes = sizes)
+    }
+
+    /// What the ControlNet nodes add; `link` makes each entry's control from the one it had.
+    pub fn set_control(&self, mut link: impl FnMut(Option<&ControlLink>) -> ControlLink) -> Self {
+        self.each(|entry| entry.control = Some(link(entry.control.as_ref())))
+    }
+
+    /// What InpaintModelConditioning and InstructPixToPixConditioning add.
+    pub fn set_concat(&self, concat: &Concat) -> Self {
+        self.each(|entry| entry.concat = Some(concat.clone()))
+    }
+
+    fn with_area(&self, area: Area, strength: f64) -> Self {
+        self.each(|entry| {
+            entry.area = Some(area);
+            entry.strength = strength;
+            if let Some(mask) = &mut entry.mask {
+                mask.bounds = false;
+            }
+        })
+    }
+
+    fn each(&self, mut change: impl FnMut(&mut Condition)) -> Self {
+        let mut copy = self.clone();
+        copy.entries.iter_mut().for_each(&mut change);
+        copy
+    }
+}
+
+/// Cut or padded with zeros to so many tokens.
+fn fit(context: &Tensor<3>, tokens: usize) -> Tensor<3> {
+    let [batch, own, width] = context.dims();
+    if own >= tokens {
+        return context.clone().narrow(1, 0, tokens);
+    }
+    let zeros = Tensor::zeros([batch, tokens - own, width], &context.device());
+    Tensor::cat(vec![context.clone(), zeros], 1)
+}

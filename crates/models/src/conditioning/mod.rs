@@ -1,0 +1,155 @@
+//! Conditioning: what a run is told to draw, where, when and how strongly, and the nodes' ways of changing it.
+//!
+//! Knows tensors and percentages. Knows nothing of noise levels or latent sizes: [`sampling`](crate::sampling) works
+//! those out once per run. Every change copies the list; tensors are shared.
+//!
+//! Source: ComfyUI `nodes.py`.
+
+mod edit;
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use crate::sampling::ControlSource;
+
+/// A list of conditions; their predictions are averaged by strength.
+#[derive(Debug, Clone, Default)]
+pub struct Conditioning {
+    /// The conditions.
+    pub entries: Vec<Condition>,
+}
+
+/// One condition: an encoded prompt and where it holds.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// The encoded prompt, `[B, T, D]`.
+    pub context: Tensor<3>,
+    /// The pooled encoding, `[B, P]`.
+    pub pooled: Option<Tensor<2>>,
+    /// The part of the picture it holds for; all of it without.
+    pub area: Option<Area>,
+    /// Its weight against other conditions.
+    pub strength: f64,
+    /// Weights per place.
+    pub mask: Option<Mask>,
+    /// The part of the run it holds for, as percentages from its start; all of it without.
+    pub range: Option<(f64, f64)>,
+    /// What SDXL is told about the picture's sizes.
+    pub sizes: Sizes,
+    /// A ControlNet.
+    pub control: Option<ControlLink>,
+    /// A picture to work on, for inpainting and instruct-pix2pix networks.
+    pub concat: Option<Concat>,
+}
+
+/// A part of the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Area {
+    /// In latent cells.
+    Cells {
+        /// Height.
+        height: usize,
+        /// Width.
+        width: usize,
+        /// Offset from the top.
+        y: usize,
+        /// Offset from the left.
+        x: usize,
+    },
+    /// In parts of the whole.
+    Fraction {
+        /// Height.
+        height: f64,
+        /// Width.
+        width: f64,
+        /// Offset from the top.
+        y: f64,
+        /// Offset from the left.
+        x: f64,
+    },
+}
+
+/// Weights per place, resized to the latent when a run starts.
+#[derive(Debug, Clone)]
+pub struct Mask {
+    /// `[B, H, W]`.
+    pub weights: Tensor<3>,
+    /// A factor on them.
+    pub strength: f64,
+    /// Whether only the box around what isn't zero is evaluated.
+    pub bounds: bool,
+}
+
+/// Sizes that SDXL's networks are told. What isn't set follows from the latent.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sizes {
+    /// Width of the original picture.
+    pub width: Option<f32>,
+    /// Height of the original picture.
+    pub height: Option<f32>,
+    /// What was cut off at its left.
+    pub crop_w: Option<f32>,
+    /// What was cut off at its top.
+    pub crop_h: Option<f32>,
+    /// Width of the picture wanted.
+    pub target_width: Option<f32>,
+    /// Height of the picture wanted.
+    pub target_height: Option<f32>,
+    /// How pretty (refiner): 6 unless set, 2.5 in the negative.
+    pub aesthetic_score: Option<f32>,
+}
+
+/// A ControlNet and whom it speaks to.
+#[derive(Debug, Clone)]
+pub struct ControlLink {
+    /// The network with its hint, strength and range.
+    pub source: Arc<dyn ControlSource>,
+    /// Whether the negative conditioning gets it, too, when it has none of its own.
+    pub to_negative: bool,
+}
+
+/// A picture to work on, as a latent, and where it may change.
+#[derive(Debug, Clone)]
+pub struct Concat {
+    /// `[B, C, h, w]`, as the autoencoder gives it.
+    pub latent: Tensor<4>,
+    /// `[B, 1, H, W]`: 1 where the picture is to be drawn anew.
+    pub mask: Option<Tensor<4>>,
+}
+
+impl Condition {
+    /// A condition for the whole picture and the whole run.
+    pub fn new(context: Tensor<3>, pooled: Option<Tensor<2>>) -> Self {
+        Self {
+            context,
+            pooled,
+            area: None,
+            strength: 1.0,
+            mask: None,
+            range: None,
+            sizes: Sizes::default(),
+            control: None,
+            concat: None,
+        }
+    }
+}
+
+impl Conditioning {
+    /// A list of one.
+    pub fn new(context: Tensor<3>, pooled: Option<Tensor<2>>) -> Self {
+        Condition::new(context, pooled).into()
+    }
+
+    /// Bytes that its tensors hold.
+    pub fn bytes(&self) -> usize {
+        let count = |shape: &[usize]| shape.iter().product::<usize>() * 4;
+        self.entries.iter().map(|c| count(&c.context.dims()) + c.pooled.as_ref().map_or(0, |p| count(&p.dims()))).sum()
+    }
+}
+
+impl From<Condition> for Conditioning {
+    fn from(condition: Condition) -> Self {
+        Self { entries: vec![condition] }
+    }
+}

@@ -1,0 +1,117 @@
+//! SA-Solver (arXiv 2309.05019): stochastic Adams predictor and corrector.
+
+use std::collections::VecDeque;
+
+use super::math::{Latent, solve};
+use super::walk::Walk;
+use crate::sampling::SamplingError;
+
+const PREDICTOR: usize = 3;
+const CORRECTOR: usize = 4;
+
+/// One evaluation per step.
+pub(super) fn sa_solver(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(walk, x, sigmas, false)
+}
+
+/// Two evaluations per step: the corrected latent is looked at again.
+pub(super) fn sa_solver_pece(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(walk, x, sigmas, true)
+}
+
+/// What a prediction leaves for its correction.
+struct Predicted {
+    h: f64,
+    tau: f64,
+    noise: Option<Latent>,
+}
+
+fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Result<Latent, SamplingError> {
+    let sigmas = walk.off_the_end(sigmas);
+    let lambdas: Vec<f64> = sigmas.iter().map(|&s| f64::from(walk.lambda(s))).collect();
+    let levels = &walk.sampling().levels;
+    let (above, below) = (levels.percent_to_sigma(0.2), levels.percent_to_sigma(0.8));
+    let tau_of = |sigma: f32| f64::from(u8::from(above >= f64::from(sigma) && f64::from(sigma) >= below));
+    let count = sigmas.len();
+    let to_zero = sigmas[count - 1] == 0.0;
+    let mut known: VecDeque<Latent> = VecDeque::with_capacity(CORRECTOR + 1);
+    let mut guess = x.clone();
+    let mut predicted = Predicted { h: 0.0, tau: 0.0, noise: None };
+    for i in 0..count - 1 {
+        let (s, t) = (sigmas[i], sigmas[i + 1]);
+        let mut denoised = walk.denoise(&guess, s)?;
+        walk.show(i, &sigmas, &guess, &denoised)?;
+        known.push_back(denoised.clone());
+        if known.len() > CORRECTOR {
+            known.pop_front();
+        }
+        let mut p = PREDICTOR.min(known.len());
+        let mut c = if i == 0 || (t == 0.0 && !pece) { 0 } else { CORRECTOR.min(known.len()) };
+        if to_zero {
+            p = p.min(count.saturating_sub(2 + i));
+            c = c.min(count.saturating_sub(1 + i));
+        }
+        if c == 0 {
+            x = guess.clone();
+        } else {
+            let weights = coefficients(walk, s, &lambdas[i + 1 - c..=i], (lambdas[i - 1], lambdas[i]), predicted.tau);
+            let decay = (-predicted.tau * predicted.tau * predicted.h).exp();
+            x = x * (f64::from(s / sigmas[i - 1]) * decay) as f32;
+            x = weighted(x, &weights, &known);
+            if let Some(noise) = &predicted.noise {
+                x = x + noise.clone();
+            }
+            if pece {
+                denoised = walk.denoise(&x, s)?;
+                known.pop_back();
+                known.push_back(denoised.clone());
+            }
+        }
+        if t == 0.0 {
+            x = denoised;
+            continue;
+        }
+        let tau = tau_of(t);
+        let weights = coefficients(walk, t, &lambdas[i + 1 - p..=i], (lambdas[i], lambdas[i + 1]), tau);
+        let h = lambdas[i + 1] - lambdas[i];
+        guess = x.clone() * (f64::from(t / s) * (-tau * tau * h).exp()) as f32;
+        guess = weighted(guess, &weights, &known);
+        let noise = (tau > 0.0).then(|| {
+            let spread = f64::from(t) * (-(-2.0 * tau * tau * h).exp_m1()).sqrt();
+            walk.noise(&x) * (spread as f32 * walk.options().s_noise)
+        });
+        if let Some(noise) = &noise {
+            guess = guess + noise.clone();
+        }
+        predicted = Predicted { h, tau, noise };
+    }
+    Ok(x)
+}
+
+/// The latent plus the newest denoised latents times their weights (oldest first).
+fn weighted(x: Latent, weights: &[f64], known: &VecDeque<Latent>) -> Latent {
+    let newest = known.iter().skip(known.len().saturating_sub(weights.len()));
+    weights.iter().zip(newest).fold(x, |x, (w, d)| x + d.clone() * (*w as f32))
+}
+
+/// Weights of denoised latents known at `known` half log-SNRs for a step over `(from, to)` that ends at `sigma`.
+fn coefficients(walk: &Walk<'_>, sigma: f32, known: &[f64], (from, to): (f64, f64), tau: f64) -> Vec<f64> {
+    let k = 1.0 + tau * tau;
+    let decay = (-k * (to - from)).exp();
+    let moment = |p: i32| to.powi(p) - from.powi(p) * decay;
+    let exact = |p: i32| {
+        let mut sum = 0.0;
+        for j in 0..=p {
+            let ratio: f64 = (j + 1..=p).map(f64::from).product();
+            let sign = if (p - j) % 2 == 0 { 1.0 } else { -1.0 };
+            sum += sign * ratio / k.powi(p - j) * moment(j);
+        }
+        sum
+    };
+    let n = known.len() as i32;
+    let rows = (0..n).map(|p| known.iter().map(|l| l.powi(p)).collect()).collect();
+    let right = (0..n).map(exact).collect();
+    let alpha = f64::from(walk.alpha(sigma));
+    let weights = solve(rows, right).unwrap_or_else(|| vec![0.0; known.len()]);
+    weights.into_iter().map(|w| w * alpha).collect()
+}

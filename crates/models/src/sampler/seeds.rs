@@ -1,0 +1,100 @@
+//! SEEDS (arXiv 2305.14267): exponential integrators of two and three stages with correlated noise.
+
+use super::math::{Latent, exp, expm1, mix};
+use super::walk::Walk;
+use crate::sampling::SamplingError;
+
+/// Two stages.
+pub(super) fn two(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let sigmas = walk.off_the_end(sigmas);
+    let (eta, s_noise, r) = (walk.options().eta, walk.options().s_noise, walk.options().r);
+    let share = 1.0 / (2.0 * r);
+    for (i, pair) in sigmas.windows(2).enumerate() {
+        let (s, t) = (pair[0], pair[1]);
+        let denoised = walk.denoise(&x, s)?;
+        walk.show(i, &sigmas, &x, &denoised)?;
+        if t == 0.0 {
+            x = denoised;
+            continue;
+        }
+        let (l, l_next) = (walk.lambda(s), walk.lambda(t));
+        let h = l_next - l;
+        let he = h * (eta + 1.0);
+        let middle = walk.sigma(l + r * h);
+        let mut noise = Noise::default();
+        let x2 = mix([(middle / s * exp(-r * h * eta), &x), (-walk.alpha(middle) * expm1(-r * he), &denoised)]);
+        let x2 = noise.added(walk, x2, 0.0, -r * h * eta, middle * s_noise);
+        let denoised2 = walk.denoise(&x2, middle)?;
+        let both = mix([(1.0 - share, &denoised), (share, &denoised2)]);
+        x = mix([(t / s * exp(-h * eta), &x), (-walk.alpha(t) * expm1(-he), &both)]);
+        let g = (r - 1.0) * h * eta;
+        x = noise.added(walk, x, g, g, t * s_noise);
+    }
+    Ok(x)
+}
+
+/// Three stages.
+pub(super) fn three(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let sigmas = walk.off_the_end(sigmas);
+    let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
+    let (r1, r2) = (1.0f32 / 3.0, 2.0f32 / 3.0);
+    let phi2 = |v: f32| (expm1(v) - v) / v;
+    for (i, pair) in sigmas.windows(2).enumerate() {
+        let (s, t) = (pair[0], pair[1]);
+        let denoised = walk.denoise(&x, s)?;
+        walk.show(i, &sigmas, &x, &denoised)?;
+        if t == 0.0 {
+            x = denoised;
+            continue;
+        }
+        let (l, l_next) = (walk.lambda(s), walk.lambda(t));
+        let h = l_next - l;
+        let he = h * (eta + 1.0);
+        let (m1, m2) = (walk.sigma(l + r1 * h), walk.sigma(l + r2 * h));
+        let mut noise = Noise::default();
+
+        let x2 = mix([(m1 / s * exp(-r1 * h * eta), &x), (-walk.alpha(m1) * expm1(-r1 * he), &denoised)]);
+        let x2 = noise.added(walk, x2, 0.0, -r1 * h * eta, m1 * s_noise);
+        let denoised2 = walk.denoise(&x2, m1)?;
+
+        let a32 = r2 / r1 * phi2(-r2 * he);
+        let a31 = expm1(-r2 * he) - a32;
+        let alpha = walk.alpha(m2);
+        let x3 = mix([(m2 / s * exp(-r2 * h * eta), &x), (-alpha * a31, &denoised), (-alpha * a32, &denoised2)]);
+        let g = (r1 - r2) * h * eta;
+        let x3 = noise.added(walk, x3, g, g, m2 * s_noise);
+        let denoised3 = walk.denoise(&x3, m2)?;
+
+        let b3 = phi2(-he) / r2;
+        let b1 = expm1(-he) - b3;
+        let alpha = walk.alpha(t);
+        x = mix([(t / s * exp(-h * eta), &x), (-alpha * b1, &denoised), (-alpha * b3, &denoised3)]);
+        let g = (r2 - 1.0) * h * eta;
+        x = noise.added(walk, x, g, g, t * s_noise);
+    }
+    Ok(x)
+}
+
+/// Noise that grows from stage to stage of one step.
+#[derive(Default)]
+struct Noise {
+    so_far: Option<Latent>,
+}
+
+impl Noise {
+    /// The latent with the step's noise so far, shrunk by e^`shrink` and joined by a fresh draw that fills the variance
+    /// up to 1 - e^(2 `fill`).
+    fn added(&mut self, walk: &mut Walk<'_>, x: Latent, shrink: f32, fill: f32, scale: f32) -> Latent {
+        let fresh = (-expm1(2.0 * fill)).max(0.0).sqrt();
+        if walk.options().eta <= 0.0 {
+            return x;
+        }
+        let drawn = walk.noise(&x) * fresh;
+        let noise = match self.so_far.take() {
+            Some(old) => old * exp(shrink) + drawn,
+            None => drawn,
+        };
+        self.so_far = Some(noise.clone());
+        x + noise * scale
+    }
+}

@@ -1,0 +1,216 @@
+//! One evaluation of several lists of conditions at a noise level: batching, areas, masks, averaging.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::error::SamplingError;
+use super::inpaint::repeat_batch;
+use super::predictor::{Inputs, Predictor};
+use super::prepare::{Prepared, Rect};
+
+/// How far an area without a mask fades at its inner edges, in cells.
+const FEATHER: usize = 8;
+/// Prompts share a batch while the shorter one isn't repeated more often than this.
+const MOST_REPEATS: usize = 4;
+
+/// A condition that holds now.
+struct Task<'a> {
+    list: usize,
+    condition: &'a Prepared,
+    area: Option<Rect>,
+    x: Tensor<4>,
+    mult: Mult,
+}
+
+/// The weight of a condition's prediction.
+enum Mult {
+    /// The same everywhere.
+    Even(f32),
+    /// Per place, broadcastable to the crop.
+    Map(Tensor<4>),
+}
+
+/// The weighted average of each list's predictions; `None` for lists that aren't given.
+///
+/// A list whose conditions all rest at this level gives zeros, as the reference does.
+pub(super) fn evaluate(
+    model: &dyn Predictor,
+    lists: &[Option<&[Prepared]>],
+    x: &Tensor<4>,
+    sigma: f32,
+    max_batch: usize,
+) -> Result<Vec<Option<Tensor<4>>>, SamplingError> {
+    let mut pending: Vec<Task<'_>> = Vec::new();
+    for (list, conditions) in lists.iter().enumerate() {
+        let holding = conditions.iter().copied().flatten().filter(|c| c.holds_at(sigma));
+        pending.extend(holding.map(|condition| Task::new(list, condition, x)));
+    }
+    let mut sums: Vec<Sum> = lists.iter().map(|_| Sum::default()).collect();
+    while !pending.is_empty() {
+        let batch = take_batch(&mut pending, max_batch);
+        let outputs = run(model, &batch, sigma)?;
+        for (task, output) in batch.into_iter().zip(outputs) {
+            sums[task.list].add(x, task, output);
+        }
+    }
+    Ok(lists.iter().zip(sums).map(|(list, sum)| list.map(|_| sum.average(x))).collect())
+}
+
+/// Takes the first task and those that can share its batch, the last one first, as many as may go together.
+fn take_batch<'a>(pending: &mut Vec<Task<'a>>, max_batch: usize) -> Vec<Task<'a>> {
+    let fitting: Vec<usize> = (0..pending.len()).rev().filter(|&i| pending[i].joins(&pending[0])).collect();
+    let amount = (1..=fitting.len()).map(|part| fitting.len() / part).find(|&n| n <= max_batch.max(1)).unwrap_or(1);
+    // The indices fall, so each removal leaves the later ones in place.
+    fitting.into_iter().take(amount).map(|i| pending.remove(i)).collect()
+}
+
+fn run(model: &dyn Predictor, batch: &[Task<'_>], sigma: f32) -> Result<Vec<Tensor<4>>, SamplingError> {
+    let items = batch[0].x.dims()[0];
+    let tokens = batch.iter().fold(1, |all, task| lcm(all, task.tokens()));
+    let stack = |part: &dyn Fn(&Task<'_>) -> Option<Tensor<4>>| {
+        let parts: Option<Vec<_>> = batch.iter().map(part).collect();
+        parts.filter(|parts| !parts.is_empty()).map(|parts| Tensor::cat(parts, 0))
+    };
+    let context = batch.iter().map(|task| {
+        let context = &task.condition.inputs.context;
+        repeat_batch(context.clone().repeat_dim(1, tokens / task.tokens().max(1)), items)
+    });
+    let vectors: Option<Vec<_>> =
+        batch.iter().map(|task| task.condition.inputs.vector.clone().map(|v| repeat_batch(v, items))).collect();
+    let inputs = Inputs {
+        context: Tensor::cat(context.collect(), 0),
+        vector: vectors.map(|vectors| Tensor::cat(vectors, 0)),
+        concat: stack(&|task| task.condition.inputs.concat.clone().map(|c| crop(&c, task.area))),
+        control: batch[0].condition.control.as_deref(),
+        negative: batch.iter().flat_map(|task| std::iter::repeat_n(task.condition.inputs.negative, items)).collect(),
+    };
+    let x = Tensor::cat(batch.iter().map(|task| task.x.clone()).collect(), 0);
+    let output = model.denoised(x, sigma, inputs)?;
+    Ok((0..batch.len()).map(|i| output.clone().narrow(0, i * items, items)).collect())
+}
+
+impl<'a> Task<'a> {
+    fn new(list: usize, condition: &'a Prepared, x: &Tensor<4>) -> Self {
+        let [batch, _, height, width] = x.dims();
+        let area = condition.area.map(|area| Rect {
+            height: area.height.min(height - area.y),
+            width: area.width.min(width - area.x),
+            ..area
+        });
+        let strength = condition.strength as f32;
+        let mult = match (&condition.mask, area) {
+            (Some((mask, factor)), _) => {
+                let [own, ..] = mask.dims();
+                let mask = mask.clone().narrow(0, 0, own.min(batch)).reshape([own.min(batch), 1, height, width]);
+                Mult::Map(crop(&repeat_batch(mask, batch), area) * *factor as f32 * strength)
+            }
+            (None, Some(area)) => Mult::Map(feathered(area, (height, width), strength, x)),
+            (None, None) => Mult::Even(strength),
+        };
+        Self { list, condition, area, x: crop(x, area), mult }
+    }
+
+    fn tokens(&self) -> usize {
+        self.condition.inputs.context.dims()[1]
+    }
+
+    /// Whether both can be evaluated in one batch.
+    fn joins(&self, other: &Self) -> bool {
+        let (a, b) = (&self.condition.inputs, &other.condition.inputs);
+        let same_control = match (&self.condition.control, &other.condition.control) {
+            (Some(a), Some(b)) => std::sync::Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        let (own, theirs) = (a.context.dims(), b.context.dims());
+        let shortest = own[1].min(theirs[1]).max(1);
+        let tokens_fit = own[1] == theirs[1] || lcm(own[1], theirs[1]) / shortest <= MOST_REPEATS;
+        self.x.dims() == other.x.dims()
+            && same_control
+            && own[2] == theirs[2]
+            && tokens_fit
+            && a.vector.as_ref().map(Tensor::dims) == b.vector.as_ref().map(Tensor::dims)
+            && a.concat.as_ref().map(Tensor::dims) == b.concat.as_ref().map(Tensor::dims)
+    }
+}
+
+/// A weighted sum over a list's predictions.
+#[derive(Default)]
+struct Sum {
+    /// Sum of outputs and of weights over the whole latent.
+    totals: Option<(Tensor<4>, Tensor<4>)>,
+    /// A lone prediction that holds everywhere alike: no weighing needed.
+    alone: Option<Tensor<4>>,
+}
+
+impl Sum {
+    fn add(&mut self, x: &Tensor<4>, task: Task<'_>, output: Tensor<4>) {
+        if let (Mult::Even(_), None, None) = (&task.mult, &self.totals, &self.alone) {
+            self.alone = Some(output.clone());
+        } else {
+            self.alone = None;
+        }
+        let mult = match task.mult {
+            Mult::Even(strength) => output.ones_like() * strength,
+            Mult::Map(map) => map.expand(output.dims()),
+        };
+        let (sum, weight) = self.totals.take().unwrap_or_else(|| (x.zeros_like(), x.ones_like() * 1e-37));
+        self.totals = Some((added(sum, output * mult.clone(), task.area), added(weight, mult, task.area)));
+    }
+
+    fn average(self, x: &Tensor<4>) -> Tensor<4> {
+        match (self.alone, self.totals) {
+            (Some(output), _) => output,
+            (None, Some((sum, weight))) => sum / weight,
+            (None, None) => x.zeros_like(),
+        }
+    }
+}
+
+fn ranges(area: Rect, [batch, channels, ..]: [usize; 4]) -> [std::ops::Range<usize>; 4] {
+    [0..batch, 0..channels, area.y..area.y + area.height, area.x..area.x + area.width]
+}
+
+fn crop(x: &Tensor<4>, area: Option<Rect>) -> Tensor<4> {
+    match area {
+        Some(area) => x.clone().slice(ranges(area, x.dims())),
+        None => x.clone(),
+    }
+}
+
+fn added(whole: Tensor<4>, part: Tensor<4>, area: Option<Rect>) -> Tensor<4> {
+    let Some(area) = area else { return whole + part };
+    let place = ranges(area, whole.dims());
+    let sum = whole.clone().slice(place.clone()) + part;
+    whole.slice_assign(place, sum)
+}
+
+/// Weights of an area, `[1, 1, h, w]`, fading where it ends inside of the latent.
+fn feathered(area: Rect, (rows, columns): (usize, usize), strength: f32, like: &Tensor<4>) -> Tensor<4> {
+    let vertical = fade(area.height, area.y, rows);
+    let horizontal = fade(area.width, area.x, columns);
+    let values: Vec<f32> = vertical.iter().flat_map(|v| horizontal.iter().map(move |h| strength * v * h)).collect();
+    Tensor::from_data(TensorData::new(values, [1, 1, area.height, area.width]), &like.device())
+}
+
+fn fade(size: usize, start: usize, whole: usize) -> Vec<f32> {
+    let reach = FEATHER.min(size / 4);
+    let mut weights = vec![1.0f32; size];
+    for t in 0..reach {
+        let weight = ((1.0 / reach as f64) * (t + 1) as f64) as f32;
+        if start != 0 {
+            weights[t] *= weight;
+        }
+        if start + size < whole {
+            weights[size - 1 - t] *= weight;
+        }
+    }
+    weights
+}
+
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a.max(1), b.max(1));
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    a.max(1) / x * b.max(1)
+}

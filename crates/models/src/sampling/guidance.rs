@@ -1,0 +1,170 @@
+//! How predictions of several conditionings become one.
+
+use burn::tensor::Tensor;
+
+use super::error::SamplingError;
+use crate::conditioning::Conditioning;
+use crate::sampler::Denoised;
+
+/// Conditionings and the rule that mixes their predictions (the guider nodes).
+#[derive(Debug, Clone)]
+pub enum Guidance {
+    /// Classifier-free guidance (Ho and Salimans 2022).
+    Cfg {
+        /// What to draw.
+        positive: Conditioning,
+        /// What to move away from.
+        negative: Conditioning,
+        /// How far: 1 leaves the negative out.
+        scale: f64,
+        /// RescaleCFG's multiplier (Lin et al. 2023), if it is on.
+        rescale: Option<f64>,
+    },
+    /// One conditioning alone.
+    Basic(Conditioning),
+    /// Two conditionings and a negative one.
+    Dual {
+        /// What to draw.
+        first: Conditioning,
+        /// What to draw from.
+        second: Conditioning,
+        /// What to move away from.
+        negative: Conditioning,
+        /// From `second` to `first`.
+        scale_conds: f64,
+        /// From `negative` to `second` (or, nested, to their mixture).
+        scale_negative: f64,
+        /// Whether the first two are mixed before the negative comes in.
+        nested: bool,
+    },
+}
+
+/// Which conditioning a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Positive,
+    Middle,
+    Negative,
+}
+
+impl Guidance {
+    /// The lists to evaluate, in the order of [`mix`](Self::mix)'s predictions. `with_negative` asks for the negative at
+    /// scale 1, too.
+    pub(super) fn lists(&self) -> Vec<(Role, &Conditioning)> {
+        match self {
+            Self::Cfg { positive, negative, .. } => vec![(Role::Positive, positive), (Role::Negative, negative)],
+            Self::Basic(positive) => vec![(Role::Positive, positive)],
+            Self::Dual { first, second, negative, .. } => {
+                vec![(Role::Negative, negative), (Role::Middle, second), (Role::Positive, first)]
+            }
+        }
+    }
+
+    /// For each list: whether it has to be evaluated.
+    pub(super) fn wanted(&self, with_negative: bool) -> Vec<bool> {
+        match self {
+            Self::Cfg { scale, .. } => vec![true, with_negative || !is_one(*scale)],
+            Self::Basic(_) => vec![true],
+            Self::Dual { nested: true, .. } => vec![true; 3],
+            Self::Dual { scale_conds, scale_negative, .. } => {
+                let negative = with_negative || !is_one(*scale_negative);
+                vec![negative, negative || !is_one(*scale_conds), true]
+            }
+        }
+    }
+
+    /// Whether all numbers are numbers and there is something to draw.
+    pub(super) fn check(&self) -> Result<(), SamplingError> {
+        let scales: &[(&'static str, f64)] = match self {
+            Self::Cfg { scale, rescale, .. } => &[("cfg", *scale), ("multiplier", rescale.unwrap_or(0.0))],
+            Self::Basic(_) => &[],
+            Self::Dual { scale_conds, scale_negative, .. } => {
+                &[("cfg_conds", *scale_conds), ("cfg_cond2_negative", *scale_negative)]
+            }
+        };
+        for &(what, found) in scales {
+            if !found.is_finite() {
+                return Err(SamplingError::Number { what, found, expected: "a finite number" });
+            }
+        }
+        for (role, list) in self.lists() {
+            if list.entries.is_empty() {
+                return Err(SamplingError::NoConditioning(role.name()));
+            }
+        }
+        Ok(())
+    }
+
+    /// One denoised latent from the lists' predictions; those that weren't evaluated are `None`.
+    pub(super) fn mix(&self, x: &Tensor<4>, sigma: f32, predictions: Vec<Option<Tensor<4>>>) -> Option<Denoised> {
+        let mut predictions = predictions.into_iter();
+        let mut next = || predictions.next().flatten();
+        match self {
+            Self::Basic(_) => Some(Denoised { guided: next()?, uncond: None }),
+            Self::Cfg { scale, rescale, .. } => {
+                let (cond, uncond) = (next()?, next());
+                let guided = match (&uncond, rescale) {
+                    (None, _) => cond,
+                    (Some(uncond), Some(multiplier)) => rescaled(x, sigma, cond, uncond.clone(), *scale, *multiplier),
+                    (Some(uncond), None) => towards(uncond, cond, *scale),
+                };
+                Some(Denoised { guided, uncond })
+            }
+            Self::Dual { scale_conds, scale_negative, nested, .. } => {
+                let (negative, middle, positive) = (next(), next(), next()?);
+                let guided = match (&negative, &middle) {
+                    (Some(negative), Some(middle)) if *nested => {
+                        towards(negative, towards(middle, positive, *scale_conds), *scale_negative)
+                    }
+                    (negative, Some(middle)) => {
+                        let base = match negative {
+                            Some(negative) => towards(negative, middle.clone(), *scale_negative),
+                            None => middle.clone(),
+                        };
+                        base + (positive - middle.clone()) * *scale_conds as f32
+                    }
+                    (_, None) => positive,
+                };
+                Some(Denoised { guided, uncond: negative })
+            }
+        }
+    }
+}
+
+impl Role {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Middle => "middle",
+            Self::Negative => "negative",
+        }
+    }
+}
+
+/// Python's `math.isclose(scale, 1.0)`.
+fn is_one(scale: f64) -> bool {
+    (scale - 1.0).abs() <= 1e-9 * scale.abs().max(1.0)
+}
+
+fn towards(from: &Tensor<4>, to: Tensor<4>, scale: f64) -> Tensor<4> {
+    from.clone() + (to - from.clone()) * scale as f32
+}
+
+/// Lin et al. 2023, section 3.4: guidance in velocities, its spread drawn back to the positive's.
+fn rescaled(x: &Tensor<4>, sigma: f32, cond: Tensor<4>, uncond: Tensor<4>, scale: f64, multiplier: f64) -> Tensor<4> {
+    let scaled = x.clone().div_scalar(sigma * sigma + 1.0);
+    let root = (sigma * sigma + 1.0).sqrt();
+    let velocity = |d: Tensor<4>| ((scaled.clone() - d) * root).div_scalar(sigma);
+    let cond = velocity(cond);
+    let guided = towards(&velocity(uncond), cond.clone(), scale);
+    let drawn = guided.clone() * (spread(cond) / spread(guided.clone()));
+    let multiplier = multiplier as f32;
+    let mixed = drawn * multiplier + guided * (1.0 - multiplier);
+    scaled - (mixed * sigma).div_scalar(root)
+}
+
+/// Standard deviation over channels and places, `[B, 1, 1, 1]`.
+fn spread(x: Tensor<4>) -> Tensor<4> {
+    let [batch, c, h, w] = x.dims();
+    x.reshape([batch, c * h * w]).var(1).sqrt().reshape([batch, 1, 1, 1])
+}

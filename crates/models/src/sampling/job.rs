@@ -1,0 +1,187 @@
+//! KSampler's path: noise, conditioning and a list of noise levels to a latent.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::error::SamplingError;
+use super::evaluate::evaluate;
+use super::guidance::Guidance;
+use super::inpaint::{Inpainting, Keep, fitted_mask};
+use super::predictor::Predictor;
+use super::prepare::{Ground, Prepared, prepare};
+use super::scaling;
+use crate::LatentFormat;
+use crate::random::{TorchGenerator, initial_noise};
+use crate::sampler::{Denoised, Denoiser, Options, SamplerKind, Step, StepFn, Walk};
+use crate::schedule::ModelSampling;
+
+/// A sampling run. The levels come from [`schedule`](crate::schedule), the noise from [`noise_for`].
+#[derive(Clone)]
+pub struct Job<'a> {
+    /// The model.
+    pub model: &'a dyn Predictor,
+    /// Its noise schedule.
+    pub sampling: &'a ModelSampling,
+    /// How its latents are scaled.
+    pub format: &'a LatentFormat,
+    /// Conditionings and their mixture.
+    pub guidance: &'a Guidance,
+    /// The sampler.
+    pub sampler: SamplerKind,
+    /// Its options.
+    pub options: Options,
+    /// The noise levels to visit; none leaves the latent as it is.
+    pub sigmas: &'a [f32],
+    /// Seed of step noise.
+    pub seed: u64,
+    /// Noise to start from, of the latent's shape.
+    pub noise: Tensor<4>,
+    /// The latent to start from, `[B, C, h, w]`, as the autoencoder gives it.
+    pub latent: Tensor<4>,
+    /// 1 where the latent is drawn anew, `[B', 1, H, W]`.
+    pub mask: Option<Tensor<4>>,
+    /// How many conditions may go through the network together.
+    pub max_batch: usize,
+}
+
+/// What a run leaves.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The latent, scaled as the autoencoder wants it.
+    pub latent: Tensor<4>,
+    /// The last step's idea of the finished latent, scaled alike; the latent itself if there was no step.
+    pub denoised: Tensor<4>,
+}
+
+/// The noise that KSampler starts from: torch's, of the latent's shape, in the order of `batch_index`.
+///
+/// # Errors
+/// When `batch_index` has another length than the batch.
+pub fn noise_for(latent: &Tensor<4>, seed: u64, batch_index: Option<&[usize]>) -> Result<Tensor<4>, SamplingError> {
+    let shape = latent.dims();
+    if let Some(index) = batch_index.filter(|index| index.len() != shape[0]) {
+        let expected = format!("{} numbers, one per latent of the batch", shape[0]);
+        return Err(SamplingError::Shape { what: "batch_index", expected, found: vec![index.len()] });
+    }
+    let values = initial_noise(seed, shape[0], shape[1..].iter().product(), batch_index);
+    Ok(Tensor::from_data(TensorData::new(values, shape), &latent.device()))
+}
+
+impl Job<'_> {
+    /// Runs it. The callback sees every step in model space and may end the run with an error.
+    ///
+    /// # Errors
+    /// [`SamplingError`] for inputs that don't fit, before anything is computed; afterwards what the model or the callback
+    /// says.
+    pub fn run(&self, on_step: &mut StepFn<'_>) -> Result<Outcome, SamplingError> {
+        let latent = self.fitted_latent()?;
+        self.guidance.check()?;
+        let Some(&first) = self.sigmas.first() else {
+            return Ok(Outcome { latent: latent.clone(), denoised: latent });
+        };
+        let latent = if is_zero(&latent)? { latent } else { self.format.process_in(latent) };
+        let keep = self.keep(&latent)?;
+        let ground = Ground {
+            model: self.model,
+            sampling: self.sampling,
+            format: self.format,
+            latent: &latent,
+            mask: keep.as_ref().map(|keep| &keep.mask),
+        };
+        let lists = prepare(&ground, &self.guidance.lists())?;
+        let maximal = self.sampling.starts_maximal(first);
+        let x = scaling::noisy(self.sampling, self.noise.clone(), latent.clone(), first, maximal);
+        let mut guided = Guided {
+            model: self.model,
+            guidance: self.guidance,
+            lists,
+            wanted: self.guidance.wanted(self.sampler.needs_uncond()),
+            max_batch: self.max_batch,
+        };
+        let mut last = None;
+        let x = self.walk(&mut guided, keep.as_ref(), x, &mut last, on_step)?;
+        let end = self.sampler.last_sigma(self.sigmas);
+        let finished = self.format.process_out(scaling::without_noise(self.sampling, x, end));
+        let denoised = last.map_or_else(|| finished.clone(), |denoised| self.format.process_out(denoised));
+        Ok(Outcome { latent: finished, denoised })
+    }
+
+    fn walk(
+        &self,
+        guided: &mut Guided<'_>,
+        keep: Option<&Keep>,
+        x: Tensor<4>,
+        last: &mut Option<Tensor<4>>,
+        on_step: &mut StepFn<'_>,
+    ) -> Result<Tensor<4>, SamplingError> {
+        let mut observe = |step: Step<'_>| {
+            *last = Some(step.denoised.clone());
+            on_step(step)
+        };
+        let mut inpainting;
+        let model: &mut dyn Denoiser = match keep {
+            Some(keep) => {
+                inpainting = Inpainting { inner: guided, sampling: self.sampling, keep };
+                &mut inpainting
+            }
+            None => guided,
+        };
+        let mut walk = Walk::new(model, self.sampling, &self.options, self.seed, &mut observe);
+        self.sampler.run(&mut walk, x, self.sigmas)
+    }
+
+    /// The latent with the model's channels. An empty one of another count is repeated; noise must have its shape.
+    fn fitted_latent(&self) -> Result<Tensor<4>, SamplingError> {
+        let channels = self.model.channels();
+        let [batch, own, height, width] = self.latent.dims();
+        if batch * own * height * width == 0 || (own != channels && !is_zero(&self.latent)?) {
+            let expected = format!("[B, {channels}, H/8, W/8] as this model's autoencoder gives it");
+            return Err(SamplingError::Shape { what: "latent_image", expected, found: self.latent.dims().to_vec() });
+        }
+        let latent = if own == channels {
+            self.latent.clone()
+        } else {
+            self.latent.clone().narrow(1, 0, 1).repeat_dim(1, channels)
+        };
+        if self.noise.dims() != latent.dims() {
+            let expected = format!("{:?}, the latent's shape", latent.dims());
+            return Err(SamplingError::Shape { what: "noise", expected, found: self.noise.dims().to_vec() });
+        }
+        Ok(latent)
+    }
+
+    fn keep(&self, latent: &Tensor<4>) -> Result<Option<Keep>, SamplingError> {
+        let Some(mask) = &self.mask else { return Ok(None) };
+        let mask = fitted_mask(mask, latent.dims())?;
+        let noise = if self.sampler.renews_inpaint_noise() {
+            let shape = latent.dims();
+            let values = TorchGenerator::new(self.seed.wrapping_add(1)).randn(shape.iter().product());
+            Tensor::from_data(TensorData::new(values, shape), &latent.device())
+        } else {
+            self.noise.clone()
+        };
+        Ok(Some(Keep { mask, latent: latent.clone(), noise }))
+    }
+}
+
+/// A model under guidance: what samplers ask.
+struct Guided<'a> {
+    model: &'a dyn Predictor,
+    guidance: &'a Guidance,
+    lists: Vec<Vec<Prepared>>,
+    wanted: Vec<bool>,
+    max_batch: usize,
+}
+
+impl Denoiser for Guided<'_> {
+    fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError> {
+        let lists: Vec<Option<&[Prepared]>> =
+            self.lists.iter().zip(&self.wanted).map(|(list, wanted)| wanted.then_some(list.as_slice())).collect();
+        let predictions = evaluate(self.model, &lists, x, sigma, self.max_batch)?;
+        self.guidance.mix(x, sigma, predictions).ok_or(SamplingError::NoConditioning("positive"))
+    }
+}
+
+fn is_zero(latent: &Tensor<4>) -> Result<bool, SamplingError> {
+    let largest = latent.clone().abs().max();
+    largest.try_into_scalar::<f32>().map(|v| v == 0.0).map_err(|e| SamplingError::Read(e.to_string()))
+}

@@ -1,0 +1,30 @@
+//! A sampling run from noise and conditioning to a latent: everything around the sampler.
+//!
+//! [`Job`] is KSampler's path. It asks a [`Predictor`] for denoised latents (a [`Network`] with its [`ModelSampling`]
+//! is one), for each condition where and when it holds, mixes them by [`Guidance`], keeps masked parts, and hands the
+//! result to a [sampler](crate::sampler). Knows nothing of prompts, files or nodes.
+//!
+//! Sources: ComfyUI `comfy/samplers.py`, `comfy/sampler_helpers.py`, `comfy/model_base.py`.
+//!
+//! [`ModelSampling`]: crate::schedule::ModelSampling
+
+mod control;
+mod error;
+mod evaluate;
+mod guidance;
+mod inpaint;
+mod job;
+mod network;
+mod predictor;
+mod prepare;
+mod scaling;
+mod vector;
+
+pub use control::{ControlCall, ControlSource};
+pub use error::SamplingError;
+pub use guidance::Guidance;
+pub use job::{Job, Outcome, noise_for};
+pub use network::{Extras, Network};
+pub use predictor::{Inputs, NetworkPredictor, Predictor};
+pub use scaling::{denoised, network_input, noisy, without_noise};
+pub use vector::size_vector;

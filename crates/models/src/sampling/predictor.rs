@@ -1,0 +1,91 @@
+//! A model that answers with denoised latents, and the one made of a network and its noise schedule.
+
+use burn::tensor::Tensor;
+
+use super::control::ControlCall;
+use super::error::SamplingError;
+use super::network::{Extras, Network};
+use super::{ControlSource, scaling};
+use crate::schedule::ModelSampling;
+
+/// Anything that denoises a batch of latents under a condition.
+pub trait Predictor {
+    /// Denoised latents for a batch at one noise level.
+    ///
+    /// # Shapes
+    /// `x` and the answer are `[B, C, h, w]` in f32.
+    /// # Errors
+    /// Of the network.
+    fn denoised(&self, x: Tensor<4>, sigma: f32, inputs: Inputs<'_>) -> Result<Tensor<4>, SamplingError>;
+
+    /// Channels of the latents.
+    fn channels(&self) -> usize;
+
+    /// Channels that the network takes beside the latent's.
+    fn extra_channels(&self) -> usize {
+        0
+    }
+
+    /// Width of the vector beside the time embedding, if it takes one.
+    fn vector_width(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What an evaluation is conditioned on.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// Encoded prompts, `[B, T, D]`.
+    pub context: Tensor<3>,
+    /// Vector beside the time embedding, `[B, adm]`.
+    pub vector: Option<Tensor<2>>,
+    /// Channels appended to the latent's, `[B, extra, h, w]`.
+    pub concat: Option<Tensor<4>>,
+    /// The control network, if one holds.
+    pub control: Option<&'a dyn ControlSource>,
+    /// Per batch item: whether it is of the negative conditioning.
+    pub negative: Vec<bool>,
+}
+
+/// A network with the meaning of its time steps and outputs.
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkPredictor<'a> {
+    /// The network.
+    pub network: &'a dyn Network,
+    /// Its noise schedule and prediction type.
+    pub sampling: &'a ModelSampling,
+}
+
+impl Predictor for NetworkPredictor<'_> {
+    fn denoised(&self, x: Tensor<4>, sigma: f32, inputs: Inputs<'_>) -> Result<Tensor<4>, SamplingError> {
+        let call = ControlCall {
+            x: &x,
+            sigma,
+            sampling: self.sampling,
+            context: &inputs.context,
+            vector: inputs.vector.as_ref(),
+        };
+        let control = inputs.control.map(|control| control.residuals(&call)).transpose()?.flatten();
+        let scaled = scaling::network_input(self.sampling, x.clone(), sigma);
+        let input = match inputs.concat {
+            Some(concat) => Tensor::cat(vec![scaled, concat], 1),
+            None => scaled,
+        };
+        let timesteps = vec![self.sampling.levels.timestep(sigma); x.dims()[0]];
+        let extras = Extras { vector: inputs.vector, control, negative: inputs.negative, sigma };
+        let output = self.network.forward(input, &timesteps, inputs.context, &extras)?;
+        Ok(scaling::denoised(self.sampling, x, output, sigma))
+    }
+
+    fn channels(&self) -> usize {
+        self.network.channels()
+    }
+
+    fn extra_channels(&self) -> usize {
+        self.network.extra_channels()
+    }
+
+    fn vector_width(&self) -> Option<usize> {
+        self.network.vector_width()
+    }
+}

@@ -1,0 +1,256 @@
+//! Conditions made ready for a run: areas in cells, masks at the latent's size, ranges as noise levels, and what the
+//! network is told beside the prompt.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use super::control::ControlSource;
+use super::error::SamplingError;
+use super::guidance::Role;
+use super::inpaint::{repeat_batch, resized};
+use super::predictor::Predictor;
+use super::vector::size_vector;
+use crate::LatentFormat;
+use crate::conditioning::{Area, Condition, Conditioning, Mask};
+use crate::schedule::ModelSampling;
+
+/// A part of the latent in cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rect {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) y: usize,
+    pub(super) x: usize,
+}
+
+impl Rect {
+    fn contains(&self, inner: &Self) -> bool {
+        inner.y >= self.y
+            && inner.x >= self.x
+            && inner.y + inner.height <= self.y + self.height
+            && inner.x + inner.width <= self.x + self.width
+    }
+
+    fn cells(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// What the network is given for a condition.
+#[derive(Debug, Clone)]
+pub(super) struct NetworkInputs {
+    pub(super) context: Tensor<3>,
+    pub(super) vector: Option<Tensor<2>>,
+    pub(super) concat: Option<Tensor<4>>,
+    pub(super) negative: bool,
+}
+
+/// A condition ready to be evaluated.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    pub(super) inputs: NetworkInputs,
+    pub(super) area: Option<Rect>,
+    pub(super) strength: f64,
+    /// Weights at the latent's size, `[B, h, w]`, and their factor.
+    pub(super) mask: Option<(Tensor<3>, f64)>,
+    /// Noise levels between which it holds, the larger one first.
+    pub(super) range: Option<(f32, f32)>,
+    pub(super) control: Option<Arc<dyn ControlSource>>,
+    control_to_negative: bool,
+}
+
+impl Prepared {
+    pub(super) fn holds_at(&self, sigma: f32) -> bool {
+        self.range.is_none_or(|(start, end)| sigma <= start && sigma >= end)
+    }
+}
+
+/// What preparing needs to know of the run.
+pub(super) struct Ground<'a> {
+    pub(super) model: &'a dyn Predictor,
+    pub(super) sampling: &'a ModelSampling,
+    pub(super) format: &'a LatentFormat,
+    /// The run's latent in model space.
+    pub(super) latent: &'a Tensor<4>,
+    /// The run's denoise mask at the latent's size.
+    pub(super) mask: Option<&'a Tensor<4>>,
+}
+
+/// Prepares all lists of a run together: an area in one list makes an entry in the others.
+pub(super) fn prepare(
+    ground: &Ground<'_>,
+    lists: &[(Role, &Conditioning)],
+) -> Result<Vec<Vec<Prepared>>, SamplingError> {
+    let mut prepared: Vec<Vec<Prepared>> = Vec::with_capacity(lists.len());
+    for (role, list) in lists {
+        prepared.push(list.entries.iter().map(|entry| ground.entry(entry, *role)).collect::<Result<_, _>>()?);
+    }
+    // The reference goes through the lists from the positive on.
+    let mut order: Vec<usize> = (0..lists.len()).collect();
+    order.sort_by_key(|&i| match lists[i].0 {
+        Role::Positive => 0,
+        Role::Middle => 1,
+        Role::Negative => 2,
+    });
+    for &from in &order {
+        let mut at = 0;
+        while at < prepared[from].len() {
+            let entry = prepared[from][at].clone();
+            for &to in order.iter().filter(|&&to| to != from) {
+                mirror_area(&entry, &mut prepared[to]);
+            }
+            at += 1;
+        }
+    }
+    if let Some(positive) = order.first().copied().filter(|&i| lists[i].0 == Role::Positive) {
+        let source = prepared[positive].clone();
+        order.iter().filter(|&&i| i != positive).for_each(|&i| share_controls(&source, &mut prepared[i]));
+    }
+    Ok(prepared)
+}
+
+/// Gives a list a copy of an entry's area, with the inputs of its own smallest entry around it.
+fn mirror_area(entry: &Prepared, list: &mut Vec<Prepared>) {
+    let Some(area) = entry.area else { return };
+    let mut smallest: Option<&Prepared> = None;
+    for candidate in list.iter() {
+        let better = match (candidate.area, smallest.map(|s| s.area)) {
+            (Some(own), _) if !own.contains(&area) => false,
+            (_, None) => true,
+            (Some(_), Some(None)) => true,
+            (Some(own), Some(Some(best))) => best.cells() > own.cells(),
+            (None, Some(_)) => false,
+        };
+        if better {
+            smallest = Some(candidate);
+        }
+    }
+    let Some(found) = smallest.filter(|found| found.area != Some(area)) else { return };
+    let copy = Prepared { inputs: found.inputs.clone(), ..entry.clone() };
+    list.push(copy);
+}
+
+/// Controls of the positive entries without an area speak to the negative ones without an area, in turn, if none of
+/// those has a control of its own.
+fn share_controls(positive: &[Prepared], list: &mut [Prepared]) {
+    let controls: Vec<_> = positive
+        .iter()
+        .filter(|p| p.control_to_negative && p.area.is_none())
+        .filter_map(|p| p.control.clone())
+        .collect();
+    let mut free: Vec<&mut Prepared> = list.iter_mut().filter(|p| p.area.is_none()).collect();
+    if controls.is_empty() || free.iter().any(|p| p.control.is_some()) {
+        return;
+    }
+    for (i, entry) in free.iter_mut().enumerate() {
+        entry.control = Some(controls[i % controls.len()].clone());
+    }
+}
+
+impl Ground<'_> {
+    fn entry(&self, entry: &Condition, role: Role) -> Result<Prepared, SamplingError> {
+        let [batch, _, height, width] = self.latent.dims();
+        let negative = role == Role::Negative;
+        let mut area = entry.area.map(|area| in_cells(area, height, width)).transpose()?;
+        let mut mask = None;
+        if let Some(Mask { weights, strength, bounds }) = &entry.mask {
+            let [b, h, w] = weights.dims();
+            if b * h * w == 0 {
+                let (expected, found) = ("[B, H, W] without empty sides".to_owned(), vec![b, h, w]);
+                return Err(SamplingError::Shape { what: "mask", expected, found });
+            }
+            let fitted = resized(&weights.clone().reshape([b, 1, h, w]), width, height)?.reshape([b, height, width]);
+            if *bounds {
+                area = Some(bounding_box(&fitted)?);
+            }
+            mask = Some((fitted, *strength));
+        }
+        let level = |percent| self.sampling.levels.percent_to_sigma(percent) as f32;
+        let vector = self
+            .model
+            .vector_width()
+            .map(|adm| size_vector(entry, adm, (height, width), negative).map(|v| repeat_batch(v, batch)))
+            .transpose()?;
+        let inputs = NetworkInputs { context: entry.context.clone(), vector, concat: self.concat(entry)?, negative };
+        Ok(Prepared {
+            inputs,
+            area,
+            strength: entry.strength,
+            mask,
+            range: entry.range.map(|(start, end)| (level(start), level(end))),
+            control: entry.control.as_ref().map(|link| link.source.clone()),
+            control_to_negative: entry.control.as_ref().is_some_and(|link| link.to_negative),
+        })
+    }
+
+    /// The channels an inpainting or instruct-pix2pix network takes beside the latent's.
+    fn concat(&self, entry: &Condition) -> Result<Option<Tensor<4>>, SamplingError> {
+        let [batch, channels, height, width] = self.latent.dims();
+        let extra = self.model.extra_channels();
+        if extra == 0 {
+            return Ok(None);
+        }
+        let fit = |x: &Tensor<4>| Ok::<_, SamplingError>(repeat_batch(resized(x, width, height)?, batch));
+        if extra == channels {
+            let picture = entry.concat.as_ref().map(|concat| fit(&concat.latent)).transpose()?;
+            return Ok(Some(picture.unwrap_or_else(|| self.latent.zeros_like())));
+        }
+        let own_mask = entry.concat.as_ref().and_then(|concat| concat.mask.as_ref());
+        let Some(mask) = own_mask.or(self.mask) else {
+            return Ok(Some(blank(self.latent)));
+        };
+        let picture = match &entry.concat {
+            Some(concat) => fit(&self.format.process_in(concat.latent.clone()))?,
+            None => self.latent.clone(),
+        };
+        let mask = fit(&mask.clone().narrow(1, 0, 1))?.round();
+        Ok(Some(Tensor::cat(vec![mask, picture], 1)))
+    }
+}
+
+/// What an inpainting network sees without a mask: everything is to be drawn, over grey.
+fn blank(latent: &Tensor<4>) -> Tensor<4> {
+    let [batch, _, height, width] = latent.dims();
+    let plane = |value: f32| Tensor::<4>::full([batch, 1, height, width], value, &latent.device());
+    Tensor::cat([1.0, 0.8223, -0.6876, 0.6364, 0.1380].map(plane).to_vec(), 1)
+}
+
+fn in_cells(area: Area, rows: usize, columns: usize) -> Result<Rect, SamplingError> {
+    let part = |p: f64, of: usize| (p * of as f64).round_ties_even().max(0.0) as usize;
+    let rect = match area {
+        Area::Cells { height, width, y, x } => Rect { height, width, y, x },
+        Area::Fraction { height, width, y, x } => Rect {
+            height: part(height, rows).max(1),
+            width: part(width, columns).max(1),
+            y: part(y, rows),
+            x: part(x, columns),
+        },
+    };
+    if rect.height == 0 || rect.width == 0 || rect.y >= rows || rect.x >= columns {
+        return Err(SamplingError::Shape {
+            what: "area",
+            expected: format!("height, width, y, x inside of the latent's {rows} x {columns} cells, not empty"),
+            found: vec![rect.height, rect.width, rect.y, rect.x],
+        });
+    }
+    Ok(rect)
+}
+
+/// The box around what isn't zero in any mask of the batch, at least 8 cells a side.
+fn bounding_box(mask: &Tensor<3>) -> Result<Rect, SamplingError> {
+    const LEAST: usize = 8;
+    let [_, height, width] = mask.dims();
+    let values = mask.try_to_vec_as::<f32>().map_err(|e| SamplingError::Read(e.to_string()))?;
+    let used = values.iter().enumerate().filter(|(_, v)| **v != 0.0).map(|(i, _)| i % (height * width));
+    let (mut top, mut left, mut bottom, mut right) = (height, width, 0, 0);
+    for i in used {
+        let (y, x) = (i / width, i % width);
+        (top, left, bottom, right) = (top.min(y), left.min(x), bottom.max(y), right.max(x));
+    }
+    if top > bottom {
+        return Ok(Rect { height: LEAST, width: LEAST, y: 0, x: 0 });
+    }
+    let side = |low: usize, high: usize| (high - low + 1).max(LEAST);
+    Ok(Rect { height: side(top, bottom), width: side(left, right), y: top, x: left })
+}

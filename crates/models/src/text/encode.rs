@@ -1,0 +1,65 @@
+//! Chunks of weighted tokens to one conditioning tensor.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::model::{Encoded, TextEncoder};
+use crate::ModelError;
+use crate::clip::Token;
+use crate::tokenizer::{Chunk, END, START};
+
+/// An encoded prompt.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// All chunks one behind the other, `[1, 77 * chunks, width]`.
+    pub context: Tensor<3>,
+    /// The first chunk's pooled output, `[1, P]`.
+    pub pooled: Tensor<2>,
+}
+
+/// Encodes chunks as one batch and applies the weights.
+///
+/// A token of weight `w` moves away from what the encoder says at its place for an empty text: `(z - e) * w + e`. The
+/// pooled output knows no weights. No chunks count as one empty chunk.
+///
+/// # Errors
+/// Of the encoder.
+pub fn encode(encoder: &dyn TextEncoder, chunks: &[Chunk], pad: u32) -> Result<Prompt, ModelError> {
+    let mut rows: Vec<Vec<Token>> =
+        chunks.iter().map(|chunk| chunk.iter().map(|token| token.token.clone()).collect()).collect();
+    let count = rows.len().max(1);
+    let length = rows.iter().map(Vec::len).max().unwrap_or(crate::tokenizer::CHUNK);
+    let weighted = chunks.iter().flatten().any(|token| token.weight != 1.0);
+    if weighted || rows.is_empty() {
+        rows.push(empty(length, pad));
+    }
+    let Encoded { hidden, pooled } = encoder.encode(&rows)?;
+    let pooled = pooled.narrow(0, 0, 1);
+    let [_, tokens, width] = hidden.dims();
+    let texts = hidden.clone().narrow(0, 0, count);
+    let texts = if weighted { weigh(texts, hidden.narrow(0, count, 1), chunks) } else { texts };
+    let context = texts.reshape([1, tokens * count, width]);
+    Ok(Prompt { context, pooled })
+}
+
+/// SDXL's way with two encoders: features side by side, cut to the shorter one's tokens; pooled is the second's.
+pub fn join(first: Prompt, second: Prompt) -> Prompt {
+    let tokens = first.context.dims()[1].min(second.context.dims()[1]);
+    let cut = |context: Tensor<3>| context.narrow(1, 0, tokens);
+    Prompt { context: Tensor::cat(vec![cut(first.context), cut(second.context)], 2), pooled: second.pooled }
+}
+
+fn empty(length: usize, pad: u32) -> Vec<Token> {
+    let mut row = vec![Token::Id(START), Token::Id(END)];
+    row.resize(length.max(2), Token::Id(pad));
+    row
+}
+
+/// Moves the rows of weighted tokens away from (or towards) the empty text's; the others stay as they are.
+fn weigh(texts: Tensor<3>, empty: Tensor<3>, chunks: &[Chunk]) -> Tensor<3> {
+    let [count, tokens, _] = texts.dims();
+    let weights: Vec<f32> = chunks.iter().flatten().map(|token| token.weight as f32).collect();
+    let weights = Tensor::<3>::from_data(TensorData::new(weights, [count, tokens, 1]), &texts.device());
+    let moved = (texts.clone() - empty.clone()) * weights.clone() + empty;
+    let changed = weights.not_equal_elem(1.0).expand(texts.dims());
+    texts.mask_where(changed, moved)
+}
