@@ -1,0 +1,338 @@
+//! The folders of an installation: models by kind, and input, output and temp.
+//!
+//! Names that come from a graph are looked up here and only here, so that no name can lead out of its folder.
+//! Knows nothing of what the files contain.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use super::FileError;
+
+/// The kinds of model, by ComfyUI's folder names and in its order, with the sub-folders of `models/` they live in.
+pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
+    ("checkpoints", &["checkpoints"]),
+    ("configs", &["configs"]),
+    ("loras", &["loras"]),
+    ("vae", &["vae"]),
+    ("text_encoders", &["text_encoders", "clip"]),
+    ("diffusion_models", &["unet", "diffusion_models"]),
+    ("clip_vision", &["clip_vision"]),
+    ("style_models", &["style_models"]),
+    ("embeddings", &["embeddings"]),
+    ("diffusers", &["diffusers"]),
+    ("vae_approx", &["vae_approx"]),
+    ("controlnet", &["controlnet", "t2i_adapter"]),
+    ("gligen", &["gligen"]),
+    ("upscale_models", &["upscale_models"]),
+    ("latent_upscale_models", &["latent_upscale_models"]),
+    ("hypernetworks", &["hypernetworks"]),
+    ("photomaker", &["photomaker"]),
+    ("classifiers", &["classifiers"]),
+    ("model_patches", &["model_patches"]),
+    ("audio_encoders", &["audio_encoders"]),
+];
+
+/// File name endings that Kiln lists as models.
+const MODEL_ENDINGS: &[&str] = &["safetensors", "sft", "gguf"];
+/// File name endings that Kiln lists as pictures.
+const PICTURE_ENDINGS: &[&str] = &["png", "jpg", "jpeg", "webp", "bmp", "gif"];
+/// Kinds whose files may also lie under the output folder, where the save nodes put them.
+const ALSO_IN_OUTPUT: &[(&str, &str)] = &[
+    ("checkpoints", "checkpoints"),
+    ("text_encoders", "clip"),
+    ("vae", "vae"),
+    ("diffusion_models", "diffusion_models"),
+    ("loras", "loras"),
+];
+/// How deep folders are listed; a link that leads back to its parent ends here.
+const MAX_DEPTH: usize = 16;
+
+/// One of the three folders that pictures travel through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Pictures that graphs read.
+    Input,
+    /// Pictures that graphs write.
+    Output,
+    /// Previews, emptied by the host.
+    Temp,
+}
+
+impl Place {
+    /// ComfyUI's word for it: `input`, `output`, `temp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Temp => "temp",
+        }
+    }
+
+    /// The place of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Input, Self::Output, Self::Temp].into_iter().find(|p| p.name() == name)
+    }
+}
+
+/// Where one kind of model is looked for.
+#[derive(Debug, Clone, Default)]
+struct Shelf {
+    folders: Vec<PathBuf>,
+    /// Single files that appear under a name of their own.
+    files: IndexMap<String, PathBuf>,
+}
+
+/// Where everything lies.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    shelves: IndexMap<String, Shelf>,
+    input: PathBuf,
+    output: PathBuf,
+    temp: PathBuf,
+}
+
+impl Folders {
+    /// The layout of a ComfyUI installation: `models/`, `input/`, `output/` and `temp/` under `root`.
+    /// Nothing is created or read; missing folders are simply empty.
+    pub fn under(root: impl AsRef<Path>) -> Self {
+        let root = root.as_ref();
+        let mut folders = Self {
+            shelves: MODEL_FOLDERS.iter().map(|(kind, _)| ((*kind).to_owned(), Shelf::default())).collect(),
+            input: root.join("input"),
+            output: root.join("output"),
+            temp: root.join("temp"),
+        };
+        folders.add_models_root(root.join("models"));
+        folders
+    }
+
+    /// Uses another folder for `place`.
+    pub fn with_place(mut self, place: Place, folder: impl Into<PathBuf>) -> Self {
+        let slot = match place {
+            Place::Input => &mut self.input,
+            Place::Output => &mut self.output,
+            Place::Temp => &mut self.temp,
+        };
+        *slot = folder.into();
+        self
+    }
+
+    /// The folder of `place`.
+    pub fn place(&self, place: Place) -> &Path {
+        match place {
+            Place::Input => &self.input,
+            Place::Output => &self.output,
+            Place::Temp => &self.temp,
+        }
+    }
+
+    /// Looks for every kind of model also under `root`, in ComfyUI's sub-folders.
+    pub fn add_models_root(&mut self, root: impl AsRef<Path>) {
+        for (kind, subfolders) in MODEL_FOLDERS {
+            for sub in *subfolders {
+                self.add_model_folder(kind, root.as_ref().join(sub));
+            }
+        }
+    }
+
+    /// Looks for models of `kind` also in `folder`. `unet` and `clip` mean `diffusion_models` and `text_encoders`.
+    pub fn add_model_folder(&mut self, kind: &str, folder: impl Into<PathBuf>) {
+        let folder = folder.into();
+        let shelf = self.shelves.entry(canonical_kind(kind).to_owned()).or_default();
+        if !shelf.folders.contains(&folder) {
+            shelf.folders.push(folder);
+        }
+    }
+
+    /// Shows the single file `path` as a model of `kind`, under its own file name. A file of that name in one of the
+    /// folders comes first.
+    pub fn add_model_file(&mut self, kind: &str, path: impl Into<PathBuf>) {
+        let path = path.into();
+        let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else { return };
+        self.shelves.entry(canonical_kind(kind).to_owned()).or_default().files.insert(name, path);
+    }
+
+    /// Shows the models that come with Kiln: `fluent-tiny.safetensors` as a checkpoint, the `realesr*` files as
+    /// upscalers. `assets` is the folder that holds them.
+    pub fn with_bundled(mut self, assets: impl AsRef<Path>) -> Self {
+        for file in list_files(assets.as_ref(), MODEL_ENDINGS, 1) {
+            let kind = if file.starts_with("realesr") { "upscale_models" } else { "checkpoints" };
+            self.add_model_file(kind, assets.as_ref().join(file));
+        }
+        self
+    }
+
+    /// The kinds of model, in ComfyUI's order, then those added by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.shelves.keys().map(String::as_str)
+    }
+
+    /// The folders searched for models of `kind`.
+    pub fn model_folders(&self, kind: &str) -> Vec<PathBuf> {
+        let kind = canonical_kind(kind);
+        let mut folders = self.shelves.get(kind).map(|s| s.folders.clone()).unwrap_or_default();
+        folders.extend(ALSO_IN_OUTPUT.iter().filter(|(k, _)| *k == kind).map(|(_, sub)| self.output.join(sub)));
+        folders
+    }
+
+    /// Names of all models of `kind`: relative to their folder, sorted, each once.
+    pub fn models(&self, kind: &str) -> Vec<String> {
+        let kind = canonical_kind(kind);
+        let mut names: BTreeSet<String> =
+            self.model_folders(kind).iter().flat_map(|f| list_files(f, MODEL_ENDINGS, MAX_DEPTH)).collect();
+        if let Some(shelf) = self.shelves.get(kind) {
+            names.extend(shelf.files.iter().filter(|(_, path)| path.is_file()).map(|(name, _)| name.clone()));
+        }
+        names.into_iter().collect()
+    }
+
+    /// The file of model `name`.
+    ///
+    /// # Errors
+    /// [`FileError::NoSuchModel`], with the most similar name that exists. `..` never leads out of a folder.
+    pub fn model(&self, kind: &str, name: &str) -> Result<PathBuf, FileError> {
+        let inside = inside_only(name);
+        let folders = self.model_folders(kind);
+        if let Some(found) = folders.iter().map(|f| f.join(&inside)).find(|p| p.is_file()) {
+            return Ok(found);
+        }
+        if let Some(file) = self.shelves.get(canonical_kind(kind)).and_then(|s| s.files.get(name))
+            && file.is_file()
+        {
+            return Ok(file.clone());
+        }
+        Err(FileError::NoSuchModel {
+            category: canonical_kind(kind).to_owned(),
+            name: name.to_owned(),
+            nearest: nearest(name, self.models(kind).iter().map(String::as_str)),
+            searched: folders,
+        })
+    }
+
+    /// Pictures that lie directly in the folder of `place`, sorted.
+    pub fn pictures(&self, place: Place) -> Vec<String> {
+        list_files(self.place(place), PICTURE_ENDINGS, 1)
+    }
+
+    /// The file that `name` means, where `name` may end in ` [input]`, ` [output]` or ` [temp]`, and stands for
+    /// `default` without one. The file must exist.
+    ///
+    /// # Errors
+    /// [`FileError::Outside`] for an absolute name, for `..`, and for a link that leads out of the folder;
+    /// [`FileError::NoSuchInput`] if there is no such file.
+    pub fn picture(&self, name: &str, default: Place) -> Result<PathBuf, FileError> {
+        let (bare, place) = annotated(name).unwrap_or((name, default));
+        let folder = self.place(place);
+        let outside = || FileError::Outside { name: name.to_owned(), folder: folder.to_path_buf() };
+        if bare.is_empty() || !is_plain_relative(bare) {
+            return Err(outside());
+        }
+        let path = folder.join(bare);
+        if !path.is_file() {
+            return Err(FileError::NoSuchInput { name: name.to_owned(), path });
+        }
+        if really_inside(&path, folder) { Ok(path) } else { Err(outside()) }
+    }
+
+    /// Whether pictures can be written to the output folder: creates the folder and tries a file in it.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] with the system's reason.
+    pub fn check_output_writable(&self) -> Result<(), FileError> {
+        let folder = &self.output;
+        std::fs::create_dir_all(folder).map_err(|e| FileError::io("create the output folder", folder, e))?;
+        let probe = folder.join(format!(".kiln-write-test-{}", std::process::id()));
+        std::fs::write(&probe, b"").map_err(|e| FileError::io("write into the output folder", folder, e))?;
+        std::fs::remove_file(&probe).map_err(|e| FileError::io("write into the output folder", folder, e))
+    }
+}
+
+/// The most similar of `names`, if one is similar at all.
+pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let wanted = wanted.to_lowercase();
+    let (distance, name) = names.map(|n| (edit_distance(&wanted, &n.to_lowercase()), n)).min()?;
+    (distance <= wanted.chars().count().max(3) / 2).then(|| name.to_owned())
+}
+
+/// Levenshtein distance in characters, for names of at most some hundred of them.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(256).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().take(256).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn canonical_kind(kind: &str) -> &str {
+    match kind {
+        "unet" => "diffusion_models",
+        "clip" => "text_encoders",
+        other => other,
+    }
+}
+
+/// Splits a trailing ` [input]`, ` [output]` or ` [temp]` off.
+fn annotated(name: &str) -> Option<(&str, Place)> {
+    let (bare, place) = name.strip_suffix(']')?.rsplit_once('[')?;
+    Some((bare.trim_end(), Place::named(place)?))
+}
+
+/// `name` as a path that stays inside whatever it is joined to: `..` climbs no higher than the folder.
+fn inside_only(name: &str) -> PathBuf {
+    let mut path = PathBuf::new();
+    for part in Path::new(name).components() {
+        match part {
+            Component::Normal(p) => path.push(p),
+            Component::ParentDir => _ = path.pop(),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    path
+}
+
+fn is_plain_relative(name: &str) -> bool {
+    Path::new(name).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+}
+
+/// Whether `path`, links resolved, lies in `folder`.
+pub(super) fn really_inside(path: &Path, folder: &Path) -> bool {
+    match (path.canonicalize(), folder.canonicalize()) {
+        (Ok(path), Ok(folder)) => path.starts_with(folder),
+        _ => false,
+    }
+}
+
+/// Files below `folder` with one of `endings`, relative, sorted; follows links, skips `.git`.
+fn list_files(folder: &Path, endings: &[&str], depth: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut todo = vec![(folder.to_path_buf(), depth)];
+    while let Some((dir, depth)) = todo.pop() {
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+        for path in entries.flatten().map(|e| e.path()) {
+            if path.is_dir() {
+                if depth > 1 && path.file_name().is_some_and(|n| n != ".git") {
+                    todo.push((path, depth - 1));
+                }
+            } else if has_ending(&path, endings)
+                && let Ok(relative) = path.strip_prefix(folder)
+            {
+                found.push(relative.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| endings.contains(&e.to_ascii_lowercase().as_str()))
+}

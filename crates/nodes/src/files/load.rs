@@ -1,0 +1,138 @@
+//! Pictures from files: png, jpeg, webp, bmp and gif as f32 colours and an optional mask.
+//!
+//! Turned as their EXIF says. Every frame of an animation becomes one picture of a batch. Knows nothing of tensors.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::{AnimationDecoder, ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits};
+
+use super::FileError;
+
+/// The most memory one decoded frame may take: 16384 x 16384 pixels of 16 bit RGBA.
+const MAX_FRAME_BYTES: u64 = 16384 * 16384 * 8;
+/// The most frames of one animation.
+const MAX_FRAMES: usize = 4096;
+
+/// Pictures of equal size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frames {
+    /// Number of pictures, at least one.
+    pub count: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `[count, height, width, 3]`, 0 to 1.
+    pub rgb: Vec<f32>,
+    /// `[count, height, width]`, 1 where the picture is transparent; `None` if the file has no opacity.
+    pub mask: Option<Vec<f32>>,
+}
+
+/// Reads a picture file.
+///
+/// # Errors
+/// [`FileError::Io`] if it can't be read, [`FileError::Picture`] if it is no picture.
+pub fn load_image(path: &Path) -> Result<Frames, FileError> {
+    let bytes = std::fs::read(path).map_err(|e| FileError::io("read", path, e))?;
+    load_image_bytes(&bytes).map_err(|detail| FileError::Picture { path: path.to_path_buf(), detail })
+}
+
+/// Reads a picture from memory; the error is what the decoder says.
+///
+/// # Errors
+/// A sentence, if the bytes are no picture of a known kind.
+pub fn load_image_bytes(bytes: &[u8]) -> Result<Frames, String> {
+    let format = image::guess_format(bytes).map_err(|e| e.to_string())?;
+    let frames = match animation(bytes, format).map_err(|e| e.to_string())? {
+        Some(frames) => frames,
+        None => vec![still(bytes, format).map_err(|e| e.to_string())?],
+    };
+    gather(&frames)
+}
+
+/// One picture, turned upright.
+fn still(bytes: &[u8], format: ImageFormat) -> ImageResult<DynamicImage> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_FRAME_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// The frames of an animated file, `None` if it holds a single picture.
+fn animation(bytes: &[u8], format: ImageFormat) -> ImageResult<Option<Vec<DynamicImage>>> {
+    let cursor = Cursor::new(bytes);
+    let frames = match format {
+        ImageFormat::Gif => GifDecoder::new(cursor)?.into_frames(),
+        ImageFormat::WebP => {
+            let decoder = WebPDecoder::new(cursor)?;
+            if !decoder.has_animation() {
+                return Ok(None);
+            }
+            decoder.into_frames()
+        }
+        ImageFormat::Png => {
+            let decoder = PngDecoder::new(cursor)?;
+            if !decoder.is_apng()? {
+                return Ok(None);
+            }
+            decoder.apng()?.into_frames()
+        }
+        _ => return Ok(None),
+    };
+    let pictures: Vec<DynamicImage> =
+        frames.take(MAX_FRAMES).map(|f| f.map(|f| f.into_buffer().into())).collect::<ImageResult<_>>()?;
+    Ok((!pictures.is_empty()).then_some(pictures))
+}
+
+/// Joins the pictures that have the first one's size, as ComfyUI does.
+fn gather(pictures: &[DynamicImage]) -> Result<Frames, String> {
+    let first = pictures.first().ok_or("the file holds no picture")?;
+    let (width, height) = (first.width(), first.height());
+    if width == 0 || height == 0 {
+        return Err(format!("the picture is {width}x{height} pixels"));
+    }
+    let same: Vec<&DynamicImage> = pictures.iter().filter(|p| p.width() == width && p.height() == height).collect();
+    let has_alpha = same.iter().any(|p| p.color().has_alpha() && !is_opaque_animation(p, pictures.len()));
+    let (mut rgb, mut mask) = (Vec::new(), Vec::new());
+    for picture in &same {
+        append(picture, &mut rgb, &mut mask);
+    }
+    Ok(Frames {
+        count: same.len(),
+        width: width as usize,
+        height: height as usize,
+        rgb,
+        mask: has_alpha.then_some(mask),
+    })
+}
+
+/// Decoders give every animation frame an opacity, whether the file has one or not.
+fn is_opaque_animation(picture: &DynamicImage, frames: usize) -> bool {
+    frames > 1 && picture.as_rgba8().is_some_and(|p| p.pixels().all(|p| p.0[3] == u8::MAX))
+}
+
+fn append(picture: &DynamicImage, rgb: &mut Vec<f32>, mask: &mut Vec<f32>) {
+    if is_deep(picture.color()) {
+        let deep = picture.to_rgba16();
+        for p in deep.pixels() {
+            rgb.extend(p.0[..3].iter().map(|v| f32::from(*v) / 65535.0));
+            mask.push(1.0 - f32::from(p.0[3]) / 65535.0);
+        }
+    } else {
+        for p in picture.to_rgba8().pixels() {
+            rgb.extend(p.0[..3].iter().map(|v| f32::from(*v) / 255.0));
+            mask.push(1.0 - f32::from(p.0[3]) / 255.0);
+        }
+    }
+}
+
+fn is_deep(colour: ColorType) -> bool {
+    colour.bytes_per_pixel() > colour.channel_count()
+}

@@ -1,0 +1,20 @@
+//! Files around a graph: where models, inputs and outputs lie, and how pictures are read and written.
+//!
+//! Knows paths and bytes. Knows nothing of nodes, graphs or tensors, so a server or an app can use it alone.
+
+mod error;
+mod folders;
+mod json_text;
+mod load;
+mod png;
+mod prefix;
+mod save;
+
+pub use error::FileError;
+pub(crate) use folders::nearest;
+pub use folders::{Folders, MODEL_FOLDERS, Place};
+pub use json_text::json_text;
+pub use load::{Frames, load_image, load_image_bytes};
+pub use png::{Colour, PngImage, read_png, write_png};
+pub use prefix::{Moment, fill_prefix};
+pub use save::{SavePath, SavedFile, write_new};

@@ -1,0 +1,176 @@
+//! Names of saved files: ComfyUI's counter rule, and writing so that no half-written file is ever seen.
+//!
+//! Knows folders and names. Knows nothing of pictures: the bytes come from the caller.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::prefix::{Moment, fill_prefix};
+use super::{FileError, Folders, Place};
+
+/// How many numbers are tried when others write to the same folder at the same time.
+const MAX_CLASHES: u64 = 100_000;
+
+/// Where the files of one save go, and the number of the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavePath {
+    /// The folder, which exists.
+    pub folder: PathBuf,
+    /// Folder relative to the place's, with `/`; empty for the place itself.
+    pub subfolder: String,
+    /// The name before the number. May still hold `%batch_num%`.
+    pub name: String,
+    /// The next free number, at least 1.
+    pub counter: u64,
+    /// Input, output or temp.
+    pub place: Place,
+}
+
+/// A file that was written, as ComfyUI's clients see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedFile {
+    /// The file name without folder.
+    pub filename: String,
+    /// Folder relative to the place's.
+    pub subfolder: String,
+    /// Input, output or temp.
+    pub place: Place,
+    /// The whole path.
+    pub path: PathBuf,
+}
+
+impl SavePath {
+    /// Fills the placeholders of `prefix`, creates its folder inside `place`, and finds the next number.
+    ///
+    /// # Errors
+    /// [`FileError::Outside`] if the prefix leads out of the place's folder, [`FileError::Io`] if that folder can't
+    /// be created or listed.
+    pub fn new(
+        folders: &Folders,
+        place: Place,
+        prefix: &str,
+        (width, height): (usize, usize),
+        moment: Moment,
+    ) -> Result<Self, FileError> {
+        let root = folders.place(place);
+        let outside = || FileError::Outside { name: prefix.to_owned(), folder: root.to_path_buf() };
+        let filled = fill_prefix(prefix, width, height, moment);
+        let mut parts = normalised(&filled).ok_or_else(outside)?;
+        let name = parts.pop().unwrap_or_default();
+        let subfolder = parts.join("/");
+        let folder = root.join(&subfolder);
+        std::fs::create_dir_all(&folder).map_err(|e| FileError::io("create the folder", &folder, e))?;
+        if !super::folders::really_inside(&folder, root) {
+            return Err(outside());
+        }
+        let counter = next_number(&folder, &name)?;
+        Ok(Self { folder, subfolder, name, counter, place })
+    }
+
+    /// Writes `bytes` as number `batch` of this save: `name_00001_.png` for `ending` = `.png`. Steps on to the next
+    /// number if somebody else took this one in the meantime.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] if the folder cannot be written; no partial file stays behind.
+    pub fn write(&mut self, batch: usize, ending: &str, bytes: &[u8]) -> Result<SavedFile, FileError> {
+        let name = self.name.replace("%batch_num%", &batch.to_string());
+        for _ in 0..MAX_CLASHES {
+            let filename = format!("{name}_{:05}_{ending}", self.counter);
+            let path = self.folder.join(&filename);
+            self.counter += 1;
+            if write_new(&path, bytes)? {
+                return Ok(SavedFile { filename, subfolder: self.subfolder.clone(), place: self.place, path });
+            }
+        }
+        Err(FileError::NumbersUsedUp { name, folder: self.folder.clone() })
+    }
+}
+
+/// Writes a new file: first under a temporary name beside it, then linked to its own. `false` if `path` exists.
+///
+/// # Errors
+/// [`FileError::Io`]; the temporary file is removed.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    if path.exists() {
+        return Ok(false);
+    }
+    let temporary = temporary_name(path);
+    let written = std::fs::File::create_new(&temporary)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|e| FileError::io("write", path, e));
+    let placed = written.and_then(|()| place_new(&temporary, path));
+    if placed.as_ref().is_ok_and(|new| *new) {
+        // A link leaves the temporary name behind, a rename doesn't: either way it is gone after this.
+        let _ = std::fs::remove_file(&temporary);
+        return Ok(true);
+    }
+    let _ = std::fs::remove_file(&temporary);
+    placed
+}
+
+/// Gives the finished file its name, unless that name is taken. Hard links refuse to replace a file, renames don't.
+fn place_new(temporary: &Path, path: &Path) -> Result<bool, FileError> {
+    match std::fs::hard_link(temporary, path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        // A file system without hard links.
+        Err(_) if path.exists() => Ok(false),
+        Err(_) => std::fs::rename(temporary, path).map(|()| true).map_err(|e| FileError::io("write", path, e)),
+    }
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let thread = std::thread::current().id();
+    path.with_file_name(format!(".{name}.{}-{thread:?}.part", std::process::id()).replace(['(', ')'], ""))
+}
+
+/// The parts of a relative path, `.` and `..` resolved; `None` if it climbs out or is absolute.
+fn normalised(path: &str) -> Option<Vec<String>> {
+    if Path::new(path).is_absolute() {
+        return None;
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split(['/', std::path::MAIN_SEPARATOR]) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            other => parts.push(other.to_owned()),
+        }
+    }
+    Some(parts)
+}
+
+/// One more than the largest number among files `NAME_<number>_…` of `folder`.
+fn next_number(folder: &Path, name: &str) -> Result<u64, FileError> {
+    let entries = std::fs::read_dir(folder).map_err(|e| FileError::io("list the folder", folder, e))?;
+    let largest =
+        entries.flatten().filter_map(|e| number_of(&e.file_name().to_string_lossy(), name)).max().unwrap_or_default();
+    Ok(largest.saturating_add(1))
+}
+
+/// The number of a file that begins with `name` and `_`: what stands up to the next `_`, 0 if that's no number.
+fn number_of(file: &str, name: &str) -> Option<u64> {
+    let rest = file.strip_prefix(name)?.strip_prefix('_')?;
+    Some(rest.split('_').next().and_then(|n| n.parse().ok()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{normalised, number_of};
+
+    #[test]
+    fn the_number_stands_between_the_name_and_the_next_underscore() {
+        assert_eq!(number_of("kiln_00041_.png", "kiln"), Some(41));
+        assert_eq!(number_of("kiln_new_.png", "kiln"), Some(0));
+        assert_eq!(number_of("kiln_7.png", "kiln"), Some(0));
+        assert_eq!(number_of("kilns_00041_.png", "kiln"), None);
+    }
+
+    #[test]
+    fn a_prefix_cannot_climb_out() {
+        assert_eq!(normalised("a/../b/./c").map(|p| p.join("/")), Some("b/c".into()));
+        assert_eq!(normalised("../b"), None);
+        assert_eq!(normalised("/b"), None);
+    }
+}

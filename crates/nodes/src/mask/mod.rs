@@ -1,0 +1,11 @@
+//! Nodes on masks: make, convert, combine, grow. None of them knows a file or a model.
+
+mod alpha;
+mod combine;
+mod convert;
+mod grow;
+
+pub use alpha::{JoinImageWithAlpha, SplitImageWithAlpha};
+pub use combine::{CropMask, InvertMask, MaskComposite};
+pub use convert::{ImageColorToMask, ImageToMask, MaskToImage, SolidMask};
+pub use grow::{FeatherMask, GrowMask, ThresholdMask};
