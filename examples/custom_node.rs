@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use kiln::exec::{Cx, Engine, Event, Execute, GraphBuilder, Lazy, Node, NodeError, Outcome, Registry, RunOptions};
+use kiln::exec::{Cx, Engine, Event, Execute, GraphBuilder, Lazy, Node, NodeError, Outcome, Registry};
 
 /// Hands on one of two numbers; the other is never computed.
 #[derive(Node)]
@@ -91,12 +91,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let ran = Arc::new(Mutex::new(Vec::new()));
     let log = ran.clone();
-    let options = RunOptions::new().listener(move |event: &Event| {
+    let listener = move |event: &Event| {
         if let (Event::Executing { node: Some(node), .. }, Ok(mut log)) = (event, log.lock()) {
             log.push(node.to_string());
         }
-    });
-    engine.run(graph.into_prompt(), options)?;
+    };
+    engine.start(graph.into_prompt()).on_event(listener).run()?;
     if let Ok(ran) = ran.lock() {
         println!("ran {}", ran.join(", "));
     }
