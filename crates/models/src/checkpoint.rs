@@ -8,6 +8,7 @@ use crate::{
     Keyed, LatentFormat, ModelError, Names,
     clip::TextModel,
     detect::{self, Detected, Found, Kind, Prediction, Role, TextFound, describe},
+    lora::{self, LoraFile, Patches, Prefixes, Target},
     names_of,
     unet::{UNet, UNetConfig},
     vae::{Vae, VaeConfig},
@@ -24,6 +25,8 @@ pub struct DiffusionModel {
     pub prediction: Prediction,
     /// How its latents are scaled.
     pub latent: LatentFormat,
+    /// Where its weights come from.
+    pub weights: Keyed,
 }
 
 /// The text encoders of one model, in the order in which their outputs are joined.
@@ -32,13 +35,51 @@ pub struct TextEncoders {
     /// The family they speak for.
     pub kind: Kind,
     /// Each with its role.
-    pub encoders: Vec<(Role, Arc<TextModel>)>,
+    pub encoders: Vec<Encoder>,
+}
+
+/// One text encoder of a model.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    /// Which one.
+    pub role: Role,
+    /// The network.
+    pub model: Arc<TextModel>,
+    /// Where its weights come from.
+    pub weights: Keyed,
 }
 
 impl TextEncoders {
     /// The encoder of that role.
     pub fn get(&self, role: Role) -> Option<&Arc<TextModel>> {
-        self.encoders.iter().find(|(found, _)| *found == role).map(|(_, model)| model)
+        self.encoders.iter().find(|encoder| encoder.role == role).map(|encoder| &encoder.model)
+    }
+
+    /// The weights that a LoRA's prefixes mean here.
+    ///
+    /// # Errors
+    /// When a configuration contradicts itself.
+    pub fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        let configs: Vec<_> = self.encoders.iter().map(|encoder| (encoder.role, encoder.model.config())).collect();
+        lora::text_keys(&configs)
+    }
+
+    /// The same encoders with adapters of a LoRA file applied to their weights when they are loaded.
+    ///
+    /// # Errors
+    /// When a network can't be built again.
+    pub fn patched(&self, file: &LoraFile, targets: &[Target], strength: f32) -> Result<Self, ModelError> {
+        let patch = |encoder: &Encoder| {
+            let mut patches = Patches::default();
+            patches.add(file, targets, &format!("{}.transformer.", encoder.role.name()), strength);
+            if patches.is_empty() {
+                return Ok(encoder.clone());
+            }
+            let weights = encoder.weights.patched(&patches);
+            Ok(Encoder { role: encoder.role, model: Arc::new(encoder.model.config().init(&weights)?), weights })
+        };
+        let encoders = self.encoders.iter().map(patch).collect::<Result<_, ModelError>>()?;
+        Ok(Self { kind: self.kind, encoders })
     }
 }
 
@@ -103,7 +144,26 @@ impl DiffusionModel {
         let prediction = Prediction::of(kind, unet, &**source)?;
         let latent = if prediction == Prediction::Edm { LatentFormat::PLAYGROUND } else { kind.latent() };
         let keyed = Keyed::new(source.clone(), unet.map.clone(), "unet", budget);
-        Ok(Self { unet: Arc::new(unet.config.init(&keyed)?), kind, prediction, latent })
+        Ok(Self { unet: Arc::new(unet.config.init(&keyed)?), kind, prediction, latent, weights: keyed })
+    }
+
+    /// The weights that a LoRA's prefixes mean here.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    pub fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        lora::unet_keys(self.unet.config())
+    }
+
+    /// The same model with adapters of a LoRA file applied to its weights when they are loaded.
+    ///
+    /// # Errors
+    /// When the network can't be built again.
+    pub fn patched(&self, file: &LoraFile, targets: &[Target], strength: f32) -> Result<Self, ModelError> {
+        let mut patches = Patches::default();
+        patches.add(file, targets, "diffusion_model.", strength);
+        let weights = self.weights.patched(&patches);
+        Ok(Self { unet: Arc::new(self.unet.config().init(&weights)?), weights, ..self.clone() })
     }
 }
 
@@ -123,12 +183,12 @@ impl TextEncoders {
                 return Err(not_there(path, "text encoder", &names, probe));
             }
             for found in &found {
-                encoders.push((found.0, text_over(&source, found, budget)?));
+                encoders.push(text_over(&source, found, budget)?);
             }
         }
         let Some(stack) = in_order(kind, &encoders) else {
             let roles: Vec<&str> = kind.roles().iter().map(|role| role.name()).collect();
-            let found: Vec<&str> = encoders.iter().map(|(role, _)| role.name()).collect();
+            let found: Vec<&str> = encoders.iter().map(|encoder| encoder.role.name()).collect();
             return Err(ModelError::NotThere {
                 path: paths.first().map(|path| path.to_path_buf()).unwrap_or_default(),
                 wanted: "complete set of text encoders",
@@ -209,11 +269,11 @@ fn vae_over(
 /// Text encoders are held in f16 whatever the file says: the reference does so, and it moves the third digit.
 fn text_over(
     source: &Arc<dyn TensorSource>,
-    (_, found): &TextFound,
+    (role, found): &TextFound,
     budget: &Arc<Budget>,
-) -> Result<Arc<TextModel>, ModelError> {
+) -> Result<Encoder, ModelError> {
     let keyed = Keyed::new(source.clone(), found.map.clone(), "clip", budget).with_rounding(Rounding::F16);
-    Ok(Arc::new(found.config.init(&keyed)?))
+    Ok(Encoder { role: *role, model: Arc::new(found.config.init(&keyed)?), weights: keyed })
 }
 
 fn text_stack(
@@ -222,13 +282,13 @@ fn text_stack(
     found: &[TextFound],
     budget: &Arc<Budget>,
 ) -> Result<Option<TextEncoders>, ModelError> {
-    let built = found.iter().map(|found| Ok::<_, ModelError>((found.0, text_over(source, found, budget)?)));
+    let built = found.iter().map(|found| text_over(source, found, budget));
     Ok(in_order(kind, &built.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// The encoders that `kind` needs, in its order; `None` when one is missing.
-fn in_order(kind: Kind, encoders: &[(Role, Arc<TextModel>)]) -> Option<TextEncoders> {
-    let find = |role: &Role| encoders.iter().find(|(found, _)| found == role).cloned();
+fn in_order(kind: Kind, encoders: &[Encoder]) -> Option<TextEncoders> {
+    let find = |role: &Role| encoders.iter().find(|encoder| encoder.role == *role).cloned();
     let encoders = kind.roles().iter().map(find).collect::<Option<Vec<_>>>()?;
     Some(TextEncoders { kind, encoders })
 }

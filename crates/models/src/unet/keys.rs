@@ -38,7 +38,6 @@ impl Layout {
     }
 
     /// The layout of a model known by its configuration.
-    #[allow(dead_code)]
     pub(crate) fn of_config(config: &super::UNetConfig) -> Self {
         let mut depths = config.depth_output.iter().rev();
         let up = config.res_blocks.iter().rev().map(|blocks| {

@@ -9,5 +9,6 @@ mod transformer;
 
 pub use config::{Heads, Middle, UNetConfig};
 pub use embed::sinusoidal;
+pub(crate) use keys::Layout;
 pub use keys::{diffusers, is_diffusers, original};
 pub use model::{Extras, Residuals, UNet};

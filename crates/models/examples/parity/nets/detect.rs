@@ -2,7 +2,7 @@
 
 use kiln_models::{
     Names,
-    clip::{Activation, TextConfig},
+    clip::{self, Activation, TextConfig},
     detect::{Detected, ignorable},
     unet::UNetConfig,
     vae::VaeConfig,
@@ -37,8 +37,13 @@ pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
 fn consumed(part: &str, needed: &Names, there: &Names) -> CaseResult {
     let wrong: Vec<&str> =
         needed.iter().filter(|(name, shape)| there.shape(name) != Some(shape)).map(|(name, _)| name).collect();
-    let left: Vec<&str> = there.iter().map(|(name, _)| name).filter(|name| !needed.has(name) && !ignorable(name)).collect();
-    CaseResult::exact(part, wrong.is_empty() && left.is_empty(), format!("missing or misshapen {wrong:?}, unused {left:?}"))
+    let left: Vec<&str> =
+        there.iter().map(|(name, _)| name).filter(|name| !needed.has(name) && !ignorable(name)).collect();
+    CaseResult::exact(
+        part,
+        wrong.is_empty() && left.is_empty(),
+        format!("missing or misshapen {wrong:?}, unused {left:?}"),
+    )
 }
 
 /// `detect_*.json`: each field of the reference's configuration that says something about the network.
@@ -73,11 +78,11 @@ fn fields(config: &UNetConfig) -> Value {
 pub fn tiny_keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let models = folder.json(file)?;
     let models = models.as_object().ok_or("the tiny models are an object")?;
-    models.iter().map(|(model, list)| Ok(consumed(model, &needed(&under(model, list)?)?, &under(model, list)?))).collect()
-}
-
-fn under(model: &str, list: &Value) -> Result<Names, Trouble> {
-    Ok(names(list)?.under(&format!("{model}.")))
+    let judge = |(model, list): (&String, &Value)| {
+        let keys = clip::hugging_face(&names(list)?, &format!("{model}.")).names();
+        Ok(consumed(model, &needed(&keys)?, &keys))
+    };
+    models.iter().map(judge).collect()
 }
 
 fn needed(keys: &Names) -> Result<Names, Trouble> {

@@ -1,7 +1,8 @@
 //! Cases of the networks: text encoders, UNet, autoencoder, detection, LoRA, upscalers.
 
 mod detect;
-mod recipe;
+pub mod full;
+pub mod recipe;
 mod tiny;
 
 use crate::case::Run;
@@ -13,6 +14,9 @@ pub fn case(file: &str) -> Option<Run> {
         "keys_sd15.json" | "keys_sdxl.json" => detect::keys,
         "detect_sd15.json" | "detect_sdxl.json" => detect::configuration,
         "tiny_vae.safetensors" => tiny::vae,
+        "unet_sd15.safetensors" => full::unet_sd15,
+        "vae_sd15.safetensors" => full::vae_sd15,
+        "sdxl.safetensors" => full::sdxl_unet,
         _ if file.starts_with("tiny_clip_") => tiny::clip,
         _ if file.starts_with("tiny_unet_") => tiny::unet,
         _ => return None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_memory::{Budget, ComputedSource, Rounding, TensorSource, fill_uniform, hash_uniform};
-use kiln_models::{KeyMap, Keyed, Names};
+use kiln_models::{Keyed, Names, clip};
 use serde_json::Value;
 
 use crate::case::{Folder, Tensors, Trouble};
@@ -20,7 +20,8 @@ pub fn names(list: &Value) -> Result<Names, Trouble> {
     let shape = |sides: &Value| -> Option<Vec<usize>> {
         sides.as_array()?.iter().map(|side| side.as_u64().map(|side| side as usize)).collect()
     };
-    let pair = |(name, sides): (&String, &Value)| Ok((name.clone(), shape(sides).ok_or("a shape is a list of numbers")?));
+    let pair =
+        |(name, sides): (&String, &Value)| Ok((name.clone(), shape(sides).ok_or("a shape is a list of numbers")?));
     list.iter().map(pair).collect::<Result<Names, Trouble>>()
 }
 
@@ -29,13 +30,15 @@ pub fn tiny(folder: &Folder, prefix: &str) -> Result<Keyed, Trouble> {
     let all = folder.json("tiny_keys.json")?;
     let model = all.as_object().and_then(|models| models.get(prefix.trim_end_matches('.')));
     let names = names(model.ok_or_else(|| format!("tiny_keys.json has no `{prefix}`"))?)?;
-    let map = KeyMap::under(&names, prefix);
+    // Text encoders are listed without their `text_model.`, which this puts in; other models' keys it leaves alone.
+    let map = clip::hugging_face(&names, prefix);
     Ok(Keyed::new(source(&names, None), map, "tiny", &Budget::unlimited("parity")))
 }
 
 /// Weights by the recipe for these names, rounded to f16 where a case says that its file holds f16.
 pub fn source(names: &Names, rounding: Option<Rounding>) -> Arc<dyn TensorSource> {
-    let shapes: Vec<(String, Vec<usize>)> = names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
+    let shapes: Vec<(String, Vec<usize>)> =
+        names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
     Arc::new(ComputedSource::new("hash-uniform weights", shapes, move |name, shape, out| {
         hash_uniform(name, shape, out);
         if rounding == Some(Rounding::F16) {
@@ -53,10 +56,8 @@ pub fn det<const D: usize>(name: &str, shape: [usize; D], scale: f32, base: f32)
 
 /// A stored tensor.
 pub fn stored<const D: usize>(tensors: &Tensors, name: &str) -> Result<Tensor<D>, Trouble> {
-    let shape: [usize; D] = tensors
-        .shape(name)?
-        .try_into()
-        .map_err(|shape| format!("`{name}` should have {D} sides, found {shape:?}"))?;
+    let shape: [usize; D] =
+        tensors.shape(name)?.try_into().map_err(|shape| format!("`{name}` should have {D} sides, found {shape:?}"))?;
     Ok(Tensor::from_data(TensorData::new(tensors.floats(name)?, shape), &device()))
 }
 

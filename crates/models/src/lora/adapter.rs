@@ -1,0 +1,159 @@
+//! One change of one weight, whatever its kind, and how it is applied.
+
+use super::{
+    Array,
+    dora::decompose,
+    low_rank::{Glora, LoHa, LoKr, LowRank},
+    orthogonal::Rotation,
+};
+
+/// Why an adapter can't be applied to a weight. The weight stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdapterError {
+    /// A tensor of the adapter doesn't fit the weight.
+    #[error("its tensor `{tensor}` {found:?} doesn't fit a weight of {weight:?} (a LoRA for another model?)")]
+    Shape {
+        /// The tensor, by its ending in the file.
+        tensor: &'static str,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The weight's shape.
+        weight: Vec<usize>,
+    },
+    /// The adapter's own tensors don't fit each other.
+    #[error("the {kind} factors don't fit each other")]
+    Factors {
+        /// The kind of adapter.
+        kind: &'static str,
+    },
+    /// A tensor of the adapter could not be read.
+    #[error("{0}")]
+    Read(String),
+}
+
+pub(super) fn misfit(tensor: &'static str, found: &Array, weight: &Array) -> AdapterError {
+    AdapterError::Shape { tensor, found: found.shape.clone(), weight: weight.shape.clone() }
+}
+
+/// A change of one weight.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Adapter {
+    /// A delta from factors, with its scale and maybe DoRA's lengths.
+    Delta {
+        /// The factors.
+        factors: Factors,
+        /// `alpha` of the file; without it the scale is 1.
+        alpha: Option<f32>,
+        /// `dora_scale` of the file.
+        dora: Option<Array>,
+        /// The weight is padded with zeros to this shape first.
+        reshape: Option<Vec<usize>>,
+    },
+    /// A rotation of rows; `limit` is the file's `alpha`.
+    Rotation {
+        /// The blocks.
+        rotation: Rotation,
+        /// Bound of the generators' norm, none when 0.
+        limit: f32,
+    },
+    /// Added as it is.
+    Diff(Array),
+    /// Put in the weight's place.
+    Set(Array),
+}
+
+/// The kinds of factors that make up a delta.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Factors {
+    /// LoRA, LoCon.
+    LowRank(LowRank),
+    /// LoHa.
+    Hadamard(LoHa),
+    /// LoKr.
+    Kronecker(LoKr),
+    /// GLoRA.
+    Glora(Glora),
+}
+
+impl Factors {
+    fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+        match self {
+            Self::LowRank(factors) => factors.delta(weight),
+            Self::Hadamard(factors) => factors.delta(weight),
+            Self::Kronecker(factors) => factors.delta(weight),
+            Self::Glora(factors) => factors.delta(weight),
+        }
+    }
+
+    fn rank(&self) -> Option<usize> {
+        match self {
+            Self::LowRank(factors) => Some(factors.rank()),
+            Self::Hadamard(factors) => Some(factors.rank()),
+            Self::Kronecker(factors) => factors.rank(),
+            Self::Glora(factors) => Some(factors.rank()),
+        }
+    }
+}
+
+impl Adapter {
+    /// Changes `weight` by `strength`.
+    ///
+    /// # Errors
+    /// When a shape doesn't fit; the weight is then unchanged.
+    pub fn apply(&self, weight: &mut Array, strength: f32) -> Result<(), AdapterError> {
+        match self {
+            Self::Diff(delta) => {
+                if delta.shape != weight.shape {
+                    return Err(misfit("diff", delta, weight));
+                }
+                weight.add(strength, delta).ok_or_else(|| misfit("diff", delta, weight))
+            }
+            Self::Set(value) => {
+                if value.shape != weight.shape {
+                    return Err(misfit("set_weight", value, weight));
+                }
+                *weight = value.clone();
+                Ok(())
+            }
+            Self::Rotation { rotation, limit } => {
+                let delta = rotation.delta(weight, *limit, strength)?;
+                weight.add(strength, &delta).ok_or_else(|| misfit("oft_blocks", &rotation.blocks, weight))
+            }
+            Self::Delta { factors, alpha, dora, reshape: None } => {
+                add_delta(weight, factors, *alpha, dora.as_ref(), strength)
+            }
+            Self::Delta { factors, alpha, dora, reshape: Some(shape) } => {
+                let mut grown = weight.padded_to(shape).ok_or_else(|| AdapterError::Shape {
+                    tensor: "reshape_weight",
+                    found: shape.clone(),
+                    weight: weight.shape.clone(),
+                })?;
+                add_delta(&mut grown, factors, *alpha, dora.as_ref(), strength)?;
+                *weight = grown;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn add_delta(
+    weight: &mut Array,
+    factors: &Factors,
+    alpha: Option<f32>,
+    dora: Option<&Array>,
+    strength: f32,
+) -> Result<(), AdapterError> {
+    let mut delta = factors.delta(weight)?;
+    let scale = match (alpha, factors.rank()) {
+        (Some(alpha), Some(rank)) if rank > 0 => (f64::from(alpha) / rank as f64) as f32,
+        _ => 1.0,
+    };
+    match dora {
+        None => weight.add(strength * scale, &delta).ok_or(AdapterError::Factors { kind: "delta" }),
+        Some(lengths) => {
+            delta.values.iter_mut().for_each(|v| *v *= scale);
+            decompose(weight, &delta, lengths, strength)
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A LoRA file: which adapters it holds, for which weights.
+//!
+//! Finding them reads names and shapes; the numbers are read when an adapter is asked for.
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use kiln_memory::{TensorInfo, TensorSource};
+
+use super::{
+    Adapter, AdapterError, Array, Prefixes,
+    adapter::Factors,
+    low_rank::{Factor, Glora, LoHa, LoKr, LowRank},
+    orthogonal::Rotation,
+};
+use crate::{ModelError, checkpoint};
+
+/// An opened LoRA file.
+#[derive(Clone)]
+pub struct LoraFile {
+    source: Arc<dyn TensorSource>,
+}
+
+impl std::fmt::Debug for LoraFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LoraFile({})", self.source.label())
+    }
+}
+
+/// An adapter in a file, not read yet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The weight it changes, by its model key.
+    pub key: String,
+    /// The prefix of its tensors.
+    prefix: String,
+    kind: Kind,
+}
+
+/// What a file holds for a model.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Adapters, in the order of the prefixes.
+    pub targets: Vec<Target>,
+    /// Tensors that belong to no weight of the model.
+    pub unmatched: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    /// Index into [`PAIRS`].
+    LowRank(usize),
+    LoHa,
+    LoKr,
+    Glora,
+    Rotation,
+    /// Index into [`ADDED`].
+    Added(usize),
+    Set,
+}
+
+/// Endings of up and down, tried in this order.
+const PAIRS: [(&str, &str); 7] = [
+    (".lora_up.weight", ".lora_down.weight"),
+    ("_lora.up.weight", "_lora.down.weight"),
+    (".lora_B.weight", ".lora_A.weight"),
+    (".lora.up.weight", ".lora.down.weight"),
+    (".lora_B", ".lora_A"),
+    (".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight"),
+    (".lora_B.default.weight", ".lora_A.default.weight"),
+];
+
+/// Endings of tensors that are added as they are, and whether they change the bias beside the weight.
+const ADDED: [(&str, bool); 4] = [(".w_norm", false), (".b_norm", true), (".diff", false), (".diff_b", true)];
+
+const BESIDE: [&str; 14] = [
+    ".alpha",
+    ".dora_scale",
+    ".reshape_weight",
+    ".lora_mid.weight",
+    ".hada_t1",
+    ".hada_t2",
+    ".hada_w2_a",
+    ".hada_w2_b",
+    ".hada_w1_b",
+    ".lokr_t2",
+    ".rescale",
+    ".a2.weight",
+    ".b1.weight",
+    ".b2.weight",
+];
+
+impl LoraFile {
+    /// Opens a file by pointer.
+    ///
+    /// # Errors
+    /// When it is missing, truncated or no weight file.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Ok(Self::new(checkpoint::open(path)?))
+    }
+
+    /// Over any source of tensors.
+    pub fn new(source: Arc<dyn TensorSource>) -> Self {
+        Self { source }
+    }
+
+    /// The adapters for the weights that `prefixes` name.
+    pub fn find(&self, prefixes: &Prefixes) -> Found {
+        let (mut found, mut used) = (Found::default(), HashSet::new());
+        for (prefix, key) in prefixes {
+            for kind in self.kinds(prefix) {
+                let bias = matches!(kind, Kind::Added(i) if ADDED[i].1);
+                let key = if bias { key.replace(".weight", ".bias") } else { key.clone() };
+                let target = Target { key, prefix: prefix.clone(), kind };
+                used.extend(self.tensors_of(&target));
+                // A later prefix that means the same weight takes the earlier one's place.
+                found.targets.retain(|other| other.key != target.key);
+                found.targets.push(target);
+            }
+        }
+        found.unmatched =
+            self.source.names().into_iter().filter(|name| !used.contains(*name)).map(str::to_owned).collect();
+        found
+    }
+
+    fn has(&self, prefix: &str, end: &str) -> bool {
+        self.source.info(&format!("{prefix}{end}")).is_some()
+    }
+
+    /// What a prefix has: one adapter of the first kind that fits, and tensors that are added beside it.
+    fn kinds(&self, prefix: &str) -> Vec<Kind> {
+        let has = |end: &str| self.has(prefix, end);
+        let pair = PAIRS.iter().position(|(up, down)| has(up) && has(down)).map(Kind::LowRank);
+        let first = pair
+            .or_else(|| has(".hada_w1_a").then_some(Kind::LoHa))
+            .or_else(|| {
+                let factor = |n: u8| has(&format!(".lokr_w{n}")) || has(&format!(".lokr_w{n}_a"));
+                (factor(1) && factor(2)).then_some(Kind::LoKr)
+            })
+            .or_else(|| has(".a1.weight").then_some(Kind::Glora))
+            .or_else(|| has(".oft_blocks").then_some(Kind::Rotation));
+        let added = (0..ADDED.len()).filter(|i| has(ADDED[*i].0)).map(Kind::Added);
+        first.into_iter().chain(added).chain(has(".set_weight").then_some(Kind::Set)).collect()
+    }
+
+    fn tensors_of(&self, target: &Target) -> Vec<String> {
+        let ends: Vec<&str> = match target.kind {
+            Kind::LowRank(i) => vec![PAIRS[i].0, PAIRS[i].1],
+            Kind::LoHa => vec![".hada_w1_a"],
+            Kind::LoKr => vec![".lokr_w1", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b"],
+            Kind::Glora => vec![".a1.weight"],
+            Kind::Rotation => vec![".oft_blocks"],
+            Kind::Added(i) => vec![ADDED[i].0],
+            Kind::Set => vec![".set_weight"],
+        };
+        ends.iter().chain(&BESIDE).map(|end| format!("{}{end}", target.prefix)).collect()
+    }
+
+    /// Reads the adapter of a target.
+    ///
+    /// # Errors
+    /// When one of its tensors is missing or can't be read.
+    pub fn adapter(&self, target: &Target) -> Result<Adapter, AdapterError> {
+        let need = |end: &str| self.need(&target.prefix, end);
+        let maybe = |end: &str| self.maybe(&target.prefix, end);
+        let factors = match target.kind {
+            Kind::Added(i) => return Ok(Adapter::Diff(need(ADDED[i].0)?)),
+            Kind::Set => return Ok(Adapter::Set(need(".set_weight")?)),
+            Kind::Rotation => {
+                let rotation = Rotation { blocks: need(".oft_blocks")?, rescale: maybe(".rescale")? };
+                let limit = maybe(".alpha")?.and_then(|alpha| alpha.values.first().copied()).unwrap_or(0.0);
+                return Ok(Adapter::Rotation { rotation, limit });
+            }
+            Kind::LowRank(i) => Factors::LowRank(LowRank {
+                up: need(PAIRS[i].0)?,
+                down: need(PAIRS[i].1)?,
+                mid: maybe(".lora_mid.weight")?,
+            }),
+            Kind::LoHa => Factors::Hadamard(LoHa {
+                w1: [need(".hada_w1_a")?, need(".hada_w1_b")?],
+                w2: [need(".hada_w2_a")?, need(".hada_w2_b")?],
+                cores: maybe(".hada_t1")?.zip(maybe(".hada_t2")?).map(|(t1, t2)| [t1, t2]),
+            }),
+            Kind::LoKr => {
+                let factor = |n: u8, core| {
+                    Ok::<_, AdapterError>(match maybe(&format!(".lokr_w{n}"))? {
+                        Some(whole) => Factor::Whole(whole),
+                        None => Factor::Product {
+                            a: need(&format!(".lokr_w{n}_a"))?,
+                            b: need(&format!(".lokr_w{n}_b"))?,
+                            core,
+                        },
+                    })
+                };
+                Factors::Kronecker(LoKr { w1: factor(1, None)?, w2: factor(2, maybe(".lokr_t2")?)? })
+            }
+            Kind::Glora => Factors::Glora(Glora {
+                a1: need(".a1.weight")?,
+                a2: need(".a2.weight")?,
+                b1: need(".b1.weight")?,
+                b2: need(".b2.weight")?,
+            }),
+        };
+        let reshape = maybe(".reshape_weight")?;
+        Ok(Adapter::Delta {
+            factors,
+            alpha: maybe(".alpha")?.and_then(|alpha| alpha.values.first().copied()),
+            dora: maybe(".dora_scale")?,
+            reshape: reshape.map(|shape| shape.values.iter().map(|side| *side as usize).collect()),
+        })
+    }
+
+    fn need(&self, prefix: &str, end: &str) -> Result<Array, AdapterError> {
+        let missing = || AdapterError::Read(format!("{}: `{prefix}{end}` is missing", self.source.label()));
+        self.maybe(prefix, end)?.ok_or_else(missing)
+    }
+
+    fn maybe(&self, prefix: &str, end: &str) -> Result<Option<Array>, AdapterError> {
+        let name = format!("{prefix}{end}");
+        let Some(TensorInfo { shape, .. }) = self.source.info(&name) else { return Ok(None) };
+        let mut values = vec![0.0; shape.iter().product()];
+        self.source.read_f32(&name, &mut values).map_err(|error| AdapterError::Read(error.to_string()))?;
+        Ok(Array::new(shape.clone(), values))
+    }
+}

@@ -1,0 +1,187 @@
+//! Deltas built from small factors: LoRA, LoCon, LoHa, LoKr, GLoRA.
+
+use super::{AdapterError, Array, adapter::misfit};
+
+/// `up · down`, with LoCon's middle between them where there is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LowRank {
+    /// `[out, rank]`, maybe with sides of 1 behind.
+    pub up: Array,
+    /// `[rank, in, ...]`.
+    pub down: Array,
+    /// `[rank, rank, kernel, kernel]`.
+    pub mid: Option<Array>,
+}
+
+impl LowRank {
+    pub(super) fn rank(&self) -> usize {
+        self.down.rows()
+    }
+
+    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+        let down = match &self.mid {
+            None => self.down.clone(),
+            Some(mid) => through(mid, &self.down).ok_or_else(|| misfit("lora_mid", mid, weight))?,
+        };
+        let delta = self.up.times(&down).and_then(|delta| delta.reshaped(&weight.shape));
+        delta.ok_or_else(|| misfit("lora_up", &self.up, weight))
+    }
+}
+
+/// `out[m, i, ..] = Σ_b mid[m, b, ..] · down[b, i]`.
+fn through(mid: &Array, down: &Array) -> Option<Array> {
+    let [outer, inner, kernel @ ..] = mid.shape.as_slice() else { return None };
+    let columns = down.columns();
+    if *inner != down.rows() {
+        return None;
+    }
+    let k: usize = kernel.iter().product();
+    let mut values = vec![0.0f32; outer * columns * k];
+    for m in 0..*outer {
+        for b in 0..*inner {
+            let slice = &mid.values[(m * inner + b) * k..][..k];
+            for i in 0..columns {
+                let (factor, at) = (down.values[b * columns + i], (m * columns + i) * k);
+                values[at..at + k].iter_mut().zip(slice).for_each(|(sum, value)| *sum += factor * value);
+            }
+        }
+    }
+    let mut shape = vec![*outer, columns];
+    shape.extend(kernel);
+    Array::new(shape, values)
+}
+
+/// `(w1a · w1b) ∘ (w2a · w2b)`, each maybe through a core.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoHa {
+    /// `w1_a`, `w1_b`.
+    pub w1: [Array; 2],
+    /// `w2_a`, `w2_b`.
+    pub w2: [Array; 2],
+    /// `t1`, `t2`: cores of convolutions.
+    pub cores: Option<[Array; 2]>,
+}
+
+impl LoHa {
+    pub(super) fn rank(&self) -> usize {
+        self.w1[1].rows()
+    }
+
+    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+        let side = |[a, b]: &[Array; 2], core: Option<&Array>| match core {
+            None => a.times(b),
+            Some(core) => Array::tucker(core, a, b),
+        };
+        let (t1, t2) = (self.cores.as_ref().map(|cores| &cores[0]), self.cores.as_ref().map(|cores| &cores[1]));
+        let delta = side(&self.w1, t1).zip(side(&self.w2, t2)).and_then(|(one, two)| one.hadamard(&two));
+        delta.and_then(|delta| delta.reshaped(&weight.shape)).ok_or_else(|| misfit("hada_w1_a", &self.w1[0], weight))
+    }
+}
+
+/// A matrix as it is or as a product.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Factor {
+    /// As it is.
+    Whole(Array),
+    /// `a · b`, maybe through a core.
+    Product {
+        /// Left factor.
+        a: Array,
+        /// Right factor.
+        b: Array,
+        /// `[i, j, kernel, kernel]`.
+        core: Option<Array>,
+    },
+}
+
+impl Factor {
+    fn put_together(&self) -> Option<Array> {
+        match self {
+            Self::Whole(array) => Some(array.clone()),
+            Self::Product { a, b, core: None } => a.times(b),
+            Self::Product { a, b, core: Some(core) } => Array::tucker(core, a, b),
+        }
+    }
+
+    fn rank(&self) -> Option<usize> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Product { b, .. } => Some(b.rows()),
+        }
+    }
+}
+
+/// The Kronecker product of two factors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoKr {
+    /// First factor.
+    pub w1: Factor,
+    /// Second factor; has a kernel for convolutions.
+    pub w2: Factor,
+}
+
+impl LoKr {
+    /// The rank of the factor that is a product; the second one's if both are.
+    pub(super) fn rank(&self) -> Option<usize> {
+        self.w2.rank().or_else(|| self.w1.rank())
+    }
+
+    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+        let factors = self.w1.put_together().zip(self.w2.put_together());
+        let (w1, w2) = factors.ok_or(AdapterError::Factors { kind: "LoKr" })?;
+        let delta = w1.kronecker(&w2).and_then(|delta| delta.reshaped(&weight.shape));
+        delta.ok_or_else(|| misfit("lokr_w2", &w2, weight))
+    }
+}
+
+/// `W · a1 · a2 + b1 · b2`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Glora {
+    /// `[in, rank]`.
+    pub a1: Array,
+    /// `[rank, in]`.
+    pub a2: Array,
+    /// `[out, rank]`.
+    pub b1: Array,
+    /// `[rank, in]`.
+    pub b2: Array,
+}
+
+impl Glora {
+    pub(super) fn rank(&self) -> usize {
+        self.a2.rows()
+    }
+
+    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+        let fits = || {
+            // Along the input channels: for a convolution each kernel position is a matrix of its own.
+            let through = along_inputs(&along_inputs(weight, &self.a1)?, &self.a2)?;
+            let mut delta = self.b1.times(&self.b2)?.reshaped(&weight.shape)?;
+            delta.add(1.0, &through)?;
+            Some(delta)
+        };
+        fits().ok_or_else(|| misfit("a1", &self.a1, weight))
+    }
+}
+
+/// `out[o, j, ..] = Σ_i weight[o, i, ..] · matrix[i, j]`.
+fn along_inputs(weight: &Array, matrix: &Array) -> Option<Array> {
+    let [outputs, inputs, kernel @ ..] = weight.shape.as_slice() else { return None };
+    if matrix.rows() != *inputs {
+        return None;
+    }
+    let (k, columns) = (kernel.iter().product::<usize>(), matrix.columns());
+    let mut values = vec![0.0f32; outputs * columns * k];
+    for o in 0..*outputs {
+        for i in 0..*inputs {
+            let slice = &weight.values[(o * inputs + i) * k..][..k];
+            for j in 0..columns {
+                let (factor, at) = (matrix.values[i * columns + j], (o * columns + j) * k);
+                values[at..at + k].iter_mut().zip(slice).for_each(|(sum, value)| *sum += factor * value);
+            }
+        }
+    }
+    let mut shape = vec![*outputs, columns];
+    shape.extend(kernel);
+    Array::new(shape, values)
+}

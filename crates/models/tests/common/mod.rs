@@ -1,0 +1,65 @@
+//! Lists of keys and small models for the tests of the networks.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::{path::Path, sync::Arc};
+
+use kiln_memory::{Budget, ComputedSource};
+use kiln_models::{KeyMap, Keyed, Names, names_of};
+
+/// A compact list of keys: see the head of `data/keys_*.txt`.
+pub fn keys(text: &str) -> Names {
+    let (mut names, mut modules) = (Names::default(), vec![String::new()]);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(list) = line.strip_prefix("@ ") {
+            modules = list.split(' ').map(|module| format!("{module}.")).collect();
+            continue;
+        }
+        let mut parts = line.split(' ');
+        let name = parts.next().unwrap();
+        let shape: Vec<usize> = parts.map(|side| side.parse().unwrap()).collect();
+        modules.iter().for_each(|module| names.insert(format!("{module}{name}"), shape.clone()));
+    }
+    names
+}
+
+/// Full-size Stable Diffusion 1.5.
+pub fn sd15() -> Names {
+    keys(include_str!("../data/keys_sd15.txt"))
+}
+
+/// Full-size SDXL base.
+pub fn sdxl() -> Names {
+    keys(include_str!("../data/keys_sdxl.txt"))
+}
+
+/// Weights that are a function of name and shape, for every name.
+pub fn computed(names: &Names) -> ComputedSource {
+    let shapes: Vec<_> = names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
+    ComputedSource::hash_uniform(shapes)
+}
+
+pub fn keyed(names: &Names) -> Keyed {
+    Keyed::plain(computed(names), "test", &Budget::unlimited("test"))
+}
+
+pub fn keyed_as(names: &Names, map: KeyMap) -> Keyed {
+    let source = computed(names);
+    debug_assert_eq!(names_of(&source).len(), names.len());
+    Keyed::new(Arc::new(source), map, "test", &Budget::unlimited("test"))
+}
+
+/// Writes a safetensors file of f32 zeros.
+pub fn write(path: &Path, names: &Names) {
+    let (mut header, mut at) = (serde_json::Map::new(), 0usize);
+    for (name, shape) in names.iter() {
+        let bytes = shape.iter().product::<usize>() * 4;
+        let entry = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [at, at + bytes]});
+        header.insert(name.to_owned(), entry);
+        at += bytes;
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.resize(file.len() + at, 0);
+    std::fs::write(path, file).unwrap();
+}

@@ -1,0 +1,128 @@
+//! What files are told to be, from names and shapes alone.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use kiln_models::{
+    Names,
+    clip::Activation,
+    detect::{Detected, Kind, Role, describe, ignorable},
+    unet::{Heads, Middle, UNetConfig},
+    vae::VaeConfig,
+};
+
+/// Everything a part's network takes is in the file in that shape, and nothing of the part is left over.
+fn assert_consumed(part: &str, needed: &Names, there: &Names) {
+    for (name, shape) in needed.iter() {
+        assert_eq!(there.shape(name), Some(shape), "{part}: {name}");
+    }
+    let left: Vec<&str> =
+        there.iter().map(|(name, _)| name).filter(|name| !needed.has(name) && !ignorable(name)).collect();
+    assert!(left.is_empty(), "{part} leaves {left:?}");
+}
+
+fn assert_every_key_is_consumed(names: &Names) -> Detected {
+    let detected = Detected::in_checkpoint(names).unwrap();
+    let (unet, vae) = (detected.unet.as_ref().unwrap(), detected.vae.as_ref().unwrap());
+    assert_consumed("unet", &unet.config.tensors().unwrap(), &unet.map.names());
+    assert_consumed("vae", &vae.config.tensors().unwrap(), &vae.map.names());
+    for (role, text) in &detected.text {
+        assert_consumed(role.name(), &text.config.tensors().unwrap(), &text.map.names());
+    }
+    assert_eq!(detected.strangers(names), Vec::<&str>::new());
+    detected
+}
+
+#[test]
+fn every_tensor_of_stable_diffusion_1_5_is_consumed_and_none_is_missing() {
+    let detected = assert_every_key_is_consumed(&common::sd15());
+    assert_eq!(detected.kind, Some(Kind::Sd1));
+    let config = detected.unet.unwrap().config;
+    assert_eq!(config.channel_mult, [1, 2, 4, 4]);
+    assert_eq!(config.depth_output, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
+    assert_eq!((config.heads, config.context_dim), (Heads::Count(8), Some(768)));
+    let (role, text) = &detected.text[0];
+    assert_eq!((*role, text.config.layers, text.config.heads), (Role::L, 12, 12));
+    assert_eq!(text.config.activation, Activation::QuickGelu);
+}
+
+#[test]
+fn every_tensor_of_sdxl_is_consumed_and_none_is_missing() {
+    let detected = assert_every_key_is_consumed(&common::sdxl());
+    assert_eq!(detected.kind, Some(Kind::Sdxl));
+    let config = detected.unet.unwrap().config;
+    assert_eq!((config.middle, config.adm_channels), (Middle::Transformer(10), Some(2816)));
+    assert_eq!(config.heads, Heads::Width(64));
+    let roles: Vec<Role> = detected.text.iter().map(|(role, _)| *role).collect();
+    assert_eq!(roles, [Role::L, Role::G]);
+    let bigg = &detected.text[1].1.config;
+    assert_eq!((bigg.layers, bigg.heads, bigg.projection), (32, 20, Some(1280)));
+    assert_eq!(bigg.activation, Activation::Gelu);
+}
+
+#[test]
+fn the_bundled_model_is_sd1_of_its_own_width() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
+    let file = kiln_memory::WeightFile::open(path).unwrap();
+    let detected = assert_every_key_is_consumed(&kiln_models::names_of(&*file));
+    assert_eq!(detected.kind, Some(Kind::Sd1));
+    let (unet, vae) = (detected.unet.unwrap().config, detected.vae.unwrap().config);
+    assert_eq!((unet.model_channels, unet.heads.of(128)), (64, 8));
+    assert_eq!((vae.res_blocks, vae.mult.as_slice(), vae.scale()), (0, &[1, 1, 1, 1][..], 8));
+}
+
+#[test]
+fn an_inpainting_model_has_nine_input_channels() {
+    let mut names = common::sd15();
+    names.insert("model.diffusion_model.input_blocks.0.0.weight", [320, 9, 3, 3]);
+    assert_eq!(assert_every_key_is_consumed(&names).unet.unwrap().config.in_channels, 9);
+}
+
+#[test]
+fn a_refiner_is_told_by_its_single_big_encoder_or_by_its_widths() {
+    let base = common::sdxl();
+    let mut config = Detected::in_checkpoint(&base).unwrap().unet.unwrap().config;
+    (config.context_dim, config.adm_channels) = (Some(1280), Some(2560));
+    assert_eq!(Kind::of(&config, &[]), Kind::SdxlRefiner);
+    assert_eq!(Kind::of(&config, &[Role::G]), Kind::SdxlRefiner);
+    (config.context_dim, config.adm_channels) = (Some(2048), Some(2816));
+    assert_eq!(Kind::of(&config, &[]), Kind::Sdxl);
+}
+
+#[test]
+fn a_unet_that_lies_alone_is_found_with_and_without_its_prefix() {
+    let full = common::sd15();
+    let bare = full.under("model.diffusion_model.");
+    let prefixed: Names = full.iter().filter(|(name, _)| name.starts_with("model.")).collect();
+    let expected = Detected::in_checkpoint(&full).unwrap().unet.unwrap().config;
+    for names in [bare, prefixed] {
+        assert_eq!(kiln_models::detect::unet(&names).unwrap().unwrap().config, expected);
+    }
+}
+
+#[test]
+fn a_decoder_alone_is_an_autoencoder_that_cannot_encode() {
+    let names: Names = common::sd15().under("first_stage_model.");
+    let decoder: Names = names.iter().filter(|(name, _)| name.contains("decoder") || name.contains("post_")).collect();
+    let config = VaeConfig::from_names(&decoder).unwrap();
+    assert_eq!((config.channels, config.mult.as_slice(), config.encoder), (128, &[1, 2, 4, 4][..], None));
+    assert_consumed("decoder", &config.tensors().unwrap(), &decoder);
+}
+
+#[test]
+fn a_width_that_no_norm_can_split_is_refused_by_name() {
+    let mut names = common::sd15().under("model.diffusion_model.");
+    names.insert("input_blocks.0.0.weight", [100, 4, 3, 3]);
+    let error = UNetConfig::from_names(&names).unwrap_err().to_string();
+    assert!(error.contains("input_blocks.0.0.weight") && error.contains("multiple of 32"), "{error}");
+}
+
+#[test]
+fn a_file_is_described_in_words() {
+    let words = describe(&common::sd15());
+    assert!(words.contains("a UNet (SD1, 320 wide)") && words.contains("a VAE (128 wide)"), "{words}");
+    let lora: Names = [("lora_unet_mid_block.lora_up.weight", vec![4, 2])].into_iter().collect();
+    assert_eq!(describe(&lora), "a LoRA");
+    let strange: Names = [("weird", vec![1])].into_iter().collect();
+    assert_eq!(describe(&strange), "nothing; it holds `weird` [1]");
+}
