@@ -14,7 +14,7 @@ use crate::OutOfMemory;
 use std::{
     fmt::{self, Write as _},
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -63,7 +63,11 @@ pub struct Budget {
     peak: AtomicU64,
     accounts: Mutex<Vec<Arc<Held>>>,
     reclaimers: Mutex<Vec<Weak<dyn Reclaim>>>,
+    /// The pager of this memory, if it has one: whoever makes it leaves it here for the next to find.
+    home: Mutex<Weak<Home>>,
 }
+
+type Home = dyn std::any::Any + Send + Sync;
 
 struct Held {
     holder: Arc<str>,
@@ -85,6 +89,7 @@ impl Budget {
             peak: AtomicU64::new(0),
             accounts: Mutex::default(),
             reclaimers: Mutex::default(),
+            home: Mutex::new(Weak::<()>::new()),
         })
     }
 
@@ -161,6 +166,10 @@ impl Budget {
             freed += reclaimer.reclaim(bytes - freed);
         }
         freed
+    }
+
+    pub(crate) fn home(&self) -> MutexGuard<'_, Weak<Home>> {
+        lock(&self.home)
     }
 
     /// Adds bytes if they fit.
@@ -394,6 +403,6 @@ pub fn human_bytes(bytes: u64) -> String {
     if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -42,6 +42,7 @@ mod dtype;
 mod error;
 mod format;
 mod pager;
+mod patch;
 mod process;
 mod provider;
 mod quant;
@@ -55,7 +56,10 @@ pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
 pub use format::{Identity, MappedFile, TensorInfo, WeightFile};
-pub use pager::{ContentKey, Counters, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule, UnitId, Vacant, Vbar};
+pub use pager::{
+    ContentKey, Counters, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule, UnitId, Vacant, Vbar,
+};
+pub use patch::{Patch, PatchSet};
 pub use process::{ProcessMemory, available_memory, process_memory, reset_peak};
 pub use provider::{
     Call, Delayed, Faulty, HostRegion, HostVm, MemInfo, Provider, ProviderError, Tally, Throttled, Ticket, Write,

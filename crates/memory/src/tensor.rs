@@ -1,6 +1,6 @@
 //! Weights as burn tensors. Knows burn; decides nothing about what is kept.
 
-use crate::{Acquired, MemoryError, Values, Weight};
+use crate::{Acquired, MemoryError, Weight};
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
 
 /// A weight in use: its tensor, and the hold on its bytes.
@@ -11,7 +11,6 @@ use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData}
 pub struct WeightGuard<const D: usize> {
     tensor: Tensor<D>,
     how: Acquired,
-    _values: Values,
 }
 
 impl<const D: usize> WeightGuard<D> {
@@ -58,10 +57,11 @@ impl Weight {
 
     fn guard<const D: usize>(&self, shape: [usize; D], device: &Device) -> Result<WeightGuard<D>, MemoryError> {
         let values = self.read()?;
-        let bytes = Bytes::from_shared(values.shared().clone(), AllocationProperty::File);
+        let how = values.how();
+        let bytes = Bytes::from_shared(values.into_shared(), AllocationProperty::File);
         let data = TensorData::from_bytes(bytes, shape, DType::F32);
         let tensor = Tensor::from_data(data, (device, DType::F32));
-        Ok(WeightGuard { tensor, how: values.how(), _values: values })
+        Ok(WeightGuard { tensor, how })
     }
 
     fn wrong_shape(&self, wanted: String) -> MemoryError {

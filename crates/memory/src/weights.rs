@@ -2,17 +2,17 @@
 //! Knows no tensors of any library; see [`WeightGuard`](crate::WeightGuard) for burn's.
 
 use crate::{
-    Account, Budget, Dtype, Kind, MemoryError, MissingTensor, Reservation, Rounding, SourceError, TensorInfo,
-    TensorSource,
+    Account, Budget, ContentKey, Dtype, HostPager, HostVm, Kind, Lease, MemoryError, MissingTensor, PatchSet, Pin,
+    ProviderError, Reservation, Rounding, SourceError, TensorInfo, TensorSource, UnitId, Vbar,
     decode::{round, rounding_changes},
-    source::F32Bytes,
+    patch::Patches,
 };
 use bytes::Bytes;
 use std::{
     collections::HashMap,
     fmt,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// How a weight came to be where it is used.
@@ -54,29 +54,28 @@ pub enum Residency {
 #[derive(Clone)]
 pub struct Weights {
     model: Arc<Model>,
+    patches: Option<Arc<PatchSet>>,
 }
 
 struct Model {
     source: Arc<dyn TensorSource>,
     account: Account,
     staging: Account,
+    pager: HostPager,
     rounding: Option<Rounding>,
     residency: Residency,
+    /// Addresses for every tensor of the source as f32, made when the first one needs some.
+    range: OnceLock<Option<Vbar<HostVm>>>,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
-/// One weight of one model: where it comes from and what is kept of it.
+/// One weight of one model: where it comes from and where it may stay.
 struct Slot {
     name: String,
     info: TensorInfo,
-    /// Its f32 bytes in place, if the file has them so: nothing is ever filled then.
+    /// Its f32 bytes in place, if the file has them so: nothing is filled then, as long as it isn't patched.
     in_place: Option<Bytes>,
-    kept: Mutex<Option<Kept>>,
-}
-
-struct Kept {
-    values: Bytes,
-    _bytes: Reservation,
+    unit: OnceLock<Option<UnitId>>,
 }
 
 impl Weights {
@@ -87,25 +86,27 @@ impl Weights {
 
     /// As [`new`](Self::new), over a source that others use too.
     pub fn shared(source: Arc<dyn TensorSource>, holder: &str, budget: &Arc<Budget>) -> Self {
-        let account = budget.account(holder, Kind::Weights);
-        let staging = budget.account(holder, Kind::Staging);
         let model = Model {
             source,
-            account,
-            staging,
+            account: budget.account(holder, Kind::Weights),
+            staging: budget.account(holder, Kind::Staging),
+            pager: HostPager::of(budget),
             rounding: None,
             residency: Residency::default(),
+            range: OnceLock::new(),
             slots: Mutex::default(),
         };
-        Self { model: Arc::new(model) }
+        Self { model: Arc::new(model), patches: None }
     }
 
     /// The same weights, each rounded when it is loaded. To be said before the first [`weight`](Self::weight).
+    #[must_use]
     pub fn with_rounding(self, rounding: Rounding) -> Self {
         self.rebuilt(|model| model.rounding = Some(rounding))
     }
 
     /// The same weights under another residency. To be said before the first [`weight`](Self::weight).
+    #[must_use]
     pub fn with_residency(self, residency: Residency) -> Self {
         self.rebuilt(|model| model.residency = residency)
     }
@@ -116,12 +117,21 @@ impl Weights {
             source: old.source.clone(),
             account: old.account.clone(),
             staging: old.staging.clone(),
+            pager: old.pager.clone(),
             rounding: old.rounding,
             residency: old.residency,
+            range: OnceLock::new(),
             slots: Mutex::default(),
         };
         change(&mut model);
-        Self { model: Arc::new(model) }
+        Self { model: Arc::new(model), patches: self.patches }
+    }
+
+    /// A view of the same weights with changes. Both views share what they don't differ in: a weight that neither
+    /// touches stays where it is, and only the touched ones are filled again.
+    #[must_use]
+    pub fn patched(&self, patches: PatchSet) -> Self {
+        Self { model: self.model.clone(), patches: (!patches.is_empty()).then(|| Arc::new(patches)) }
     }
 
     /// The weight of that name.
@@ -129,15 +139,9 @@ impl Weights {
     /// # Errors
     /// [`MissingTensor`], with the closest name that exists.
     pub fn weight(&self, name: &str) -> Result<Weight, MissingTensor> {
-        let mut slots = self.model.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(name) {
-            return Ok(Weight { model: self.model.clone(), slot: slot.clone() });
-        }
-        let info = self.model.source.info(name).ok_or_else(|| self.model.source.missing(name))?.clone();
-        let in_place = self.model.in_place(name, &info);
-        let slot = Arc::new(Slot { name: name.to_owned(), info, in_place, kept: Mutex::default() });
-        slots.insert(name.to_owned(), slot.clone());
-        Ok(Weight { model: self.model.clone(), slot })
+        let slot = self.model.slot(name)?;
+        let patches = self.patches.as_ref().and_then(|set| set.get(name)).cloned();
+        Ok(Weight { model: self.model.clone(), slot, patches })
     }
 
     /// Whether there is a tensor of that name.
@@ -171,6 +175,11 @@ impl Weights {
         self.model.account.holder()
     }
 
+    /// The pager that decides what of them stays; tell it the schedule.
+    pub fn pager(&self) -> &HostPager {
+        &self.model.pager
+    }
+
     /// The budget these weights draw on.
     pub fn budget(&self) -> &Arc<Budget> {
         self.model.account.budget()
@@ -184,23 +193,63 @@ impl fmt::Debug for Weights {
 }
 
 impl Model {
+    fn slot(&self, name: &str) -> Result<Arc<Slot>, MissingTensor> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(name) {
+            return Ok(slot.clone());
+        }
+        let info = self.source.info(name).ok_or_else(|| self.source.missing(name))?.clone();
+        let in_place = self.in_place(name, &info);
+        let slot = Arc::new(Slot { name: name.to_owned(), info, in_place, unit: OnceLock::new() });
+        slots.insert(name.to_owned(), slot.clone());
+        Ok(slot)
+    }
+
     /// The bytes themselves, if they are f32 already, aligned, and rounding leaves them alone.
     fn in_place(&self, name: &str, info: &TensorInfo) -> Option<Bytes> {
-        let usable =
-            cfg!(target_endian = "little") && info.dtype == Dtype::F32 && !rounding_changes(info.dtype, self.rounding);
-        let bytes = usable.then(|| self.source.slice(name)).flatten()?;
+        let same = info.dtype == Dtype::F32 && !rounding_changes(info.dtype, self.rounding);
+        let bytes = (same && cfg!(target_endian = "little")).then(|| self.source.slice(name)).flatten()?;
         bytes.as_ptr().addr().is_multiple_of(align_of::<f32>()).then_some(bytes)
     }
 
-    fn decode(&self, slot: &Slot) -> Result<Vec<f32>, SourceError> {
-        let mut values = vec![0.0; slot.info.elements()];
-        self.source.read_f32(&slot.name, &mut values)?;
-        if let Some(rounding) = self.rounding
-            && rounding_changes(slot.info.dtype, self.rounding)
-        {
-            round(rounding, &mut values);
+    fn range(&self) -> Option<&Vbar<HostVm>> {
+        let reserve = || {
+            let size = |name: &str| self.source.info(name).map_or(0, |info| info.elements().saturating_mul(4));
+            let pages = |bytes: usize| bytes.checked_next_multiple_of(self.pager.page_size()).unwrap_or(usize::MAX);
+            let total = self.source.names().into_iter().map(size).fold(0usize, |n, b| n.saturating_add(pages(b)));
+            self.pager.register(self.account.clone(), total).ok()
+        };
+        self.range.get_or_init(reserve).as_ref()
+    }
+
+    /// Asks for a place for a weight's values. Without one the answer is `Stream`.
+    fn lease(&self, slot: &Slot, key: ContentKey) -> Lease<HostVm> {
+        let range = if self.residency == Residency::Never { None } else { self.range() };
+        let Some(range) = range else { return Lease::Stream };
+        match slot.unit.get_or_init(|| range.add_unit(slot.info.elements() * 4).ok()) {
+            Some(unit) => range.acquire(*unit, key),
+            None => Lease::Stream,
         }
-        Ok(values)
+    }
+
+    /// Decodes, rounds and patches a weight into `values`.
+    fn decode(&self, slot: &Slot, patches: Option<&Patches>, values: &mut [f32]) -> Result<(), MemoryError> {
+        self.source.read_f32(&slot.name, values)?;
+        let round_if = |dtype, values: &mut [f32]| match self.rounding {
+            Some(rounding) if rounding_changes(dtype, self.rounding) => round(rounding, values),
+            _ => {}
+        };
+        round_if(slot.info.dtype, values);
+        let Some(patches) = patches else { return Ok(()) };
+        for patch in &patches.list {
+            patch.apply(&slot.info.shape, values).map_err(|what| MemoryError::Patch {
+                weight: slot.name.clone(),
+                patch: patch.name(),
+                what,
+            })?;
+        }
+        round_if(Dtype::F32, values);
+        Ok(())
     }
 }
 
@@ -209,6 +258,7 @@ impl Model {
 pub struct Weight {
     model: Arc<Model>,
     slot: Arc<Slot>,
+    patches: Option<Patches>,
 }
 
 impl Weight {
@@ -232,33 +282,68 @@ impl Weight {
         self.slot.info.elements()
     }
 
+    /// Whether the view it came from changes it.
+    pub fn is_patched(&self) -> bool {
+        self.patches.is_some()
+    }
+
     /// Brings the weight here as f32 and keeps it here while the answer lives.
     ///
     /// # Errors
-    /// When its bytes can't be read or decoded. Never for lack of memory.
+    /// When its bytes can't be read or decoded, or a patch doesn't fit. Never for lack of memory.
     pub fn read(&self) -> Result<Values, MemoryError> {
         self.model.source.check().map_err(SourceError::from)?;
-        if let Some(bytes) = &self.slot.in_place {
-            return Ok(Values { bytes: bytes.clone(), how: Acquired::Hit, _staging: None });
+        if let (Some(bytes), None) = (&self.slot.in_place, &self.patches) {
+            return Ok(Values { held: Held::Shared(bytes.clone()), how: Acquired::Hit });
         }
-        let mut kept = self.slot.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = &*kept {
-            return Ok(Values { bytes: kept.values.clone(), how: Acquired::Hit, _staging: None });
+        let key = self.patches.as_ref().map_or(ContentKey::UNPATCHED, |patches| patches.key);
+        match self.model.lease(&self.slot, key) {
+            Lease::Hit(pin) => Ok(Values { held: Held::Pinned(pin), how: Acquired::Hit }),
+            Lease::Fill(vacant) => {
+                let mut failed = None;
+                let filled = vacant.fill(&mut |to| self.write(to, &mut failed));
+                match (filled, failed) {
+                    (Ok(pin), _) => Ok(Values { held: Held::Pinned(pin), how: Acquired::Fill }),
+                    (Err(_), Some(error)) => Err(error),
+                    (Err(ProviderError::Source(error)), None) => Err(error.into()),
+                    (Err(_), None) => self.stream(),
+                }
+            }
+            Lease::Stream => self.stream(),
         }
-        let size = self.elements() as u64 * 4;
-        let room = match self.model.residency {
-            Residency::WhileRoom => self.model.account.try_reserve(size),
-            Residency::Never => None,
-        };
-        if let Some(reservation) = room {
-            let bytes = Bytes::from_owner(F32Bytes(self.model.decode(&self.slot)?));
-            *kept = Some(Kept { values: bytes.clone(), _bytes: reservation });
-            return Ok(Values { bytes, how: Acquired::Fill, _staging: None });
-        }
-        drop(kept);
-        let staging = self.model.staging.take(size);
-        let bytes = Bytes::from_owner(F32Bytes(self.model.decode(&self.slot)?));
-        Ok(Values { bytes, how: Acquired::Stream, _staging: Some(staging) })
+    }
+
+    /// Decodes into a unit's bytes. What is no source's error goes out through `failed`.
+    fn write(&self, to: &mut [u8], failed: &mut Option<MemoryError>) -> Result<(), SourceError> {
+        let fail = |what: &str| SourceError::Other { tensor: self.slot.name.clone(), what: what.to_owned() };
+        let values = bytemuck::try_cast_slice_mut(to).map_err(|_| fail("its place is not aligned for f32"))?;
+        self.model.decode(&self.slot, self.patches.as_ref(), values).map_err(|error| match error {
+            MemoryError::Source(error) => error,
+            other => {
+                *failed = Some(other);
+                fail("see the patch's error")
+            }
+        })
+    }
+
+    fn stream(&self) -> Result<Values, MemoryError> {
+        let staging = self.model.staging.take(self.elements() as u64 * 4);
+        let mut values = vec![0.0; self.elements()];
+        self.model.decode(&self.slot, self.patches.as_ref(), &mut values)?;
+        let bytes = Bytes::from_owner(Staged { values, _staging: staging });
+        Ok(Values { held: Held::Shared(bytes), how: Acquired::Stream })
+    }
+}
+
+/// Values that are here for one use, counted while they are.
+struct Staged {
+    values: Vec<f32>,
+    _staging: Reservation,
+}
+
+impl AsRef<[u8]> for Staged {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.values)
     }
 }
 
@@ -271,9 +356,14 @@ impl fmt::Debug for Weight {
 /// A weight's numbers, in place for as long as this lives. Dereferences to `[f32]`, row-major.
 #[derive(Debug)]
 pub struct Values {
-    bytes: Bytes,
+    held: Held,
     how: Acquired,
-    _staging: Option<Reservation>,
+}
+
+#[derive(Debug)]
+enum Held {
+    Shared(Bytes),
+    Pinned(Pin<HostVm>),
 }
 
 impl Values {
@@ -282,16 +372,23 @@ impl Values {
         self.how
     }
 
-    /// The bytes below, shared.
-    pub fn shared(&self) -> &Bytes {
-        &self.bytes
+    /// The bytes as a shared owner: the weight stays pinned until the last clone is dropped.
+    pub fn into_shared(self) -> Bytes {
+        match self.held {
+            Held::Shared(bytes) => bytes,
+            Held::Pinned(pin) => Bytes::from_owner(pin),
+        }
     }
 }
 
 impl Deref for Values {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        // The bytes come from a `Vec<f32>` or were found aligned; an empty slice is the answer that can't be reached.
-        bytemuck::try_cast_slice(&self.bytes).unwrap_or(&[])
+        let bytes: &[u8] = match &self.held {
+            Held::Shared(bytes) => bytes,
+            Held::Pinned(pin) => pin,
+        };
+        // Found aligned, page-aligned, or a `Vec<f32>`: the empty slice is an answer that is never given.
+        bytemuck::try_cast_slice(bytes).unwrap_or(&[])
     }
 }

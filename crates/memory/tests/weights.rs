@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use kiln_memory::{
-    Acquired, Budget, Dtype, Kind, MemoryError, MemorySource, Residency, WeightFile, Weights, encode_f32,
-    process_memory,
+    Acquired, Budget, Dtype, Kind, MemoryError, MemorySource, Patch, PatchSet, Residency, Rounding, Schedule,
+    WeightFile, Weights, encode_f32, process_memory,
 };
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn a_misaligned_f32_tensor_is_copied_once_and_counted() {
     assert_eq!(weight.read().unwrap().how(), Acquired::Fill);
     let again = weight.read().unwrap();
     assert_eq!((again.how(), &again[..]), (Acquired::Hit, &values(64)[..]));
-    assert_eq!(budget.report().used_for(Kind::Weights), 256);
+    assert_eq!(budget.report().used_for(Kind::Weights), 4096);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_half_is_decoded_once_while_there_is_room_and_each_time_when_there_is_none()
     let path = dir.path().join("m.safetensors");
     write(&path, 0);
     let file = WeightFile::open(&path).unwrap();
-    for (limit, expected) in [(1024, [Acquired::Fill, Acquired::Hit]), (100, [Acquired::Stream; 2])] {
+    for (limit, expected) in [(8192, [Acquired::Fill, Acquired::Hit]), (100, [Acquired::Stream; 2])] {
         let budget = Budget::new("host", limit);
         let weight = Weights::shared(file.clone(), "unet", &budget).weight("f16").unwrap();
         for how in expected {
@@ -129,4 +129,109 @@ fn opening_a_large_file_costs_its_header() {
     let after = process_memory().unwrap();
     assert!(after.anonymous - before.anonymous < 8 << 20);
     assert!(after.file_backed - before.file_backed < 8 << 20);
+}
+
+/// Adds `by` to every value.
+struct Shift(f32);
+
+impl Patch for Shift {
+    fn name(&self) -> String {
+        format!("shift by {}", self.0)
+    }
+    fn key(&self) -> u128 {
+        u128::from(self.0.to_bits())
+    }
+    fn apply(&self, shape: &[usize], values: &mut [f32]) -> Result<(), String> {
+        if shape.len() != 1 {
+            return Err(format!("wants one dimension, got {shape:?}"));
+        }
+        values.iter_mut().for_each(|v| *v += self.0);
+        Ok(())
+    }
+}
+
+fn shifts(of: &[(&str, f32)]) -> PatchSet {
+    let mut set = PatchSet::new();
+    of.iter().for_each(|(name, by)| set.add(*name, Shift(*by)));
+    set
+}
+
+#[test]
+fn changing_patches_refills_the_touched_weights_only_and_nothing_stale_is_served() {
+    let mut source = MemorySource::new("m");
+    for i in 0..10 {
+        source.insert_f32(format!("w{i}"), &[3], vec![i as f32; 3]).unwrap();
+        source.insert(format!("h{i}"), Dtype::I8, &[3], vec![i as u8; 3]).unwrap();
+    }
+    let weights = Weights::new(source, "unet", &Budget::unlimited("host"));
+    let names: Vec<String> = weights.names().into_iter().map(str::to_owned).collect();
+    let pass = |view: &Weights, shifted: &[(&str, f32)]| -> u64 {
+        let before = weights.pager().counters();
+        for name in &names {
+            let by: f32 = shifted.iter().filter(|(n, _)| n == name).map(|(_, by)| by).sum();
+            let base: f32 = name[1..].parse().unwrap();
+            assert_eq!(view.weight(name).unwrap().read().unwrap()[..], [base + by; 3], "{name}");
+        }
+        let after = weights.pager().counters();
+        after.fills + after.streams - before.fills - before.streams
+    };
+    let (one, two) = ([("w1", 0.5), ("h2", 2.0)], [("w1", 0.5), ("h3", 1.0), ("h3", 4.0)]);
+    assert_eq!(pass(&weights, &[]), 10, "the integers are decoded once");
+    assert_eq!(pass(&weights.patched(shifts(&one)), &one), 2);
+    assert_eq!(pass(&weights.patched(shifts(&one)), &one), 0, "the same set again");
+    assert_eq!(pass(&weights.patched(shifts(&two)), &two), 2, "h2 back, h3 changed, w1 as it was");
+    assert_eq!(pass(&weights, &[]), 1, "h3 back, h2 was; w1 is in the file");
+    assert!(weights.patched(shifts(&one)).weight("w1").unwrap().is_patched());
+}
+
+#[test]
+fn two_users_with_different_patches_at_once_both_see_their_own() {
+    let mut source = MemorySource::new("m");
+    source.insert("w", Dtype::I8, &[2], vec![1, 2]).unwrap();
+    let weights = Weights::new(source, "unet", &Budget::unlimited("host"));
+    let (a, b) = (weights.patched(shifts(&[("w", 1.0)])).weight("w").unwrap(), weights.weight("w").unwrap());
+    let (first, second) = (a.read().unwrap(), b.read().unwrap());
+    assert_eq!((first.how(), second.how()), (Acquired::Fill, Acquired::Stream));
+    assert_eq!((&first[..], &second[..]), (&[2.0, 3.0][..], &[1.0, 2.0][..]));
+}
+
+#[test]
+fn a_patched_text_encoder_weight_is_rounded_again() {
+    let mut source = MemorySource::new("clip");
+    source.insert_f32("w", &[1], vec![1.0]).unwrap();
+    let clip = Weights::new(source, "clip", &Budget::unlimited("host")).with_rounding(Rounding::F16);
+    let patched = clip.patched(shifts(&[("w", 0.0001)])).weight("w").unwrap();
+    assert_eq!(patched.read().unwrap()[0], half::f16::from_f32(1.0001).to_f32());
+}
+
+#[test]
+fn a_patch_that_does_not_fit_is_an_error_that_names_weight_and_patch() {
+    let mut source = MemorySource::new("m");
+    source.insert_f32("w", &[1, 1], vec![1.0]).unwrap();
+    for budget in [Budget::unlimited("host"), Budget::new("host", 0)] {
+        let weights = Weights::new(source.clone(), "unet", &budget);
+        let error = weights.patched(shifts(&[("w", 3.0)])).weight("w").unwrap().read().unwrap_err();
+        assert_eq!(error.to_string(), "weight `w`: patch shift by 3: wants one dimension, got [1, 1]");
+        assert_eq!((budget.used(), weights.pager().audit()), (0, vec![]));
+    }
+}
+
+#[test]
+fn a_loop_model_keeps_its_place_beside_one_that_runs_once() {
+    let model = |name: &str, budget: &std::sync::Arc<Budget>| {
+        let mut source = MemorySource::new(name);
+        (0..20).for_each(|i| source.insert(format!("{i}"), Dtype::U8, &[1024], vec![7; 1024]).unwrap());
+        Weights::new(source, name, budget)
+    };
+    let budget = Budget::new("host", 28 * 4096);
+    let (clip, unet) = (model("clip", &budget), model("unet", &budget));
+    unet.pager().set_schedule(Schedule::new().then("clip", 1).then("unet", 4).repeating());
+    let pass = |w: &Weights| (0..20).for_each(|i| _ = w.weight(&i.to_string()).unwrap().read().unwrap());
+    for _ in 0..3 {
+        pass(&clip);
+        (0..4).for_each(|_| pass(&unet));
+    }
+    let map = unet.pager().describe();
+    let unet_row = map.rows.iter().find(|r| r.name == "unet").unwrap();
+    assert_eq!((unet_row.counters.evictions, unet_row.counters.fills), (0, 20), "{map}");
 }

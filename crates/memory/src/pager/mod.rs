@@ -6,6 +6,7 @@
 //! thread ever waits for another.
 
 mod describe;
+mod host;
 mod pin;
 mod plan;
 mod policy;
@@ -13,6 +14,7 @@ mod state;
 mod work;
 
 pub use describe::{Map, MapRow};
+pub use host::HostPager;
 pub use pin::{Lease, Pin, Vacant};
 pub use plan::{Run, Schedule};
 pub use policy::Policy;
@@ -139,6 +141,11 @@ impl<P: Provider> Pager<P> {
             leaving
         };
         self.inner.finish(leaving);
+    }
+
+    /// The unit of commitment, in bytes.
+    pub fn page_size(&self) -> usize {
+        self.inner.provider.page_size()
     }
 
     /// How many bytes may stay.

@@ -12,6 +12,11 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentKey(pub u128);
 
+impl ContentKey {
+    /// A weight as its source has it.
+    pub const UNPATCHED: Self = Self(0);
+}
+
 /// A unit of a model: what is moved at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnitId(pub(super) u32);
