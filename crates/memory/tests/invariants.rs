@@ -29,7 +29,7 @@ fn random_life<P: Provider>(seed: u64, provider: P, committed: impl Fn(&P) -> us
     for _ in 0..1500 {
         match dice.below(14) {
             0 if models.len() < 4 => {
-                let sizes: Vec<usize> = (0..1 + dice.below(12)).map(|_| 1 + dice.below(3 * PAGE)).collect();
+                let sizes: Vec<usize> = (0..=dice.below(12)).map(|_| 1 + dice.below(3 * PAGE)).collect();
                 next += 1;
                 models.push(Model::new(&pager, &budget, &format!("m{}", next % 5), next, &sizes));
             }

@@ -145,14 +145,18 @@ impl Patch for Shift {
         if shape.len() != 1 {
             return Err(format!("wants one dimension, got {shape:?}"));
         }
-        values.iter_mut().for_each(|v| *v += self.0);
+        for v in values {
+            *v += self.0;
+        }
         Ok(())
     }
 }
 
 fn shifts(of: &[(&str, f32)]) -> PatchSet {
     let mut set = PatchSet::new();
-    of.iter().for_each(|(name, by)| set.add(*name, Shift(*by)));
+    for (name, by) in of {
+        set.add(*name, Shift(*by));
+    }
     set
 }
 

@@ -99,6 +99,7 @@ impl<P: Provider> Pager<P> {
             units: Vec::new(),
             watermark: 0,
             dead: false,
+            prioritised: u64::MAX,
             counters: Counters::default(),
         };
         let free = state.bars.iter().position(Option::is_none);

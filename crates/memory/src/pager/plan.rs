@@ -63,6 +63,8 @@ pub(super) enum Begins {
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     schedule: Schedule,
+    /// Counts prompts: schedules set, and repetitions begun.
+    pub(super) round: u64,
     /// The run in progress, and passes that it will still begin.
     position: Option<usize>,
     passes_left: u32,
@@ -74,7 +76,7 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn set(&mut self, schedule: Schedule) {
-        *self = Self { schedule, ..Self::default() };
+        *self = Self { schedule, round: self.round + 1, ..Self::default() };
     }
 
     /// `model` acquires `unit`. Answers what begins with it.
@@ -109,6 +111,9 @@ impl Timeline {
         let again = || (0..after.min(runs.len())).find(|i| self.schedule.repeats && runs[*i].model == self.model);
         let next = ahead.or_else(again);
         self.passes_left = next.map_or(0, |run| runs[run].passes.saturating_sub(1));
+        if next.is_some_and(|run| run < after) || self.schedule.runs.is_empty() {
+            self.round += 1;
+        }
         self.position = next.or(self.position);
         next.is_some()
     }

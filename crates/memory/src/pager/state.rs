@@ -56,6 +56,8 @@ pub(super) struct Bar<R> {
     /// Units from here on are not tried (policy `watermark`).
     pub(super) watermark: usize,
     pub(super) dead: bool,
+    /// The prompt it last went to the head of the list in.
+    pub(super) prioritised: u64,
     pub(super) counters: Counters,
 }
 
@@ -135,12 +137,17 @@ impl<R: Copy> State<R> {
         }
     }
 
-    /// To the head of the list, and the watermark back to the top.
+    /// To the head of the list, and the watermark back to the top: once per prompt.
     fn prioritise(&mut self, bar: usize) {
+        let round = self.timeline.round;
+        if self.bar(bar).is_none_or(|b| b.prioritised == round) {
+            return;
+        }
         self.priority.retain(|b| *b != bar);
         self.priority.push(bar);
         if let Some(bar) = self.bar_mut(bar) {
             bar.watermark = bar.units.len();
+            bar.prioritised = round;
         }
     }
 
