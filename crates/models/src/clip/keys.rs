@@ -8,7 +8,7 @@ use crate::{
 /// Keys of an encoder under Hugging Face's names below `prefix`; the `text_model.` that some old files lack is put in.
 pub fn hugging_face(names: &Names, prefix: &str) -> KeyMap {
     KeyMap::under(names, prefix).renamed(|key| {
-        let bare = ["embeddings.", "encoder.", "final_layer_norm."].iter().any(|start| key.starts_with(start));
+        let bare = ["embeddings.", "encoder.layers.", "final_layer_norm."].iter().any(|start| key.starts_with(start));
         Some(if bare { format!("text_model.{key}") } else { key.to_owned() })
     })
 }

@@ -2,6 +2,7 @@
 
 mod detect;
 pub mod full;
+mod lora;
 pub mod recipe;
 mod tiny;
 
@@ -14,6 +15,8 @@ pub fn case(file: &str) -> Option<Run> {
         "keys_sd15.json" | "keys_sdxl.json" => detect::keys,
         "detect_sd15.json" | "detect_sdxl.json" => detect::configuration,
         "tiny_vae.safetensors" => tiny::vae,
+        "lora_keys_sd15.json" | "lora_keys_sdxl.json" => lora::keys,
+        "lora_math.safetensors" => lora::maths,
         "unet_sd15.safetensors" => full::unet_sd15,
         "vae_sd15.safetensors" => full::vae_sd15,
         "sdxl.safetensors" => full::sdxl_unet,
