@@ -63,6 +63,15 @@ impl KeyMap {
         self.places.get(key)
     }
 
+    /// What the file calls `key`, or would call it if it had it: below the prefix that its other tensors have.
+    pub fn name_in_file(&self, key: &str) -> String {
+        if let Some(place) = self.place(key) {
+            return place.tensor.clone();
+        }
+        let prefix = self.iter().find_map(|(other, place)| place.tensor.strip_suffix(other));
+        format!("{}{key}", prefix.unwrap_or_default())
+    }
+
     /// All keys with their places.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
         self.places.iter().map(|(key, place)| (key.as_str(), place))

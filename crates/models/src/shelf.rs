@@ -82,7 +82,7 @@ fn compare(expected: &Names, keyed: &Keyed) -> Vec<Fault> {
     for (key, shape) in expected.iter() {
         let found = keyed.weights().info(key).map(|info| info.shape.as_slice());
         if found != Some(shape) {
-            let tensor = keyed.map().place(key).map_or_else(|| key.to_owned(), |place| place.tensor.clone());
+            let tensor = keyed.map().name_in_file(key);
             faults.push(Fault { tensor, expected: shape.to_vec(), found: found.map(<[usize]>::to_vec) });
         }
     }
