@@ -138,7 +138,7 @@ impl Workload {
             if next[i] == usize::MAX || used - freed + size > limit {
                 continue;
             }
-            gone.iter().for_each(|u| _ = here.remove(u));
+            here.retain(|unit, _| !gone.contains(unit));
             used = used - freed + size;
             here.insert((*model, *unit), next[i]);
         }

@@ -55,7 +55,7 @@ pub use budget::{Account, Budget, Kind, Reclaim, Report, Reservation, Row, human
 pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
-pub use format::{Identity, MappedFile, TensorInfo, WeightFile};
+pub use format::{Identity, MappedFile, ShardedFile, TensorInfo, WeightFile, open_weights};
 pub use pager::{
     ContentKey, Counters, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule, UnitId, Vacant, Vbar,
 };

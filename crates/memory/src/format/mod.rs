@@ -1,10 +1,13 @@
 //! Weight files: one map, many named tensors. Knows formats; knows no budget and no device.
 
+mod gguf;
 mod mapped;
 mod safetensors;
+mod sharded;
 mod sniff;
 
 pub use mapped::{Identity, MappedFile};
+pub use sharded::{ShardedFile, open_weights};
 
 use crate::{Dtype, FormatError, MissingTensor};
 use indexmap::IndexMap;
@@ -56,14 +59,15 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Maps a safetensors file and checks its header.
+    /// Maps a safetensors or GGUF file and checks its header.
     ///
     /// # Errors
     /// [`FormatError`], with the file and the byte: unreadable, not a weight file, truncated, or a header that
     /// contradicts itself or the file.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Self>, FormatError> {
         let file = MappedFile::open(path)?;
-        let header = safetensors::parse(file.bytes()).map_err(|p| FormatError::new(file.path(), p))?;
+        let parse = if file.bytes().starts_with(gguf::MAGIC) { gguf::parse } else { safetensors::parse };
+        let header = parse(file.bytes()).map_err(|p| FormatError::new(file.path(), p))?;
         Ok(Arc::new(Self { file, tensors: header.tensors, metadata: header.metadata }))
     }
 
@@ -92,7 +96,7 @@ impl WeightFile {
         self.tensors.get(name)
     }
 
-    /// The file's free-form metadata (`__metadata__`).
+    /// The file's free-form metadata: safetensors' `__metadata__`, GGUF's key-value pairs as text.
     pub fn metadata(&self) -> &IndexMap<String, String> {
         &self.metadata
     }
