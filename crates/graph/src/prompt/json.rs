@@ -206,16 +206,17 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PromptNode, A::Error> {
         let mut node = PromptNode::default();
-        let mut class_seen = false;
+        let mut inputs_seen = false;
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match &*key {
                 "class_type" => {
+                    let first = node.class_type.is_empty();
                     node.class_type = self.text("class_type", map.next_value()?)?.unwrap_or_default().into();
-                    class_seen = true;
+                    node.inputs_first = !node.class_type.is_empty() && if first { inputs_seen } else { node.inputs_first };
                 }
                 "inputs" => {
                     node.inputs = map.next_value_seed(InputsSeed { trouble: self.trouble, id: self.id })?;
-                    node.inputs_first = !class_seen;
+                    inputs_seen = true;
                 }
                 "_meta" => node.meta = Some(map.next_value()?),
                 "is_changed" => node.is_changed = Some(map.next_value()?),

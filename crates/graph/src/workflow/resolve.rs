@@ -99,13 +99,20 @@ impl<'i, 'w> Resolver<'i, 'w> {
         let by_name = parent.def.inputs.get(slot).and_then(|name| inputs.iter().find(|input| input.name == *name));
         // Names may have changed since; places only count when nothing was left out.
         let by_place = || inputs.get(slot).filter(|_| inputs.len() == parent.def.inputs.len());
+        let around = &self.instances[parent.instance].graph;
+        let own = inner.own.get(slot).is_some_and(Option::is_some);
+        // A primitive's value was copied into the instance; its link leads nowhere.
+        let copied = |link: &str| {
+            let source = around.links.get(link).and_then(|link| around.nodes.get(&link.from));
+            own && source.is_some_and(|source| source.ty == "PrimitiveNode")
+        };
         match by_name.or_else(by_place).and_then(|input| Some((input, input.link.as_deref()?))) {
-            Some((input, link)) => {
+            Some((input, link)) if !copied(link) => {
                 let wanted = if input.ty.is_empty() { wanted } else { input.ty.as_str() };
                 At::Link { instance: parent.instance, link, wanted }
             }
-            None if inner.own.get(slot).is_some_and(Option::is_some) => At::Done(Source::Own { instance, input: slot }),
-            None => At::Done(Source::Nothing),
+            _ if own => At::Done(Source::Own { instance, input: slot }),
+            _ => At::Done(Source::Nothing),
         }
     }
 
