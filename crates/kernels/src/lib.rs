@@ -10,6 +10,8 @@
 //! | [`silu`], [`gelu`], [`quick_gelu`], [`leaky_relu`], [`geglu`] | one element each | own exponential and error function, a few units in the last place |
 //! | [`softmax`] | `exp(x) / Σ exp(x)` of rows | in place |
 //! | [`attention`] | `softmax(q kᵀ / sqrt(d)) v` per head, causal or not | in tiles, the matrix of scores never exists |
+//! | [`linear`] | `x · weightᵀ + bias` | weights packed into panels while they are used |
+//! | [`conv2d`] | any kernel and stride | as a product with patches gathered into panels |
 //! | [`winograd`] | 3x3 convolution, stride 1 | F(4x4, 3x3), weights transformed while they are used |
 //!
 //! # Instruction sets
@@ -54,8 +56,11 @@
 
 mod activation;
 mod attention;
+mod conv;
 mod error;
+mod gemm;
 mod isa;
+mod linear;
 mod math;
 mod norm;
 mod simd;
@@ -64,8 +69,10 @@ mod winograd;
 
 pub use activation::{geglu, gelu, leaky_relu, quick_gelu, silu};
 pub use attention::{Attention, Strided, attention};
+pub use conv::{Conv, conv2d};
 pub use error::KernelError;
 pub use isa::Isa;
+pub use linear::linear;
 pub use norm::{GroupNorm, group_norm, layer_norm};
 pub use softmax::softmax;
 pub use winograd::{Winograd, winograd};

@@ -1,10 +1,12 @@
 //! The products `M = U V` of some output channels, and their way back into the image: `Aᵀ M A + bias`.
 
 use super::{POINTS, Plan, SIDE, weights};
-use crate::simd::{COLUMNS, Kernel, LANES, ROWS, Simd, tile};
+use crate::simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile};
 
 /// Panels whose products are kept at once: those of 24 output channels fill half of a second-level cache.
 pub(super) const PANELS: usize = 4;
+/// Products summed up in one go. The transforms magnify rounding, so sums are kept short and added up afterwards.
+const DEPTH: usize = 128;
 
 /// Some output channels of all panels of a group.
 pub(super) struct Block<'a> {
@@ -40,7 +42,7 @@ impl Kernel for Block<'_> {
                 for panel in 0..panels {
                     let v = &image[panel * plan.panel_len() + point * inputs * COLUMNS..][..inputs * COLUMNS];
                     let m = &mut products[panel * outputs * POINTS * COLUMNS..][..outputs * POINTS * COLUMNS];
-                    multiply(s, transformed, plan.row_len(), v, inputs, point, m);
+                    multiply(s, transformed, plan.row_len(), v, point, m);
                 }
             }
             let tile = (first_panel + i * PANELS) * COLUMNS;
@@ -59,26 +61,31 @@ impl Kernel for Block<'_> {
 
 /// `m[o][point] = Σ_i u[o][i] v[i]` for every output channel of `m` `[outputs][36][16]`.
 #[inline(always)]
-fn multiply<S: Simd>(s: S, u: &[f32], row: usize, v: &[f32], depth: usize, point: usize, m: &mut [f32]) {
-    for (i, m) in m.chunks_mut(ROWS * POINTS * COLUMNS).enumerate() {
-        let u = &u[i * ROWS * row..];
-        match m.len() / (POINTS * COLUMNS) {
-            1 => put::<S, 1>(s, u, row, v, depth, point, m),
-            2 => put::<S, 2>(s, u, row, v, depth, point, m),
-            3 => put::<S, 3>(s, u, row, v, depth, point, m),
-            4 => put::<S, 4>(s, u, row, v, depth, point, m),
-            5 => put::<S, 5>(s, u, row, v, depth, point, m),
-            _ => put::<S, ROWS>(s, u, row, v, depth, point, m),
+fn multiply<S: Simd>(s: S, u: &[f32], row: usize, v: &[f32], point: usize, m: &mut [f32]) {
+    for (i, v) in v.chunks(DEPTH * COLUMNS).enumerate() {
+        let first = i == 0;
+        for (j, m) in m.chunks_mut(ROWS * POINTS * COLUMNS).enumerate() {
+            let u = &u[j * ROWS * row + i * DEPTH..];
+            match m.len() / (POINTS * COLUMNS) {
+                1 => put::<S, 1>(s, u, row, v, point, first, m),
+                2 => put::<S, 2>(s, u, row, v, point, first, m),
+                3 => put::<S, 3>(s, u, row, v, point, first, m),
+                4 => put::<S, 4>(s, u, row, v, point, first, m),
+                5 => put::<S, 5>(s, u, row, v, point, first, m),
+                _ => put::<S, ROWS>(s, u, row, v, point, first, m),
+            }
         }
     }
 }
 
 #[inline(always)]
-fn put<S: Simd, const M: usize>(s: S, u: &[f32], row: usize, v: &[f32], depth: usize, point: usize, m: &mut [f32]) {
-    let sums = tile(s, depth, u, row, 1, v, [[s.splat(0.0); 2]; M]);
+fn put<S: Simd, const M: usize>(s: S, u: &[f32], row: usize, v: &[f32], point: usize, first: bool, m: &mut [f32]) {
+    let sums: Tile<S, M> = tile(s, v.len() / COLUMNS, u, row, 1, v, [[s.splat(0.0); 2]; M]);
     for (sums, m) in sums.iter().zip(m.chunks_exact_mut(POINTS * COLUMNS)) {
-        s.store_first(sums[0], &mut m[point * COLUMNS..][..LANES]);
-        s.store_first(sums[1], &mut m[point * COLUMNS + LANES..][..LANES]);
+        for (sum, m) in sums.iter().zip(m[point * COLUMNS..].as_chunks_mut::<LANES>().0) {
+            let sum = if first { *sum } else { s.add(s.load(m), *sum) };
+            s.store(sum, m);
+        }
     }
 }
 

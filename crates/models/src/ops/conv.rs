@@ -1,7 +1,7 @@
 //! Two-dimensional convolution, NCHW, weights as torch stores them.
 
 use burn::tensor::{Tensor, module, ops::PaddedConvOptions};
-use kiln_kernels::{Isa, Winograd};
+use kiln_kernels::{Conv, Isa, Winograd};
 
 use super::{
     OpError,
@@ -46,37 +46,43 @@ pub fn conv2d(
 ) -> Result<Tensor<4>, OpError> {
     let padding = padding.into();
     check(&x, &weight, bias.as_ref(), stride, padding)?;
-    let sizes = winograd_sizes(&x, &weight, padding);
-    if stride != 1 || weight.dims()[2..] != [3, 3] || !pays(sizes) {
-        return Ok(stock(x, weight, bias, stride, padding));
-    }
+    let sizes = sizes(&x, &weight, stride, padding);
     match Flat::take(x) {
-        Ok(x) => winograd(sizes, &x, weight, bias),
+        Ok(x) => on_cpu(sizes, &x, weight, bias),
         Err(x) => Ok(stock(x, weight, bias, stride, padding)),
     }
 }
 
-fn winograd_sizes(x: &Tensor<4>, weight: &Tensor<4>, padding: Padding) -> Winograd {
-    let ([batch, inputs, height, width], [outputs, ..]) = (x.dims(), weight.dims());
+fn sizes(x: &Tensor<4>, weight: &Tensor<4>, stride: usize, padding: Padding) -> Conv {
+    let ([batch, inputs, height, width], [outputs, _, rows, columns]) = (x.dims(), weight.dims());
     let Padding { top, bottom, left, right } = padding;
-    Winograd { batch, inputs, outputs, image: [height, width], padding: [top, bottom, left, right] }
+    let padding = [top, bottom, left, right];
+    Conv { batch, inputs, outputs, image: [height, width], kernel: [rows, columns], stride, padding }
 }
 
-/// Whether Winograd's transforms cost less than the products they save. With few channels they do not, and with few
-/// tiles most lanes hold none.
-fn pays(sizes: Winograd) -> bool {
-    sizes.inputs >= 16 && sizes.outputs >= 16 && sizes.tiles() >= 4
-}
-
-fn winograd(sizes: Winograd, x: &Flat, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Result<Tensor<4>, OpError> {
+fn on_cpu(sizes: Conv, x: &Flat, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Result<Tensor<4>, OpError> {
     let op = "conv2d";
     let weight = Flat::argument(op, weight)?;
     let bias = bias.map(|bias| Flat::argument(op, bias)).transpose()?;
     let bias = bias.as_ref().map_or(&[][..], Flat::as_slice);
     let [height, width] = sizes.output();
     let mut out = vec![0.0; sizes.batch * sizes.outputs * height * width];
-    kiln_kernels::winograd(Isa::best(), sizes, x.as_slice(), weight.as_slice(), bias, &mut out)?;
+    match winograd_pays(sizes) {
+        Some(sizes) => {
+            kiln_kernels::winograd(Isa::best(), sizes, x.as_slice(), weight.as_slice(), bias, &mut out)?;
+        }
+        None => kiln_kernels::conv2d(Isa::best(), sizes, x.as_slice(), weight.as_slice(), bias, &mut out)?,
+    }
     Ok(flat::tensor(out, [sizes.batch, sizes.outputs, height, width]))
+}
+
+/// The sizes for Winograd's way, where its transforms cost less than the products they save. With few channels they do
+/// not, and with few tiles most lanes hold none.
+fn winograd_pays(sizes: Conv) -> Option<Winograd> {
+    let Conv { batch, inputs, outputs, image, kernel, stride, padding } = sizes;
+    let winograd = Winograd { batch, inputs, outputs, image, padding };
+    let pays = inputs >= 16 && outputs >= 16 && winograd.tiles() >= 4;
+    (kernel == [3, 3] && stride == 1 && pays).then_some(winograd)
 }
 
 fn check(

@@ -38,10 +38,16 @@ impl Flat {
 
     /// Changes the elements where they lie when nobody else holds them, else a copy.
     pub(super) fn change<const D: usize>(self, change: impl FnOnce(&mut [f32])) -> Tensor<D> {
-        let mut tensor = self.0.to_contiguous();
-        drop(self.0);
-        change(tensor.storage_mut());
-        Tensor::from_primitive::<Flex>(tensor)
+        let mut tensor = self.0;
+        let whole = tensor.bytes().len() == size_of::<f32>() * tensor.layout().num_elements();
+        if tensor.is_unique() && whole {
+            change(tensor.storage_mut());
+            return Tensor::from_primitive::<Flex>(tensor);
+        }
+        let mut elements = tensor.as_slice().unwrap_or_default().to_vec();
+        change(&mut elements);
+        let layout = Layout::contiguous(tensor.layout().shape().clone());
+        Tensor::from_primitive::<Flex>(FlexTensor::new(Bytes::from_elems(elements), layout, DType::F32))
     }
 }
 

@@ -1,8 +1,13 @@
 //! Linear layers: `x · weightᵀ + bias`, with the weight as torch stores it.
 
 use burn::tensor::{Tensor, module};
+use kiln_kernels::Isa;
 
-use super::{OpError, check::Check};
+use super::{
+    OpError,
+    check::Check,
+    flat::{self, Flat},
+};
 
 /// `x · weightᵀ + bias` over the last axis.
 ///
@@ -41,5 +46,16 @@ fn apply<const D: usize>(
     if let Some(bias) = &bias {
         check.vector("bias", bias, outputs, &x)?;
     }
-    Ok(module::linear(x, weight.transpose(), bias))
+    let mut shape = x.dims();
+    let x = match Flat::take(x) {
+        Ok(x) => x,
+        Err(x) => return Ok(module::linear(x, weight.transpose(), bias)),
+    };
+    let weight = Flat::argument(op, weight)?;
+    let bias = bias.map(|bias| Flat::argument(op, bias)).transpose()?;
+    let bias = bias.as_ref().map_or(&[][..], Flat::as_slice);
+    let mut out = vec![0.0; x.as_slice().len() / inputs * outputs];
+    kiln_kernels::linear(Isa::best(), inputs, x.as_slice(), weight.as_slice(), bias, &mut out)?;
+    shape[D - 1] = outputs;
+    Ok(flat::tensor(out, shape))
 }

@@ -114,6 +114,15 @@ fn wide_convolutions_are_those_of_burn() {
 }
 
 #[test]
+fn other_convolutions_are_those_of_burn() {
+    for (kernel, stride, side) in [(1, 1, 0), (3, 2, 1), (3, 1, 1), (4, 3, 2)] {
+        let (x, weight, bias) = (random([2, 9, 11, 10]), random([7, 9, kernel, kernel]), random([7]));
+        let expected = super::conv::stock(x.clone(), weight.clone(), Some(bias.clone()), stride, side.into());
+        assert_near(conv2d(x, weight, Some(bias), stride, side).unwrap(), expected);
+    }
+}
+
+#[test]
 fn pixels_move_where_torch_moves_them() {
     let x = Tensor::<1>::from_floats([0.0, 1.0, 2.0, 3.0], &cpu());
     let shuffled = pixel_shuffle(x.clone().reshape([1, 4, 1, 1]), 2).unwrap();
