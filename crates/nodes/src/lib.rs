@@ -1,23 +1,36 @@
 //! The ComfyUI node set by ComfyUI's names, image files and model folders.
 
 mod composite;
+pub mod conditioning;
+mod embeddings;
 pub mod files;
+pub mod flow;
 pub mod image;
 pub mod latent;
-mod load;
-mod logic;
+pub mod load;
+pub mod loaders;
+pub mod logic;
 pub mod mask;
+pub mod model;
 pub mod payload;
-mod primitive;
+pub mod primitive;
+mod registry;
 mod resize;
-mod save;
+pub mod sampling;
+pub mod save;
 mod studio;
+pub mod vae;
 
-pub use load::{LoadImage, LoadImageMask, LoadImageOutput};
+pub use conditioning::{CLIPSetLastLayer, CLIPTextEncode};
+pub use flow::KilnSeedLoop;
+pub use image::{ImageBatch, ImageScale};
+pub use latent::{EmptyLatentImage, LatentComposite, LatentUpscale};
+pub use load::LoadImage;
+pub use loaders::{CheckpointLoaderSimple, LoraLoader};
 pub use logic::Switch;
-pub use payload::{Image, Latent, Mask};
-pub use primitive::{
-    PreviewAny, PrimitiveBoolean, PrimitiveFloat, PrimitiveInt, PrimitiveString, PrimitiveStringMultiline,
-};
-pub use save::{MaskPreview, PreviewImage, SaveImage};
+pub use payload::{Clip, Conditioning, Image, Latent, Mask, Model, Vae};
+pub use registry::{register, registry};
+pub use sampling::{KSampler, StepPreview};
+pub use save::{PreviewImage, SaveImage};
 pub use studio::Studio;
+pub use vae::{VAEDecode, VAEEncode};

@@ -2,11 +2,12 @@
 //!
 //! One value per engine, no globals. Knows no node.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 use kiln_exec::{Cx, Host, NodeError};
 use kiln_memory::Budget;
+use kiln_models::tokenizer::{TokenizerError, Vocabulary};
 
 use crate::files::Folders;
 
@@ -18,6 +19,8 @@ pub struct Studio {
     weights: Arc<Budget>,
     previews: bool,
     metadata: bool,
+    /// Read once, when the first prompt is encoded.
+    vocabulary: Arc<OnceLock<Arc<Vocabulary>>>,
 }
 
 impl Studio {
@@ -30,6 +33,7 @@ impl Studio {
             weights: Budget::unlimited("host"),
             previews: true,
             metadata: true,
+            vocabulary: Arc::default(),
         }
     }
 
@@ -76,6 +80,18 @@ impl Studio {
     /// Whether pictures carry the graph that made them.
     pub fn metadata(&self) -> bool {
         self.metadata
+    }
+
+    /// The words that prompts are cut into.
+    ///
+    /// # Errors
+    /// Only if the vocabulary inside the program is damaged.
+    pub fn vocabulary(&self) -> Result<Arc<Vocabulary>, TokenizerError> {
+        if let Some(vocabulary) = self.vocabulary.get() {
+            return Ok(vocabulary.clone());
+        }
+        let vocabulary = Arc::new(Vocabulary::bundled()?);
+        Ok(self.vocabulary.get_or_init(|| vocabulary).clone())
     }
 
     /// A host that lends this studio and nothing else.

@@ -5,10 +5,10 @@ use kiln_exec::{Cx, Execute, Node, NodeError};
 
 use super::MAX;
 use crate::payload::Image;
-use crate::resize::{Crop, Method, resize};
+use crate::resize::{Crop, crop_named, method_named, resize};
 
 fn scaled(image: &Image, [height, width]: [usize; 2], method: &str, crop: Crop) -> Result<Image, NodeError> {
-    let method = Method::named(method)?;
+    let method = method_named(method)?;
     Ok(Image::from_planes(resize(image.planes(), [height, width], method, crop)?))
 }
 
@@ -46,7 +46,7 @@ impl Execute for ImageScale {
             (width, 0) => (width, follow(width, rows, columns)),
             given => given,
         };
-        scaled(&self.image, [height, width], &self.upscale_method, Crop::named(&self.crop)?)
+        scaled(&self.image, [height, width], &self.upscale_method, crop_named(&self.crop)?)
     }
 }
 

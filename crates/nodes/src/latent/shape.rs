@@ -5,7 +5,7 @@ use kiln_exec::{Cx, Execute, Node, NodeError};
 
 use super::CELL;
 use crate::payload::Latent;
-use crate::resize::{Crop, Method, resize};
+use crate::resize::{Crop, crop_named, method_named, resize};
 
 /// Largest side of a picture.
 const MAX: usize = 16384;
@@ -47,7 +47,7 @@ impl Execute for LatentUpscale {
             (width, 0) => (width.max(SMALLEST), follow(width, rows, columns)),
             (width, height) => (width.max(SMALLEST), height.max(SMALLEST)),
         };
-        let (method, crop) = (Method::named(&self.upscale_method)?, Crop::named(&self.crop)?);
+        let (method, crop) = (method_named(&self.upscale_method)?, crop_named(&self.crop)?);
         let resized = resize(self.samples.tensor(), [height / CELL, width / CELL], method, crop)?;
         Ok(self.samples.with_samples(resized))
     }
@@ -73,7 +73,7 @@ impl Execute for LatentUpscaleBy {
     fn execute(self, _: &mut Cx) -> Result<Latent, NodeError> {
         let [_, _, rows, columns] = self.samples.dims();
         let scaled = |n: usize| (n as f64 * self.scale_by).round_ties_even() as usize;
-        let method = Method::named(&self.upscale_method)?;
+        let method = method_named(&self.upscale_method)?;
         let resized = resize(self.samples.tensor(), [scaled(rows), scaled(columns)], method, Crop::Disabled)?;
         Ok(self.samples.with_samples(resized))
     }

@@ -5,10 +5,14 @@
 mod image;
 mod latent;
 mod mask;
+mod model;
+mod sampling;
 
 pub use image::Image;
 pub use latent::Latent;
 pub use mask::Mask;
+pub use model::{Clip, Conditioning, Encoding, Model, Vae};
+pub use sampling::{Guider, Noise, Sampler, Sigmas};
 
 use burn::tensor::Tensor;
 use kiln_exec::NodeError;

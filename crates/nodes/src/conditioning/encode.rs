@@ -1,0 +1,142 @@
+//! Prompts to conditioning.
+
+use kiln_exec::{Cx, Execute, Node, NodeError};
+use kiln_models::conditioning::Sizes;
+use kiln_models::detect::Role;
+
+use crate::embeddings::FileEmbeddings;
+use crate::image::MAX;
+use crate::payload::{Clip, Conditioning, Encoding};
+use crate::studio::InStudio;
+
+fn encode<'t>(cx: &Cx, clip: &Clip, text: impl Fn(Role) -> &'t str) -> Result<Conditioning, NodeError> {
+    let studio = cx.studio()?;
+    let with = Encoding {
+        vocabulary: &studio.vocabulary()?,
+        embeddings: &FileEmbeddings(studio.folders()),
+        device: studio.device(),
+    };
+    clip.encode_each(text, &with)
+}
+
+/// Turns a prompt into what a diffusion model understands.
+#[derive(Node)]
+#[node(display_name = "CLIP Text Encode (Prompt)", category = "conditioning", aliases("prompt", "text"))]
+pub struct CLIPTextEncode {
+    /// What to draw. (word:1.2) weighs a word, embedding:name takes a textual inversion.
+    #[input(multiline, dynamic_prompts)]
+    text: String,
+    /// The text encoders of the model.
+    clip: Clip,
+}
+
+impl Execute for CLIPTextEncode {
+    type Output = Conditioning;
+
+    fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
+        encode(cx, &self.clip, |_| &self.text)
+    }
+}
+
+/// Stops text encoders before their last layer (clip skip).
+#[derive(Node)]
+#[node(display_name = "CLIP Set Last Layer", category = "conditioning", aliases("clip skip"))]
+pub struct CLIPSetLastLayer {
+    /// The text encoders.
+    clip: Clip,
+    /// The layer to stop at: -1 is the last one, -2 the one before it.
+    #[input(default = -1, min = -24, max = -1, step = 1)]
+    stop_at_clip_layer: i32,
+}
+
+impl Execute for CLIPSetLastLayer {
+    type Output = Clip;
+
+    fn execute(self, _: &mut Cx) -> Result<Clip, NodeError> {
+        Ok(Clip { stop_at: Some(self.stop_at_clip_layer), ..self.clip })
+    }
+}
+
+/// Turns two prompts and the sizes of the picture into what SDXL understands.
+#[derive(Node)]
+#[node(category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
+pub struct CLIPTextEncodeSDXL {
+    /// The text encoders.
+    clip: Clip,
+    /// Width of the picture that the model is to think of.
+    #[input(default = 1024, min = 0, max = MAX)]
+    width: u32,
+    /// Its height.
+    #[input(default = 1024, min = 0, max = MAX)]
+    height: u32,
+    /// What was cut off at its left.
+    #[input(default = 0, min = 0, max = MAX)]
+    crop_w: u32,
+    /// What was cut off above.
+    #[input(default = 0, min = 0, max = MAX)]
+    crop_h: u32,
+    /// Width of the picture wanted.
+    #[input(default = 1024, min = 0, max = MAX)]
+    target_width: u32,
+    /// Its height.
+    #[input(default = 1024, min = 0, max = MAX)]
+    target_height: u32,
+    /// The prompt for the large text encoder.
+    #[input(multiline, dynamic_prompts)]
+    text_g: String,
+    /// The prompt for the small text encoder.
+    #[input(multiline, dynamic_prompts)]
+    text_l: String,
+}
+
+impl Execute for CLIPTextEncodeSDXL {
+    type Output = Conditioning;
+
+    fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
+        let encoded = encode(cx, &self.clip, |role| if role == Role::L { &self.text_l } else { &self.text_g })?;
+        let number = |n: u32| Some(n as f32);
+        Ok(Conditioning::new(encoded.0.set_sizes(Sizes {
+            width: number(self.width),
+            height: number(self.height),
+            crop_w: number(self.crop_w),
+            crop_h: number(self.crop_h),
+            target_width: number(self.target_width),
+            target_height: number(self.target_height),
+            aesthetic_score: None,
+        })))
+    }
+}
+
+/// Turns a prompt, a size and a score of beauty into what the SDXL refiner understands.
+#[derive(Node)]
+#[node(category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
+pub struct CLIPTextEncodeSDXLRefiner {
+    /// How beautiful the picture is to be: 6 for what is wanted, 2.5 for what is not.
+    #[input(default = 6.0, min = 0.0, max = 1000.0, step = 0.01)]
+    ascore: f32,
+    /// Width of the picture.
+    #[input(default = 1024, min = 0, max = MAX)]
+    width: u32,
+    /// Its height.
+    #[input(default = 1024, min = 0, max = MAX)]
+    height: u32,
+    /// What to draw.
+    #[input(multiline, dynamic_prompts)]
+    text: String,
+    /// The text encoders.
+    clip: Clip,
+}
+
+impl Execute for CLIPTextEncodeSDXLRefiner {
+    type Output = Conditioning;
+
+    fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
+        let encoded = encode(cx, &self.clip, |_| &self.text)?;
+        Ok(Conditioning::new(encoded.0.set_sizes(Sizes {
+            width: Some(self.width as f32),
+            height: Some(self.height as f32),
+            aesthetic_score: Some(self.ascore),
+            ..Sizes::default()
+        })))
+    }
+}

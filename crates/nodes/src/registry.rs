@@ -1,0 +1,103 @@
+//! All node classes of this crate, for an engine. The one place where a node must be named to exist.
+
+use kiln_exec::Registry;
+
+use crate::{
+    conditioning as c, flow, image, latent, load, loaders, logic, mask, model, primitive, sampling as s, save, vae,
+};
+
+/// A registry with all nodes of this crate.
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+    register(&mut registry);
+    registry
+}
+
+/// Adds all nodes of this crate to `registry`. Classes of the same names are replaced.
+pub fn register(registry: &mut Registry) {
+    loading(registry);
+    conditioning(registry);
+    sampling(registry);
+    latents(registry);
+    images(registry);
+    masks(registry);
+    utilities(registry);
+}
+
+macro_rules! nodes {
+    ($registry:ident: $($node:path),* $(,)?) => { $( $registry.add::<$node>(); )* };
+}
+
+fn loading(registry: &mut Registry) {
+    nodes!(registry:
+        loaders::CheckpointLoaderSimple, loaders::UNETLoader, loaders::CLIPLoader, loaders::DualCLIPLoader,
+        loaders::VAELoader, loaders::LoraLoader, loaders::LoraLoaderModelOnly,
+        load::LoadImage, load::LoadImageMask, load::LoadImageOutput,
+        save::SaveImage, save::PreviewImage, save::MaskPreview,
+        vae::VAEDecode, vae::VAEEncode, vae::VAEDecodeTiled, vae::VAEEncodeTiled, vae::VAEEncodeForInpaint,
+    );
+}
+
+fn conditioning(registry: &mut Registry) {
+    nodes!(registry:
+        c::CLIPTextEncode, c::CLIPSetLastLayer, c::CLIPTextEncodeSDXL, c::CLIPTextEncodeSDXLRefiner,
+        c::ConditioningCombine, c::ConditioningAverage, c::ConditioningConcat, c::ConditioningZeroOut,
+        c::ConditioningSetArea, c::ConditioningSetAreaPercentage, c::ConditioningSetAreaStrength,
+        c::ConditioningSetMask, c::ConditioningSetTimestepRange,
+        c::InpaintModelConditioning, c::InstructPixToPixConditioning,
+    );
+}
+
+fn sampling(registry: &mut Registry) {
+    nodes!(registry:
+        s::KSampler, s::KSamplerAdvanced, s::SamplerCustom, s::SamplerCustomAdvanced,
+        s::BasicGuider, s::CFGGuider, s::DualCFGGuider, s::RandomNoise, s::DisableNoise,
+        s::KSamplerSelect, s::SamplerEulerAncestral, s::SamplerEulerAncestralCFGPP, s::SamplerLMS,
+        s::SamplerDPMPP_2S_Ancestral, s::SamplerDPMPP_SDE, s::SamplerDPMPP_2M_SDE, s::SamplerDPMPP_3M_SDE,
+        s::SamplerDPMAdaptative,
+        s::BasicScheduler, s::KarrasScheduler, s::ExponentialScheduler, s::PolyexponentialScheduler,
+        s::LaplaceScheduler, s::VPScheduler, s::SDTurboScheduler,
+        s::SplitSigmas, s::SplitSigmasDenoise, s::FlipSigmas, s::SetFirstSigma, s::ExtendIntermediateSigmas,
+        s::SamplingPercentToSigma,
+        model::ModelSamplingDiscrete, model::ModelSamplingContinuousEDM, model::ModelSamplingContinuousV,
+        model::ModelSamplingSD3, model::ModelSamplingAuraFlow, model::ModelSamplingFlux, model::RescaleCFG,
+    );
+}
+
+fn latents(registry: &mut Registry) {
+    use latent as l;
+    nodes!(registry:
+        l::EmptyLatentImage, l::EmptySD3LatentImage, l::EmptyFlux2LatentImage,
+        l::LatentUpscale, l::LatentUpscaleBy, l::LatentRotate, l::LatentFlip, l::LatentCrop, l::LatentCut,
+        l::LatentComposite, l::LatentCompositeMasked, l::LatentConcat, l::SetLatentNoiseMask,
+        l::LatentFromBatch, l::RepeatLatentBatch, l::LatentBatch, l::LatentBatchSeedBehavior, l::RebatchLatents,
+        l::LatentAdd, l::LatentSubtract, l::LatentMultiply, l::LatentInterpolate, l::LatentBlend,
+    );
+}
+
+fn images(registry: &mut Registry) {
+    use image as i;
+    nodes!(registry:
+        i::ImageScale, i::ImageScaleBy, i::ImageScaleToTotalPixels, i::ImageScaleToMaxDimension,
+        i::ResizeAndPadImage, i::ImageCrop, i::ImageFlip, i::ImageRotate, i::ImageStitch, i::ImagePadForOutpaint,
+        i::ImageBatch, i::ImageFromBatch, i::RepeatImageBatch, i::RebatchImages, i::GetImageSize, i::EmptyImage,
+        i::ImageBlend, i::ImageCompositeMasked, i::ImageInvert, i::ImageBlur, i::ImageSharpen,
+    );
+}
+
+fn masks(registry: &mut Registry) {
+    use mask as m;
+    nodes!(registry:
+        m::SolidMask, m::InvertMask, m::CropMask, m::MaskComposite, m::FeatherMask, m::GrowMask, m::ThresholdMask,
+        m::MaskToImage, m::ImageToMask, m::ImageColorToMask, m::JoinImageWithAlpha, m::SplitImageWithAlpha,
+    );
+}
+
+fn utilities(registry: &mut Registry) {
+    use primitive as p;
+    nodes!(registry:
+        logic::Switch, flow::KilnSeedLoop,
+        p::PrimitiveInt, p::PrimitiveFloat, p::PrimitiveBoolean, p::PrimitiveString, p::PrimitiveStringMultiline,
+        p::PreviewAny,
+    );
+}

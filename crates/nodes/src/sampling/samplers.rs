@@ -1,0 +1,249 @@
+//! Samplers as parts, with their options.
+
+use kiln_exec::{Cx, Execute, Node, NodeError};
+use kiln_models::sampler::{Options, SamplerKind};
+
+use super::sampler_names;
+use crate::payload::Sampler;
+
+fn sampler(name: &str, options: Options) -> Result<Sampler, NodeError> {
+    Ok(Sampler { kind: SamplerKind::named(name)?, options })
+}
+
+/// A sampler by its name.
+#[derive(Node)]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct KSamplerSelect {
+    /// The name.
+    #[input(options = sampler_names(), option("multiselect" = false))]
+    sampler_name: String,
+}
+
+impl Execute for KSamplerSelect {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        sampler(&self.sampler_name, Options::default())
+    }
+}
+
+/// Euler's method with noise put back after every step.
+#[derive(Node)]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct SamplerEulerAncestral {
+    /// How much of the noise is put back.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    eta: f32,
+    /// A factor on that noise.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    s_noise: f32,
+}
+
+impl Execute for SamplerEulerAncestral {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        let Self { eta, s_noise } = self;
+        sampler("euler_ancestral", Options { eta, s_noise, ..Options::default() })
+    }
+}
+
+/// Euler's method with noise put back, for guidance that also looks at the negative alone (CFG++).
+#[derive(Node)]
+#[node(
+    display_name = "SamplerEulerAncestralCFG++",
+    category = "sampling/custom_sampling/samplers",
+    module = "comfy_extras.nodes_custom_sampler"
+)]
+pub struct SamplerEulerAncestralCFGPP {
+    /// How much of the noise is put back.
+    #[input(default = 1.0, min = 0.0, max = 1.0, step = 0.01, round = false)]
+    eta: f32,
+    /// A factor on that noise.
+    #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01, round = false)]
+    s_noise: f32,
+}
+
+impl Execute for SamplerEulerAncestralCFGPP {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        let Self { eta, s_noise } = self;
+        sampler("euler_ancestral_cfg_pp", Options { eta, s_noise, ..Options::default() })
+    }
+}
+
+/// A linear multistep method.
+#[derive(Node)]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct SamplerLMS {
+    /// How many earlier steps it looks at.
+    #[input(default = 4, min = 1, max = 100)]
+    order: usize,
+}
+
+impl Execute for SamplerLMS {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        sampler("lms", Options { order: self.order, ..Options::default() })
+    }
+}
+
+/// DPM-Solver++ of the second order in one step, with noise put back.
+#[derive(Node)]
+#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct SamplerDPMPP_2S_Ancestral {
+    /// How much of the noise is put back.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    eta: f32,
+    /// A factor on that noise.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    s_noise: f32,
+}
+
+impl Execute for SamplerDPMPP_2S_Ancestral {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        let Self { eta, s_noise } = self;
+        sampler("dpmpp_2s_ancestral", Options { eta, s_noise, ..Options::default() })
+    }
+}
+
+/// DPM-Solver++ for the stochastic equation, with one evaluation between.
+#[derive(Node)]
+#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct SamplerDPMPP_SDE {
+    /// How stochastic it is.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    eta: f32,
+    /// A factor on the noise.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    s_noise: f32,
+    /// Where between the two levels it evaluates.
+    #[input(default = 0.5, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    r: f32,
+    /// Kiln always draws noise as the CPU does, so that pictures are the same everywhere.
+    #[allow(dead_code, reason = "noise is the same on every device")]
+    #[input(options = ["gpu", "cpu"], option("multiselect" = false))]
+    noise_device: String,
+}
+
+impl Execute for SamplerDPMPP_SDE {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        let Self { eta, s_noise, r, .. } = self;
+        sampler("dpmpp_sde", Options { eta, s_noise, r, ..Options::default() })
+    }
+}
+
+/// DPM-Solver++ for the stochastic equation, of the second order over two steps.
+#[derive(Node)]
+#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct SamplerDPMPP_2M_SDE {
+    /// The form of its correction.
+    #[input(options = ["midpoint", "heun"], option("multiselect" = false))]
+    solver_type: String,
+    /// How stochastic it is.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    eta: f32,
+    /// A factor on the noise.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    s_noise: f32,
+    /// Kiln always draws noise as the CPU does, so that pictures are the same everywhere.
+    #[allow(dead_code, reason = "noise is the same on every device")]
+    #[input(options = ["gpu", "cpu"], option("multiselect" = false))]
+    noise_device: String,
+}
+
+impl Execute for SamplerDPMPP_2M_SDE {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        let Self { eta, s_noise, solver_type, .. } = self;
+        let name = if solver_type == "heun" { "dpmpp_2m_sde_heun" } else { "dpmpp_2m_sde" };
+        sampler(name, Options { eta, s_noise, ..Options::default() })
+    }
+}
+
+/// DPM-Solver++ for the stochastic equation, of the third order over three steps.
+#[derive(Node)]
+#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct SamplerDPMPP_3M_SDE {
+    /// How stochastic it is.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    eta: f32,
+    /// A factor on the noise.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    s_noise: f32,
+    /// Kiln always draws noise as the CPU does, so that pictures are the same everywhere.
+    #[allow(dead_code, reason = "noise is the same on every device")]
+    #[input(options = ["gpu", "cpu"], option("multiselect" = false))]
+    noise_device: String,
+}
+
+impl Execute for SamplerDPMPP_3M_SDE {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        let Self { eta, s_noise, .. } = self;
+        sampler("dpmpp_3m_sde", Options { eta, s_noise, ..Options::default() })
+    }
+}
+
+/// DPM-Solver that chooses its steps by an estimate of its error.
+#[derive(Node)]
+#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct SamplerDPMAdaptative {
+    /// The order. Kiln has the third.
+    #[input(default = 3, min = 2, max = 3)]
+    order: usize,
+    /// Relative tolerance.
+    #[input(default = 0.05, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    rtol: f32,
+    /// Absolute tolerance.
+    #[input(default = 0.0078, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    atol: f32,
+    /// The first step.
+    #[input(default = 0.05, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    h_init: f32,
+    /// Proportional part of the step control. Kiln has 0.
+    #[input(default = 0.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    pcoeff: f32,
+    /// Integral part of the step control. Kiln has 1.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    icoeff: f32,
+    /// Differential part of the step control. Kiln has 0.
+    #[input(default = 0.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    dcoeff: f32,
+    /// Error of a step that is still accepted.
+    #[input(default = 0.81, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    accept_safety: f32,
+    /// How much noise is put back.
+    #[input(default = 0.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    eta: f32,
+    /// A factor on that noise.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
+    s_noise: f32,
+}
+
+impl Execute for SamplerDPMAdaptative {
+    type Output = Sampler;
+
+    fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
+        let Self { order, rtol, atol, h_init, pcoeff, icoeff, dcoeff, accept_safety, eta, s_noise } = self;
+        if order != 3 || (pcoeff, icoeff, dcoeff, eta) != (0.0, 1.0, 0.0, 0.0) {
+            return Err(NodeError::new(
+                "only order 3, pcoeff 0, icoeff 1, dcoeff 0 and eta 0 are supported; the other numbers are free",
+            ));
+        }
+        let options = Options { rtol, atol, h_init, accept_safety, eta, s_noise, ..Options::default() };
+        sampler("dpm_adaptive", options)
+    }
+}
