@@ -26,7 +26,7 @@ impl Execute for Negative {
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
         cx.checkpoint()?;
         let strength = self.strength as f32;
-        let pixels = self.image.into_tensor();
+        let pixels = self.image.pixels();
         // x (1 - 2s) + s: x where s is 0, 1 - x where s is 1.
         Ok(Image::new(pixels * (1.0 - 2.0 * strength) + strength))
     }

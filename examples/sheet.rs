@@ -1,0 +1,77 @@
+//! The README's picture sheet: one graph with many samplers, its pictures side by side.
+//!
+//!     cargo run --release --example sheet -- docs/sheet.png
+#![allow(clippy::print_stdout)]
+
+use std::path::{Path, PathBuf};
+
+use kiln::exec::{Engine, FromValue, GraphBuilder, Link, RunOptions};
+use kiln::nodes::files::{Colour, Folders, PngImage, write_png};
+use kiln::nodes::{CheckpointLoaderSimple, ClipTextEncode, EmptyLatentImage, Image, KSampler, PreviewImage, Studio, VaeDecode};
+
+const PROMPTS: [(&str, u64); 12] = [
+    ("a red apple", 1),
+    ("an owl", 7),
+    ("a frog", 42),
+    ("a rocket", 123_456_789),
+    ("a pizza", 11),
+    ("a castle", 5),
+    ("a crab", 3),
+    ("a cactus", 8),
+    ("a crown", 2),
+    ("a mushroom", 4),
+    ("a butterfly", 6),
+    ("a birthday cake", 9),
+];
+const COLUMNS: usize = 6;
+const SIDE: usize = 128;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let file = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "output/sheet.png".into()));
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = Folders::under(std::env::temp_dir().join("kiln-sheet")).with_bundled(house.join("assets"));
+    let engine = Engine::builder(kiln::nodes::registry()).host(Studio::new(folders).into_host()).build();
+
+    let graph = GraphBuilder::new();
+    let (model, clip, vae) = graph.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
+    let negative = graph.add(ClipTextEncode::node().clip(clip.clone()).text(""));
+    let latent = graph.add(EmptyLatentImage::node().width(SIDE as u32).height(SIDE as u32));
+    let pictures: Vec<Link> = PROMPTS
+        .iter()
+        .map(|(text, seed)| {
+            let positive = graph.add(ClipTextEncode::node().clip(clip.clone()).text(*text));
+            let sampler = KSampler::node().model(model.clone()).positive(positive).negative(negative.clone());
+            let sampler = sampler.latent_image(latent.clone()).seed(*seed).steps(24).cfg(4.0);
+            let samples = graph.add(sampler.sampler_name("dpmpp_2m").scheduler("karras"));
+            let images = graph.add(VaeDecode::node().samples(samples).vae(vae.clone()));
+            graph.add(PreviewImage::node().images(images.clone()));
+            images.as_link().cloned().ok_or("an output of a node is a link")
+        })
+        .collect::<Result<_, _>>()?;
+
+    let options = pictures.iter().cloned().fold(RunOptions::new(), RunOptions::fetching);
+    let report = engine.start(graph.into_prompt()).options(options).run()?;
+    let mut sheet = vec![255; PROMPTS.len().div_ceil(COLUMNS) * SIDE * COLUMNS * SIDE * 3];
+    for (at, link) in pictures.iter().enumerate() {
+        let value = report.values(link).and_then(|values| values.at(0)).ok_or("a picture is missing")?;
+        let image = Image::from_value(value.clone()).map_err(|_| "not a picture")?;
+        paste(&mut sheet, at, &image.rgb().to_bytes()?);
+    }
+    let (width, height) = ((COLUMNS * SIDE) as u32, (PROMPTS.len().div_ceil(COLUMNS) * SIDE) as u32);
+    let picture = PngImage { width, height, colour: Colour::Rgb, pixels: sheet, texts: Default::default() };
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(&file, write_png(&picture, 9)?)?;
+    println!("{}", file.display());
+    Ok(())
+}
+
+/// Copies picture number `at` into its place, row by row.
+fn paste(sheet: &mut [u8], at: usize, picture: &[u8]) {
+    let (top, left) = (at / COLUMNS * SIDE, at % COLUMNS * SIDE);
+    for (row, line) in picture.chunks_exact(SIDE * 3).enumerate() {
+        let start = ((top + row) * COLUMNS * SIDE + left) * 3;
+        sheet[start..start + SIDE * 3].copy_from_slice(line);
+    }
+}
