@@ -54,6 +54,12 @@ impl Args {
         self.cursor = 0;
     }
 
+    /// Lets go of all values.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.extras.clear();
+    }
+
     /// Sets an argument, for tests and for hosts that call nodes by themselves.
     pub fn set(&mut self, name: &str, value: impl Into<Values>) {
         match self.position(name) {
@@ -124,11 +130,6 @@ impl Args {
     /// The class's definition.
     pub fn def(&self) -> &NodeDef {
         &self.def
-    }
-
-    /// Declared names with their arguments.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (&Arc<str>, &Arg)> {
-        self.def.inputs.iter().map(|input| &input.name).zip(&self.slots)
     }
 
     pub(crate) fn take_arg(&mut self, name: &str) -> Arg {

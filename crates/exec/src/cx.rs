@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indexmap::IndexMap;
 use kiln_graph::NodeId;
@@ -27,6 +28,8 @@ pub struct Cx {
 pub(crate) struct Shared {
     pub prompt_id: Arc<str>,
     pub cancel: Cancel,
+    /// The run is over for another reason: calls that are still under way stop at their next checkpoint.
+    pub halted: AtomicBool,
     pub host: Arc<Host>,
     pub listener: Option<Listener>,
 }
@@ -119,7 +122,8 @@ impl Cx {
     /// # Errors
     /// `Interrupted`.
     pub fn checkpoint(&self) -> Result<(), NodeError> {
-        if self.shared.cancel.is_cancelled() { Err(NodeError::interrupted()) } else { Ok(()) }
+        let over = self.shared.cancel.is_cancelled() || self.shared.halted.load(Ordering::Acquire);
+        if over { Err(NodeError::interrupted()) } else { Ok(()) }
     }
 
     /// A bar of `max` steps. Every step is a cancellation point: `bar.step()?`.

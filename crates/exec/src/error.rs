@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kiln_graph::NodeId;
+use kiln_graph::{NodeId, PromptError};
+
+use crate::report::Report;
 
 /// What a node's code answers when it fails. Any `std::error::Error` turns into one through `?`.
 ///
@@ -43,6 +45,8 @@ pub enum ErrorKind {
     UnknownClass,
     /// A link points at a node or socket that does not exist.
     DanglingLink,
+    /// An expansion adds a node under an id that is taken.
+    DuplicateId,
     /// Under the *restrict* mode an expansion linked to a node it may not link to.
     RestrictedLink,
     /// A limit of the run was reached: nodes in all, or depth of expansions.
@@ -125,7 +129,7 @@ impl ErrorKind {
             Self::DependencyCycle => "graph.DependencyCycleError",
             Self::UnknownClass => "KeyError",
             Self::DanglingLink => "comfy_execution.graph_utils.NodeNotFoundError",
-            Self::RestrictedLink | Self::Limit | Self::Invalid => "ValueError",
+            Self::DuplicateId | Self::RestrictedLink | Self::Limit | Self::Invalid => "ValueError",
             Self::OutOfMemory => "torch.OutOfMemoryError",
             Self::Spill => "OSError",
         }
@@ -187,6 +191,8 @@ pub(crate) struct RunErrorInner {
     pub path: Vec<NodeId>,
     pub inputs: Vec<InputReport>,
     pub executed: Vec<NodeId>,
+    pub refused: Option<Arc<PromptError>>,
+    pub report: Option<Arc<Report>>,
 }
 
 impl RunError {
@@ -196,7 +202,37 @@ impl RunError {
 
     /// An error of the prompt as a whole.
     pub(crate) fn of_prompt(error: NodeError) -> Self {
-        Self::new(RunErrorInner { error, class_type: None, path: Vec::new(), inputs: Vec::new(), executed: Vec::new() })
+        Self::new(RunErrorInner {
+            error,
+            class_type: None,
+            path: Vec::new(),
+            inputs: Vec::new(),
+            executed: Vec::new(),
+            refused: None,
+            report: None,
+        })
+    }
+
+    /// The prompt did not pass validation.
+    pub(crate) fn invalid(refused: PromptError) -> Self {
+        let mut this = Self::of_prompt(NodeError::of(ErrorKind::Invalid, refused.to_string()));
+        this.inner.refused = Some(Arc::new(refused));
+        this
+    }
+
+    pub(crate) fn with_report(mut self, report: Report) -> Self {
+        self.inner.report = Some(Arc::new(report));
+        self
+    }
+
+    /// What validation found, when that is why.
+    pub fn refused(&self) -> Option<&PromptError> {
+        self.inner.refused.as_deref()
+    }
+
+    /// What the run had done until then: outputs that were finished, counts, bytes.
+    pub fn report(&self) -> Option<&Report> {
+        self.inner.report.as_deref()
     }
 
     /// What sort of failure it is.

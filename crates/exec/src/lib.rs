@@ -1,27 +1,119 @@
 //! Runs graphs that grow while they run: scheduling, lifetimes of outputs, cache, lanes, events, cancellation.
+//!
+//! A node is a struct: its fields are the inputs, its doc comments the texts that users see. The same struct is the
+//! typed builder. An [`Engine`] runs prompts made of such nodes, or of [`DynNode`]s, and tells what happens as
+//! [`Event`]s.
+//!
+//! | noun | where |
+//! |---|---|
+//! | what travels over links | [`Value`], [`Object`], [`Values`] (every socket holds a list) |
+//! | what a field of a node may be | [`Socket`]: `T`, `Option<T>`, [`List<T>`](List), [`Lazy<T>`](Lazy), [`RawLink<T>`](RawLink), [`Extras`], [`UniqueId`] … |
+//! | what a node may answer | values, [`Outcome::Expand`], [`Outcome::Block`], [`OrBlock`] per output, [`WithUi`] |
+//! | what a call knows of its run | [`Cx`]: progress, cancel, expansion, the [`Host`] |
+//! | what a run may be told | [`RunOptions`]: retention, late edges, order, failures |
+//! | what stays from prompt to prompt | [`CachePolicy`] |
+//!
+//! # How a run goes
+//! One thread decides everything. Nodes are numbers in an arena, edges stand in flat lists, and an edge exists exactly
+//! as long as its reader may still run: that is what reference counts count, per output socket. A node out of an
+//! expansion joins the same arena; when nothing refers to it any more its slot is used again, so that a loop by
+//! expansion needs no memory per iteration. Nodes run on the deciding thread itself, unless they name a [`Lane`] or
+//! wait as futures.
+//!
+//! A lazy node, an expanding node and a run:
+//! ```
+//! use kiln_exec::*;
+//!
+//! /// Passes on one of two numbers; the other is not even computed.
+//! #[derive(Node)]
+//! struct Choose {
+//!     first: bool,
+//!     a: Lazy<i64>,
+//!     b: Lazy<i64>,
+//! }
+//! impl Execute for Choose {
+//!     type Output = i64;
+//!     fn needs(&self) -> Vec<&'static str> {
+//!         vec![if self.first { "a" } else { "b" }]
+//!     }
+//!     fn execute(self, _: &mut Cx) -> Result<i64, NodeError> {
+//!         if self.first { self.a.get() } else { self.b.get() }
+//!     }
+//! }
+//!
+//! /// Adds one, `times` times, by answering with a graph.
+//! #[derive(Node)]
+//! struct Count {
+//!     from: i64,
+//!     #[input(min = 0, default = 3)]
+//!     times: u32,
+//! }
+//! impl Execute for Count {
+//!     type Output = Outcome<i64>;
+//!     fn execute(self, cx: &mut Cx) -> Result<Outcome<i64>, NodeError> {
+//!         if self.times == 0 {
+//!             return Ok(Outcome::Done(self.from));
+//!         }
+//!         Ok(cx.expand(|g| g.add(Count::node().from(self.from + 1).times(self.times - 1))))
+//!     }
+//! }
+//!
+//! /// Shows a number.
+//! #[derive(Node)]
+//! #[node(output_node, category = "example")]
+//! struct Show {
+//!     value: i64,
+//! }
+//! impl Execute for Show {
+//!     type Output = WithUi<()>;
+//!     fn execute(self, _: &mut Cx) -> Result<WithUi<()>, NodeError> {
+//!         Ok(WithUi { outcome: (), ui: Ui::new().with("value", self.value) })
+//!     }
+//! }
+//!
+//! let engine = Engine::new(Registry::new().with::<Choose>().with::<Count>().with::<Show>());
+//! let g = GraphBuilder::new();
+//! let seven = g.add(Count::node().from(4).times(3));
+//! let never = g.add(Count::node().from(0).times(1_000_000));
+//! g.add_as("show", Show::node().value(g.add(Choose::node().first(true).a(seven).b(never))));
+//!
+//! let report = engine.run(g.into_prompt())?;
+//! assert_eq!(report.ui("show").and_then(|ui| ui.get("value")), Some(&[json!(7)][..]));
+//! # Ok::<(), RunError>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
 mod args;
 mod builder;
+mod cache;
 mod cancel;
 mod convert;
 mod cx;
 mod dynamic;
+mod engine;
 mod error;
 mod event;
+mod explain;
 mod hidden;
 mod host;
 pub mod kind;
 mod known;
+mod lanes;
 mod node;
 mod object;
+mod options;
 mod outcome;
 mod outputs;
 mod registry;
+mod report;
+mod run;
 mod socket;
 mod spill;
+mod start;
+mod store;
 mod sync;
+mod trace;
 mod ui;
 mod value;
 mod values;
@@ -34,23 +126,30 @@ pub use serde_json::json;
 
 pub use args::{Arg, Args};
 pub use builder::{Draft, GraphBuilder, IntoArg, Out, Reply, TypedNode};
+pub use cache::{AvailableMemory, CacheItem, CachePolicy, CacheProvider, CachedResult, Key};
 pub use cancel::Cancel;
 pub use convert::{Any, Combo, FromValue, IntoValue, OrBlock};
 pub use cx::{Cx, Progress};
 pub use dynamic::{DynNode, DynReply};
+pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, InputReport, NodeError, RunError};
 pub use event::{ErrorEvent, Event, Listener, NodeProgress, NodeState, Preview};
+pub use explain::{Explanation, Reason};
 pub use hidden::{ExtraPngInfo, HiddenValue, LivePrompt, SubmittedPrompt, UniqueId};
 pub use host::Host;
 pub use kind::LinksInto;
 pub use known::{Fingerprint, Known};
 pub use node::{Behaviour, Execute, ExecuteAsync, Lane, NodeClass};
 pub use object::Object;
+pub use options::{Adversary, LateEdges, OnFailure, Order, Retention, RunOptions};
 pub use outcome::{Answer, Expansion, IntoOutcome, Outcome, Produced, WithUi};
 pub use outputs::{Handles, OutputSlot, Outputs};
 pub use registry::{Class, Registry};
+pub use report::{NodeOutput, Report, Summary};
 pub use socket::{Extras, Lazy, List, RawLink, Socket, declare};
 pub use spill::{FileSpill, Restore, Spill, Spillable, Spilled};
+pub use start::Run;
+pub use trace::{Step, Trace, What};
 pub use ui::Ui;
 pub use value::{Blocker, Value};
 pub use values::Values;

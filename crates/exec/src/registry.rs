@@ -67,7 +67,7 @@ impl Class {
 /// The node classes that an engine knows.
 #[derive(Default)]
 pub struct Registry {
-    pub(crate) classes: Vec<Class>,
+    pub(crate) classes: Vec<Arc<Class>>,
     index: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
 }
 
@@ -103,10 +103,10 @@ impl Registry {
         let name = class.def.class_type.clone();
         let next = self.classes.len() as u32;
         match self.index.get(&name) {
-            Some(&at) => self.classes[at as usize] = class,
+            Some(&at) => self.classes[at as usize] = Arc::new(class),
             None => {
                 self.index.insert(name, next);
-                self.classes.push(class);
+                self.classes.push(Arc::new(class));
             }
         }
     }

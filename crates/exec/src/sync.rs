@@ -1,23 +1,23 @@
 //! Every thread, lock, channel and atomic of this crate comes from here, so that a model checker can stand in.
 //!
-//! With `--cfg kiln_shuttle` the types are shuttle's, which explores interleavings; otherwise they are std's.
+//! With the feature `shuttle` the types are shuttle's, which explores interleavings; otherwise they are std's.
 
-#[cfg(not(kiln_shuttle))]
+#[cfg(not(feature = "shuttle"))]
 pub(crate) use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
-#[cfg(not(kiln_shuttle))]
+#[cfg(not(feature = "shuttle"))]
 pub(crate) use std::thread;
 
-#[cfg(kiln_shuttle)]
+#[cfg(feature = "shuttle")]
 pub(crate) use shuttle::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
-#[cfg(kiln_shuttle)]
+#[cfg(feature = "shuttle")]
 pub(crate) use shuttle::thread;
-#[cfg(kiln_shuttle)]
+#[cfg(feature = "shuttle")]
 pub(crate) use std::sync::PoisonError;
 
 /// Locks, also after a panic elsewhere: what our locks guard is kept whole by its owners, step by step.

@@ -7,6 +7,7 @@ mod input;
 mod map;
 mod prompt;
 mod python;
+pub mod schedule;
 mod suggest;
 mod validate;
 mod view;

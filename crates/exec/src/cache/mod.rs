@@ -1,0 +1,239 @@
+//! The output cache across prompts: results by key, and what to let go of when.
+//!
+//! Knows keys and bytes. Whether a node has a key, and what to do with a hit, is the run's business. Entries are whole
+//! results; a node that failed leaves none.
+
+pub(crate) mod key;
+mod policy;
+mod provider;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+pub use self::key::Key;
+pub use self::policy::{AvailableMemory, CachePolicy};
+pub use self::provider::{CacheItem, CacheProvider, CachedResult};
+
+use kiln_graph::NodeId;
+
+use crate::store::Ledger;
+use crate::ui::Ui;
+use crate::values::Values;
+
+/// What an entry costs besides its payload.
+const OVERHEAD: u64 = 256;
+
+/// One node's result.
+pub(crate) struct Entry {
+    pub outputs: Vec<Values>,
+    pub ui: Option<Ui>,
+    pub bytes: u64,
+}
+
+struct Kept {
+    entry: Arc<Entry>,
+    /// The run that used it last.
+    generation: u64,
+    /// A clock of touches, for ties.
+    touched: u64,
+    /// The prompt's node it was expanded from, where expansions have caches of their own.
+    owner: Option<Owner>,
+}
+
+/// Where an entry of an expansion belongs.
+#[derive(Clone)]
+pub(crate) struct Owner {
+    pub real: NodeId,
+    pub class: u32,
+}
+
+/// Digests are evenly spread already: their first bytes are hash enough.
+#[derive(Default)]
+struct DigestHasher(u64);
+impl Hasher for DigestHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+    fn write_usize(&mut self, _: usize) {}
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+type ByDigest<T> = HashMap<Key, T, BuildHasherDefault<DigestHasher>>;
+
+/// Results by key.
+pub(crate) struct Cache {
+    pub policy: CachePolicy,
+    kept: ByDigest<Kept>,
+    generation: u64,
+    clock: u64,
+    bytes: u64,
+}
+
+impl Cache {
+    pub(crate) fn new(policy: CachePolicy) -> Self {
+        Self { policy, kept: HashMap::default(), generation: 0, clock: 0, bytes: 0 }
+    }
+
+    /// Whether keys are worth computing.
+    pub(crate) fn is_active(&self) -> bool {
+        !matches!(self.policy, CachePolicy::None)
+    }
+
+    /// Whether expansions have caches of their own, as ComfyUI's classic cache has.
+    pub(crate) fn is_scoped(&self) -> bool {
+        matches!(self.policy, CachePolicy::Classic)
+    }
+
+    /// A new prompt begins; [`touch`](Self::touch) its keys, then [`clean`](Self::clean).
+    pub(crate) fn start(&mut self) {
+        self.generation += 1;
+    }
+
+    /// The running prompt has a node of this key. Answers whether its result is here.
+    pub(crate) fn touch(&mut self, key: &Key) -> bool {
+        let Some(kept) = self.kept.get_mut(key) else { return false };
+        kept.generation = self.generation;
+        true
+    }
+
+    /// Lets go of what the policy keeps only for the prompt before. `is_live` tells whether an expander is still part
+    /// of the prompt.
+    pub(crate) fn clean(&mut self, is_live: impl Fn(&Owner) -> bool, ledger: &mut Ledger) {
+        match self.policy {
+            CachePolicy::Classic => {
+                let now = self.generation;
+                self.retain(ledger, |kept| match &kept.owner {
+                    Some(owner) => is_live(owner),
+                    None => kept.generation == now,
+                });
+            }
+            CachePolicy::Lru(limit) => self.evict_generations(limit, ledger),
+            _ => {}
+        }
+    }
+
+    /// Whole prompts go, the oldest first, until there are at most `limit` entries; those of this prompt stay.
+    fn evict_generations(&mut self, limit: usize, ledger: &mut Ledger) {
+        if self.kept.len() <= limit {
+            return;
+        }
+        let mut generations: Vec<u64> = self.kept.values().map(|kept| kept.generation).collect();
+        generations.sort_unstable();
+        let excess = generations.len() - limit;
+        // The last generation that must go for the number to fit, but never the running one.
+        let Some(last) = generations.get(excess - 1).copied() else { return };
+        let last = last.min(self.generation - 1);
+        self.retain(ledger, |kept| kept.generation > last);
+    }
+
+    fn retain(&mut self, ledger: &mut Ledger, keep: impl Fn(&Kept) -> bool) {
+        let mut freed = 0;
+        self.kept.retain(|_, kept| {
+            let keep = keep(kept);
+            if !keep {
+                freed += kept.entry.bytes + OVERHEAD;
+                kept.entry.outputs.iter().for_each(|values| ledger.remove(values));
+            }
+            keep
+        });
+        self.bytes -= freed;
+    }
+
+    pub(crate) fn get(&mut self, key: &Key) -> Option<Arc<Entry>> {
+        self.clock += 1;
+        let kept = self.kept.get_mut(key)?;
+        kept.generation = self.generation;
+        kept.touched = self.clock;
+        Some(Arc::clone(&kept.entry))
+    }
+
+    pub(crate) fn insert(&mut self, key: Key, entry: Entry, owner: Option<Owner>, ledger: &mut Ledger) {
+        if !self.is_active() || self.kept.contains_key(&key) {
+            return;
+        }
+        self.clock += 1;
+        self.bytes += entry.bytes + OVERHEAD;
+        entry.outputs.iter().for_each(|values| ledger.add(values));
+        let kept = Kept { entry: Arc::new(entry), generation: self.generation, touched: self.clock, owner };
+        self.kept.insert(key, kept);
+    }
+
+    /// A node has finished: the policies that watch memory let go of what is too much.
+    pub(crate) fn settle(&mut self, ledger: &mut Ledger) {
+        match &self.policy {
+            CachePolicy::Bytes(budget) if self.bytes > *budget => {
+                let goal = *budget - budget / 16;
+                self.evict_until(ledger, |freed, cache| cache - freed <= goal, |kept, _| kept.touched as f64 * -1.0);
+            }
+            CachePolicy::RamPressure { headroom, available } => {
+                let (headroom, available) = (*headroom, available());
+                if available < headroom {
+                    let wanted = headroom + headroom / 10 - available;
+                    // The nov25 score: old prompts weigh more, and so do big results.
+                    let score = |kept: &Kept, now: u64| {
+                        1.3_f64.powi((now - kept.generation).min(1000) as i32) * (0.1 + kept.entry.bytes as f64)
+                    };
+                    self.evict_until(ledger, |freed, _| freed >= wanted, score);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Evicts by falling score until `enough(freed, bytes before)`.
+    fn evict_until(
+        &mut self,
+        ledger: &mut Ledger,
+        enough: impl Fn(u64, u64) -> bool,
+        score: impl Fn(&Kept, u64) -> f64,
+    ) {
+        let now = self.generation;
+        let mut order: Vec<(f64, u64, Key)> =
+            self.kept.iter().map(|(key, kept)| (score(kept, now), kept.touched, *key)).collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let (mut freed, before) = (0, self.bytes);
+        for (_, _, key) in order {
+            if enough(freed, before) {
+                break;
+            }
+            freed += self.remove(&key, ledger);
+        }
+    }
+
+    fn remove(&mut self, key: &Key, ledger: &mut Ledger) -> u64 {
+        let Some(kept) = self.kept.remove(key) else { return 0 };
+        kept.entry.outputs.iter().for_each(|values| ledger.remove(values));
+        let freed = kept.entry.bytes + OVERHEAD;
+        self.bytes -= freed;
+        freed
+    }
+
+    /// Evicts what `goes` says, by the first bytes of the key.
+    pub(crate) fn evict(&mut self, goes: &dyn Fn(u64) -> bool, ledger: &mut Ledger) {
+        let keys: HashSet<Key> = self.kept.keys().filter(|key| goes(first_bytes(key))).copied().collect();
+        for key in keys {
+            self.remove(&key, ledger);
+        }
+    }
+
+    pub(crate) fn clear(&mut self, ledger: &mut Ledger) {
+        self.retain(ledger, |_| false);
+        self.kept.shrink_to_fit();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+fn first_bytes(key: &Key) -> u64 {
+    key.first_chunk::<8>().map_or(0, |first| u64::from_le_bytes(*first))
+}

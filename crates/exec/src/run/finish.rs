@@ -1,0 +1,237 @@
+//! Finishing: a node's outputs are stored, kept and shown, its readers wait no longer, its own inputs are released.
+
+use std::sync::Arc;
+
+use kiln_graph::schedule::{NodeIx, State};
+
+use super::{Execution, Fault};
+use crate::cache::{CacheItem, CachedResult, Entry, Key, Owner};
+use crate::error::NodeError;
+use crate::event::{Event, NodeState};
+use crate::report::NodeOutput;
+use crate::trace::What;
+use crate::ui::Ui;
+use crate::value::{Blocker, Value};
+use crate::values::Values;
+
+impl Execution<'_> {
+    /// A node has its outputs. They are taken out of the buffer.
+    pub(super) fn complete(&mut self, ix: NodeIx, outputs: &mut Vec<Values>, ui: Option<Ui>) -> Result<(), Fault> {
+        outputs.resize(self.nodes[ix].sockets.count as usize, Values::One(Value::Null));
+        self.taint(ix);
+        let bytes = if outputs.is_empty() { 0 } else { outputs.iter().map(Values::bytes).sum() };
+        self.keep(ix, outputs, ui.as_ref(), bytes);
+        self.remember_size(ix, bytes);
+        self.note_run(ix, bytes);
+        self.show(ix, outputs, ui, false);
+        self.store_outputs(ix, outputs)?;
+        self.unlink(ix)?;
+        self.list.complete(ix);
+        self.tell_finished(ix, bytes);
+        if self.nodes[ix].added.is_some() {
+            self.bury(ix)?;
+        }
+        self.session.cache.settle(&mut self.session.ledger);
+        if let Some(adversary) = &self.options.adversary {
+            self.session.cache.evict(&**adversary, &mut self.session.ledger);
+        }
+        Ok(())
+    }
+
+    fn store_outputs(&mut self, ix: NodeIx, outputs: &mut Vec<Values>) -> Result<(), Fault> {
+        let sockets = self.nodes[ix].sockets;
+        for (number, values) in outputs.drain(..).enumerate() {
+            let number = number as u32;
+            let Some(at) = sockets.at(number) else { continue };
+            let spill = self.options.spill.as_deref();
+            let dropped = self.store.put(at, values, &mut self.session.ledger, spill);
+            self.was_dropped(ix, number, dropped)?;
+        }
+        Ok(())
+    }
+
+    /// A node that reads from one that failed has only stand-ins to offer.
+    fn taint(&mut self, ix: NodeIx) {
+        if self.failures.is_empty() {
+            return;
+        }
+        let tainted = self.list.inputs(ix).any(|edge| self.nodes[self.list.edge(edge).from].flags.tainted);
+        self.nodes[ix].flags.tainted |= tainted;
+    }
+
+    /// Keeps a result for later prompts, and for equal nodes of this one.
+    fn keep(&mut self, ix: NodeIx, outputs: &[Values], ui: Option<&Ui>, bytes: u64) {
+        let class = self.class(ix);
+        if !self.keyed || self.nodes[ix].flags.tainted || !class.behaviour.cacheable {
+            return;
+        }
+        let Some(key) = self.cache_key(ix) else { return };
+        if self.session.cache.is_active() {
+            let entry = Entry { outputs: outputs.to_vec(), ui: ui.cloned(), bytes };
+            let owner = self.owner(ix);
+            self.session.cache.insert(key, entry, owner, &mut self.session.ledger);
+        }
+        if let Some(provider) = &self.engine.provider
+            && self.nodes.is_given(ix)
+        {
+            let item = CacheItem { key: &key, class_type: &class.def.class_type };
+            if provider.should_cache(&item) {
+                provider.store(&item, &CachedResult { outputs: outputs.to_vec(), ui: ui.cloned() });
+            }
+        }
+    }
+
+    fn owner(&self, ix: NodeIx) -> Option<Owner> {
+        let added = self.nodes[ix].added.as_ref()?;
+        if !self.session.cache.is_scoped() {
+            return None;
+        }
+        let real = added.ancestry.real.clone();
+        let class = self.nodes[self.nodes.find(&real)?].class;
+        Some(Owner { real, class })
+    }
+
+    fn remember_size(&mut self, ix: NodeIx, bytes: u64) {
+        if bytes > 0 && self.nodes.is_given(ix) {
+            self.session.sizes.insert(self.nodes.id(ix), bytes);
+        }
+    }
+
+    /// The result of this node, or of an equal one, if it was kept.
+    fn look_for(&mut self, ix: NodeIx) -> Option<Arc<Entry>> {
+        if !self.keyed {
+            return None;
+        }
+        let key = self.cache_key(ix)?;
+        if let Some(entry) = self.session.cache.get(&key) {
+            return Some(entry);
+        }
+        self.look_outside(ix, &key)
+    }
+
+    fn look_outside(&mut self, ix: NodeIx, key: &Key) -> Option<Arc<Entry>> {
+        let provider = self.engine.provider.as_ref()?;
+        // A node is looked for when it joins the run, not again when its turn comes.
+        if !self.nodes.is_given(ix) || self.list.state(ix) != State::Idle {
+            return None;
+        }
+        let item = CacheItem { key, class_type: &self.class(ix).def.class_type };
+        let found = provider.lookup(&item)?;
+        let bytes = found.outputs.iter().map(Values::bytes).sum();
+        Some(Arc::new(Entry { outputs: found.outputs, ui: found.ui, bytes }))
+    }
+
+    /// A node that joins the run takes its result from the cache, if that is possible. Then it needs no inputs.
+    pub(super) fn serve(&mut self, ix: NodeIx) -> Result<bool, Fault> {
+        let Some(entry) = self.look_for(ix) else { return Ok(false) };
+        self.nodes[ix].links = None;
+        self.serve_with(ix, &entry)?;
+        if self.nodes[ix].flags.root {
+            self.hits.insert(ix, entry);
+        } else {
+            self.list.complete(ix);
+        }
+        Ok(true)
+    }
+
+    /// A node whose turn has come takes the result that an equal one left in the meantime.
+    pub(super) fn serve_twin(&mut self, ix: NodeIx) -> Result<bool, Fault> {
+        let Some(entry) = self.look_for(ix) else { return Ok(false) };
+        self.serve_with(ix, &entry)?;
+        self.hits.insert(ix, entry);
+        Ok(true)
+    }
+
+    fn serve_with(&mut self, ix: NodeIx, entry: &Entry) -> Result<(), Fault> {
+        self.nodes[ix].flags.served = true;
+        self.summary.cached += 1;
+        self.note(ix, || What::Cached);
+        self.store_outputs(ix, &mut entry.outputs.clone())
+    }
+
+    /// The turn of a node whose result is there.
+    pub(super) fn finish_served(&mut self, ix: NodeIx) -> Result<(), Fault> {
+        if let Some(entry) = self.hits.remove(&ix) {
+            self.show(ix, &entry.outputs, entry.ui.clone(), true);
+        }
+        self.unlink(ix)?;
+        self.list.complete(ix);
+        if self.nodes[ix].added.is_some() {
+            self.bury(ix)?;
+        }
+        Ok(())
+    }
+
+    /// What a node shows goes into the report and to whoever listens.
+    fn show(&mut self, ix: NodeIx, outputs: &[Values], ui: Option<Ui>, cached: bool) {
+        let is_output = self.class(ix).def.output_node;
+        if ui.is_none() && !is_output {
+            return;
+        }
+        let ids = self.nodes.ids(ix);
+        let shown = ui.as_ref().filter(|ui| !ui.is_empty()).map(|ui| ui.as_json().clone().into());
+        if shown.is_some() || cached {
+            let prompt_id = &self.shared.prompt_id;
+            self.tell(|| Event::Executed {
+                node: ids.id.clone(),
+                display_node: ids.display().clone(),
+                output: shown,
+                prompt_id: prompt_id.clone(),
+            });
+        }
+        let output = NodeOutput {
+            ui,
+            values: if is_output { outputs.to_vec() } else { Vec::new() },
+            display_node: ids.display().clone(),
+            parent_node: ids.parent().cloned(),
+            real_node: ids.real().clone(),
+            cached,
+        };
+        self.outputs.insert(ids.id, output);
+    }
+
+    /// A node failed, and the run goes on without what depends on it.
+    pub(super) fn fail_alone(&mut self, ix: NodeIx, error: NodeError) -> Result<(), Fault> {
+        let failure = self.run_error(Some(ix), error);
+        self.tell_failed(&failure);
+        self.note(ix, || What::Failed);
+        self.failures.push(failure);
+        let flags = &mut self.nodes[ix].flags;
+        (flags.failed, flags.tainted) = (true, true);
+        self.nodes[ix].expanding = None;
+        let count = self.nodes[ix].sockets.count as usize;
+        let mut blockers = vec![Values::One(Value::Blocker(Blocker::silent())); count];
+        self.store_outputs(ix, &mut blockers)?;
+        self.unlink(ix)?;
+        self.list.complete(ix);
+        Ok(())
+    }
+
+    /// Lets go of what the cache kept for the prompt before only.
+    pub(super) fn clean_cache(&mut self) {
+        if !self.session.cache.is_active() {
+            return;
+        }
+        for (_, node) in self.nodes.iter() {
+            if let Some(key) = &node.key {
+                self.session.cache.touch(key);
+            }
+        }
+        let (prompt, registry) = (self.prompt, &self.engine.registry);
+        let is_live = |owner: &Owner| {
+            let expander = prompt.nodes.get(&owner.real);
+            expander.is_some_and(|node| registry.position(&node.class_type) == Some(owner.class))
+        };
+        self.session.cache.clean(is_live, &mut self.session.ledger);
+    }
+
+    fn tell_finished(&self, ix: NodeIx, bytes: u64) {
+        if self.shared.listener.is_none() {
+            return;
+        }
+        let (ids, prompt_id) = (self.nodes.ids(ix), &self.shared.prompt_id);
+        self.tell(|| ids.progress(prompt_id, 1.0, 1.0, NodeState::Finished));
+        let micros = self.last_elapsed.as_micros() as u64;
+        self.tell(|| Event::Finished { prompt_id: prompt_id.clone(), node: ids.id.clone(), micros, bytes });
+    }
+}

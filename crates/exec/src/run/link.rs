@@ -1,0 +1,264 @@
+//! Linking: nodes become part of the schedule, and leave it when nobody can need them any more.
+//!
+//! Keeps the execution list and the output store in step: every edge there is a reader here.
+
+use kiln_graph::schedule::{Edge, EdgeIx, NodeIx, State, Use};
+
+use super::{Execution, Fault};
+use crate::error::{ErrorKind, NodeError};
+use crate::event::Event;
+use crate::node::Body;
+use crate::trace::What;
+
+/// Marks the input number of an edge that stands for a result of an expansion; the rest counts those results.
+pub(super) const RESULT: u32 = 1 << 31;
+
+impl Execution<'_> {
+    /// Makes a node, and everything that it might ask for, part of the run. Nothing is scheduled by that.
+    pub(super) fn admit(&mut self, root: NodeIx) -> Result<(), Fault> {
+        let mut stack = vec![root];
+        while let Some(ix) = stack.pop() {
+            if self.list.state(ix) != State::Absent {
+                continue;
+            }
+            self.plan([ix])?;
+            let class = self.class(ix);
+            let first = class.def.output_node || matches!(class.behaviour.body, Body::Async(_));
+            self.list.admit(ix, first);
+            if self.serve(ix)? {
+                continue;
+            }
+            let links = match self.nodes[ix].links.take() {
+                Some(links) => links,
+                None => match self.nodes.source(ix) {
+                    Some(node) => self.resolve(ix, &node, class)?,
+                    None => continue,
+                },
+            };
+            for link in links.iter().rev() {
+                let usage = if link.lazy { Use::Lazy } else { Use::Strong };
+                self.plan([link.from])?;
+                self.connect(link.from, link.socket, ix, link.input, usage)?;
+                if self.list.state(link.from) == State::Absent {
+                    stack.push(link.from);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an edge and its reader.
+    pub(super) fn connect(
+        &mut self,
+        from: NodeIx,
+        socket: u32,
+        to: NodeIx,
+        input: u32,
+        usage: Use,
+    ) -> Result<EdgeIx, Fault> {
+        let Some(at) = self.nodes[from].sockets.at(socket) else {
+            let (source, has) = (self.nodes.id(from), self.nodes[from].sockets.count);
+            let message = format!("a link wants output {socket} of node \"{source}\", which has {has} outputs");
+            return Err(Fault::at(to, NodeError::of(ErrorKind::DanglingLink, message)));
+        };
+        self.store.add_reader(at);
+        Ok(self.list.connect(from, socket, to, input, usage))
+    }
+
+    /// Schedules a node and what it waits for.
+    pub(super) fn demand(&mut self, root: NodeIx) -> Result<(), Fault> {
+        let mut stack = std::mem::take(&mut self.scratch.stack);
+        stack.push(root);
+        while let Some(ix) = stack.pop() {
+            match self.list.state(ix) {
+                State::Absent => self.admit(ix)?,
+                State::Idle => {}
+                _ => continue,
+            }
+            // A hit is done at once, unless it is to be shown.
+            if self.list.state(ix) != State::Idle {
+                continue;
+            }
+            self.list.schedule(ix);
+            let mut edges = std::mem::take(&mut self.scratch.edges);
+            edges.extend(self.list.inputs(ix));
+            for at in edges.drain(..).rev() {
+                if self.list.edge(at).usage == Use::Strong {
+                    self.wait_for(at, &mut stack)?;
+                }
+            }
+            self.scratch.edges = edges;
+            self.list.settle(ix);
+        }
+        self.scratch.stack = stack;
+        Ok(())
+    }
+
+    /// The reader of this edge waits for it, unless the value is there. Sources to schedule go onto the stack.
+    pub(super) fn wait_for(&mut self, at: EdgeIx, stack: &mut Vec<NodeIx>) -> Result<(), Fault> {
+        let edge = *self.list.edge(at);
+        let Some(socket) = self.nodes[edge.from].sockets.at(edge.socket) else { return Ok(()) };
+        self.store.add_strong(socket);
+        self.list.strengthen(at);
+        if self.list.state(edge.from) == State::Done {
+            if self.store.is_present(socket) {
+                return self.recall(socket, edge.to);
+            }
+            self.revive(edge.from, edge.to)?;
+            if self.list.state(edge.from) == State::Done && self.store.is_present(socket) {
+                return Ok(());
+            }
+        }
+        self.list.block(at);
+        stack.push(edge.from);
+        Ok(())
+    }
+
+    fn recall(&mut self, socket: usize, reader: NodeIx) -> Result<(), Fault> {
+        self.store.recall(socket, &mut self.session.ledger).map_err(|error| {
+            let message = format!("a spilled output could not be read back: {error}");
+            Fault::at(reader, NodeError::of(ErrorKind::Spill, message))
+        })
+    }
+
+    /// A finished node whose output was dropped becomes part of the run again.
+    pub(super) fn revive(&mut self, ix: NodeIx, reader: NodeIx) -> Result<(), Fault> {
+        self.list.dismiss(ix);
+        self.nodes[ix].flags.buried = false;
+        self.admit(ix)?;
+        if self.list.state(ix) != State::Done {
+            let (node, needed_by) = (self.nodes.id(ix), self.nodes.id(reader));
+            self.note(ix, || What::NeededAgain { by: needed_by.clone() });
+            let prompt_id = &self.shared.prompt_id;
+            self.shared.tell(|| Event::Reexecuted { prompt_id: prompt_id.clone(), node, needed_by: needed_by.clone() });
+        }
+        Ok(())
+    }
+
+    /// Takes all edges into a node away: it will not read anything any more. What nobody else can need goes, too.
+    pub(super) fn unlink(&mut self, ix: NodeIx) -> Result<(), Fault> {
+        let mut stack = std::mem::take(&mut self.scratch.gone);
+        while let Some(edge) = self.list.pop_input(ix) {
+            self.drop_edge(edge, true, &mut stack)?;
+        }
+        self.drop_unneeded(&mut stack)?;
+        self.scratch.gone = stack;
+        Ok(())
+    }
+
+    /// As [`unlink`](Self::unlink), for edges of a scheduled node that were taken before.
+    pub(super) fn drop_edges(&mut self, edges: Vec<Edge>) -> Result<(), Fault> {
+        let mut stack = std::mem::take(&mut self.scratch.gone);
+        for edge in edges {
+            self.drop_edge(edge, true, &mut stack)?;
+        }
+        self.drop_unneeded(&mut stack)?;
+        self.scratch.gone = stack;
+        Ok(())
+    }
+
+    /// `counted` tells that the reader was scheduled, so that its strong edges counted as such.
+    fn drop_edge(&mut self, edge: Edge, counted: bool, gone: &mut Vec<NodeIx>) -> Result<(), Fault> {
+        let source = edge.from;
+        if let Some(socket) = self.nodes[source].sockets.at(edge.socket) {
+            self.release(source, edge.socket, socket, counted && edge.usage == Use::Strong)?;
+        }
+        if self.list.is_wanted(source) || self.nodes[source].flags.root {
+            return Ok(());
+        }
+        match self.list.state(source) {
+            State::Idle => gone.push(source),
+            State::Done => self.bury(source)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Nodes that never ran and that nobody can ask for any more leave the run, with what only they could need.
+    fn drop_unneeded(&mut self, gone: &mut Vec<NodeIx>) -> Result<(), Fault> {
+        while let Some(ix) = gone.pop() {
+            if self.list.state(ix) != State::Idle || self.list.is_wanted(ix) {
+                continue;
+            }
+            while let Some(edge) = self.list.pop_input(ix) {
+                self.drop_edge(edge, false, gone)?;
+            }
+            self.list.dismiss(ix);
+            self.bury(ix)?;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, ix: NodeIx, number: u32, socket: usize, strong: bool) -> Result<(), Fault> {
+        let spill = self.options.spill.as_deref();
+        let dropped = self.store.release(socket, strong, &mut self.session.ledger, spill);
+        self.was_dropped(ix, number, dropped)
+    }
+
+    /// Tells of an output that went, if it did.
+    pub(super) fn was_dropped(
+        &mut self,
+        ix: NodeIx,
+        socket: u32,
+        dropped: std::io::Result<Option<u64>>,
+    ) -> Result<(), Fault> {
+        let dropped = dropped.map_err(|error| {
+            let message = format!("an output could not be spilled: {error}");
+            Fault::at(ix, NodeError::of(ErrorKind::Spill, message))
+        })?;
+        let Some(bytes) = dropped else { return Ok(()) };
+        self.summary.dropped += 1;
+        self.note(ix, || What::Dropped { socket, bytes });
+        if self.shared.listener.is_some() {
+            let node = self.nodes.id(ix);
+            let prompt_id = &self.shared.prompt_id;
+            self.shared.tell(|| Event::Dropped { prompt_id: prompt_id.clone(), node, socket, bytes });
+        }
+        Ok(())
+    }
+
+    /// A node of an expansion that nothing refers to any more goes to the graveyard; the oldest there is forgotten.
+    pub(super) fn bury(&mut self, ix: NodeIx) -> Result<(), Fault> {
+        let node = &self.nodes[ix];
+        let gone = node.flags.orphan
+            && !node.flags.buried
+            && node.added.is_some()
+            && !self.list.is_wanted(ix)
+            && matches!(self.list.state(ix), State::Done | State::Absent)
+            && !self.is_kept_whole();
+        if !gone {
+            return Ok(());
+        }
+        self.nodes[ix].flags.buried = true;
+        self.graveyard.push_back(ix);
+        while self.graveyard.len() > self.options.keep_ephemeral {
+            if let Some(oldest) = self.graveyard.pop_front() {
+                self.forget(oldest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Level 0 keeps values, so it keeps the nodes that have them.
+    fn is_kept_whole(&self) -> bool {
+        self.keeps_everything
+    }
+
+    fn forget(&mut self, ix: NodeIx) {
+        let node = &self.nodes[ix];
+        // It may have been asked for again, or replaced, since it was buried.
+        let still = node.flags.buried
+            && !self.list.is_wanted(ix)
+            && matches!(self.list.state(ix), State::Done | State::Absent);
+        if !still {
+            self.nodes[ix].flags.buried = false;
+            return;
+        }
+        let sockets = node.sockets;
+        self.store.free(sockets, &mut self.session.ledger);
+        self.list.dismiss(ix);
+        if let Some(id) = self.nodes.remove(ix) {
+            std::sync::Arc::make_mut(&mut self.graph).remove(id.as_str());
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The nodes of a run in a flat arena: numbers for ids, slots reused when nodes of expansions are gone.
+//!
+//! A node of the prompt has its place in the prompt as its number. Knows what a node is, not where it stands.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use kiln_graph::schedule::NodeIx;
+use kiln_graph::{NodeId, Prompt, PromptNode};
+
+use crate::builder::Reply;
+use crate::cache::Key;
+use crate::cx::{Ancestry, Ids};
+use crate::store::Sockets;
+use crate::ui::Ui;
+use crate::values::Values;
+
+/// A link of a node, resolved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolved {
+    pub from: NodeIx,
+    pub socket: u32,
+    /// Position among the node's inputs.
+    pub input: u32,
+    pub lazy: bool,
+}
+
+/// A node of the run.
+#[derive(Default)]
+pub(super) struct Node {
+    /// Position in the registry.
+    pub class: u32,
+    pub sockets: Sockets,
+    /// Expansions above it.
+    pub depth: u32,
+    /// How often it ran.
+    pub runs: u32,
+    pub key: Option<Key>,
+    /// Its links, from planning until it becomes part of the schedule.
+    pub links: Option<Box<[Resolved]>>,
+    /// Set for nodes of expansions.
+    pub added: Option<Box<Added>>,
+    /// Set while it waits for the results of its expansion.
+    pub expanding: Option<Box<Expanding>>,
+    pub flags: Flags,
+}
+
+#[derive(Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about a node, one byte each")]
+pub(super) struct Flags {
+    /// Its class is known and its links resolved.
+    pub planned: bool,
+    /// It is run for its own sake.
+    pub root: bool,
+    /// It must not run twice for one value.
+    pub once: bool,
+    /// Its result came from the cache.
+    pub served: bool,
+    /// It depends on a node that failed: its outputs are stand-ins and must not be kept.
+    pub tainted: bool,
+    /// The expansion it is part of is over, so nobody will name it but by its id.
+    pub orphan: bool,
+    /// It stands in the graveyard.
+    pub buried: bool,
+    /// It failed.
+    pub failed: bool,
+}
+
+/// What a node of an expansion has besides.
+pub(super) struct Added {
+    pub id: NodeId,
+    pub node: Arc<PromptNode>,
+    pub ancestry: Arc<Ancestry>,
+}
+
+/// A node between its answer and the results of its expansion.
+pub(super) struct Expanding {
+    /// Per call: values it answered itself, or what stands for them.
+    pub calls: Vec<CallReply>,
+    pub ui: Option<Ui>,
+    /// Nodes that its expansion added.
+    pub children: Vec<NodeIx>,
+}
+
+/// One call's outputs.
+pub(super) enum CallReply {
+    Values(Vec<Values>),
+    Results(Vec<Reply>),
+}
+
+/// A node as it was written: part of the prompt, or of an expansion.
+pub(super) enum Source<'e> {
+    Given(&'e PromptNode),
+    Added(Arc<PromptNode>),
+}
+
+impl Deref for Source<'_> {
+    type Target = PromptNode;
+    fn deref(&self) -> &PromptNode {
+        match self {
+            Self::Given(node) => node,
+            Self::Added(node) => node,
+        }
+    }
+}
+
+/// All nodes of a run.
+pub(super) struct Nodes<'e> {
+    prompt: &'e Prompt,
+    all: Vec<Node>,
+    free: Vec<NodeIx>,
+    added: HashMap<NodeId, NodeIx, foldhash::fast::RandomState>,
+    pub peak: usize,
+}
+
+impl<'e> Nodes<'e> {
+    pub(super) fn new(prompt: &'e Prompt) -> Self {
+        let mut all = Vec::with_capacity(prompt.len());
+        all.resize_with(prompt.len(), Node::default);
+        Self { prompt, all, free: Vec::new(), added: HashMap::default(), peak: prompt.len() }
+    }
+
+    /// Room that the execution list must have.
+    pub(super) fn capacity(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Nodes known now.
+    pub(super) fn len(&self) -> usize {
+        self.all.len() - self.free.len()
+    }
+
+    pub(super) fn find(&self, id: &NodeId) -> Option<NodeIx> {
+        if !self.added.is_empty()
+            && let Some(at) = self.added.get(id)
+        {
+            return Some(*at);
+        }
+        self.prompt.nodes.get_index_of(id).map(|at| NodeIx(at as u32))
+    }
+
+    pub(super) fn is_given(&self, ix: NodeIx) -> bool {
+        (ix.0 as usize) < self.prompt.len()
+    }
+
+    /// Whether an id belongs to the submitted prompt.
+    pub(super) fn is_given_id(&self, id: &NodeId) -> bool {
+        self.prompt.nodes.contains_key(id)
+    }
+
+    /// The node as it was written; nothing for a free slot.
+    pub(super) fn source(&self, ix: NodeIx) -> Option<Source<'e>> {
+        match self.prompt.nodes.get_index(ix.0 as usize) {
+            Some((_, node)) => Some(Source::Given(node)),
+            None => self[ix].added.as_ref().map(|added| Source::Added(Arc::clone(&added.node))),
+        }
+    }
+
+    /// The node's id; empty for a free slot.
+    pub(super) fn id(&self, ix: NodeIx) -> NodeId {
+        match (self.prompt.nodes.get_index(ix.0 as usize), &self[ix].added) {
+            (Some((id, _)), _) => id.clone(),
+            (None, Some(added)) => added.id.clone(),
+            (None, None) => NodeId::from(""),
+        }
+    }
+
+    pub(super) fn ids(&self, ix: NodeIx) -> Ids {
+        Ids { id: self.id(ix), ancestry: self[ix].added.as_ref().map(|added| Arc::clone(&added.ancestry)) }
+    }
+
+    /// The number of a node of an expansion. One of the same id gives its number to the new one.
+    pub(super) fn add(&mut self, node: Node) -> NodeIx {
+        let Some(added) = &node.added else { return NodeIx(u32::MAX) };
+        let id = added.id.clone();
+        if let Some(ix) = self.added.get(&id) {
+            let ix = *ix;
+            self[ix] = node;
+            return ix;
+        }
+        let ix = match self.free.pop() {
+            Some(ix) => {
+                self[ix] = node;
+                ix
+            }
+            None => {
+                self.all.push(node);
+                NodeIx((self.all.len() - 1) as u32)
+            }
+        };
+        self.added.insert(id, ix);
+        self.peak = self.peak.max(self.len());
+        ix
+    }
+
+    /// Forgets a node of an expansion. Answers its id.
+    pub(super) fn remove(&mut self, ix: NodeIx) -> Option<NodeId> {
+        let node = std::mem::take(&mut self[ix]);
+        let id = node.added?.id;
+        self.added.remove(&id);
+        self.free.push(ix);
+        Some(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeIx, &Node)> {
+        self.all.iter().enumerate().map(|(at, node)| (NodeIx(at as u32), node))
+    }
+}
+
+impl std::ops::Index<NodeIx> for Nodes<'_> {
+    type Output = Node;
+    fn index(&self, ix: NodeIx) -> &Node {
+        &self.all[ix.0 as usize]
+    }
+}
+impl std::ops::IndexMut<NodeIx> for Nodes<'_> {
+    fn index_mut(&mut self, ix: NodeIx) -> &mut Node {
+        &mut self.all[ix.0 as usize]
+    }
+}

@@ -1,0 +1,154 @@
+//! Planning: classes looked up, links resolved, keys computed. Each node once, sources before readers, iteratively.
+
+use kiln_graph::schedule::NodeIx;
+use kiln_graph::{Input, PromptNode};
+
+use super::nodes::Resolved;
+use super::{Execution, Fault};
+use crate::cache::Key;
+use crate::error::{ErrorKind, NodeError};
+use crate::known::{Fingerprint, Known};
+use crate::registry::Class;
+
+impl<'e> Execution<'e> {
+    pub(super) fn class(&self, ix: NodeIx) -> &'e Class {
+        &self.engine.registry.classes[self.nodes[ix].class as usize]
+    }
+
+    /// Plans these nodes and everything they may need.
+    pub(super) fn plan(&mut self, roots: impl IntoIterator<Item = NodeIx>) -> Result<(), Fault> {
+        let mut stack: Vec<(NodeIx, usize)> = Vec::new();
+        for root in roots {
+            self.open(root, &mut stack)?;
+            while let Some((ix, cursor)) = stack.last_mut() {
+                let ix = *ix;
+                let next = self.nodes[ix].links.as_ref().and_then(|links| links.get(*cursor)).map(|link| link.from);
+                *cursor += 1;
+                match next {
+                    Some(source) => self.open(source, &mut stack)?,
+                    None => {
+                        stack.pop();
+                        self.key_of(ix);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the planning of a node, unless that was done before.
+    fn open(&mut self, ix: NodeIx, stack: &mut Vec<(NodeIx, usize)>) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.nodes[ix].flags.planned, true) {
+            return Ok(());
+        }
+        let Some(node) = self.nodes.source(ix) else { return Ok(()) };
+        let class = self.look_up(ix, &node)?;
+        let links = self.resolve(ix, &node, class)?;
+        let outputs = class.def.outputs.len() as u32;
+        let sockets = self.store.allocate(outputs);
+        let node = &mut self.nodes[ix];
+        node.links = Some(links);
+        node.sockets = sockets;
+        node.flags.once |= class.run_once;
+        if class.run_once {
+            self.store.pin(sockets);
+        }
+        stack.push((ix, 0));
+        Ok(())
+    }
+
+    fn look_up(&mut self, ix: NodeIx, node: &PromptNode) -> Result<&'e Class, Fault> {
+        let registry = &self.engine.registry;
+        // Neighbours are often of one class, and then they often share its name.
+        let last = &registry.classes.get(self.last_class as usize);
+        let at = match last {
+            Some(class) if class.def.class_type == node.class_type => Some(self.last_class),
+            _ => registry.position(&node.class_type),
+        };
+        let Some(at) = at else {
+            let message = format!("there is no node class `{}`", node.class_type);
+            return Err(Fault::at(ix, NodeError::of(ErrorKind::UnknownClass, message)));
+        };
+        self.last_class = at;
+        self.nodes[ix].class = at;
+        Ok(&registry.classes[at as usize])
+    }
+
+    /// The links among a node's inputs, by number.
+    pub(super) fn resolve(
+        &self,
+        ix: NodeIx,
+        node: &PromptNode,
+        class: &Class,
+    ) -> Result<Box<[Resolved]>, Fault> {
+        let mut links = Vec::with_capacity(node.inputs.len());
+        for (at, (name, input)) in node.inputs.iter().enumerate() {
+            let Input::Link(link) = input else { continue };
+            let Some(from) = self.nodes.find(&link.node) else {
+                let message = format!("input `{name}` is linked to node \"{}\", which does not exist", link.node);
+                return Err(Fault::at(ix, NodeError::of(ErrorKind::DanglingLink, message)));
+            };
+            let lazy = class.has_lazy && find_input(class, name, at).is_some_and(|slot| class.def.inputs[slot].lazy);
+            links.push(Resolved { from, socket: link.socket as u32, input: at as u32, lazy });
+        }
+        Ok(links.into())
+    }
+
+    /// Computes the key of a node whose sources have theirs.
+    fn key_of(&mut self, ix: NodeIx) {
+        let Some(node) = self.nodes.source(ix) else { return };
+        let class = self.class(ix);
+        let fingerprint = self.fingerprint(class, &node);
+        if fingerprint == Fingerprint::Always && !self.nodes[ix].flags.once {
+            self.nodes[ix].flags.once = true;
+            self.store.pin(self.nodes[ix].sockets);
+        }
+        if !self.keyed {
+            return;
+        }
+        let id = self.nodes.id(ix);
+        let (nodes, list) = (&self.nodes, self.nodes[ix].links.as_deref().unwrap_or_default());
+        let source = |input: u32| nodes[list.iter().find(|link| link.input == input)?.from].key;
+        let key = self.keys.key(class, &id, &node, &fingerprint, source);
+        self.nodes[ix].key = key;
+    }
+
+    fn fingerprint(&self, class: &Class, node: &PromptNode) -> Fingerprint {
+        if let Some(given) = &node.is_changed {
+            return Fingerprint::from_json((**given).clone());
+        }
+        let Some(of) = &class.behaviour.fingerprint else { return Fingerprint::Stable };
+        let known = Known::new(&node.inputs, &self.engine.host);
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| of(&known)));
+        match found {
+            Ok(Ok(fingerprint)) => fingerprint,
+            Ok(Err(error)) => {
+                tracing::warn!(class = %class.def.class_type, %error, "fingerprint failed; the node runs every time");
+                Fingerprint::Always
+            }
+            Err(_) => Fingerprint::Always,
+        }
+    }
+
+    /// The key under which a node's result is kept in the engine's cache; `None` when it must not be.
+    pub(super) fn cache_key(&self, ix: NodeIx) -> Option<Key> {
+        let node = &self.nodes[ix];
+        let key = node.key?;
+        match &node.added {
+            Some(_) if node.depth >= self.options.tail_depth => None,
+            Some(added) if self.session.cache.is_scoped() => {
+                Some(crate::cache::key::scoped(&key, &added.ancestry.parent))
+            }
+            _ => Some(key),
+        }
+    }
+}
+
+/// The position of a declared input. Inputs mostly stand in the order of declaration: look there first.
+pub(super) fn find_input(class: &Class, name: &str, hint: usize) -> Option<usize> {
+    let inputs = &class.def.inputs;
+    if inputs.get(hint).is_some_and(|input| &*input.name == name) {
+        return Some(hint);
+    }
+    inputs.iter().position(|input| &*input.name == name)
+}

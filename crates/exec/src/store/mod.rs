@@ -1,0 +1,244 @@
+//! The output store: values that finished nodes left behind, and who may still read them.
+//!
+//! Knows sockets and reader counts. Knows nothing of scheduling: the run tells it when an edge appears or goes, and it
+//! answers with what was dropped.
+
+mod ledger;
+
+pub(crate) use self::ledger::Ledger;
+
+use crate::options::Retention;
+use crate::spill::{Spill, Spilled};
+use crate::value::Value;
+use crate::values::Values;
+
+/// One output socket of a node of the run.
+#[derive(Default)]
+struct Socket {
+    content: Content,
+    /// Edges whose reader may still run, strong and lazy.
+    readers: u32,
+    /// Strong edges of scheduled readers.
+    strong: u32,
+    /// Stays until its node is gone.
+    pinned: bool,
+}
+
+#[derive(Default)]
+enum Content {
+    #[default]
+    Empty,
+    Values(Values),
+    Spilled(Vec<Box<dyn Spilled>>),
+}
+
+/// The sockets of one node: a range in the store.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sockets {
+    pub first: u32,
+    pub count: u32,
+}
+
+impl Sockets {
+    pub(crate) fn at(self, socket: u32) -> Option<usize> {
+        (socket < self.count).then_some((self.first + socket) as usize)
+    }
+}
+
+/// Values of finished nodes.
+pub(crate) struct Store {
+    sockets: Vec<Socket>,
+    /// Freed ranges by their length.
+    free: Vec<Vec<u32>>,
+    retention: Retention,
+}
+
+impl Store {
+    pub(crate) fn new(retention: Retention, expected: usize) -> Self {
+        Self { sockets: Vec::with_capacity(expected), free: Vec::new(), retention }
+    }
+
+    /// From now on nothing is dropped any more.
+    pub(crate) fn keep_everything(&mut self) {
+        self.retention = Retention::Keep;
+    }
+
+    pub(crate) fn allocate(&mut self, count: u32) -> Sockets {
+        if let Some(first) = self.free.get_mut(count as usize).and_then(Vec::pop) {
+            return Sockets { first, count };
+        }
+        let first = self.sockets.len() as u32;
+        self.sockets.resize_with(first as usize + count as usize, Socket::default);
+        Sockets { first, count }
+    }
+
+    /// Gives a node's range back. Answers the bytes that came free.
+    pub(crate) fn free(&mut self, sockets: Sockets, ledger: &mut Ledger) {
+        if sockets.count == 0 {
+            return;
+        }
+        for at in sockets.first..sockets.first + sockets.count {
+            let socket = std::mem::take(&mut self.sockets[at as usize]);
+            if let Content::Values(values) = socket.content {
+                ledger.remove(&values);
+            }
+        }
+        let length = sockets.count as usize;
+        if self.free.len() <= length {
+            self.free.resize_with(length + 1, Vec::new);
+        }
+        self.free[length].push(sockets.first);
+    }
+
+    pub(crate) fn pin(&mut self, sockets: Sockets) {
+        for at in sockets.first..sockets.first + sockets.count {
+            self.sockets[at as usize].pinned = true;
+        }
+    }
+
+    /// An edge onto the socket appeared.
+    pub(crate) fn add_reader(&mut self, at: usize) {
+        self.sockets[at].readers += 1;
+    }
+
+    /// An edge onto the socket became one that its reader waits for.
+    pub(crate) fn add_strong(&mut self, at: usize) {
+        self.sockets[at].strong += 1;
+    }
+
+    /// An edge onto the socket went. Answers the bytes of the value when that dropped it.
+    pub(crate) fn release(
+        &mut self,
+        at: usize,
+        strong: bool,
+        ledger: &mut Ledger,
+        spill: Option<&dyn Spill>,
+    ) -> std::io::Result<Option<u64>> {
+        let socket = &mut self.sockets[at];
+        socket.readers -= 1;
+        socket.strong -= u32::from(strong);
+        self.drop_unread(at, ledger, spill)
+    }
+
+    fn is_readable(&self, socket: &Socket) -> bool {
+        match self.retention {
+            Retention::Keep | Retention::Unreferenced => true,
+            Retention::Unreadable | Retention::StaticOnly => socket.readers > 0,
+            Retention::Eager => socket.strong > 0,
+        }
+    }
+
+    fn drop_unread(
+        &mut self,
+        at: usize,
+        ledger: &mut Ledger,
+        spill: Option<&dyn Spill>,
+    ) -> std::io::Result<Option<u64>> {
+        let socket = &self.sockets[at];
+        if self.is_readable(socket) || matches!(socket.content, Content::Empty) {
+            return Ok(None);
+        }
+        if socket.pinned {
+            if let Some(spill) = spill {
+                self.spill(at, ledger, spill)?;
+            }
+            return Ok(None);
+        }
+        Ok(self.take(at, ledger).map(|values| values.bytes()))
+    }
+
+    /// Puts a value on a socket that has none. Answers the bytes when nobody can read it, so that it went at once.
+    pub(crate) fn put(
+        &mut self,
+        at: usize,
+        values: Values,
+        ledger: &mut Ledger,
+        spill: Option<&dyn Spill>,
+    ) -> std::io::Result<Option<u64>> {
+        let socket = &mut self.sockets[at];
+        if !matches!(socket.content, Content::Empty) {
+            return Ok(None);
+        }
+        ledger.add(&values);
+        socket.content = Content::Values(values);
+        if self.retention == Retention::Unreferenced && socket.readers == 0 && !socket.pinned {
+            return Ok(self.take(at, ledger).map(|values| values.bytes()));
+        }
+        self.drop_unread(at, ledger, spill)
+    }
+
+    /// Takes the value off the socket.
+    pub(crate) fn take(&mut self, at: usize, ledger: &mut Ledger) -> Option<Values> {
+        match std::mem::take(&mut self.sockets[at].content) {
+            Content::Values(values) => {
+                ledger.remove(&values);
+                Some(values)
+            }
+            _ => None,
+        }
+    }
+
+    fn spill(&mut self, at: usize, ledger: &mut Ledger, spill: &dyn Spill) -> std::io::Result<()> {
+        let Content::Values(values) = &self.sockets[at].content else { return Ok(()) };
+        let mut spilled = Vec::with_capacity(values.len());
+        for value in values {
+            match spill.store(value)? {
+                Some(one) => spilled.push(one),
+                None => return Ok(()), // a list that cannot go as a whole stays
+            }
+        }
+        self.take(at, ledger);
+        self.sockets[at].content = Content::Spilled(spilled);
+        Ok(())
+    }
+
+    /// Brings a spilled value back, if it was spilled.
+    pub(crate) fn recall(&mut self, at: usize, ledger: &mut Ledger) -> std::io::Result<()> {
+        if let Content::Spilled(spilled) = &self.sockets[at].content {
+            let values: Values = spilled.iter().map(|one| one.load()).collect::<std::io::Result<Vec<Value>>>()?.into();
+            ledger.add(&values);
+            self.sockets[at].content = Content::Values(values);
+        }
+        Ok(())
+    }
+
+    /// The value on a socket, unless it was never computed, dropped, or is spilled.
+    pub(crate) fn get(&self, at: usize) -> Option<&Values> {
+        if let Content::Values(values) = &self.sockets[at].content { Some(values) } else { None }
+    }
+
+    /// Whether the value is here, or can be brought back without running its node.
+    pub(crate) fn is_present(&self, at: usize) -> bool {
+        !matches!(self.sockets[at].content, Content::Empty)
+    }
+
+    /// How many edges may still read the socket.
+    pub(crate) fn readers(&self, at: usize) -> u32 {
+        self.sockets[at].readers
+    }
+
+    /// Moves the readers of one socket to another. Edges are the caller's matter.
+    pub(crate) fn move_reader(&mut self, from: usize, to: usize, strong: bool) {
+        self.sockets[from].readers -= 1;
+        self.sockets[to].readers += 1;
+        self.sockets[from].strong -= u32::from(strong);
+        self.sockets[to].strong += u32::from(strong);
+    }
+
+    /// Takes everything out at the end of a run.
+    pub(crate) fn clear(&mut self, ledger: &mut Ledger) {
+        for socket in &mut self.sockets {
+            if let Content::Values(values) = std::mem::take(&mut socket.content) {
+                ledger.remove(&values);
+            }
+        }
+        self.sockets.clear();
+        self.free.clear();
+    }
+
+    /// Sockets that hold a value, or did, or may.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.sockets.len()
+    }
+}
