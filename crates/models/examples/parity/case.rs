@@ -162,6 +162,11 @@ pub struct Tensors {
 }
 
 impl Tensors {
+    /// Opens a file that no index lists.
+    pub fn open(path: &Path) -> Result<Self, Trouble> {
+        Ok(Self { file: WeightFile::open(path)? })
+    }
+
     pub fn names(&self) -> Vec<&str> {
         self.file.names().collect()
     }

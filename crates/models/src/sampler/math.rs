@@ -25,21 +25,14 @@ pub(super) fn halfway(a: f32, b: f32) -> f32 {
     b - (b - a) * 0.5
 }
 
-/// The sum of latents times factors, from left to right. A factor of 0 leaves its latent out.
+/// The sum of latents times factors, from left to right. Terms with a factor of 0 are left out.
 pub(super) fn mix<const N: usize>(terms: [(f32, &Latent); N]) -> Latent {
-    let mut sum: Option<Latent> = None;
-    let last = terms.len().saturating_sub(1);
-    for (i, (factor, latent)) in terms.into_iter().enumerate() {
-        if factor == 0.0 && !(i == last && sum.is_none()) {
-            continue;
-        }
-        let term = if factor == 1.0 { latent.clone() } else { latent.clone().mul_scalar(factor) };
-        sum = Some(match sum {
-            Some(sum) => sum + term,
-            None => term,
-        });
-    }
-    sum.unwrap_or_else(|| Latent::zeros([1, 1, 1, 1], &burn::tensor::Device::default()))
+    let scaled = |(factor, latent): &(f32, &Latent)| {
+        if *factor == 1.0 { (*latent).clone() } else { (*latent).clone().mul_scalar(*factor) }
+    };
+    let counting = terms.iter().filter(|(factor, _)| *factor != 0.0);
+    // All factors 0: the first term, which is then zeros.
+    counting.map(scaled).reduce(|sum, term| sum + term).unwrap_or_else(|| scaled(&terms[0]))
 }
 
 /// Direction from the denoised latent to the noisy one, per unit of noise.

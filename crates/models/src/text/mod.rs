@@ -1,13 +1,15 @@
 //! Prompts to conditioning: token weights, several chunks, several encoders.
 //!
-//! Knows token chunks and a [`TextEncoder`] to ask. Knows nothing of files, vocabularies or families' layer choices.
+//! Knows token chunks and a [`TextEncoder`] to ask. [`PromptEncoder`] does all of it for a family. Knows nothing of files.
 //!
 //! Source: ComfyUI `comfy/sd1_clip.py` (`encode_token_weights`), `comfy/sdxl_clip.py`.
 
 mod encode;
 mod encoder;
+mod family;
 mod model;
 
 pub use encode::{Prompt, encode, join};
 pub use encoder::ClipEncoder;
+pub use family::PromptEncoder;
 pub use model::{Encoded, TextEncoder};

@@ -10,6 +10,7 @@ pub mod chunk;
 mod clean;
 pub mod embedding;
 mod error;
+mod folder;
 mod prompt;
 mod vocabulary;
 mod words;
@@ -20,6 +21,7 @@ pub use crate::clip::Token;
 pub use chunk::{CHUNK, Chunk, WeightedToken};
 pub use embedding::{Embeddings, NoEmbeddings};
 pub use error::TokenizerError;
+pub use folder::EmbeddingFolders;
 pub use prompt::{Segment, parse_weights, unescape};
 pub use vocabulary::{END, START, Vocabulary};
 

@@ -1,0 +1,99 @@
+//! A family's text encoders as one: prompts in, the conditioning tensor its networks were trained on out.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use super::encode::{Prompt, encode, join};
+use super::encoder::ClipEncoder;
+use crate::checkpoint::Encoder as Stage;
+use crate::clip::Hidden;
+use crate::detect::Role;
+use crate::tokenizer::{Chunk, Embeddings, Encoder, Tokenizer, Vocabulary, chunk};
+use crate::{ModelError, TextEncoders};
+
+/// The text encoders of a model with what encoding a prompt needs beside them.
+#[derive(Clone, Copy)]
+pub struct PromptEncoder<'a> {
+    /// The encoders.
+    pub encoders: &'a TextEncoders,
+    /// The vocabulary they share.
+    pub vocabulary: &'a Arc<Vocabulary>,
+    /// Where `embedding:name` is looked up.
+    pub embeddings: &'a dyn Embeddings,
+    /// CLIPSetLastLayer: which hidden state, counted from the end; the family's own without.
+    pub clip_skip: Option<i32>,
+    /// Where the encoders run.
+    pub device: &'a Device,
+}
+
+impl PromptEncoder<'_> {
+    /// Encodes one text with every encoder of the family.
+    ///
+    /// # Errors
+    /// Of the networks.
+    pub fn encode(&self, text: &str) -> Result<Prompt, ModelError> {
+        self.encode_two(text, text)
+    }
+
+    /// Encodes a text of its own for each of SDXL's encoders (CLIPTextEncodeSDXL); the shorter one gets empty chunks
+    /// behind it. Families with one encoder take the text that belongs to it.
+    ///
+    /// # Errors
+    /// Of the networks.
+    pub fn encode_two(&self, text_l: &str, text_g: &str) -> Result<Prompt, ModelError> {
+        let encoders = &self.encoders.encoders;
+        let mut chunked: Vec<Vec<Chunk>> = encoders
+            .iter()
+            .map(|Stage { role, .. }| {
+                self.tokenizer(*role).tokenize(if *role == Role::G { text_g } else { text_l }, self.embeddings)
+            })
+            .collect();
+        let longest = chunked.iter().map(Vec::len).max().unwrap_or(1);
+        let mut joined: Option<Prompt> = None;
+        for (Stage { role, model, .. }, chunks) in encoders.iter().zip(&mut chunked) {
+            let pad = kind_of(*role).pad();
+            if text_l != text_g {
+                chunks.resize_with(longest, || chunk::empty(pad));
+            }
+            let encoder = ClipEncoder {
+                model,
+                hidden: self.hidden(),
+                projected: self.encoders.kind.projects_pooled(),
+                device: self.device,
+            };
+            let prompt = encode(&encoder, chunks, pad)?;
+            joined = Some(match joined {
+                Some(first) => join(first, prompt),
+                None => prompt,
+            });
+        }
+        joined.ok_or_else(|| ModelError::Unrecognised {
+            what: "a set of text encoders".to_owned(),
+            detail: "it is empty".to_owned(),
+        })
+    }
+
+    fn hidden(&self) -> Hidden {
+        let own = self.encoders.kind.hidden();
+        Hidden { layer: self.clip_skip.unwrap_or(own.layer), norm: own.norm }
+    }
+
+    fn tokenizer(&self, role: Role) -> Tokenizer {
+        Tokenizer::new(self.vocabulary.clone(), kind_of(role))
+    }
+}
+
+impl std::fmt::Debug for PromptEncoder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PromptEncoder").field("clip_skip", &self.clip_skip).finish_non_exhaustive()
+    }
+}
+
+fn kind_of(role: Role) -> Encoder {
+    match role {
+        Role::L => Encoder::ClipL,
+        Role::H => Encoder::ClipH,
+        Role::G => Encoder::ClipG,
+    }
+}
