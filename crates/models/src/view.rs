@@ -10,29 +10,22 @@ use kiln_memory::{
     Budget, DecodeError, FormatError, Rounding, SourceError, TensorInfo, TensorSource, Weights, decode_f32,
 };
 
-use crate::{
-    KeyMap, Names,
-    keymap::Part,
-    lora::{Patched, Patches},
-};
+use crate::{KeyMap, Names, keymap::Part, lora::Patches};
 
 /// The weights of one network under its own keys, with the map back to the file's names.
 #[derive(Debug, Clone)]
 pub struct Keyed {
     weights: Weights,
     map: KeyMap,
-    rounding: Option<Rounding>,
-    /// The file under the network's keys, and what changes it on the way.
-    view: Arc<View>,
+    /// What changes them on their way from the file.
     patches: Patches,
 }
 
 impl Keyed {
     /// The places of `map` in `source`, held by `holder` under `budget`.
     pub fn new(source: Arc<dyn TensorSource>, map: KeyMap, holder: &str, budget: &Arc<Budget>) -> Self {
-        let view = Arc::new(View::new(source, &map));
-        let weights = Weights::shared(view.clone(), holder, budget);
-        Self { weights, map, rounding: None, view, patches: Patches::default() }
+        let weights = Weights::new(View::new(source, &map), holder, budget);
+        Self { weights, map, patches: Patches::default() }
     }
 
     /// Every tensor of `source` under its own name.
@@ -44,22 +37,15 @@ impl Keyed {
     /// The same weights, each rounded when it is loaded.
     #[must_use]
     pub fn with_rounding(self, rounding: Rounding) -> Self {
-        Self { weights: self.weights.with_rounding(rounding), rounding: Some(rounding), ..self }
+        Self { weights: self.weights.with_rounding(rounding), ..self }
     }
 
-    /// The same weights with more patches, applied after those that are there. Holder and budget stay; nothing that
-    /// was loaded is shared with the unpatched weights.
+    /// The same weights with more patches, applied after those that are there. What neither view changes is shared.
     #[must_use]
     pub fn patched(&self, patches: &Patches) -> Self {
         let mut all = self.patches.clone();
         all.extend(patches);
-        let source = Patched::new(self.view.clone(), all.clone(), self.rounding == Some(Rounding::F16));
-        let weights = Weights::new(source, self.weights.holder(), self.weights.budget());
-        let weights = match self.rounding {
-            Some(rounding) => weights.with_rounding(rounding),
-            None => weights,
-        };
-        Self { weights, patches: all, ..self.clone() }
+        Self { weights: self.weights.patched(all.to_set()), patches: all, map: self.map.clone() }
     }
 
     /// What changes these weights on their way from the file.
@@ -94,12 +80,6 @@ pub fn names_of(source: &dyn TensorSource) -> Names {
 struct View {
     inner: Arc<dyn TensorSource>,
     tensors: indexmap::IndexMap<String, Seen>,
-}
-
-impl std::fmt::Debug for View {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "View({} of {})", self.tensors.len(), self.inner.label())
-    }
 }
 
 struct Seen {

@@ -103,6 +103,11 @@ impl LoraFile {
         Self { source }
     }
 
+    /// What to call it in messages: its path, as a rule.
+    pub fn label(&self) -> String {
+        self.source.label()
+    }
+
     /// The adapters for the weights that `prefixes` name.
     pub fn find(&self, prefixes: &Prefixes) -> Found {
         let (mut found, mut used) = (Found::default(), HashSet::new());

@@ -18,5 +18,4 @@ pub use adapter::{Adapter, AdapterError};
 pub use array::Array;
 pub use file::{Found, LoraFile, Target};
 pub use keys::{Prefixes, text_keys, unet_keys};
-pub(crate) use patch::Patched;
 pub use patch::{Patch, Patches};

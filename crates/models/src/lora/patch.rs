@@ -1,12 +1,8 @@
-//! Changes between a file and a network: a source that applies adapters to the weights it hands out.
-//!
-//! Weights without a patch go through untouched, pointer and all; a patched one is computed when it is loaded, and
-//! kept by whoever keeps it.
+//! Adapters of a file as changes to a model's weights, in the order in which the LoRA nodes were run.
 
-use std::{collections::HashMap, sync::Arc};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use bytes::Bytes;
-use kiln_memory::{FormatError, SourceError, TensorInfo, TensorSource};
+use kiln_memory::PatchSet;
 
 use super::{Array, LoraFile, Target};
 
@@ -21,109 +17,69 @@ pub struct Patch {
     pub strength: f32,
 }
 
-/// Patches by the key of the weight they change, in the order in which they are applied.
+/// Changes to one network's weights, by the network's own keys, in the order in which they are applied.
 #[derive(Debug, Clone, Default)]
 pub struct Patches {
-    by_key: HashMap<String, Vec<Patch>>,
+    list: Vec<(String, Patch)>,
 }
 
 impl Patches {
     /// Adds every adapter of `targets`, by model key without `scope` (`diffusion_model.`, `clip_l.transformer.`);
     /// targets outside of the scope are left alone. Answers how many were added.
     pub fn add(&mut self, file: &LoraFile, targets: &[Target], scope: &str, strength: f32) -> usize {
-        let mut added = 0;
+        let before = self.list.len();
         for target in targets {
-            let Some(key) = target.key.strip_prefix(scope) else { continue };
-            let patch = Patch { file: file.clone(), target: target.clone(), strength };
-            self.by_key.entry(key.to_owned()).or_default().push(patch);
-            added += 1;
+            if let Some(key) = target.key.strip_prefix(scope) {
+                let patch = Patch { file: file.clone(), target: target.clone(), strength };
+                self.list.push((key.to_owned(), patch));
+            }
         }
-        added
+        self.list.len() - before
     }
 
     /// Appends the patches of `other`.
     pub fn extend(&mut self, other: &Self) {
-        for (key, patches) in &other.by_key {
-            self.by_key.entry(key.clone()).or_default().extend(patches.iter().cloned());
-        }
+        self.list.extend(other.list.iter().cloned());
     }
 
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+        self.list.is_empty()
     }
 
-    /// How many weights are changed.
-    pub fn len(&self) -> usize {
-        self.by_key.len()
+    /// As changes that weights are loaded with.
+    pub fn to_set(&self) -> PatchSet {
+        let mut set = PatchSet::new();
+        self.list.iter().for_each(|(key, patch)| set.add(key.as_str(), patch.clone()));
+        set
+    }
+}
+
+impl kiln_memory::Patch for Patch {
+    fn name(&self) -> String {
+        self.file.label()
     }
 
-    /// Applies the patches of `key` to `weight`. One that doesn't fit is reported and left out, as in the reference.
-    pub(crate) fn apply(&self, key: &str, weight: &mut Array) {
-        for Patch { file, target, strength } in self.by_key.get(key).into_iter().flatten() {
-            let done = file.adapter(target).and_then(|adapter| adapter.apply(weight, *strength));
-            if let Err(error) = done {
-                tracing::error!(key, ?file, %error, "a patch was left out");
+    fn key(&self) -> u128 {
+        let half = |salt: u64| {
+            let mut hasher = DefaultHasher::new();
+            (salt, self.file.label(), &self.target, self.strength.to_bits()).hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        half(1) << 64 | half(2)
+    }
+
+    /// An adapter that doesn't fit is reported and leaves the weight as it is, as in the reference.
+    fn apply(&self, shape: &[usize], values: &mut [f32]) -> Result<(), String> {
+        let mut weight = Array { shape: shape.to_vec(), values: values.to_vec() };
+        let done = self.file.adapter(&self.target).and_then(|adapter| adapter.apply(&mut weight, self.strength));
+        match done {
+            Ok(()) if weight.values.len() == values.len() => values.copy_from_slice(&weight.values),
+            Ok(()) => {
+                return Err(format!("would change the shape to {:?}, which this network can't take", weight.shape));
             }
+            Err(error) => tracing::error!(weight = self.target.key, file = self.name(), %error, "a patch was left out"),
         }
-    }
-}
-
-/// A source with patches over it.
-pub(crate) struct Patched {
-    inner: Arc<dyn TensorSource>,
-    patches: Patches,
-    /// Whether weights are f16 before patches are applied to them (text encoders).
-    halves: bool,
-}
-
-impl Patched {
-    pub(crate) fn new(inner: Arc<dyn TensorSource>, patches: Patches, halves: bool) -> Self {
-        Self { inner, patches, halves }
-    }
-
-    fn touches(&self, name: &str) -> bool {
-        self.patches.by_key.contains_key(name)
-    }
-}
-
-impl TensorSource for Patched {
-    fn label(&self) -> String {
-        self.inner.label()
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.inner.names()
-    }
-
-    fn info(&self, name: &str) -> Option<&TensorInfo> {
-        self.inner.info(name)
-    }
-
-    fn slice(&self, name: &str) -> Option<Bytes> {
-        if self.touches(name) { None } else { self.inner.slice(name) }
-    }
-
-    fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
-        self.inner.read_f32(name, out)?;
-        if !self.touches(name) {
-            return Ok(());
-        }
-        if self.halves {
-            out.iter_mut().for_each(|v| *v = half::f16::from_f32(*v).to_f32());
-        }
-        let shape = self.info(name).map(|info| info.shape.clone()).unwrap_or_default();
-        let mut weight = Array { shape, values: out.to_vec() };
-        self.patches.apply(name, &mut weight);
-        if weight.values.len() != out.len() {
-            let what = format!("a patch changes its shape to {:?}, which this network can't take", weight.shape);
-            return Err(SourceError::Other { tensor: name.to_owned(), what });
-        }
-        out.copy_from_slice(&weight.values);
         Ok(())
-    }
-
-    fn check(&self) -> Result<(), FormatError> {
-        self.inner.check()
     }
 }

@@ -5,6 +5,7 @@ pub mod full;
 mod lora;
 pub mod recipe;
 mod tiny;
+mod upscale;
 
 use crate::case::Run;
 
@@ -16,6 +17,8 @@ pub fn case(file: &str) -> Option<Run> {
         "detect_sd15.json" | "detect_sdxl.json" => detect::configuration,
         "tiny_vae.safetensors" => tiny::vae,
         "lora_keys_sd15.json" | "lora_keys_sdxl.json" => lora::keys,
+        "esrgan.safetensors" => upscale::esrgan,
+        "taef2.safetensors" => upscale::taef2,
         "lora_math.safetensors" => lora::maths,
         "unet_sd15.safetensors" => full::unet_sd15,
         "vae_sd15.safetensors" => full::vae_sd15,

@@ -1,0 +1,176 @@
+//! LoRA files: found by every convention, applied to the weights of the bundled model.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::{path::Path, sync::Arc};
+
+use burn::tensor::{Device, Tensor};
+use kiln_memory::{Budget, MemorySource};
+use kiln_models::{
+    Checkpoint,
+    lora::{Adapter, Array, LoraFile, Prefixes},
+    unet::Extras,
+};
+
+fn checkpoint() -> Checkpoint {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
+    Checkpoint::open(&path, &Budget::unlimited("test")).unwrap()
+}
+
+fn lora(tensors: &[(&str, &[usize], f32)]) -> LoraFile {
+    let mut source = MemorySource::new("test lora");
+    for (name, shape, value) in tensors {
+        source.insert_f32(*name, shape, vec![*value; shape.iter().product()]).unwrap();
+    }
+    LoraFile::new(Arc::new(source))
+}
+
+fn eps(model: &kiln_models::DiffusionModel) -> Vec<f32> {
+    let device = Device::flex();
+    let (x, context) = (Tensor::<4>::ones([1, 4, 8, 8], &device), Tensor::<3>::ones([1, 4, 64], &device));
+    let y = model.unet.forward(x, &[10.0], &context, &Extras::default()).unwrap();
+    y.into_data().try_to_vec::<f32>().unwrap()
+}
+
+const KOHYA: &str = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q";
+const PEFT: &str = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q";
+const KEY: &str = "diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight";
+
+#[test]
+fn conventions_for_one_weight_change_it_alike() {
+    let model = checkpoint().model;
+    let keys = model.lora_keys().unwrap();
+    let kohya = [(format!("{KOHYA}.lora_up.weight"), format!("{KOHYA}.lora_down.weight"))];
+    let peft = [(format!("{PEFT}.lora_B.weight"), format!("{PEFT}.lora_A.weight"))];
+    let mut results = Vec::new();
+    for (up, down) in kohya.iter().chain(&peft) {
+        let file = lora(&[(up, &[64, 2], 0.1), (down, &[2, 64], 0.2)]);
+        let found = file.find(&keys);
+        assert_eq!((found.targets.len(), found.unmatched.len()), (1, 0));
+        assert_eq!(found.targets[0].key, KEY);
+        results.push(eps(&model.patched(&file, &found.targets, 1.0).unwrap()));
+    }
+    assert_eq!(results[0], results[1]);
+    assert_ne!(results[0], eps(&model));
+}
+
+#[test]
+fn strength_zero_changes_nothing_and_opposite_strengths_cancel() {
+    let model = checkpoint().model;
+    let file = lora(&[("diffusion_model.out.2.diff_b", &[4], 0.5)]);
+    let found = file.find(&model.lora_keys().unwrap());
+    assert_eq!(found.targets[0].key, "diffusion_model.out.2.bias");
+    let plain = eps(&model);
+    assert_eq!(eps(&model.patched(&file, &found.targets, 0.0).unwrap()), plain);
+    let more = model.patched(&file, &found.targets, 1.0).unwrap();
+    assert!(eps(&more).iter().zip(&plain).all(|(a, b)| (a - b - 0.5).abs() < 1e-5));
+    let back = more.patched(&file, &found.targets, -1.0).unwrap();
+    assert!(eps(&back).iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn a_patch_of_another_size_leaves_the_weight_alone() {
+    let model = checkpoint().model;
+    let (up, down) = (format!("{KOHYA}.lora_up.weight"), format!("{KOHYA}.lora_down.weight"));
+    let file = lora(&[(&up, &[320, 2], 0.1), (&down, &[2, 320], 0.2)]);
+    let found = file.find(&model.lora_keys().unwrap());
+    assert_eq!(eps(&model.patched(&file, &found.targets, 1.0).unwrap()), eps(&model));
+}
+
+#[test]
+fn tensors_for_no_weight_of_the_model_are_listed() {
+    let model = checkpoint().model;
+    let file = lora(&[("lora_unet_double_blocks_0_img_attn.lora_up.weight", &[4, 2], 1.0)]);
+    let found = file.find(&model.lora_keys().unwrap());
+    assert!(found.targets.is_empty());
+    assert_eq!(found.unmatched, ["lora_unet_double_blocks_0_img_attn.lora_up.weight"]);
+}
+
+#[test]
+fn a_text_encoder_is_patched_by_its_own_prefix() {
+    let text = checkpoint().text.unwrap();
+    let keys = text.lora_keys().unwrap();
+    let file = lora(&[("lora_te_text_model_encoder_layers_0_mlp_fc1.diff", &[256, 64], 0.25)]);
+    let found = file.find(&keys);
+    let patched = text.patched(&file, &found.targets, 1.0).unwrap();
+    let read = |text: &kiln_models::TextEncoders| {
+        text.encoders[0]
+            .weights
+            .weights()
+            .weight("text_model.encoder.layers.0.mlp.fc1.weight")
+            .unwrap()
+            .read()
+            .unwrap()
+            .to_vec()
+    };
+    let (before, after) = (read(&text), read(&patched));
+    assert!(before.iter().zip(&after).all(|(a, b)| half::f16::from_f32(a + 0.25).to_f32() == *b));
+}
+
+fn apply(tensors: &[(&str, &[usize], f32)], shape: &[usize], weight: f32) -> Vec<f32> {
+    let file = lora(tensors);
+    let prefixes: Prefixes = [("x".to_owned(), "x.weight".to_owned())].into_iter().collect();
+    let found = file.find(&prefixes);
+    let mut array = Array { shape: shape.to_vec(), values: vec![weight; shape.iter().product()] };
+    for target in &found.targets {
+        file.adapter(target).unwrap().apply(&mut array, 1.0).unwrap();
+    }
+    array.values
+}
+
+#[test]
+fn alpha_over_rank_is_the_scale() {
+    let values = apply(
+        &[("x.lora_up.weight", &[2, 4], 1.0), ("x.lora_down.weight", &[4, 3], 1.0), ("x.alpha", &[], 2.0)],
+        &[2, 3],
+        10.0,
+    );
+    assert_eq!(values, [12.0; 6]);
+}
+
+#[test]
+fn a_middle_of_a_locon_stands_between_up_and_down() {
+    let values = apply(
+        &[
+            ("x.lora_up.weight", &[2, 2, 1, 1], 1.0),
+            ("x.lora_down.weight", &[2, 3, 1, 1], 1.0),
+            ("x.lora_mid.weight", &[2, 2, 3, 3], 0.5),
+        ],
+        &[2, 3, 3, 3],
+        0.0,
+    );
+    assert_eq!(values, [2.0; 54]);
+}
+
+#[test]
+fn glora_multiplies_the_weight_and_adds() {
+    let values = apply(
+        &[
+            ("x.a1.weight", &[3, 1], 1.0),
+            ("x.a2.weight", &[1, 3], 0.5),
+            ("x.b1.weight", &[2, 1], 1.0),
+            ("x.b2.weight", &[1, 3], 0.25),
+        ],
+        &[2, 3],
+        1.0,
+    );
+    assert_eq!(values, [1.0 + 1.5 + 0.25; 6]);
+}
+
+#[test]
+fn rotations_of_nothing_turn_nothing() {
+    for shape in [&[2, 2, 2][..], &[2, 2, 2, 2]] {
+        assert_eq!(apply(&[("x.oft_blocks", shape, 0.5)], &[4, 3], 1.0), [1.0; 12]);
+    }
+}
+
+#[test]
+fn set_replaces_and_a_wrong_shape_is_an_error() {
+    assert_eq!(apply(&[("x.set_weight", &[2], 7.0)], &[2], 1.0), [7.0, 7.0]);
+    let mut weight = Array { shape: vec![3], values: vec![1.0; 3] };
+    let wrong = Adapter::Set(Array { shape: vec![2], values: vec![7.0; 2] });
+    let error = wrong.apply(&mut weight, 1.0).unwrap_err().to_string();
+    assert_eq!(error, "its tensor `set_weight` [2] doesn't fit a weight of [3] (a LoRA for another model?)");
+    assert_eq!(weight.values, [1.0; 3]);
+}

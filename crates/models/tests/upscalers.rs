@@ -1,0 +1,140 @@
+//! Upscalers and tiny autoencoders: which files they are, and what shapes come out.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use kiln_memory::Budget;
+use kiln_models::{
+    KeyMap, Names,
+    taesd::{Taesd, TaesdConfig, TaesdHalf},
+    upscale::{CompactConfig, RrdbConfig, UpscaleConfig, Upscaler},
+    vae::Tiles,
+};
+
+fn asset(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets").join(name)
+}
+
+fn budget() -> std::sync::Arc<Budget> {
+    Budget::unlimited("test")
+}
+
+#[test]
+fn the_bundled_upscalers_are_recognised_by_their_names_and_shapes() {
+    let open = |name: &str| Upscaler::open(&asset(name), &budget()).unwrap();
+    let anime = open("realesrgan-x4plus-anime.safetensors");
+    let UpscaleConfig::Rrdb(config) = anime.config() else { panic!("an RRDB network") };
+    assert_eq!((config.blocks, config.channels, config.growth, anime.scale()), (6, 64, 32, 4));
+    for (name, scale) in [("realesr-animevideov3-x2.safetensors", 2), ("realesr-animevideov3-x4.safetensors", 4)] {
+        let video = open(name);
+        assert!(matches!(video.config(), UpscaleConfig::Compact(_)));
+        assert_eq!(video.scale(), scale);
+    }
+}
+
+#[test]
+fn a_tiled_picture_looks_like_the_whole_one_inside_its_tiles() {
+    let upscaler = Upscaler::open(&asset("realesr-animevideov3-x2.safetensors"), &budget()).unwrap();
+    let device = Device::flex();
+    let picture = Tensor::<4>::full([1, 40, 24, 3], 0.25, &device);
+    let whole = upscaler.upscale(picture.clone(), Tiles::square(64, 8)).unwrap();
+    let tiled = upscaler.upscale(picture, Tiles::square(24, 8)).unwrap();
+    assert_eq!(whole.dims(), [1, 80, 48, 3]);
+    let difference = (whole - tiled).abs().max().into_scalar::<f32>();
+    assert!(difference < 0.05, "{difference}");
+}
+
+/// ESRGAN's names of 2018 for the same network.
+fn old_names(new: &Names, blocks: usize, doublings: usize) -> Names {
+    let rename = |name: &str| {
+        let (stem, end) = name.rsplit_once('.').unwrap();
+        let up = |n: usize| 3 * n;
+        let old = match stem {
+            "conv_first" => "model.0".to_owned(),
+            "conv_body" => format!("model.1.sub.{blocks}"),
+            "conv_hr" => format!("model.{}", up(doublings) + 2),
+            "conv_last" => format!("model.{}", up(doublings) + 4),
+            _ => match stem.strip_prefix("conv_up") {
+                Some(n) => format!("model.{}", up(n.parse().unwrap())),
+                None => {
+                    let mut parts = stem.split('.');
+                    let (_, i, rdb, conv) =
+                        (parts.next(), parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+                    format!("model.1.sub.{i}.{}.{conv}.0", rdb.to_uppercase())
+                }
+            },
+        };
+        format!("{old}.{end}")
+    };
+    new.iter().map(|(name, shape)| (rename(name), shape.to_vec())).collect()
+}
+
+#[test]
+fn old_esrgan_names_are_the_same_network() {
+    let dir = tempfile::tempdir().unwrap();
+    for doublings in [1, 2, 3] {
+        let config = RrdbConfig { picture_channels: 3, unshuffle: 1, channels: 32, growth: 16, blocks: 2, doublings };
+        let config = UpscaleConfig::Rrdb(config);
+        let path = dir.path().join(format!("{doublings}.safetensors"));
+        common::write(&path, &old_names(&config.tensors().unwrap(), 2, doublings));
+        let upscaler = Upscaler::open(&path, &budget()).unwrap();
+        assert_eq!(upscaler.config(), &config);
+        let y = upscaler.forward(Tensor::zeros([1, 3, 5, 4], &Device::flex())).unwrap();
+        assert_eq!(y.dims(), [1, 3, 5 << doublings, 4 << doublings]);
+    }
+}
+
+#[test]
+fn a_network_that_folds_its_picture_enlarges_less() {
+    let config = RrdbConfig { picture_channels: 3, unshuffle: 2, channels: 32, growth: 16, blocks: 1, doublings: 2 };
+    let config = UpscaleConfig::Rrdb(config);
+    let names = config.tensors().unwrap();
+    assert_eq!(UpscaleConfig::from_names(&names).unwrap(), Some(config.clone()));
+    assert_eq!(config.scale(), 2);
+    let y = config.init(&common::keyed(&names)).unwrap().forward(Tensor::zeros([1, 3, 6, 8], &Device::flex())).unwrap();
+    assert_eq!(y.dims(), [1, 3, 12, 16]);
+}
+
+#[test]
+fn one_slope_for_all_channels_is_a_network_too() {
+    let config = CompactConfig { picture_channels: 3, channels: 8, last: 4, scale: 3, slopes: 1 };
+    let names = UpscaleConfig::Compact(config.clone()).tensors().unwrap();
+    assert_eq!(UpscaleConfig::from_names(&names).unwrap(), Some(UpscaleConfig::Compact(config)));
+}
+
+#[test]
+fn a_tiny_autoencoder_goes_there_and_back_at_an_eighth_of_the_size() {
+    for pool in [false, true] {
+        let half = TaesdHalf { latent: 4, channels: 64, picture: 3, pool };
+        let config = TaesdConfig { encoder: Some(half.clone()), decoder: Some(half) };
+        let names = config.tensors().unwrap();
+        assert_eq!(TaesdConfig::from_names(&names), Some(config.clone()));
+        let taesd = config.init(&common::keyed(&names)).unwrap();
+        let latent = taesd.encode(Tensor::zeros([1, 3, 32, 16], &Device::flex())).unwrap();
+        assert_eq!(latent.dims(), [1, 4, 4, 2]);
+        assert_eq!(taesd.decode(latent).unwrap().dims(), [1, 3, 32, 16]);
+    }
+}
+
+#[test]
+fn a_decoder_with_bare_names_opens_and_refuses_to_encode() {
+    let half = TaesdHalf { latent: 4, channels: 64, picture: 3, pool: false };
+    let names = TaesdConfig { encoder: None, decoder: Some(half) }.tensors().unwrap().under("decoder.");
+    assert!(names.has("1.weight") && names.has("3.conv.0.weight"));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("taesd_decoder.safetensors");
+    common::write(&path, &names);
+    let taesd = Taesd::open(&path, &budget()).unwrap();
+    let error = taesd.encode(Tensor::zeros([1, 3, 8, 8], &Device::flex())).unwrap_err().to_string();
+    assert!(error.contains("taesd_encoder.0.weight"), "{error}");
+    assert_eq!(KeyMap::under(&names, "").len(), names.len());
+}
+
+#[test]
+fn a_checkpoint_is_no_upscaler() {
+    let error = Upscaler::open(&asset("fluent-tiny.safetensors"), &budget()).unwrap_err().to_string();
+    assert!(error.contains("no upscaler. Recognised: a UNet (SD1, 64 wide)"), "{error}");
+}
