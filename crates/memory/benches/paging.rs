@@ -5,8 +5,15 @@
 //! Exits non-zero when `plan` misses its targets: 1.02 × MIN in a loop, 1.05 × MIN in mixes.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_memory::{Budget, ContentKey, HostVm, Kind, Lease, Pager, Policy, Schedule, Tally, UnitId, Vbar};
-use std::{collections::HashMap, time::Instant};
+use kiln_memory::{
+    Ahead, Budget, ContentKey, HostVm, Kind, Lease, Pager, Policy, Schedule, Tally, Throttled, UnitId, Vbar,
+    human_bytes,
+};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 const MB: u64 = 1 << 20;
 const GB: f64 = (1u64 << 30) as f64;
@@ -231,6 +238,82 @@ fn hit_cost() {
     println!("\nacquire and release of a resident unit: {:.0} ns", started.elapsed().as_nanos() as f64 / 2000.0 / 96.0);
 }
 
+/// 48 units of 1 MiB over a bus of 400 MB/s, computing as long as copying takes: time per pass beside the longer one.
+fn wall() {
+    println!(
+        "\n| S/C, compute = copy | bytes per pass | copy ms | pass ms: nothing ahead | 2 slots | 4 slots |\n|---|---|---|---|---|---|"
+    );
+    for ratio in [1.2, 1.5, 2.0, 4.0] {
+        let (bytes, copy, [none, two, four]) = passes(ratio);
+        println!(
+            "| {ratio} | {} | {copy:.1} | {none:.1} ({:.2}) | {two:.1} ({:.2}) | {four:.1} ({:.2}) |",
+            human_bytes(bytes),
+            none / copy,
+            two / copy,
+            four / copy
+        );
+    }
+}
+
+fn passes(ratio: f64) -> (u64, f64, [f64; 3]) {
+    const UNITS: usize = 48;
+    const SPEED: f64 = 400e6;
+    let mut seen = (0, 0.0);
+    let times = [0, 2, 4].map(|slots| {
+        let provider = Arc::new(Throttled::new(HostVm::new(), SPEED));
+        let pager = Pager::new(provider.clone(), (UNITS as f64 * MB as f64 / ratio) as u64);
+        pager.set_schedule(Schedule::new().then("unet", 1000));
+        let vbar = pager.register(Budget::unlimited("host").account("unet", Kind::Weights), UNITS << 20).unwrap();
+        let vbar = Arc::new(vbar);
+        let units: Vec<_> = (0..UNITS).map(|_| vbar.add_unit(1 << 20).unwrap()).collect();
+        // What a use of a unit costs the bus; `Some` when it needs a slot.
+        let bring = |lease: Lease<_>, bus: &Throttled<HostVm>| match lease {
+            Lease::Hit(_) => None,
+            Lease::Fill(vacant) => {
+                drop(
+                    vacant
+                        .fill(&mut |to| {
+                            to.fill(1);
+                            Ok(())
+                        })
+                        .unwrap(),
+                );
+                None
+            }
+            Lease::Stream => {
+                bus.carry(1 << 20);
+                Some(())
+            }
+        };
+        let (behind, bus) = (vbar.clone(), provider.clone());
+        let ahead =
+            Ahead::new(slots, move |unit: &UnitId| bring(behind.acquire_ahead(*unit, ContentKey(1)), &bus)).unwrap();
+        if slots > 0 {
+            ahead.set_order(units.clone(), true);
+        }
+        let pass = |compute: Duration| {
+            for unit in &units {
+                match ahead.arrive(unit) {
+                    Some(()) => vbar.note_use(*unit),
+                    None => drop(bring(vbar.acquire(*unit, ContentKey(1)), &provider)),
+                }
+                std::thread::sleep(compute);
+            }
+        };
+        (0..2).for_each(|_| pass(Duration::ZERO));
+        let before = provider.uploaded();
+        pass(Duration::ZERO);
+        let bytes = provider.uploaded() - before;
+        let copy = bytes as f64 / SPEED;
+        seen = (bytes, copy * 1e3);
+        let compute = Duration::from_secs_f64(copy / UNITS as f64);
+        let started = Instant::now();
+        (0..6).for_each(|_| pass(compute));
+        started.elapsed().as_secs_f64() * 1e3 / 6.0
+    });
+    (seen.0, seen.1, times)
+}
+
 fn main() {
     let mut missed = Vec::new();
     for (what, workloads) in [("GB per pass", loops()), ("GB per prompt", mixes())] {
@@ -252,6 +335,7 @@ fn main() {
             }
         }
     }
+    wall();
     hit_cost();
     assert!(missed.is_empty(), "targets missed: {missed:#?}");
 }

@@ -36,11 +36,13 @@
 //! # Ok(()) }
 //! ```
 
+mod ahead;
 mod budget;
 mod decode;
 mod dtype;
 mod error;
 mod format;
+mod model;
 mod pager;
 mod patch;
 mod process;
@@ -49,8 +51,10 @@ mod quant;
 mod source;
 #[cfg(feature = "burn")]
 mod tensor;
+mod values;
 mod weights;
 
+pub use ahead::Ahead;
 pub use budget::{Account, Budget, Kind, Reclaim, Report, Reservation, Row, human_bytes};
 pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
@@ -67,4 +71,5 @@ pub use provider::{
 pub use source::{ComputedSource, MemorySource, TensorSource, fill_uniform, hash_uniform};
 #[cfg(feature = "burn")]
 pub use tensor::WeightGuard;
-pub use weights::{Acquired, Residency, Values, Weight, Weights};
+pub use values::{Acquired, Values};
+pub use weights::{Residency, Weight, Weights};

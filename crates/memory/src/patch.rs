@@ -27,7 +27,7 @@ pub trait Patch: Send + Sync {
 /// The changes to a model's weights, each weight's in the order they were added.
 #[derive(Clone, Default)]
 pub struct PatchSet {
-    by_weight: HashMap<String, Patches>,
+    by_weight: HashMap<String, Arc<Patches>>,
 }
 
 /// One weight's changes and what its contents are with them.
@@ -45,7 +45,7 @@ impl PatchSet {
 
     /// Adds a change to the weight of that name, after those it has.
     pub fn add(&mut self, weight: impl Into<String>, patch: impl Patch + 'static) {
-        let patches = self.by_weight.entry(weight.into()).or_insert_with(Patches::none);
+        let patches = Arc::make_mut(self.by_weight.entry(weight.into()).or_insert_with(|| Arc::new(Patches::none())));
         patches.key = combined(patches.key, patch.key());
         patches.list.push(Arc::new(patch));
     }
@@ -60,7 +60,7 @@ impl PatchSet {
         self.by_weight.is_empty()
     }
 
-    pub(crate) fn get(&self, weight: &str) -> Option<&Patches> {
+    pub(crate) fn get(&self, weight: &str) -> Option<&Arc<Patches>> {
         self.by_weight.get(weight)
     }
 }

@@ -39,6 +39,9 @@ pub trait TensorSource: Send + Sync {
         Ok(())
     }
 
+    /// The bytes of a tensor won't be needed for a while: whatever holds them may let them go.
+    fn done_with(&self, _name: &str) {}
+
     /// The error for a name that isn't here.
     fn missing(&self, name: &str) -> MissingTensor {
         MissingTensor::new(name, self.label(), self.names().into_iter())
@@ -64,6 +67,12 @@ impl TensorSource for WeightFile {
 
     fn check(&self) -> Result<(), FormatError> {
         self.mapped().check()
+    }
+
+    fn done_with(&self, name: &str) {
+        if let Some(info) = self.get(name) {
+            self.mapped().forget(info.range.clone());
+        }
     }
 }
 

@@ -239,3 +239,75 @@ fn a_loop_model_keeps_its_place_beside_one_that_runs_once() {
     let unet_row = map.rows.iter().find(|r| r.name == "unet").unwrap();
     assert_eq!((unet_row.counters.evictions, unet_row.counters.fills), (0, 20), "{map}");
 }
+
+/// Forty halves of 8 KiB (16 KiB decoded) each.
+fn halves() -> MemorySource {
+    let mut source = MemorySource::new("unet");
+    for i in 0..40u32 {
+        let values: Vec<f32> = (0..4096u32).map(|k| ((i * 31 + k * 7) % 1000) as f32).collect();
+        source.insert(format!("{i}"), Dtype::F16, &[4096], encode_f32(Dtype::F16, &values).unwrap()).unwrap();
+    }
+    source
+}
+
+#[test]
+fn under_any_limit_the_numbers_are_the_same_to_the_last_bit_and_the_bytes_are_what_does_not_fit() {
+    let whole = 40 * 4096 * 4u64;
+    let mut sums = Vec::new();
+    for quarter in 1..=4 {
+        let budget = Budget::new("host", whole * quarter / 4);
+        let unet = Weights::new(halves(), "unet", &budget);
+        unet.pager().set_schedule(Schedule::new().then("unet", 8));
+        let handles: Vec<_> = (0..40).map(|i| unet.weight(&i.to_string()).unwrap()).collect();
+        let mut sum = 0.0f64;
+        let mut last_pass = 0;
+        for _ in 0..8 {
+            let before = unet.pager().counters().moved();
+            for w in &handles {
+                sum = sum * 0.999 + w.read().unwrap().iter().map(|v| f64::from(*v)).sum::<f64>();
+            }
+            last_pass = unet.pager().counters().moved() - before;
+        }
+        sums.push(sum.to_bits());
+        let missing = whole - whole * quarter / 4;
+        let ring = if missing == 0 { 0 } else { 2 * 16384 + 2 * 16384 };
+        assert!(last_pass <= missing + ring, "{quarter}/4: {last_pass} for {missing}");
+        assert!(budget.used() <= budget.limit() + 3 * 16384);
+        drop((handles, unet));
+        assert_eq!(budget.used(), 0, "and nothing stays behind");
+    }
+    assert!(sums.iter().all(|s| *s == sums[0]));
+}
+
+#[test]
+fn a_model_dropped_in_the_middle_of_a_pass_leaves_no_thread_and_no_bytes() {
+    for stop in [0, 1, 17, 39] {
+        let budget = Budget::new("host", 10 * 16384);
+        let unet = Weights::new(halves(), "unet", &budget);
+        unet.pager().set_schedule(Schedule::new().then("unet", 8));
+        for pass in 0..3 {
+            for i in 0..40 {
+                if pass == 2 && i == stop {
+                    break;
+                }
+                drop(unet.weight(&i.to_string()).unwrap().read().unwrap());
+            }
+        }
+        drop(unet);
+        assert_eq!(budget.used(), 0);
+    }
+}
+
+#[test]
+fn nothing_is_brought_ahead_when_that_is_switched_off() {
+    let budget = Budget::new("host", 0);
+    let unet = Weights::new(halves(), "unet", &budget);
+    unet.pager().set_slots(0);
+    for _ in 0..3 {
+        for i in 0..40 {
+            assert_eq!(unet.weight(&i.to_string()).unwrap().read().unwrap().how(), Acquired::Stream);
+            assert_eq!(budget.used(), 0);
+        }
+    }
+    assert_eq!(budget.peak(), 16384, "one at a time");
+}

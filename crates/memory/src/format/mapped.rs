@@ -4,6 +4,7 @@
 use crate::{FormatError, Problem};
 use std::{
     fs::{File, Metadata},
+    ops::Range,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Instant, SystemTime},
@@ -114,6 +115,16 @@ impl MappedFile {
         self.identity
     }
 
+    /// Takes the whole pages of a range out of this process's resident memory. The system's cache of the file may keep
+    /// them; touching them again brings them back.
+    pub fn forget(&self, range: Range<usize>) {
+        let page = page_size();
+        let (start, end) = (range.start.next_multiple_of(page), range.end.min(self.map.len()) / page * page);
+        if start < end {
+            forget(&self.map[start..end]);
+        }
+    }
+
     /// Asks the system whether the file is still what was opened, unless it was asked a moment ago.
     ///
     /// # Errors
@@ -140,3 +151,24 @@ impl MappedFile {
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+#[cfg(target_os = "linux")]
+fn forget(pages: &[u8]) {
+    use rustix::mm::{Advice, madvise};
+    // SAFETY: whole pages of a read-only map of a file: dropping them loses nothing, the next touch reads the same
+    // bytes from the file again. Readers meanwhile see no difference.
+    _ = unsafe { madvise(pages.as_ptr().cast_mut().cast(), pages.len(), Advice::LinuxDontNeed) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn page_size() -> usize {
+    4096
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget(_: &[u8]) {}

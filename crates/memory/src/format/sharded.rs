@@ -111,6 +111,12 @@ impl TensorSource for ShardedFile {
         self.shard(name).and_then(|shard| shard.slice(name))
     }
 
+    fn done_with(&self, name: &str) {
+        if let Some(shard) = self.shard(name) {
+            shard.done_with(name);
+        }
+    }
+
     fn check(&self) -> Result<(), FormatError> {
         self.shards.iter().try_for_each(|shard| shard.mapped().check())
     }

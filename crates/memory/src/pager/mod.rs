@@ -122,9 +122,15 @@ impl<P: Provider> Pager<P> {
         self.inner.lock().policy = policy;
     }
 
-    /// How many staging slots streamed units pass through; a plan leaves room for them.
+    /// How many staging slots streamed units pass through; a plan leaves room for them, and as many units are brought
+    /// ahead of their use. 2 unless said otherwise; with 0 nothing is brought ahead.
     pub fn set_slots(&self, slots: u64) {
         self.inner.lock().slots = slots;
+    }
+
+    /// How many staging slots there are.
+    pub fn slots(&self) -> u64 {
+        self.inner.lock().slots
     }
 
     /// Changes how many bytes may stay. Lowering it evicts at once what nobody reads, the rest when it is released.
@@ -260,7 +266,24 @@ impl<P: Provider> Vbar<P> {
     /// Asks for a unit with the contents `key` and pins it. Never fails: without room the answer is `Stream`.
     pub fn acquire(&self, unit: UnitId, key: ContentKey) -> Lease<P> {
         let place = Place { bar: self.id, unit: unit.0 as usize };
-        self.pager.acquire(place, key)
+        self.pager.acquire(place, key, true)
+    }
+
+    /// As [`acquire`](Self::acquire), by someone who runs ahead of the model: it doesn't count as the model's use of the
+    /// unit.
+    pub fn acquire_ahead(&self, unit: UnitId, key: ContentKey) -> Lease<P> {
+        let place = Place { bar: self.id, unit: unit.0 as usize };
+        self.pager.acquire(place, key, false)
+    }
+
+    /// The model uses a unit that someone brought ahead.
+    pub fn note_use(&self, unit: UnitId) {
+        self.pager.lock().follow(self.id, unit.0 as usize);
+    }
+
+    /// Whether the model is in a run with passes to come.
+    pub fn loops(&self) -> bool {
+        self.pager.lock().distance(self.id) == 0
     }
 
     /// What this range has seen.
@@ -301,8 +324,8 @@ impl<P: Provider> Inner<P> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn acquire(self: &Arc<Self>, place: Place, key: ContentKey) -> Lease<P> {
-        let decision = self.decide(place, key);
+    fn acquire(self: &Arc<Self>, place: Place, key: ContentKey, uses: bool) -> Lease<P> {
+        let decision = self.decide(place, key, uses);
         match decision {
             Decision::Hit(region, at, bytes) => {
                 Lease::Hit(Pin::new(self.clone(), place, self.provider.address(region, at), bytes))
@@ -325,9 +348,11 @@ impl<P: Provider> Inner<P> {
     }
 
     /// Looks at the books and enters what follows, without doing it.
-    fn decide(&self, place: Place, key: ContentKey) -> Decision<P::Region> {
+    fn decide(&self, place: Place, key: ContentKey, uses: bool) -> Decision<P::Region> {
         let mut state = self.lock();
-        state.follow(place.bar, place.unit);
+        if uses {
+            state.follow(place.bar, place.unit);
+        }
         let (clock, page) = (state.clock, state.page);
         let Some(bar) = state.bar_mut(place.bar) else { return Decision::Stream };
         let Some(unit) = bar.units.get_mut(place.unit) else { return Decision::Stream };
@@ -335,7 +360,7 @@ impl<P: Provider> Inner<P> {
         match unit.status {
             Status::Resident if unit.key == Some(key) => {
                 unit.pins += 1;
-                bar.counters.hits += 1;
+                bar.counters.hits += u64::from(uses);
                 Decision::Hit(bar.region, unit.pages.start * page, unit.bytes)
             }
             Status::Resident if unit.pins == 0 => {

@@ -118,3 +118,50 @@ pub trait Provider: Send + Sync + 'static {
     /// What the driver says is free.
     fn info(&self) -> MemInfo;
 }
+
+/// A provider that others look at, too.
+impl<P: Provider> Provider for std::sync::Arc<P> {
+    type Region = P::Region;
+    fn page_size(&self) -> usize {
+        (**self).page_size()
+    }
+    fn reserve(&self, bytes: usize) -> Result<P::Region, ProviderError> {
+        (**self).reserve(bytes)
+    }
+    unsafe fn release(&self, region: P::Region) {
+        // SAFETY: the caller's promises are those of the provider inside.
+        unsafe { (**self).release(region) }
+    }
+    fn commit(&self, region: P::Region, pages: Range<usize>) -> Result<(), ProviderError> {
+        (**self).commit(region, pages)
+    }
+    unsafe fn decommit(&self, region: P::Region, pages: Range<usize>) {
+        // SAFETY: the caller's promises are those of the provider inside.
+        unsafe { (**self).decommit(region, pages) }
+    }
+    unsafe fn upload(
+        &self,
+        region: P::Region,
+        at: usize,
+        len: usize,
+        write: Write<'_>,
+    ) -> Result<Ticket, ProviderError> {
+        // SAFETY: the caller's promises are those of the provider inside.
+        unsafe { (**self).upload(region, at, len, write) }
+    }
+    fn address(&self, region: P::Region, at: usize) -> Option<NonNull<u8>> {
+        (**self).address(region, at)
+    }
+    fn is_done(&self, ticket: Ticket) -> bool {
+        (**self).is_done(ticket)
+    }
+    fn wait(&self, ticket: Ticket) -> Result<(), ProviderError> {
+        (**self).wait(ticket)
+    }
+    fn fence(&self) -> Ticket {
+        (**self).fence()
+    }
+    fn info(&self) -> MemInfo {
+        (**self).info()
+    }
+}
