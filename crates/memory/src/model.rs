@@ -4,13 +4,14 @@
 use crate::{
     Account, Ahead, ContentKey, Dtype, HostPager, HostVm, Lease, MemoryError, MissingTensor, ProviderError, Residency,
     Rounding, SourceError, TensorInfo, TensorSource, UnitId, Values, Vbar,
-    decode::{round, rounding_changes},
+    decode::{decode_f32, round, rounding_changes},
     patch::Patches,
     values::Acquired,
 };
 use bytes::Bytes;
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -201,6 +202,36 @@ impl Core {
             self.pager.register(self.account.clone(), total).ok()
         };
         self.range.get_or_init(reserve).as_ref()
+    }
+
+    /// Rows of a weight, for this use only: from the bytes that hold them where they can be told apart.
+    pub(crate) fn read_rows(
+        &self,
+        slot: &Slot,
+        patches: Option<&Arc<Patches>>,
+        rows: Range<usize>,
+    ) -> Result<Values, MemoryError> {
+        self.source.check().map_err(SourceError::from)?;
+        let row: usize = slot.info.shape.iter().skip(1).product();
+        let elements = rows.start * row..rows.end * row;
+        if let (Some(bytes), None) = (&slot.in_place, patches) {
+            return Ok(Values::shared(bytes.slice(elements.start * 4..elements.end * 4), Acquired::Hit));
+        }
+        let staging = self.staging.take(elements.len() as u64 * 4);
+        let dtype = slot.info.dtype;
+        let stored = self.source.slice(&slot.name).filter(|_| patches.is_none());
+        let range = dtype.bytes_for(elements.start).zip(dtype.bytes_for(elements.end));
+        let (Some(stored), Some((start, end))) = (stored, range) else {
+            let whole = self.bring(slot, patches, Use::Later)?;
+            return Ok(Values::staged(whole[elements].to_vec(), staging));
+        };
+        let mut values = vec![0.0; elements.len()];
+        decode_f32(dtype, &stored[start..end], &mut values)
+            .map_err(|error| SourceError::Decode { tensor: slot.name.clone(), error })?;
+        if let Some(rounding) = self.rounding.filter(|r| rounding_changes(dtype, Some(*r))) {
+            round(rounding, &mut values);
+        }
+        Ok(Values::staged(values, staging))
     }
 
     /// Asks for a place for a weight's values. Without one the answer is `Stream`.

@@ -1,7 +1,8 @@
 //! Weights as burn tensors. Knows burn; decides nothing about what is kept.
 
-use crate::{Acquired, MemoryError, Weight};
+use crate::{Acquired, MemoryError, Values, Weight};
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
+use std::ops::Range;
 
 /// A weight in use: its tensor, and the hold on its bytes.
 ///
@@ -55,13 +56,37 @@ impl Weight {
         }
     }
 
+    /// Brings some rows (along the first dimension) to `device`, without bringing the others.
+    ///
+    /// # Shapes
+    /// The weight's own shape with the first dimension `rows.len()`.
+    /// # Errors
+    /// [`MemoryError::Shape`] when it doesn't have `D` dimensions or so many rows; otherwise as [`Weight::read`].
+    pub fn acquire_rows<const D: usize>(
+        &self,
+        rows: Range<usize>,
+        device: &Device,
+    ) -> Result<WeightGuard<D>, MemoryError> {
+        let Ok(mut shape) = <[usize; D]>::try_from(self.shape()) else {
+            return Err(self.wrong_shape(format!("{D} dimensions")));
+        };
+        let values = self.read_rows(rows.clone())?;
+        if let Some(first) = shape.first_mut() {
+            *first = rows.len();
+        }
+        Ok(Self::wrap(values, shape, device))
+    }
+
     fn guard<const D: usize>(&self, shape: [usize; D], device: &Device) -> Result<WeightGuard<D>, MemoryError> {
-        let values = self.read()?;
+        Ok(Self::wrap(self.read()?, shape, device))
+    }
+
+    fn wrap<const D: usize>(values: Values, shape: [usize; D], device: &Device) -> WeightGuard<D> {
         let how = values.how();
         let bytes = Bytes::from_shared(values.into_shared(), AllocationProperty::File);
         let data = TensorData::from_bytes(bytes, shape, DType::F32);
         let tensor = Tensor::from_data(data, (device, DType::F32));
-        Ok(WeightGuard { tensor, how })
+        WeightGuard { tensor, how }
     }
 
     fn wrong_shape(&self, wanted: String) -> MemoryError {

@@ -8,6 +8,7 @@ use crate::{
 };
 use std::{
     fmt,
+    ops::Range,
     sync::{Arc, PoisonError},
 };
 
@@ -178,6 +179,22 @@ impl Weight {
     /// When its bytes can't be read or decoded, or a patch doesn't fit. Never for lack of memory.
     pub fn read(&self) -> Result<Values, MemoryError> {
         self.model.read(&self.slot, self.patches.as_ref())
+    }
+}
+
+impl Weight {
+    /// Some rows (along the first dimension) of the weight as f32, without bringing the others: one token's row of an
+    /// embedding table, one head's part of a projection.
+    ///
+    /// # Errors
+    /// [`MemoryError::Shape`] when there are not so many rows; otherwise as [`read`](Self::read).
+    pub fn read_rows(&self, rows: Range<usize>) -> Result<Values, MemoryError> {
+        let count = self.shape().first().copied().unwrap_or(0);
+        if rows.start > rows.end || rows.end > count {
+            let (weight, found) = (self.name().to_owned(), self.shape().to_vec());
+            return Err(MemoryError::Shape { weight, found, wanted: format!("rows {rows:?}") });
+        }
+        self.model.core.read_rows(&self.slot, self.patches.as_ref(), rows)
     }
 }
 

@@ -80,3 +80,13 @@ fn a_mapped_f32_weight_is_multiplied_without_a_copy() {
     assert!(after.file_backed - before.file_backed > 60 << 20, "it was read through the map");
     assert!(after.anonymous.saturating_sub(before.anonymous) < 40 << 20, "and not copied");
 }
+
+#[test]
+fn rows_of_a_weight_are_a_tensor_of_their_own() {
+    let device = Device::flex();
+    let weights = Weights::new(source(), "unet", &Budget::unlimited("host"));
+    let rows = weights.weight("half").unwrap().acquire_rows::<2>(1..2, &device).unwrap();
+    assert_eq!((rows.tensor().dims(), numbers(rows.tensor())), ([1, 2], vec![0.25, -2.0]));
+    let rows = weights.weight("conv").unwrap().acquire_rows::<4>(1..2, &device).unwrap();
+    assert_eq!((rows.how(), numbers(rows.tensor())), (Acquired::Hit, vec![4.0, 5.0, 6.0]));
+}

@@ -311,3 +311,22 @@ fn nothing_is_brought_ahead_when_that_is_switched_off() {
     }
     assert_eq!(budget.peak(), 16384, "one at a time");
 }
+
+#[test]
+fn a_few_rows_are_read_without_the_rest() {
+    let table: Vec<f32> = (0..300u32).map(|i| i as f32).collect();
+    let mut source = MemorySource::new("clip");
+    source.insert_f32("f32", &[100, 3], table.clone()).unwrap();
+    source.insert("f16", Dtype::F16, &[100, 3], encode_f32(Dtype::F16, &table).unwrap()).unwrap();
+    let budget = Budget::unlimited("host");
+    let clip = Weights::new(source, "clip", &budget);
+    for name in ["f32", "f16"] {
+        let rows = clip.weight(name).unwrap().read_rows(40..42).unwrap();
+        assert_eq!(rows[..], [120.0, 121.0, 122.0, 123.0, 124.0, 125.0]);
+    }
+    assert_eq!(budget.peak(), 24, "two rows of the halves, nothing of the singles");
+    let patched = clip.patched(shifts(&[("f16", 1.0)])).weight("f16").unwrap();
+    assert!(patched.read_rows(0..1).is_err(), "the patch sees the whole weight and refuses its two dimensions");
+    let error = clip.weight("f16").unwrap().read_rows(99..101).unwrap_err().to_string();
+    assert_eq!(error, "weight `f16` has shape [100, 3], rows 99..101 was asked for");
+}
