@@ -80,12 +80,17 @@ impl Input {
 }
 
 fn link_of(items: &[Value]) -> Option<Link> {
-    let [Value::String(node), Value::Number(socket)] = items else { return None };
-    let socket = match socket.as_u64() {
+    let [Value::String(node), socket] = items else { return None };
+    Some(Link::new(node.as_str(), socket_of(socket)?))
+}
+
+/// A link's socket: a whole number, which may be written as a float.
+pub(crate) fn socket_of(value: &Value) -> Option<usize> {
+    let number = match value.as_u64() {
         Some(n) => n,
-        None => socket.as_f64().filter(|x| *x >= 0.0 && x.fract() == 0.0 && *x < 4e9)? as u64,
+        None => value.as_f64().filter(|x| *x >= 0.0 && x.fract() == 0.0 && *x < 4e9)? as u64,
     };
-    Some(Link::new(node.as_str(), usize::try_from(socket).ok()?))
+    usize::try_from(number).ok()
 }
 
 /// Payloads are equal when they are the same one.

@@ -27,7 +27,8 @@ fn small(nodes: Value, links: Value) -> Result<Value, WorkflowError> {
 fn snapshot(prompt: &Value) -> String {
     // One line per node is easier to read than one per value.
     let nodes = prompt.as_object().unwrap().iter();
-    nodes.map(|(id, node)| format!("{id}: {} {}\n", node["class_type"], node["inputs"])).collect()
+    let lines = nodes.map(|(id, node)| format!("{id}: {} {}", node["class_type"], node["inputs"]));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 const V0_4: &str = include_str!("data/workflow_0.4.json");

@@ -6,13 +6,15 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use super::{Prompt, PromptNode};
-use crate::id::NodeId;
-use crate::input::{Input, Inputs};
+use crate::id::{Link, NodeId};
+use crate::input::{Input, Inputs, socket_of};
+use crate::map::Set;
 
 /// Why a text is no prompt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,16 +68,16 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 }
 
 pub(super) fn read(text: &[u8]) -> Result<Prompt, PromptReadError> {
-    let trouble = Trouble::default();
+    let reader = Reader::default();
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let prompt = PromptSeed(&trouble).deserialize(&mut deserializer).and_then(|p| deserializer.end().map(|()| p));
-    prompt.map_err(|e| trouble.0.into_inner().unwrap_or_else(|| syntax(text, &e)))
+    let prompt = PromptSeed(&reader).deserialize(&mut deserializer).and_then(|p| deserializer.end().map(|()| p));
+    prompt.map_err(|e| reader.trouble.into_inner().unwrap_or_else(|| syntax(text, &e)))
 }
 
 pub(super) fn from_value(value: Value) -> Result<Prompt, PromptReadError> {
-    let trouble = Trouble::default();
-    let prompt = PromptSeed(&trouble).deserialize(value);
-    prompt.map_err(|e| trouble.0.into_inner().unwrap_or_else(|| syntax(b"", &e)))
+    let reader = Reader::default();
+    let prompt = PromptSeed(&reader).deserialize(value);
+    prompt.map_err(|e| reader.trouble.into_inner().unwrap_or_else(|| syntax(b"", &e)))
 }
 
 /// serde_json's error with its position apart from its words, and a word about Python's NaN.
@@ -95,11 +97,28 @@ pub(crate) fn syntax(text: &[u8], error: &serde_json::Error) -> PromptReadError 
     PromptReadError::Syntax { line, column, message }
 }
 
-/// Where a visitor leaves what it found wrong: serde's errors carry text only.
+/// What all visitors of one prompt share.
 #[derive(Default)]
-struct Trouble(RefCell<Option<PromptReadError>>);
+struct Reader {
+    /// What a visitor found wrong: serde's errors carry text only.
+    trouble: RefCell<Option<PromptReadError>>,
+    /// Every name and id that was read: a class, an input or a link's end is kept once, however often it occurs.
+    words: RefCell<Set<Arc<str>>>,
+    /// Inputs of the node that is being read, before their number is known.
+    inputs: RefCell<Vec<(Arc<str>, Input)>>,
+}
 
-impl Trouble {
+impl Reader {
+    fn word(&self, text: &str) -> Arc<str> {
+        let mut words = self.words.borrow_mut();
+        if let Some(word) = words.get(text) {
+            return word.clone();
+        }
+        let word: Arc<str> = text.into();
+        words.insert(word.clone());
+        word
+    }
+
     fn set<E: serde::de::Error>(
         &self,
         node: Option<&NodeId>,
@@ -109,7 +128,7 @@ impl Trouble {
     ) -> E {
         let error = PromptReadError::Shape { node: node.cloned(), key, expected, found: kind(found) };
         let text = E::custom(&error);
-        *self.0.borrow_mut() = Some(error);
+        *self.trouble.borrow_mut() = Some(error);
         text
     }
 }
@@ -135,13 +154,13 @@ macro_rules! refuse_all_but_objects {
         fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
             Err(self.$refuse(&Value::Null))
         }
-        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
             Err(self.$refuse(&Value::Array(Vec::new())))
         }
     };
 }
 
-struct PromptSeed<'a>(&'a Trouble);
+struct PromptSeed<'a>(&'a Reader);
 
 impl PromptSeed<'_> {
     fn refuse<E: serde::de::Error>(&self, found: &Value) -> E {
@@ -163,8 +182,8 @@ impl<'de> Visitor<'de> for PromptSeed<'_> {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Prompt, A::Error> {
         let mut prompt = Prompt::default();
-        while let Some(id) = map.next_key::<NodeId>()? {
-            let node = map.next_value_seed(NodeSeed { trouble: self.0, id: &id })?;
+        while let Some(id) = map.next_key_seed(WordSeed(self.0))?.map(NodeId::from) {
+            let node = map.next_value_seed(NodeSeed { reader: self.0, id: &id })?;
             prompt.nodes.insert(id, node);
         }
         Ok(prompt)
@@ -173,21 +192,21 @@ impl<'de> Visitor<'de> for PromptSeed<'_> {
 }
 
 struct NodeSeed<'a> {
-    trouble: &'a Trouble,
+    reader: &'a Reader,
     id: &'a NodeId,
 }
 
 impl NodeSeed<'_> {
     fn refuse<E: serde::de::Error>(&self, found: &Value) -> E {
-        self.trouble.set(Some(self.id), None, NODE, found)
+        self.reader.set(Some(self.id), None, NODE, found)
     }
 
     /// A key that holds text; the page may also write null for "none".
-    fn text<E: serde::de::Error>(&self, key: &'static str, value: Value) -> Result<Option<String>, E> {
-        match value {
-            Value::String(text) => Ok(Some(text)),
-            Value::Null => Ok(None),
-            other => Err(self.trouble.set(Some(self.id), Some(key), "text", &other)),
+    fn text<'de, A: MapAccess<'de>>(&self, key: &'static str, map: &mut A) -> Result<Option<Arc<str>>, A::Error> {
+        match map.next_value_seed(ElementSeed(self.reader))? {
+            Element::Text(text) => Ok(Some(text)),
+            Element::Value(Value::Null) => Ok(None),
+            Element::Value(other) => Err(self.reader.set(Some(self.id), Some(key), "text", &other)),
         }
     }
 }
@@ -211,17 +230,18 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
             match &*key {
                 "class_type" => {
                     let first = node.class_type.is_empty();
-                    node.class_type = self.text("class_type", map.next_value()?)?.unwrap_or_default().into();
-                    node.inputs_first = !node.class_type.is_empty() && if first { inputs_seen } else { node.inputs_first };
+                    node.class_type = self.text("class_type", &mut map)?.unwrap_or_default();
+                    node.inputs_first =
+                        !node.class_type.is_empty() && if first { inputs_seen } else { node.inputs_first };
                 }
                 "inputs" => {
-                    node.inputs = map.next_value_seed(InputsSeed { trouble: self.trouble, id: self.id })?;
+                    node.inputs = map.next_value_seed(InputsSeed { reader: self.reader, id: self.id })?;
                     inputs_seen = true;
                 }
                 "_meta" => node.meta = Some(map.next_value()?),
                 "is_changed" => node.is_changed = Some(map.next_value()?),
                 "override_display_id" => {
-                    node.override_display_id = self.text("override_display_id", map.next_value()?)?.map(NodeId::from);
+                    node.override_display_id = self.text("override_display_id", &mut map)?.map(NodeId::from);
                 }
                 other => {
                     let value = map.next_value()?;
@@ -235,13 +255,13 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
 }
 
 struct InputsSeed<'a> {
-    trouble: &'a Trouble,
+    reader: &'a Reader,
     id: &'a NodeId,
 }
 
 impl InputsSeed<'_> {
     fn refuse<E: serde::de::Error>(&self, found: &Value) -> E {
-        self.trouble.set(Some(self.id), Some("inputs"), "an object of inputs by name", found)
+        self.reader.set(Some(self.id), Some("inputs"), "an object of inputs by name", found)
     }
 }
 
@@ -258,24 +278,145 @@ impl<'de> Visitor<'de> for InputsSeed<'_> {
         f.write_str("an object of inputs by name")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Inputs, A::Error> {
-        let mut inputs = Inputs::default();
-        while let Some((name, value)) = map.next_entry::<Arc<str>, Value>()? {
-            inputs.insert(name, Input::from_json(value));
+        let mut found = self.reader.inputs.take();
+        found.clear();
+        while let Some(name) = map.next_key_seed(WordSeed(self.reader))? {
+            found.push((name, map.next_value_seed(InputSeed(self.reader))?));
         }
+        // Nodes have few inputs and there are many nodes: no room to spare in each.
+        let mut inputs = Inputs::with_capacity_and_hasher(found.len(), foldhash::fast::RandomState::default());
+        inputs.extend(found.drain(..));
+        self.reader.inputs.replace(found);
         Ok(inputs)
     }
     refuse_all_but_objects!(refuse);
 }
 
+/// A name or an id.
+struct WordSeed<'a>(&'a Reader);
+
+impl<'de> DeserializeSeed<'de> for WordSeed<'_> {
+    type Value = Arc<str>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Arc<str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for WordSeed<'_> {
+    type Value = Arc<str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Arc<str>, E> {
+        Ok(self.0.word(text))
+    }
+}
+
+/// A text that may be a name, or any other value.
+enum Element {
+    Text(Arc<str>),
+    Value(Value),
+}
+
+/// Implements every `visit_*` for scalars other than texts by wrapping the value.
+macro_rules! scalars_are_values {
+    ($wrap:expr) => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON value")
+        }
+        fn visit_bool<E: serde::de::Error>(self, v: bool) -> Result<Self::Value, E> {
+            Ok($wrap(v.into()))
+        }
+        fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Self::Value, E> {
+            Ok($wrap(v.into()))
+        }
+        fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Self::Value, E> {
+            Ok($wrap(v.into()))
+        }
+        fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Self::Value, E> {
+            Ok($wrap(v.into()))
+        }
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok($wrap(Value::Null))
+        }
+    };
+}
+
+struct ElementSeed<'a>(&'a Reader);
+
+impl<'de> DeserializeSeed<'de> for ElementSeed<'_> {
+    type Value = Element;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Element, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ElementSeed<'_> {
+    type Value = Element;
+    scalars_are_values!(Element::Value);
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Element, E> {
+        Ok(Element::Text(self.0.word(text)))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Element, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(map)).map(Element::Value)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Element, A::Error> {
+        Value::deserialize(SeqAccessDeserializer::new(seq)).map(Element::Value)
+    }
+}
+
+struct InputSeed<'a>(&'a Reader);
+
+impl<'de> DeserializeSeed<'de> for InputSeed<'_> {
+    type Value = Input;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Input, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InputSeed<'_> {
+    type Value = Input;
+    scalars_are_values!(Input::Literal);
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Input, E> {
+        Ok(Input::Literal(text.into()))
+    }
+    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Input, E> {
+        Ok(Input::Literal(text.into()))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Input, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(map)).map(Input::from_json)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Input, A::Error> {
+        let mut items = Vec::new();
+        match seq.next_element_seed(ElementSeed(self.0))? {
+            None => {}
+            Some(Element::Value(first)) => items.push(first),
+            Some(Element::Text(node)) => {
+                let second: Option<Value> = seq.next_element()?;
+                let third: Option<Value> = if second.is_some() { seq.next_element()? } else { None };
+                if let (Some(socket), None) = (second.as_ref().and_then(socket_of), &third) {
+                    return Ok(Input::Link(Link { node: node.into(), socket }));
+                }
+                items.push(Value::from(&*node));
+                items.extend(second.into_iter().chain(third));
+            }
+        }
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Input::Malformed(Value::Array(items)))
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for Prompt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        PromptSeed(&Trouble::default()).deserialize(deserializer)
+        PromptSeed(&Reader::default()).deserialize(deserializer)
     }
 }
 
 impl<'de> serde::Deserialize<'de> for PromptNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        NodeSeed { trouble: &Trouble::default(), id: &NodeId::from("") }.deserialize(deserializer)
+        NodeSeed { reader: &Reader::default(), id: &NodeId::from("") }.deserialize(deserializer)
     }
 }
 

@@ -95,7 +95,8 @@ impl Prompt {
 
     /// Reads API-format JSON from text or bytes.
     ///
-    /// Nothing is lost: order, integers and floats, unknown keys. A later duplicate of a key replaces the earlier one,
+    /// Nothing is lost: order, integers and floats, unknown keys. (A link's socket written as a float, `["4", 1.0]`, is
+    /// written back as the integer that it means.) A later duplicate of a key replaces the earlier one,
     /// as in Python.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::error::{ErrorKind, ValidationError};
 use super::{ValidatorCall, Verdict, links, literal};
 use crate::def::{Group, InputDef, NodeDef};
 use crate::id::Link;
-use crate::input::Input;
+use crate::input::{Input, Inputs};
 use crate::map::Map;
 use crate::prompt::Prompt;
 
@@ -35,7 +35,7 @@ pub(super) fn check(
     let mut seen = 0;
     for input in def.inputs.iter().filter(|input| input.group != Group::Hidden) {
         let Some((_, node)) = prompt.nodes.get_index(index as usize) else { return };
-        let Some((place, _, given)) = node.inputs.get_full(&input.name) else {
+        let Some((place, given)) = find(&node.inputs, seen, &input.name) else {
             if input.is_required() {
                 errors.push(missing(input));
             }
@@ -69,6 +69,14 @@ pub(super) fn check(
         }
     }
     undeclared(prompt, defs, index, seen, edges, errors);
+}
+
+/// The input of that name and its place. Prompts mostly list inputs as the class does, so `hint` is tried first.
+fn find<'a>(inputs: &'a Inputs, hint: usize, name: &Arc<str>) -> Option<(usize, &'a Input)> {
+    match inputs.get_index(hint) {
+        Some((key, input)) if key == name => Some((hint, input)),
+        _ => inputs.get_full(name).map(|(place, _, input)| (place, input)),
+    }
 }
 
 /// Links in inputs that the class does not declare are resolved when the node runs, so they must lead somewhere.
