@@ -38,10 +38,13 @@
 
 mod ahead;
 mod budget;
+mod controls;
 mod decode;
 mod dtype;
 mod error;
+mod forecast;
 mod format;
+mod governor;
 mod model;
 mod pager;
 mod patch;
@@ -56,10 +59,13 @@ mod weights;
 
 pub use ahead::Ahead;
 pub use budget::{Account, Budget, Kind, Reclaim, Report, Reservation, Row, human_bytes};
+pub use controls::{Applied, ControlError, Controls, Placement, VramState};
 pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
+pub use forecast::{Forecast, Outline};
 pub use format::{Identity, MappedFile, ShardedFile, TensorInfo, WeightFile, open_weights};
+pub use governor::Governor;
 pub use pager::{
     ContentKey, Counters, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule, UnitId, Vacant, Vbar,
 };

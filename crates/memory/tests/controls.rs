@@ -1,0 +1,97 @@
+//! ComfyUI's memory flags and numbers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use kiln_memory::{Applied, Controls, Placement, VramState};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+fn with(flags: &[(&str, Option<&str>)]) -> Controls {
+    let mut controls = Controls { windows: false, ..Controls::default() };
+    for (flag, value) in flags {
+        assert_eq!(controls.set(flag, *value).unwrap(), Applied::Done, "{flag}");
+    }
+    controls
+}
+
+#[test]
+fn each_state_has_its_flag_its_limit_and_its_placements() {
+    use Placement::{Device, Host};
+    for (flag, state, limit, unet, offload, encoder, vae) in [
+        ("--cpu", VramState::Disabled, 0, Host, Host, Host, Host),
+        ("--novram", VramState::NoVram, 0, Host, Host, Host, Device),
+        ("--lowvram", VramState::LowVram, 8 * GIB / 5 * 2, Host, Host, Host, Device),
+        ("--normalvram", VramState::NormalVram, 8 * GIB - 400 * MIB - GIB, Host, Host, Device, Device),
+        ("--highvram", VramState::HighVram, 8 * GIB - 400 * MIB - GIB, Device, Device, Device, Device),
+        ("--gpu-only", VramState::HighVram, 8 * GIB - 400 * MIB - GIB, Device, Device, Device, Device),
+    ] {
+        let c = with(&[(flag, None)]);
+        assert_eq!((c.state, c.weights_limit(8 * GIB, GIB)), (state, limit), "{flag}");
+        assert_eq!(
+            (c.unet(6 * GIB, 5 * GIB), c.unet_offload(), c.text_encoder(), c.vae()),
+            (unet, offload, encoder, vae),
+            "{flag}"
+        );
+    }
+    assert_eq!(with(&[]).unet(4 * GIB, 5 * GIB), Device, "a model that fits is loaded on the device");
+}
+
+#[test]
+fn the_reserve_is_400_mb_600_on_windows_and_100_more_on_large_cards() {
+    let windows = Controls { windows: true, ..Controls::default() };
+    assert_eq!(with(&[]).reserved(24 * GIB), 400 * MIB);
+    assert_eq!((windows.reserved(12 * GIB), windows.reserved(16 * GIB)), (600 * MIB, 700 * MIB));
+    let c = with(&[("--reserve-vram", Some("2.5"))]);
+    assert_eq!((c.reserved(24 * GIB), c.minimum_inference(24 * GIB)), (5 * GIB / 2, 5 * GIB / 2 + GIB / 5 * 4));
+}
+
+#[test]
+fn loading_frees_a_tenth_more_than_the_models_and_the_computation_need() {
+    let c = with(&[]);
+    assert_eq!(c.free_before_loading(24 * GIB, 10 * GIB, 0), 11 * GIB + GIB / 5 * 4 + 400 * MIB);
+    assert_eq!(c.free_before_loading(24 * GIB, 10 * GIB, 3 * GIB), 11 * GIB + 3 * GIB + 400 * MIB);
+}
+
+#[test]
+fn limits_take_sizes_with_units() {
+    let c = with(&[("--vram-limit", Some("6G")), ("--ram-limit", Some("600M"))]);
+    assert_eq!((c.vram_limit, c.ram_limit, c.weights_limit(24 * GIB, GIB)), (Some(6 * GIB), Some(600 * MIB), 6 * GIB));
+    for (text, bytes) in [("1073741824", GIB), ("2.5GiB", 5 * GIB / 2), ("64kb", 64 << 10)] {
+        assert_eq!(with(&[("--ram-limit", Some(text))]).ram_limit, Some(bytes));
+    }
+}
+
+#[test]
+fn the_other_switches_do_what_they_say() {
+    assert_eq!(with(&[]).slots, 2);
+    assert_eq!(with(&[("--async-offload", Some("4"))]).slots, 4);
+    assert_eq!(with(&[("--async-offload", Some("4")), ("--disable-async-offload", None)]).slots, 0);
+    assert_eq!(with(&[("--cpu-vae", None)]).vae(), Placement::Host);
+    assert!(!with(&[("--disable-smart-memory", None)]).smart);
+    assert!(
+        with(&[("--fast-disk", None)]).fast_disk
+            && !with(&[("--fast-disk", None), ("--disable-fast-disk", None)]).fast_disk
+    );
+    assert!(!with(&[("--disable-dynamic-vram", None)]).dynamic);
+    assert_eq!(
+        (with(&[]).pinned_cap(100 * GIB), with(&[("--disable-pinned-memory", None)]).pinned_cap(GIB)),
+        (95 * GIB, 0)
+    );
+    assert_eq!(Controls { windows: true, ..Controls::default() }.pinned_cap(100 * GIB), 45 * GIB);
+}
+
+#[test]
+fn flags_without_a_use_here_are_told_and_wrong_ones_refused() {
+    let mut c = Controls::default();
+    assert!(matches!(c.set("--disable-mmap", None), Ok(Applied::Unused(why)) if why.contains("map")));
+    assert_eq!(c.set("--lowvrm", None).unwrap_err().to_string(), "--lowvrm is not a memory flag");
+    for (flag, value, message) in [
+        ("--ram-limit", Some("lots"), "--ram-limit wants a size like 600M or 2.5G, got `lots`"),
+        ("--ram-limit", Some("-1G"), "--ram-limit wants a size like 600M or 2.5G, got `-1G`"),
+        ("--reserve-vram", None, "--reserve-vram wants a number of GB, got `nothing`"),
+        ("--reserve-vram", Some("NaN"), "--reserve-vram wants a number of GB, got `NaN`"),
+        ("--async-offload", Some("x"), "--async-offload wants a number of slots, got `x`"),
+    ] {
+        assert_eq!(c.set(flag, value).unwrap_err().to_string(), message);
+    }
+}
