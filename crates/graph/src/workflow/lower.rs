@@ -122,14 +122,19 @@ impl<'w> Lowering<'_, 'w> {
 
     fn literal(&mut self, def: &NodeDef, name: &Arc<str>, value: Value, node: &mut PromptNode) {
         let Some(input) = def.find_input(name) else {
-            node.inputs.insert(name.clone(), Input::Literal(value));
+            node.inputs.insert(name.clone(), stored(value));
             return;
         };
         let value = self.rewriter.rewrite(&def.class_type, input, value);
         if let Some(value) = widgets::sent(input, value) {
-            node.inputs.insert(name.clone(), Input::Literal(value));
+            node.inputs.insert(name.clone(), stored(value));
         }
     }
+}
+
+/// A stored value as an input: a list is a list here, never a link.
+fn stored(value: Value) -> Input {
+    if value.is_array() { Input::Literal(value) } else { Input::from_json(value) }
 }
 
 fn unknown(definitions: &dyn Definitions, node: &str, class_type: &str) -> WorkflowError {
