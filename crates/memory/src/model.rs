@@ -271,6 +271,9 @@ impl Core {
             Lease::Fill(vacant) => {
                 let mut failed = None;
                 let filled = vacant.fill(&mut |to| self.write(slot, patches, to, &mut failed));
+                if self.account.budget().limit() < u64::MAX {
+                    self.source.done_with(&slot.name);
+                }
                 match (filled, failed) {
                     (Ok(pin), _) => Ok(Values::pinned(pin, Acquired::Fill)),
                     (Err(_), Some(error)) => Err(error),
