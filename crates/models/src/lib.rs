@@ -2,6 +2,7 @@
 mod checkpoint;
 pub mod clip;
 pub mod conditioning;
+pub mod controlnet;
 pub mod detect;
 mod error;
 pub mod image;

@@ -2,6 +2,64 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::config::UNetConfig;
+use crate::{ModelError, layers::Linear, ops, shelf::Shelf, watch::Watch};
+
+/// The two small networks that turn time steps, and SDXL's vector, into what every residual block sees.
+#[derive(Debug)]
+pub(crate) struct Embedding {
+    channels: usize,
+    time: [Linear; 2],
+    label: Option<[Linear; 2]>,
+}
+
+impl Embedding {
+    pub(crate) fn new(config: &UNetConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+        let embed = config.embed_dim();
+        let pair = |name: &str, inputs| {
+            Ok::<_, ModelError>([
+                Linear::new(shelf, &format!("{name}.0"), inputs, embed)?,
+                Linear::new(shelf, &format!("{name}.2"), embed, embed)?,
+            ])
+        };
+        Ok(Self {
+            channels: config.model_channels,
+            time: pair("time_embed", config.model_channels)?,
+            label: config.adm_channels.map(|adm| pair("label_emb.0", adm)).transpose()?,
+        })
+    }
+
+    /// The embedding after the SiLU that every residual block starts with, `[batch, embed]`, in the type of `like`.
+    pub(crate) fn forward(
+        &self,
+        timesteps: &[f32],
+        y: Option<&Tensor<2>>,
+        like: &Tensor<4>,
+        watch: Watch<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        let steps = sinusoidal(timesteps, self.channels, &like.device()).cast(like.dtype());
+        let mut embed = mlp(&self.time, steps, "time_embed", watch)?;
+        watch.see("time_embed", &embed);
+        if let (Some(label), Some(y)) = (&self.label, y) {
+            let label = mlp(label, y.clone().cast(like.dtype()), "label_emb.0", watch)?;
+            watch.see("label_emb.0", &label);
+            watch.see("label_emb", &label);
+            embed = embed + label;
+        }
+        Ok(ops::silu(embed)?)
+    }
+}
+
+fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, watch: Watch<'_>) -> Result<Tensor<2>, ModelError> {
+    let h = layers[0].forward2(x)?;
+    watch.see_in(path, "0", &h);
+    let h = ops::silu(h)?;
+    watch.see_in(path, "1", &h);
+    let h = layers[1].forward2(h)?;
+    watch.see_in(path, "2", &h);
+    Ok(h)
+}
+
 /// `[cos(v f_0), cos(v f_1), ..., sin(v f_0), ...]` with `f_k = 10000^(-k / half)`, one zero appended when `dim` is odd.
 ///
 /// In f32 as the reference does: an angle near 1000 carries an error of 6e-5, and the cosine shows it.

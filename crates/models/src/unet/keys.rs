@@ -28,7 +28,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    fn of(names: &Names, prefix: &str) -> Self {
+    pub(crate) fn of(names: &Names, prefix: &str) -> Self {
         let (down, up) = (format!("{prefix}down_blocks."), format!("{prefix}up_blocks."));
         let resnets = |at: &str, l: usize| names.count(&format!("{at}{l}.resnets."));
         Self {

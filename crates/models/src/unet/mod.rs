@@ -1,5 +1,8 @@
 //! Stable Diffusion's UNet: SD1, SD2, SDXL base and refiner, inpainting variants, and any other width.
 
+mod block;
+mod builder;
+mod check;
 mod config;
 mod embed;
 mod keys;
@@ -7,7 +10,11 @@ mod model;
 mod residual;
 mod transformer;
 
+pub(crate) use block::{Pass, Unit};
+pub(crate) use builder::Builder;
+pub(crate) use check::Call;
 pub use config::{Heads, Middle, UNetConfig};
+pub(crate) use embed::Embedding;
 pub use embed::sinusoidal;
 pub(crate) use keys::Layout;
 pub use keys::{diffusers, is_diffusers, original};

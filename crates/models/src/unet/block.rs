@@ -1,0 +1,55 @@
+//! Blocks of the UNet as lists of units, and one pass through them.
+
+use burn::tensor::Tensor;
+
+use super::{residual::Residual, transformer::SpatialTransformer};
+use crate::{ModelError, layers::Conv2d, ops, watch::Watch};
+
+/// A step of a block.
+#[derive(Debug)]
+pub(crate) enum Unit {
+    Conv { path: String, conv: Conv2d },
+    Residual(Residual),
+    Transformer(SpatialTransformer),
+    Down { path: String, conv: Conv2d },
+    Up { path: String, conv: Conv2d },
+}
+
+/// What is the same for every block of one forward pass.
+pub(crate) struct Pass<'a> {
+    /// The time embedding after its SiLU, which every residual block starts with.
+    pub(crate) embed: Tensor<2>,
+    pub(crate) context: &'a Tensor<3>,
+    pub(crate) watch: Watch<'a>,
+}
+
+impl Pass<'_> {
+    /// Runs the units of a block. `next` is the size of the skip that comes after it: an upsampler's target.
+    pub(crate) fn through(
+        &self,
+        block: &[Unit],
+        x: Tensor<4>,
+        next: Option<[usize; 2]>,
+    ) -> Result<Tensor<4>, ModelError> {
+        block.iter().try_fold(x, |h, unit| self.unit(unit, h, next))
+    }
+
+    fn unit(&self, unit: &Unit, h: Tensor<4>, next: Option<[usize; 2]>) -> Result<Tensor<4>, ModelError> {
+        match unit {
+            Unit::Residual(block) => block.forward(h, &self.embed, self.watch),
+            Unit::Transformer(transformer) => transformer.forward(h, self.context, self.watch),
+            Unit::Conv { path, conv } | Unit::Down { path, conv } => {
+                let h = conv.forward(h)?;
+                self.watch.see(path, &h);
+                Ok(h)
+            }
+            Unit::Up { path, conv } => {
+                let [_, _, height, width] = h.dims();
+                let [height, width] = next.unwrap_or([height * 2, width * 2]);
+                let h = conv.forward(ops::upsample_nearest(h, height, width)?)?;
+                self.watch.see(path, &h);
+                Ok(h)
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! ControlNets: which files they are, and what they add.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::{path::Path, sync::Arc};
+
+use burn::tensor::{Device, Tensor};
+use kiln_memory::Budget;
+use kiln_models::{
+    Checkpoint, Names,
+    controlnet::{Control, ControlNet, ControlNetConfig},
+    image::Planes,
+    sampling::{ControlCall, ControlSource},
+    schedule::ModelSampling,
+    unet::Extras,
+};
+
+fn bundled() -> Checkpoint {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
+    Checkpoint::open(&path, &Budget::unlimited("test")).unwrap()
+}
+
+fn config(checkpoint: &Checkpoint) -> ControlNetConfig {
+    let unet = checkpoint.model.unet.config().clone();
+    ControlNetConfig { hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels], unet, hint_channels: 3 }
+}
+
+fn net(checkpoint: &Checkpoint) -> Arc<ControlNet> {
+    let config = config(checkpoint);
+    Arc::new(config.init(&common::keyed(&config.tensors().unwrap())).unwrap())
+}
+
+fn largest<const D: usize>(x: Tensor<D>) -> f32 {
+    x.abs().max().into_scalar::<f32>()
+}
+
+#[test]
+fn the_configuration_is_read_off_names_and_shapes() {
+    let config = config(&bundled());
+    let names = config.tensors().unwrap();
+    let found = ControlNetConfig::from_names(&names).unwrap().unwrap();
+    assert_eq!((found.hint.as_slice(), found.hint_channels), (config.hint.as_slice(), 3));
+    assert_eq!((found.unet.depth.as_slice(), found.unet.heads), (config.unet.depth.as_slice(), config.unet.heads));
+    assert_eq!(found.tensors().unwrap(), names);
+}
+
+#[test]
+fn diffusers_names_and_the_old_prefix_are_the_same_network() {
+    let names = config(&bundled()).tensors().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let open = |names: &Names, file: &str| {
+        let path = dir.path().join(file);
+        common::write(&path, names);
+        ControlNet::open(&path, &Budget::unlimited("test")).unwrap().config().clone()
+    };
+    let bare = open(&names, "bare.safetensors");
+    let prefixed: Names = names.iter().map(|(name, shape)| (format!("control_model.{name}"), shape.to_vec())).collect();
+    assert_eq!(open(&prefixed, "prefixed.safetensors"), bare);
+    let renamed: Names = names.iter().map(|(name, shape)| (diffusers(name), shape.to_vec())).collect();
+    assert_eq!(open(&renamed, "diffusers.safetensors"), bare);
+}
+
+/// diffusers' name of a tensor of a ControlNet with two residual blocks per level.
+fn diffusers(name: &str) -> String {
+    let residual = |rest: &str| {
+        let table = [
+            ("in_layers.0.", "norm1."),
+            ("in_layers.2.", "conv1."),
+            ("emb_layers.1.", "time_emb_proj."),
+            ("out_layers.0.", "norm2."),
+            ("out_layers.3.", "conv2."),
+            ("skip_connection.", "conv_shortcut."),
+        ];
+        table.iter().fold(rest.to_owned(), |rest, (from, to)| rest.replace(from, to))
+    };
+    let table = [
+        ("input_blocks.0.0.", "conv_in."),
+        ("time_embed.0.", "time_embedding.linear_1."),
+        ("time_embed.2.", "time_embedding.linear_2."),
+        ("middle_block_out.0.", "controlnet_mid_block."),
+        ("input_hint_block.0.", "controlnet_cond_embedding.conv_in."),
+        ("input_hint_block.14.", "controlnet_cond_embedding.conv_out."),
+    ];
+    if let Some((from, to)) = table.iter().find(|(from, _)| name.starts_with(from)) {
+        return name.replacen(from, to, 1);
+    }
+    let parts: Vec<&str> = name.splitn(4, '.').collect();
+    let n: usize = parts[1].parse().unwrap();
+    match parts[0] {
+        "input_hint_block" => format!("controlnet_cond_embedding.blocks.{}.{}", n / 2 - 1, parts[2]),
+        "zero_convs" => format!("controlnet_down_blocks.{n}.{}", parts[3]),
+        "middle_block" => match n {
+            1 => format!("mid_block.attentions.0.{}", name.splitn(3, '.').nth(2).unwrap()),
+            _ => format!("mid_block.resnets.{}.{}", n / 2, residual(name.splitn(3, '.').nth(2).unwrap())),
+        },
+        _ => {
+            let (level, i) = ((n - 1) / 3, (n - 1) % 3);
+            match (i, parts[2]) {
+                (2, _) => format!("down_blocks.{level}.downsamplers.0.{}", parts[3].replace("op.", "conv.")),
+                (_, "0") => format!("down_blocks.{level}.resnets.{i}.{}", residual(parts[3])),
+                _ => format!("down_blocks.{level}.attentions.{i}.{}", parts[3]),
+            }
+        }
+    }
+}
+
+/// A control over grey, and a call at half of the way.
+fn control(strength: f32, range: [f64; 2], previous: Option<Arc<dyn ControlSource>>) -> Control {
+    let hint = Planes::new([1, 3, 20, 24], vec![0.5; 3 * 20 * 24]).unwrap();
+    Control::new(net(&bundled()), hint, strength, range, previous)
+}
+
+fn call(source: &dyn ControlSource) -> Option<kiln_models::unet::Residuals> {
+    let device = Device::flex();
+    let (x, context) = (Tensor::<4>::ones([2, 4, 6, 5], &device), Tensor::<3>::ones([2, 7, 64], &device));
+    let sampling = ModelSampling::eps();
+    let sigma = sampling.levels.percent_to_sigma(0.5) as f32;
+    let call = ControlCall { x: &x, sigma, sampling: &sampling, context: &context, vector: None };
+    source.residuals(&call).unwrap()
+}
+
+#[test]
+fn there_is_one_residual_per_skip_and_one_for_the_middle() {
+    let residuals = call(&control(1.0, [0.0, 1.0], None)).unwrap();
+    assert_eq!(residuals.output.len(), 9);
+    assert_eq!(residuals.output[0].as_ref().unwrap().dims(), [2, 64, 6, 5]);
+    assert_eq!(residuals.middle.unwrap().dims(), [2, 128, 2, 2]);
+}
+
+#[test]
+fn outside_of_its_range_only_the_one_before_it_speaks() {
+    assert!(call(&control(1.0, [0.0, 0.3], None)).is_none());
+    let before = Arc::new(control(1.0, [0.0, 1.0], None));
+    let alone = call(&*before).unwrap();
+    let stacked = call(&control(1.0, [0.6, 1.0], Some(before))).unwrap();
+    assert_eq!(largest(alone.middle.unwrap() - stacked.middle.unwrap()), 0.0);
+}
+
+#[test]
+fn strengths_multiply_and_stacks_add() {
+    let one = call(&control(1.0, [0.0, 1.0], None)).unwrap().middle.unwrap();
+    let before = Arc::new(control(0.5, [0.0, 1.0], None));
+    let both = call(&control(1.5, [0.0, 1.0], Some(before))).unwrap().middle.unwrap();
+    assert!(largest(both - one.clone() * 2.0) < 1e-5 * largest(one));
+}
+
+#[test]
+fn the_unet_takes_what_the_controlnet_gives() {
+    let unet = bundled().model.unet;
+    let device = Device::flex();
+    let (x, context) = (Tensor::<4>::ones([2, 4, 6, 5], &device), Tensor::<3>::ones([2, 7, 64], &device));
+    let run = |strength: f32| {
+        let residuals = call(&control(strength, [0.0, 1.0], None)).unwrap();
+        let extras = Extras { control: Some(&residuals), ..Extras::default() };
+        unet.forward(x.clone(), &[500.0; 2], &context, &extras).unwrap()
+    };
+    let plain = unet.forward(x.clone(), &[500.0; 2], &context, &Extras::default()).unwrap();
+    assert_eq!(largest(run(0.0) - plain.clone()), 0.0);
+    assert!(largest(run(1.0) - plain) > 1e-3);
+}
