@@ -1,8 +1,9 @@
 //! What a schedule would move and keep, without moving or keeping anything: the real pager over no memory.
-//! Knows sizes and a schedule; opens no file.
+//! Knows sizes and a schedule; reads no weight.
 
 use crate::{
-    Budget, ContentKey, Counters, Kind, Lease, Map, Pager, Policy, ProviderError, Schedule, Tally, human_bytes,
+    Budget, ContentKey, Counters, Dtype, Kind, Lease, Map, Pager, Policy, ProviderError, Schedule, Tally, TensorSource,
+    human_bytes,
 };
 use std::fmt;
 
@@ -30,6 +31,14 @@ impl Outline {
     /// A model of these unit sizes.
     pub fn new(name: impl Into<String>, units: impl Into<Vec<u64>>) -> Self {
         Self { name: name.into(), units: units.into() }
+    }
+
+    /// The tensors of a source that `belongs` takes, as they would be kept: decoded to f32. Those that are f32 in their
+    /// file are used where they lie and take nothing.
+    pub fn of(name: impl Into<String>, source: &dyn TensorSource, belongs: impl Fn(&str) -> bool) -> Self {
+        let names = source.names().into_iter().filter(|tensor| belongs(tensor));
+        let infos = names.filter_map(|tensor| source.info(tensor)).filter(|info| info.dtype != Dtype::F32);
+        Self::new(name, infos.map(|info| info.elements() as u64 * 4).collect::<Vec<_>>())
     }
 
     fn total(&self) -> u64 {
