@@ -31,13 +31,18 @@ pub(crate) fn tile<S: Simd, const M: usize>(
     assert!((M - 1) * row + (depth - 1) * step < a.len(), "tile: the left operand is too short");
     let (b, _) = b.as_chunks::<COLUMNS>();
     let b = &b[..depth];
+    // One pointer per row: the products then need no arithmetic besides one offset for all of them.
+    let mut rows = [a.as_ptr(); M];
+    for (i, at) in rows.iter_mut().enumerate() {
+        *at = at.wrapping_add(i * row);
+    }
     let mut start = 0;
     for b in b {
         let (low, high) = halves(b);
         let (low, high) = (simd.load(low), simd.load(high));
-        for (i, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: `start` is `p · step` with `p < depth` and `i < M`: not beyond the index asserted above.
-            let x = simd.splat(unsafe { *a.get_unchecked(start + i * row) });
+        for (at, sum) in rows.iter().zip(&mut sums) {
+            // SAFETY: row `i < M` plus `p · step` with `p < depth`: not beyond the index asserted above.
+            let x = simd.splat(unsafe { *at.add(start) });
             sum[0] = simd.mul_add(x, low, sum[0]);
             sum[1] = simd.mul_add(x, high, sum[1]);
         }

@@ -3,8 +3,6 @@
 use super::{POINTS, Plan, SIDE, weights};
 use crate::simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile};
 
-/// Panels whose products are kept at once: those of 24 output channels fill half of a second-level cache.
-pub(super) const PANELS: usize = 4;
 /// Products summed up in one go. The transforms magnify rounding, so sums are kept short and added up afterwards.
 const DEPTH: usize = 128;
 
@@ -33,25 +31,33 @@ impl Kernel for Block<'_> {
         let outputs = plan.outputs.min(plan.sizes.outputs - first_output);
         let (transformed, products) = scratch.split_at_mut(plan.weights_len());
         let per_point = plan.outputs * plan.row_len();
+        let panel = POINTS * plan.product_len();
         let weight = &weight[first_output * inputs * 9..][..outputs * inputs * 9];
-        weights::transform(s, weight, inputs, plan.row_len(), per_point, transformed);
         let biases = |output: usize| bias.get(first_output + output).copied().unwrap_or(0.0);
-        for (i, image) in image.chunks(PANELS * plan.panel_len()).enumerate() {
+        for (i, image) in image.chunks(plan.panels_at_once() * plan.panel_len()).enumerate() {
             let panels = image.len() / plan.panel_len();
-            for (point, transformed) in transformed.chunks_exact(per_point).enumerate() {
-                for panel in 0..panels {
-                    let v = &image[panel * plan.panel_len() + point * inputs * COLUMNS..][..inputs * COLUMNS];
-                    let m = &mut products[panel * outputs * POINTS * COLUMNS..][..outputs * POINTS * COLUMNS];
-                    multiply(s, transformed, plan.row_len(), v, point, m);
+            for from in (0..inputs).step_by(plan.piece) {
+                let piece = from..inputs.min(from + plan.piece);
+                // A single piece stays transformed for all panels; with several, all panels come at once.
+                if i == 0 {
+                    weights::transform(s, weight, inputs, piece.clone(), plan.row_len(), per_point, transformed);
+                }
+                for (point, transformed) in transformed.chunks_exact(per_point).enumerate() {
+                    for (image, products) in image.chunks_exact(plan.panel_len()).zip(products.chunks_exact_mut(panel))
+                    {
+                        let v = &image[point * plan.point_len()..][piece.start * COLUMNS..piece.end * COLUMNS];
+                        let m = &mut products[point * plan.product_len()..][..outputs * COLUMNS];
+                        multiply(s, transformed, plan.row_len(), v, from == 0, m);
+                    }
                 }
             }
-            let tile = (first_panel + i * PANELS) * COLUMNS;
-            for (panel, m) in products.chunks_exact(outputs * POINTS * COLUMNS).take(panels).enumerate() {
-                for (output, m) in m.chunks_exact(POINTS * COLUMNS).enumerate() {
+            let tile = (first_panel + i * plan.panels_at_once()) * COLUMNS;
+            for (j, products) in products.chunks_exact(panel).take(panels).enumerate() {
+                for output in 0..outputs {
                     for half in 0..2 {
-                        let tile = tile + panel * COLUMNS + half * LANES;
-                        let lines = both_ways(s, m, half, biases(output));
-                        write(s, &plan, tile, output, outputs, &lines, &mut planes);
+                        let m = &products[output * COLUMNS + half * LANES..];
+                        let lines = both_ways(s, m, plan.product_len(), biases(output));
+                        write(s, &plan, tile + j * COLUMNS + half * LANES, output, outputs, &lines, &mut planes);
                     }
                 }
             }
@@ -59,44 +65,52 @@ impl Kernel for Block<'_> {
     }
 }
 
-/// `m[o][point] = Σ_i u[o][i] v[i]` for every output channel of `m` `[outputs][36][16]`.
+/// `m[o] = Σ_i u[o][i] v[i]` for every output channel of `m` `[outputs][16]`, or `+=` unless `first`.
 #[inline(always)]
-fn multiply<S: Simd>(s: S, u: &[f32], row: usize, v: &[f32], point: usize, m: &mut [f32]) {
+fn multiply<S: Simd>(s: S, u: &[f32], row: usize, v: &[f32], first: bool, m: &mut [f32]) {
+    for (i, m) in m.chunks_mut(ROWS * COLUMNS).enumerate() {
+        let u = &u[i * ROWS * row..];
+        match m.len() / COLUMNS {
+            1 => put::<S, 1>(s, u, row, v, first, m),
+            2 => put::<S, 2>(s, u, row, v, first, m),
+            3 => put::<S, 3>(s, u, row, v, first, m),
+            4 => put::<S, 4>(s, u, row, v, first, m),
+            5 => put::<S, 5>(s, u, row, v, first, m),
+            _ => put::<S, ROWS>(s, u, row, v, first, m),
+        }
+    }
+}
+
+#[inline(always)]
+fn put<S: Simd, const M: usize>(s: S, u: &[f32], row: usize, v: &[f32], first: bool, m: &mut [f32]) {
+    let mut total: Tile<S, M> = [[s.splat(0.0); 2]; M];
+    let (rows, _) = m.as_chunks_mut::<LANES>();
+    let (rows, _) = rows.as_chunks_mut::<2>();
+    if !first {
+        for (total, m) in total.iter_mut().zip(rows.iter()) {
+            *total = [s.load(&m[0]), s.load(&m[1])];
+        }
+    }
     for (i, v) in v.chunks(DEPTH * COLUMNS).enumerate() {
-        let first = i == 0;
-        for (j, m) in m.chunks_mut(ROWS * POINTS * COLUMNS).enumerate() {
-            let u = &u[j * ROWS * row + i * DEPTH..];
-            match m.len() / (POINTS * COLUMNS) {
-                1 => put::<S, 1>(s, u, row, v, point, first, m),
-                2 => put::<S, 2>(s, u, row, v, point, first, m),
-                3 => put::<S, 3>(s, u, row, v, point, first, m),
-                4 => put::<S, 4>(s, u, row, v, point, first, m),
-                5 => put::<S, 5>(s, u, row, v, point, first, m),
-                _ => put::<S, ROWS>(s, u, row, v, point, first, m),
-            }
+        let sums: Tile<S, M> = tile(s, v.len() / COLUMNS, &u[i * DEPTH..], row, 1, v, [[s.splat(0.0); 2]; M]);
+        for (total, sums) in total.iter_mut().zip(sums) {
+            *total = [s.add(total[0], sums[0]), s.add(total[1], sums[1])];
         }
+    }
+    for (total, m) in total.iter().zip(rows) {
+        s.store(total[0], &mut m[0]);
+        s.store(total[1], &mut m[1]);
     }
 }
 
+/// The 4x4 outputs of eight tiles: `[row][column]`, a lane for each tile. In `m` the points lie `point_len` apart.
 #[inline(always)]
-fn put<S: Simd, const M: usize>(s: S, u: &[f32], row: usize, v: &[f32], point: usize, first: bool, m: &mut [f32]) {
-    let sums: Tile<S, M> = tile(s, v.len() / COLUMNS, u, row, 1, v, [[s.splat(0.0); 2]; M]);
-    for (sums, m) in sums.iter().zip(m.chunks_exact_mut(POINTS * COLUMNS)) {
-        for (sum, m) in sums.iter().zip(m[point * COLUMNS..].as_chunks_mut::<LANES>().0) {
-            let sum = if first { *sum } else { s.add(s.load(m), *sum) };
-            s.store(sum, m);
-        }
-    }
-}
-
-/// The 4x4 outputs of eight tiles: `[row][column]`, a lane for each tile.
-#[inline(always)]
-fn both_ways<S: Simd>(s: S, m: &[f32], half: usize, bias: f32) -> [[S::F; SIDE]; SIDE] {
+fn both_ways<S: Simd>(s: S, m: &[f32], point_len: usize, bias: f32) -> [[S::F; SIDE]; SIDE] {
     let mut tall = [[s.splat(0.0); 6]; SIDE];
     for j in 0..6 {
         let mut column = [s.splat(0.0); 6];
         for (i, column) in column.iter_mut().enumerate() {
-            *column = s.load_some(&m[(6 * i + j) * COLUMNS + half * LANES..][..LANES]);
+            *column = s.load_some(&m[(6 * i + j) * point_len..][..LANES]);
         }
         let column = one_way(s, column);
         for i in 0..SIDE {

@@ -13,6 +13,8 @@ pub(super) struct Panel<'a> {
     pub(super) sizes: Winograd,
     pub(super) x: &'a [f32],
     pub(super) first_tile: usize,
+    /// Floats from one point to the next in `to`.
+    pub(super) point_len: usize,
     pub(super) to: &'a mut [f32],
 }
 
@@ -21,18 +23,18 @@ impl Kernel for Panel<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { sizes, x, first_tile, to: panel } = self;
-        for half in 0..2 {
-            let first = first_tile + half * LANES;
-            let neighbours = Neighbours::of(&sizes, first);
-            for channel in 0..sizes.inputs {
-                let pixels = match neighbours {
+        let Self { sizes, x, first_tile, point_len, to } = self;
+        let firsts = [first_tile, first_tile + LANES];
+        let neighbours = firsts.map(|first| Neighbours::of(&sizes, first));
+        for channel in 0..sizes.inputs {
+            for half in 0..2 {
+                let pixels = match neighbours[half] {
                     Some(at) => at.pixels(s, &sizes, x, channel),
-                    None => scattered(s, &sizes, x, channel, first),
+                    None => scattered(s, &sizes, x, channel, firsts[half]),
                 };
                 let points = both_ways(s, pixels);
                 let at = channel * COLUMNS + half * LANES;
-                for (point, to) in points.iter().zip(panel.chunks_exact_mut(sizes.inputs * COLUMNS)) {
+                for (point, to) in points.iter().zip(to.chunks_exact_mut(point_len)) {
                     s.store_first(*point, &mut to[at..at + LANES]);
                 }
             }

@@ -21,16 +21,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::{Isa, KernelError, error::Check, simd::COLUMNS};
+use crate::{
+    Isa, KernelError,
+    error::Check,
+    simd::{COLUMNS, ROWS},
+};
 
 /// Points of the transformed domain, 6 x 6.
 const POINTS: usize = 36;
 /// Rows and columns of outputs that one tile makes.
 const SIDE: usize = 4;
-/// Bytes that the transformed image of a group of tiles may take: half of a usual last-level cache.
-const GROUP_BYTES: usize = 16 << 20;
-/// Output channels of one task at most: their transformed weights for one point fill a quarter of a second-level cache.
-const OUTPUTS_PER_TASK: usize = 24;
+/// Bytes that the transformed image of a group of tiles may take: a quarter of a usual last-level cache.
+const GROUP_BYTES: usize = 8 << 20;
+/// Bytes that the transformed weights of one point may take in a task with many tiles, so that they stay in a
+/// second-level cache while the tiles pass by.
+const POINT_BYTES: usize = 192 << 10;
+/// Output channels of one task at most: more would not read the image's tiles much less often.
+const OUTPUTS: usize = 96;
+/// Panels up to which a task transforms its weights in pieces of [`PIECE`] input channels and [`PIECE_OUTPUTS`] output
+/// channels, all 36 points of which fit into a second-level cache beside the products.
+const FEW_PANELS: usize = 4;
+const PIECE: usize = 64;
+const PIECE_OUTPUTS: usize = 24;
 
 /// The sizes of one 3x3 convolution with stride 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +116,13 @@ pub fn winograd(
         let panels = plan.panels.min(total - first);
         let image = &mut image[..panels * plan.panel_len()];
         image.par_chunks_mut(plan.panel_len()).enumerate().for_each(|(i, panel)| {
-            isa.run(image::Panel { sizes, x, first_tile: (first + i) * COLUMNS, to: panel });
+            isa.run(image::Panel {
+                sizes,
+                x,
+                first_tile: (first + i) * COLUMNS,
+                point_len: plan.point_len(),
+                to: panel,
+            });
         });
         let image = &*image;
         planes_of_tasks(plan, out).into_par_iter().enumerate().for_each(|(i, planes)| {
@@ -137,7 +155,7 @@ fn planes_of_tasks(plan: Plan, out: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
     tasks
 }
 
-/// How a call is cut up. No output depends on it.
+/// How a call is cut up. The number of threads decides on `outputs` alone, on which no sum depends.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     sizes: Winograd,
@@ -145,30 +163,52 @@ struct Plan {
     panels: usize,
     /// Output channels per task.
     outputs: usize,
+    /// Input channels whose weights a task transforms at once.
+    piece: usize,
 }
 
 impl Plan {
     fn new(sizes: Winograd, threads: usize) -> Self {
-        let outputs = sizes.outputs.div_ceil(4 * threads).next_multiple_of(6).min(OUTPUTS_PER_TASK);
-        let plan = Self { sizes, panels: 1, outputs };
-        let fitting = GROUP_BYTES / (4 * plan.panel_len()).max(1);
-        Self { panels: fitting.clamp(1, sizes.tiles().div_ceil(COLUMNS).max(1)), ..plan }
+        let total = sizes.tiles().div_ceil(COLUMNS).max(1);
+        let mut plan = Self { sizes, panels: total, outputs: PIECE_OUTPUTS, piece: PIECE };
+        plan.panels = (GROUP_BYTES / (4 * plan.panel_len())).clamp(1, total);
+        if total > FEW_PANELS {
+            plan.piece = sizes.inputs;
+            let fitting = (POINT_BYTES / (4 * plan.row_len())).clamp(12, OUTPUTS);
+            let tasks = threads * sizes.outputs.div_ceil(threads * fitting).max(1);
+            plan.outputs = sizes.outputs.div_ceil(tasks).next_multiple_of(ROWS);
+        }
+        plan
     }
 
-    /// Floats of a panel: `[36][inputs][16]`.
+    /// Panels that a task multiplies before it transforms their products back. With several pieces it is all of them.
+    fn panels_at_once(&self) -> usize {
+        if self.piece < self.sizes.inputs { FEW_PANELS } else { 2 }
+    }
+
+    /// Floats of the products of one panel from one point to the next: `[outputs + 1][16]`.
+    fn product_len(&self) -> usize {
+        self.outputs * COLUMNS + COLUMNS
+    }
+
+    /// Floats from one point to the next in a panel. The odd sixteen keep the points off the same lines of the cache.
+    fn point_len(&self) -> usize {
+        self.sizes.inputs * COLUMNS + COLUMNS
+    }
+
+    /// Floats of a panel: `[36][inputs + 1][16]`.
     fn panel_len(&self) -> usize {
-        POINTS * self.sizes.inputs * COLUMNS
+        POINTS * self.point_len()
     }
 
-    /// Floats from one row of transformed weights to the next. The odd sixteen keep rows of a power of two off the same
-    /// lines of the cache.
+    /// Floats from one row of transformed weights to the next, again with an odd sixteen.
     fn row_len(&self) -> usize {
-        self.sizes.inputs.next_multiple_of(16) + 16
+        self.piece.next_multiple_of(16) + 16
     }
 
     /// Floats of a task's scratch: transformed weights, then products.
     fn block_len(&self) -> usize {
-        self.weights_len() + block::PANELS * self.outputs * POINTS * COLUMNS
+        self.weights_len() + self.panels_at_once() * POINTS * self.product_len()
     }
 
     fn weights_len(&self) -> usize {

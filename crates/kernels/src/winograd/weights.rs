@@ -1,16 +1,27 @@
 //! `U = G g Gᵀ`: the weights of some output channels, eight input channels at a time.
 
+use std::ops::Range;
+
 use super::POINTS;
 use crate::simd::{LANES, Simd};
 
-/// Transforms `weight` `[outputs, inputs, 3, 3]` into `to` `[36][outputs][row]`, whose rows hold the input channels.
+/// Transforms `weight` `[outputs, inputs, 3, 3]`, of it the input channels `piece`, into `to` `[36][outputs][row]`, whose
+/// rows hold those channels.
 ///
-/// `per_point` is the distance between two points in `to`, `row` that between two output channels; `row` is at least
-/// `inputs` rounded up to eight.
+/// `per_point` is the distance between two points in `to`, `row` that between two output channels; `row` is at least the
+/// number of channels rounded up to eight.
 #[inline(always)]
-pub(super) fn transform<S: Simd>(s: S, weight: &[f32], inputs: usize, row: usize, per_point: usize, to: &mut [f32]) {
+pub(super) fn transform<S: Simd>(
+    s: S,
+    weight: &[f32],
+    inputs: usize,
+    piece: Range<usize>,
+    row: usize,
+    per_point: usize,
+    to: &mut [f32],
+) {
     for (output, weight) in weight.chunks_exact(9 * inputs).enumerate() {
-        for (i, weight) in weight.chunks(9 * LANES).enumerate() {
+        for (i, weight) in weight[9 * piece.start..9 * piece.end].chunks(9 * LANES).enumerate() {
             let kernels = match weight.first_chunk() {
                 Some(eight) => columns(s, eight),
                 None => columns(s, &padded(weight)),
