@@ -47,7 +47,7 @@ fn digest_prompt(mut prompt: Prompt, defs: &NodeDefs) {
     assert_eq!(Prompt::from_json(&written).unwrap(), prompt, "what was written reads back");
     let view = View::of(&prompt);
     assert_eq!(view.order().is_ok(), view.cycles().is_empty());
-    let _ = (view.to_dot(), view.to_mermaid());
+    let _ = (view.to_dot(), view.to_mermaid(), view.to_svg(&|_| None));
     let known = prompt.nodes.values().all(|node| defs.get(&node.class_type).is_some());
     match validate(&mut prompt, defs, &NoValidators, None) {
         Ok(validated) => assert!(!validated.outputs.is_empty() && known),

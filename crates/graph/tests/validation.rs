@@ -124,6 +124,12 @@ fn a_missing_required_input_is_named() {
 }
 
 #[test]
+fn a_misspelt_input_is_pointed_at() {
+    let error = refused(sampler_with(json!({"steps": "ABSENT", "stepps": 20})));
+    assert!(error.to_string().contains("(`stepps` is given: is that meant?)"), "{error}");
+}
+
+#[test]
 fn errors_of_the_output_itself_stand_in_the_details() {
     let error = refused(json!({"9": {"class_type": "Save", "inputs": {}}}));
     assert_eq!(error.error.details, "Required input is missing: images");

@@ -55,4 +55,6 @@ fn pictures_name_nodes_sockets_and_inputs_and_escape_what_must_be() {
     let view = View::of(&prompt);
     insta::assert_snapshot!("dot", view.to_dot());
     insta::assert_snapshot!("mermaid", view.to_mermaid());
+    insta::assert_snapshot!("svg", view.to_svg(&|id| Some(format!("{id} took <1 ms"))));
+    assert!(view.to_dot_with(&|_| Some("12 ms".into())).contains("1: Pass\\nsay \\\"hi\\\" #1\\n12 ms"));
 }

@@ -13,6 +13,7 @@ use crate::id::Link;
 use crate::input::{Input, Inputs};
 use crate::map::Map;
 use crate::prompt::Prompt;
+use crate::suggest;
 
 /// A node that must be valid too, and the input that leads there.
 #[derive(Clone, Copy)]
@@ -37,7 +38,7 @@ pub(super) fn check(
         let Some((_, node)) = prompt.nodes.get_index(index as usize) else { return };
         let Some((place, given)) = find(&node.inputs, seen, &input.name) else {
             if input.is_required() {
-                errors.push(missing(input));
+                errors.push(missing(input, def, &node.inputs));
             }
             continue;
         };
@@ -105,8 +106,11 @@ fn undeclared(
     }
 }
 
-fn missing(input: &InputDef) -> ValidationError {
+fn missing(input: &InputDef, def: &NodeDef, given: &Inputs) -> ValidationError {
     let name = &input.name;
+    let unknown = given.keys().map(|key| &**key).filter(|key| def.find_input(key).is_none());
+    let misspelt = suggest::nearest(name, unknown.take(100)).map(|key| format!(" (`{key}` is given: is that meant?)"));
+    let misspelt = misspelt.unwrap_or_default();
     let what = match input.ty.name() {
         None | Some("COMBO") => "choose one of its values".to_owned(),
         Some(ty @ ("INT" | "FLOAT" | "STRING" | "BOOLEAN")) => format!("give it a value ({ty})"),
@@ -116,7 +120,7 @@ fn missing(input: &InputDef) -> ValidationError {
         .message("Required input is missing")
         .details(&**name)
         .info("input_name", (&**name).into())
-        .plain(format!("input `{name}` is required and not given; {what}"))
+        .plain(format!("input `{name}` is required and not given{misspelt}; {what}"))
 }
 
 /// The question for the class's own validator; `None` when it has none.

@@ -115,7 +115,10 @@ impl<'w> Lowering<'_, 'w> {
             }
         }
         let title = ui.title.as_deref().or(def.display_name.as_deref()).unwrap_or(&ui.ty);
-        node.meta = Some(Box::new(json!({ "title": title })));
+        let origin = ["cnr_id", "aux_id", "ver"].into_iter();
+        let origin = origin.filter_map(|key| Some((key.to_owned(), ui.properties.get(key)?.clone())));
+        let title = std::iter::once(("title".to_owned(), json!(title)));
+        node.meta = Some(Box::new(title.chain(origin).collect()));
         self.prompt.nodes.insert(NodeId::from(path), node);
         Ok(())
     }

@@ -2,6 +2,8 @@
 //!
 //! Knows ids, classes and links. Knows no definitions and nothing of running.
 
+mod svg;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -111,9 +113,15 @@ impl<'p> View<'p> {
 
     /// The graph in Graphviz's DOT language.
     pub fn to_dot(&self) -> String {
+        self.to_dot_with(&|_| None)
+    }
+
+    /// The same with a line of `note` below the nodes that have one: how long one took, what it held.
+    pub fn to_dot_with(&self, note: &dyn Fn(&NodeId) -> Option<String>) -> String {
         let mut text = "digraph prompt {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
         for (place, id, node) in self.nodes() {
-            let label = label(id, node).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let note = note(id).map(|note| format!("\n{note}")).unwrap_or_default();
+            let label = (label(id, node) + &note).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  n{place} [label=\"{label}\"];");
         }
