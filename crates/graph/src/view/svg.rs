@@ -61,7 +61,8 @@ impl View<'_> {
         for members in &mut members {
             let height = |place: &usize| {
                 let sources = self.graph.neighbors_directed(NodeIndex::new(*place), Incoming);
-                let (sum, count) = sources.fold((0, 0), |(sum, count), source| (sum + rows[source.index()], count + 1));
+                let (sum, count) =
+                    sources.fold((0_usize, 0), |(sum, count), source| (sum + rows[source.index()], count + 1));
                 (2 * sum).checked_div(count).unwrap_or_default()
             };
             members.sort_by_cached_key(height);
