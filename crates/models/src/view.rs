@@ -153,16 +153,16 @@ impl TensorSource for View {
         }
         match seen.part {
             Part::Whole | Part::Reshaped => self.inner.read_f32(&seen.tensor, out),
-            Part::Rows(start, _) => match self.slice(name) {
-                Some(bytes) => decode_f32(seen.info.dtype, &bytes, out)
-                    .map_err(|error| SourceError::Decode { tensor: seen.tensor.clone(), error }),
-                None => {
-                    let row = out.len() / seen.info.shape.first().copied().unwrap_or(1).max(1);
-                    let whole = self.whole(seen)?;
-                    out.copy_from_slice(&whole[start * row..start * row + out.len()]);
-                    Ok(())
+            Part::Rows(start, _) => {
+                if let Some(bytes) = self.slice(name) {
+                    let decode = |error| SourceError::Decode { tensor: seen.tensor.clone(), error };
+                    return decode_f32(seen.info.dtype, &bytes, out).map_err(decode);
                 }
-            },
+                let row = out.len() / seen.info.shape.first().copied().unwrap_or(1).max(1);
+                let whole = self.whole(seen)?;
+                out.copy_from_slice(&whole[start * row..start * row + out.len()]);
+                Ok(())
+            }
             Part::Transposed => {
                 let (whole, columns) = (self.whole(seen)?, seen.info.shape.first().copied().unwrap_or(1));
                 let rows = out.len() / columns.max(1);

@@ -95,8 +95,8 @@ fn a_network_that_folds_its_picture_enlarges_less() {
     let names = config.tensors().unwrap();
     assert_eq!(UpscaleConfig::from_names(&names).unwrap(), Some(config.clone()));
     assert_eq!(config.scale(), 2);
-    let y = config.init(&common::keyed(&names)).unwrap().forward(Tensor::zeros([1, 3, 6, 8], &Device::flex())).unwrap();
-    assert_eq!(y.dims(), [1, 3, 12, 16]);
+    let y = config.init(&common::keyed(&names)).unwrap().forward(Tensor::zeros([1, 3, 6, 9], &Device::flex())).unwrap();
+    assert_eq!(y.dims(), [1, 3, 12, 18]);
 }
 
 #[test]

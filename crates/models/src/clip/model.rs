@@ -166,14 +166,13 @@ impl TextModel {
         let (mut table, mut places, mut indices) = (Vec::new(), HashMap::new(), Vec::new());
         for token in rows.iter().flatten() {
             let index = match token {
-                Token::Id(id) => match places.get(id) {
-                    Some(index) => *index,
-                    None => {
+                Token::Id(id) => {
+                    if !places.contains_key(id) {
+                        places.insert(*id, table.len());
                         table.push(self.row(*id, device)?);
-                        places.insert(*id, table.len() - 1);
-                        table.len() - 1
                     }
-                },
+                    places[id]
+                }
                 Token::Vector(vector) => {
                     table.push(Tensor::from_data(TensorData::new(vector.to_vec(), [1, width]), device));
                     table.len() - 1

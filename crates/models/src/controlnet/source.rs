@@ -45,24 +45,25 @@ impl Control {
     /// The picture at eight times the latent's size, cut to its proportions, once per batch item.
     fn hint_for(&self, x: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let [batch, _, height, width] = x.dims();
-        let mut fitted = self.fitted.lock().unwrap_or_else(PoisonError::into_inner);
-        let there = fitted.as_ref().filter(|hint| hint.dims()[2..] == [height * 8, width * 8]).cloned();
-        let hint = match there {
-            Some(hint) => hint,
-            None => {
-                let planes = common_upscale(&self.hint, width * 8, height * 8, Method::NearestExact, Crop::Center);
-                let planes = planes.map_err(|error| ModelError::Unrecognised {
-                    what: "a picture for a ControlNet".into(),
-                    detail: error.to_string(),
-                })?;
-                let hint = planes.to_tensor(&x.device());
-                *fitted = Some(hint.clone());
-                hint
-            }
-        };
+        let hint = self.fitted(height * 8, width * 8, x)?;
         let [pictures, channels, rows, columns] = hint.dims();
         let copies = Tensor::cat(vec![hint; batch.div_ceil(pictures.max(1))], 0);
         Ok(copies.slice([0..batch, 0..channels, 0..rows, 0..columns]))
+    }
+
+    fn fitted(&self, height: usize, width: usize, like: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let mut fitted = self.fitted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hint) = fitted.as_ref().filter(|hint| hint.dims()[2..] == [height, width]) {
+            return Ok(hint.clone());
+        }
+        let planes = common_upscale(&self.hint, width, height, Method::NearestExact, Crop::Center);
+        let unfit = |error: crate::image::ImageError| ModelError::Unrecognised {
+            what: "a picture for a ControlNet".into(),
+            detail: error.to_string(),
+        };
+        let hint = planes.map_err(unfit)?.to_tensor(&like.device());
+        *fitted = Some(hint.clone());
+        Ok(hint)
     }
 }
 

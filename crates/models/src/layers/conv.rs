@@ -1,7 +1,7 @@
 //! A convolution over weight handles.
 
 use burn::tensor::Tensor;
-use kiln_memory::Weight;
+use kiln_memory::{Weight, WeightGuard};
 
 use crate::{
     ModelError,
@@ -62,6 +62,6 @@ impl Conv2d {
         let device = x.device();
         let weight = self.weight.acquire::<4>(&device)?;
         let bias = self.bias.as_ref().map(|bias| bias.acquire::<1>(&device)).transpose()?;
-        Ok(ops::conv2d(x, weight.tensor(), bias.as_ref().map(|bias| bias.tensor()), self.stride, self.padding)?)
+        Ok(ops::conv2d(x, weight.tensor(), bias.as_ref().map(WeightGuard::tensor), self.stride, self.padding)?)
     }
 }

@@ -1,7 +1,7 @@
 //! A linear layer over weight handles.
 
 use burn::tensor::{Device, Tensor};
-use kiln_memory::Weight;
+use kiln_memory::{Weight, WeightGuard};
 
 use crate::{ModelError, ops, shelf::Shelf};
 
@@ -52,6 +52,6 @@ impl Linear {
     ) -> Result<R, ModelError> {
         let weight = self.weight.acquire::<2>(device)?;
         let bias = self.bias.as_ref().map(|bias| bias.acquire::<1>(device)).transpose()?;
-        run(weight.tensor(), bias.as_ref().map(|bias| bias.tensor()))
+        run(weight.tensor(), bias.as_ref().map(WeightGuard::tensor))
     }
 }

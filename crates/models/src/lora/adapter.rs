@@ -42,7 +42,7 @@ pub enum Adapter {
     /// A delta from factors, with its scale and maybe DoRA's lengths.
     Delta {
         /// The factors.
-        factors: Factors,
+        factors: Box<Factors>,
         /// `alpha` of the file; without it the scale is 1.
         alpha: Option<f32>,
         /// `dora_scale` of the file.

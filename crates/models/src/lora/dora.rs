@@ -36,7 +36,9 @@ fn by_row(weight: &Array, changed: &mut Array, scale: &Array) -> Result<(), Adap
     let rows = weight.values.chunks(columns).zip(changed.values.chunks_mut(columns));
     for ((old, new), scale) in rows.zip(&scale.values) {
         let factor = scale / norm(old.iter().map(|v| f64::from(*v).powi(2)).sum());
-        new.iter_mut().for_each(|v| *v *= factor);
+        for v in new {
+            *v *= factor;
+        }
     }
     Ok(())
 }

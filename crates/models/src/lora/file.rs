@@ -89,6 +89,22 @@ const BESIDE: [&str; 14] = [
     ".b2.weight",
 ];
 
+impl Target {
+    /// Every tensor that it may have in a file.
+    fn tensors(&self) -> Vec<String> {
+        let ends: Vec<&str> = match self.kind {
+            Kind::LowRank(i) => vec![PAIRS[i].0, PAIRS[i].1],
+            Kind::LoHa => vec![".hada_w1_a"],
+            Kind::LoKr => vec![".lokr_w1", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b"],
+            Kind::Glora => vec![".a1.weight"],
+            Kind::Rotation => vec![".oft_blocks"],
+            Kind::Added(i) => vec![ADDED[i].0],
+            Kind::Set => vec![".set_weight"],
+        };
+        ends.iter().chain(&BESIDE).map(|end| format!("{}{end}", self.prefix)).collect()
+    }
+}
+
 impl LoraFile {
     /// Opens a file by pointer.
     ///
@@ -116,7 +132,7 @@ impl LoraFile {
                 let bias = matches!(kind, Kind::Added(i) if ADDED[i].1);
                 let key = if bias { key.replace(".weight", ".bias") } else { key.clone() };
                 let target = Target { key, prefix: prefix.clone(), kind };
-                used.extend(self.tensors_of(&target));
+                used.extend(target.tensors());
                 // A later prefix that means the same weight takes the earlier one's place.
                 found.targets.retain(|other| other.key != target.key);
                 found.targets.push(target);
@@ -145,19 +161,6 @@ impl LoraFile {
             .or_else(|| has(".oft_blocks").then_some(Kind::Rotation));
         let added = (0..ADDED.len()).filter(|i| has(ADDED[*i].0)).map(Kind::Added);
         first.into_iter().chain(added).chain(has(".set_weight").then_some(Kind::Set)).collect()
-    }
-
-    fn tensors_of(&self, target: &Target) -> Vec<String> {
-        let ends: Vec<&str> = match target.kind {
-            Kind::LowRank(i) => vec![PAIRS[i].0, PAIRS[i].1],
-            Kind::LoHa => vec![".hada_w1_a"],
-            Kind::LoKr => vec![".lokr_w1", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b"],
-            Kind::Glora => vec![".a1.weight"],
-            Kind::Rotation => vec![".oft_blocks"],
-            Kind::Added(i) => vec![ADDED[i].0],
-            Kind::Set => vec![".set_weight"],
-        };
-        ends.iter().chain(&BESIDE).map(|end| format!("{}{end}", target.prefix)).collect()
     }
 
     /// Reads the adapter of a target.
@@ -207,7 +210,7 @@ impl LoraFile {
         };
         let reshape = maybe(".reshape_weight")?;
         Ok(Adapter::Delta {
-            factors,
+            factors: Box::new(factors),
             alpha: maybe(".alpha")?.and_then(|alpha| alpha.values.first().copied()),
             dora: maybe(".dora_scale")?,
             reshape: reshape.map(|shape| shape.values.iter().map(|side| *side as usize).collect()),

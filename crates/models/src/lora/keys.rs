@@ -176,7 +176,7 @@ pub fn text_keys(encoders: &[(Role, &TextConfig)]) -> Result<Prefixes, crate::Mo
                 Role::G => &["lora_prior_te_text_projection", "lora_te2_text_projection"],
                 _ => &["lora_te1_text_projection"],
             };
-            names.iter().for_each(|name| drop(map.insert((*name).to_owned(), target.clone())));
+            map.extend(names.iter().map(|name| ((*name).to_owned(), target.clone())));
         }
     }
     Ok(map)

@@ -126,7 +126,9 @@ fn boft(
         let per_row = |row: usize| scale.values.get(if scale.values.len() == 1 { 0 } else { row }).copied();
         for (row, values) in current.chunks_mut(columns.max(1)).enumerate() {
             let scale = per_row(row)?;
-            values.iter_mut().for_each(|value| *value *= scale);
+            for value in values {
+                *value *= scale;
+            }
         }
     }
     let mut delta = Array::new(weight.shape.clone(), current)?;

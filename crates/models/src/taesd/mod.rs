@@ -49,7 +49,7 @@ enum Step {
     Conv(Conv2d),
     Relu,
     Double,
-    Block(Block),
+    Block(Box<Block>),
 }
 
 impl TaesdConfig {
@@ -159,7 +159,8 @@ impl TaesdHalf {
         let (z, mid, out) = (self.latent, self.channels, self.picture);
         let conv = |n, inputs, outputs| Conv2d::new(shelf, &format!("decoder.{n}"), inputs, outputs, 3).map(Step::Conv);
         let bare = |n| Conv2d::without_bias(shelf, &format!("decoder.{n}"), mid, mid, 3).map(Step::Conv);
-        let block = |n| Block::new(shelf, &format!("decoder.{n}"), mid, self.pool && n < 6).map(Step::Block);
+        let block =
+            |n| Block::new(shelf, &format!("decoder.{n}"), mid, self.pool && n < 6).map(Box::new).map(Step::Block);
         let mut steps = vec![Step::Clamp, conv(1, z, mid)?, Step::Relu];
         for first in [3, 8, 13] {
             for n in first..first + 3 {
@@ -180,7 +181,8 @@ impl TaesdHalf {
             let conv = Conv2d::without_bias(shelf, &format!("encoder.{n}"), mid, mid, 3)?;
             Ok::<_, ModelError>(Step::Conv(conv.with_stride(2)))
         };
-        let block = |n| Block::new(shelf, &format!("encoder.{n}"), mid, self.pool && n > 10).map(Step::Block);
+        let block =
+            |n| Block::new(shelf, &format!("encoder.{n}"), mid, self.pool && n > 10).map(Box::new).map(Step::Block);
         let mut steps = vec![conv(0, picture, mid)?, block(1)?];
         for first in [2, 6, 10] {
             steps.push(halve(first)?);

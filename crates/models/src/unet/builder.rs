@@ -101,7 +101,7 @@ impl<'a, 's> Builder<'a, 's> {
     fn transformer(&self, path: String, depth: usize) -> Result<Unit, ModelError> {
         let config = self.config;
         let heads = config.heads.of(self.channels);
-        if heads == 0 || self.channels % heads != 0 {
+        if heads == 0 || !self.channels.is_multiple_of(heads) {
             let detail = format!("{} channels don't split into {:?}", self.channels, config.heads);
             return Err(ModelError::Unrecognised { what: "a UNet".into(), detail });
         }

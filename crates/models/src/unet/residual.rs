@@ -13,7 +13,7 @@ use crate::{
 ///
 /// Source: CompVis latent-diffusion, `openaimodel.py`, `ResBlock`.
 #[derive(Debug)]
-pub(super) struct Residual {
+pub(crate) struct Residual {
     path: String,
     norm_in: GroupNorm,
     conv_in: Conv2d,

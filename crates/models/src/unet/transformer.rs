@@ -23,7 +23,7 @@ pub(super) struct Kind {
 ///
 /// Source: CompVis latent-diffusion, `attention.py`, `SpatialTransformer`.
 #[derive(Debug)]
-pub(super) struct SpatialTransformer {
+pub(crate) struct SpatialTransformer {
     path: String,
     norm: GroupNorm,
     proj_in: Projection,

@@ -82,8 +82,8 @@ fn rrdb(names: &Names) -> Result<RrdbConfig, ModelError> {
     let first = shape4(names, "conv_first.weight")?;
     let picture_channels = shape4(names, "conv_last.weight")?[0];
     let folds = (first[1] / picture_channels.max(1)).isqrt();
-    let doublings = (1..).take_while(|n| names.has(&format!("conv_up{n}.weight"))).count();
-    if folds == 0 || folds * folds * picture_channels != first[1] || (1 << doublings) % folds != 0 {
+    let doublings = (1..8).take_while(|n| names.has(&format!("conv_up{n}.weight"))).count();
+    if folds == 0 || folds * folds * picture_channels != first[1] || !(1usize << doublings).is_multiple_of(folds) {
         return Err(unrecognised("the channels of `conv_first.weight` fit no folding of a picture"));
     }
     Ok(RrdbConfig {
@@ -101,7 +101,7 @@ fn compact(names: &Names) -> Result<CompactConfig, ModelError> {
     let last = names.count("body.").saturating_sub(1);
     let outputs = shape4(names, &format!("body.{last}.weight"))?[0];
     let scale = (outputs / picture_channels.max(1)).isqrt();
-    if scale == 0 || scale * scale * picture_channels != outputs || last % 2 != 0 {
+    if scale == 0 || scale * scale * picture_channels != outputs || !last.is_multiple_of(2) {
         return Err(unrecognised("the channels of its last convolution fit no shuffling into a picture"));
     }
     let slopes = names.side("body.1.weight", 0).unwrap_or(channels);

@@ -29,8 +29,8 @@ pub struct Upscaler {
 
 #[derive(Debug)]
 enum Network {
-    Rrdb(Rrdb),
-    Compact(Compact),
+    Rrdb(Box<Rrdb>),
+    Compact(Box<Compact>),
 }
 
 impl UpscaleConfig {
@@ -55,8 +55,8 @@ impl UpscaleConfig {
 impl Network {
     fn new(config: &UpscaleConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
         Ok(match config {
-            UpscaleConfig::Rrdb(config) => Self::Rrdb(Rrdb::new(config, shelf)?),
-            UpscaleConfig::Compact(config) => Self::Compact(Compact::new(config, shelf)?),
+            UpscaleConfig::Rrdb(config) => Self::Rrdb(Box::new(Rrdb::new(config, shelf)?)),
+            UpscaleConfig::Compact(config) => Self::Compact(Box::new(Compact::new(config, shelf)?)),
         })
     }
 }

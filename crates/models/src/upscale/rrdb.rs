@@ -1,6 +1,6 @@
 //! ESRGAN: dense blocks, three to a residual block, many of these.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::config::RrdbConfig;
 use crate::{ModelError, layers::Conv2d, ops, shelf::Shelf};
@@ -42,7 +42,8 @@ impl Rrdb {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let first = self.first.forward(unshuffle(x, self.unshuffle))?;
+        let [batch, channels, height, width] = x.dims();
+        let first = self.first.forward(unshuffle(mirrored(x, self.unshuffle), self.unshuffle))?;
         let h = self.blocks.iter().try_fold(first.clone(), |x, [one, two, three]| {
             let h = three.forward(two.forward(one.forward(x.clone())?)?)?;
             Ok::<_, ModelError>(x + h * SHARE)
@@ -52,12 +53,29 @@ impl Rrdb {
             let [_, _, height, width] = h.dims();
             h = ops::leaky_relu(conv.forward(ops::upsample_nearest(h, height * 2, width * 2)?)?, SLOPE)?;
         }
-        self.last.forward(ops::leaky_relu(self.hr.forward(h)?, SLOPE)?)
+        let y = self.last.forward(ops::leaky_relu(self.hr.forward(h)?, SLOPE)?)?;
+        let scale = (1 << self.doublings.len()) / self.unshuffle.max(1);
+        Ok(y.slice([0..batch, 0..channels, 0..height * scale, 0..width * scale]))
     }
 }
 
-/// `[b, c, h, w]` to `[b, c · f², h / f, w / f]`; the picture is mirrored to a multiple of the factor first and the
-/// result then belongs to the mirrored picture.
+/// The picture, continued by its mirror image to sides that `factor` divides.
+fn mirrored(x: Tensor<4>, factor: usize) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    let indices = |n: usize| {
+        let inside = |i: usize| if i < n { i } else { (2 * (n - 1)).saturating_sub(i) };
+        let indices: Vec<i64> = (0..n.next_multiple_of(factor)).map(|i| inside(i) as i64).collect();
+        let count = indices.len();
+        Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), &x.device())
+    };
+    if height.is_multiple_of(factor) && width.is_multiple_of(factor) {
+        return x;
+    }
+    let (rows, columns) = (indices(height), indices(width));
+    x.select(2, rows).select(3, columns)
+}
+
+/// `[b, c, h, w]` to `[b, c · f², h / f, w / f]`.
 fn unshuffle(x: Tensor<4>, factor: usize) -> Tensor<4> {
     if factor <= 1 {
         return x;

@@ -153,15 +153,15 @@ impl Level {
         let resize = resize.map(|conv| {
             Resize::Down(conv.with_stride(2).with_padding(Padding { bottom: 1, right: 1, ..Padding::default() }))
         });
-        Ok(Self { resize, ..Self::level(shelf, path, plan)? })
+        Ok(Self { resize, ..Self::blocks(shelf, path, plan)? })
     }
 
     pub(super) fn up(shelf: &Shelf<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
         let conv = || Conv2d::new(shelf, &format!("{path}.upsample.conv"), plan.outputs, plan.outputs, 3);
-        Ok(Self { resize: plan.resize.then(conv).transpose()?.map(Resize::Up), ..Self::level(shelf, path, plan)? })
+        Ok(Self { resize: plan.resize.then(conv).transpose()?.map(Resize::Up), ..Self::blocks(shelf, path, plan)? })
     }
 
-    fn level(shelf: &Shelf<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
+    fn blocks(shelf: &Shelf<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
         let inputs = |b| if b == 0 { plan.inputs } else { plan.outputs };
         let block = |b| Residual::new(shelf, &format!("{path}.block.{b}"), inputs(b), plan.outputs);
         let attention = |b| Attention::new(shelf, &format!("{path}.attn.{b}"), plan.outputs);
