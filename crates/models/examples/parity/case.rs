@@ -100,14 +100,9 @@ impl CaseResult {
 /// What index.json says about a file.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Entry {
-    #[serde(default)]
-    pub desc: String,
     /// Parameters of the case: seed, steps, cfg, scheduler, shapes, heads.
     #[serde(default)]
     pub params: Value,
-    /// Dtype and shape of each tensor.
-    #[serde(default)]
-    pub tensors: IndexMap<String, (String, Vec<usize>)>,
 }
 
 /// A folder of reference numbers. Files are opened when a case asks for them.
@@ -138,10 +133,6 @@ impl Folder {
     /// What the index says about a file; nothing, when it is not listed.
     pub fn entry(&self, file: &str) -> Entry {
         self.index.get(file).cloned().unwrap_or_default()
-    }
-
-    pub fn has(&self, file: &str) -> bool {
-        self.path.join(file).exists()
     }
 
     pub fn json(&self, file: &str) -> Result<Value, Trouble> {

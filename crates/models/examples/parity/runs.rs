@@ -89,7 +89,9 @@ pub fn all(folder: &Path, name: &str, tell: &mut dyn FnMut(CaseResult)) {
         let Some((_, bench)) = &bench else { continue };
         match bench.run(folder, &case, &parameters) {
             Ok(results) => {
-                results.into_iter().for_each(|r| tell(CaseResult { name: format!("{label}/{}", r.name), ..r }))
+                for result in results {
+                    tell(CaseResult { name: format!("{label}/{}", result.name), ..result });
+                }
             }
             Err(trouble) => tell(CaseResult::broken(label, trouble)),
         }
@@ -138,7 +140,7 @@ impl Bench {
         let latent = match &case.image_from {
             None => Tensor::zeros([case.batch, self.channels(), case.height / 8, case.width / 8], &self.device),
             Some(source) => {
-                let encoded = self.vae()?.encode_picture(self.picture(&folder.join(format!("{source}.png")))?)?;
+                let encoded = self.vae()?.encode_picture(Self::picture(&folder.join(format!("{source}.png")))?)?;
                 results.push(compare("encoded", &host(&encoded)?, ENCODED)?);
                 encoded.repeat_dim(0, case.batch)
             }
@@ -164,7 +166,7 @@ impl Bench {
         results.push(compare("latent", &host(&latent)?, tolerance)?);
         let image = host(&self.vae()?.decode_picture(latent)?)?;
         results.push(quality("image", &image, &reference.floats("image")?));
-        results.extend(self.png(&folder.join(format!("{name}.png")), &image, case)?);
+        results.extend(Self::png(&folder.join(format!("{name}.png")), &image, case)?);
         Ok(results)
     }
 
@@ -228,13 +230,13 @@ impl Bench {
     }
 
     /// A PNG as IMAGE.
-    fn picture(&self, path: &Path) -> Result<Tensor<4>, Trouble> {
+    fn picture(path: &Path) -> Result<Tensor<4>, Trouble> {
         let (pixels, width, height) = png(path)?;
         tensor(pixels.iter().map(|b| f32::from(*b) / 255.0).collect(), &[1, height, width, 3])
     }
 
     /// The picture as it would be saved, against the reference's file (the batch side by side).
-    fn png(&self, path: &Path, image: &[f32], case: &Case) -> Result<Option<CaseResult>, Trouble> {
+    fn png(path: &Path, image: &[f32], case: &Case) -> Result<Option<CaseResult>, Trouble> {
         if !path.is_file() {
             return Ok(None);
         }

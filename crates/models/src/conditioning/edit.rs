@@ -97,7 +97,9 @@ impl Conditioning {
 
     fn each(&self, mut change: impl FnMut(&mut Condition)) -> Self {
         let mut copy = self.clone();
-        copy.entries.iter_mut().for_each(&mut change);
+        for entry in &mut copy.entries {
+            change(entry);
+        }
         copy
     }
 }

@@ -35,7 +35,9 @@ impl BrownianTree {
         let state = SeedSequence::new(seed, &[], POOL).generate_state(3);
         let scale = (high - low).sqrt() as f32;
         let mut root = TorchGenerator::new(u64::from(state[0])).randn(len);
-        root.iter_mut().for_each(|v| *v *= scale);
+        for v in &mut root {
+            *v *= scale;
+        }
         Self { start: round6(low), end: round6(high), seed, root }
     }
 
@@ -45,7 +47,9 @@ impl BrownianTree {
         let mut noise = self.increment(f64::from(a.min(b)), f64::from(a.max(b)));
         let sign = if a > b { -1.0 } else { 1.0 };
         let root = (b - a).abs().sqrt();
-        noise.iter_mut().for_each(|v| *v = sign * (*v / root));
+        for v in &mut noise {
+            *v = sign * (*v / root);
+        }
         noise
     }
 

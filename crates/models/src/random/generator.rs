@@ -89,7 +89,9 @@ impl TorchGenerator {
         values.chunks_exact_mut(BLOCK).for_each(transform);
         if !n.is_multiple_of(BLOCK) {
             let tail = &mut values[n - BLOCK..];
-            tail.iter_mut().for_each(|v| *v = uniform(self));
+            for v in tail.iter_mut() {
+                *v = uniform(self);
+            }
             transform(tail);
         }
         values

@@ -43,6 +43,7 @@ impl Normal for f16 {
 }
 
 /// Coefficients of Cephes' `logf`, highest power first, after the leading one.
+#[allow(clippy::excessive_precision, reason = "as Cephes prints them")]
 const LN: [f32; 8] = [
     -1.151_461_031_0e-1,
     1.167_699_874_0e-1,
@@ -60,7 +61,7 @@ fn ln(x: f32) -> f32 {
     let bits = x.to_bits();
     let mut e = ((bits >> 23) as i32 - 126) as f32;
     let mut x = f32::from_bits((bits & 0x007f_ffff) | 0x3f00_0000);
-    if x < 0.707_106_781_186_547_524 {
+    if x < std::f32::consts::FRAC_1_SQRT_2 {
         e -= 1.0;
         x = (x - 1.0) + x;
     } else {

@@ -26,19 +26,29 @@ impl History {
     }
 }
 
+/// Which latent the callback is shown.
+#[derive(Clone, Copy, PartialEq)]
+enum Shown {
+    /// The step's own.
+    Current,
+    /// The run's first one: some of the reference's samplers never tell a later one.
+    First,
+}
+
 /// A run whose every step moves along weighted directions; `weights(i, order)` says how much of each, newest first.
 fn by_weights(
     walk: &mut Walk<'_>,
     mut x: Latent,
     sigmas: &[f32],
-    max_order: usize,
+    (max_order, shown): (usize, Shown),
     weights: impl Fn(usize, usize) -> Vec<f64>,
 ) -> Result<Latent, SamplingError> {
     let mut history = History::new(max_order);
+    let first = x.clone();
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        walk.show(i, sigmas, if shown == Shown::First { &first } else { &x }, &denoised)?;
         history.push(direction(&x, s, &denoised));
         x = if t == 0.0 { denoised } else { history.moved(x, &weights(i, max_order.min(i + 1))) };
     }
@@ -48,7 +58,7 @@ fn by_weights(
 /// Linear multistep (k-diffusion `sample_lms`): Lagrange polynomials through the last directions, integrated exactly.
 pub(super) fn lms(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let order = walk.options().order.max(1);
-    by_weights(walk, x, sigmas, order, |i, order| {
+    by_weights(walk, x, sigmas, (order, Shown::Current), |i, order| {
         let known: Vec<f64> = (0..order).map(|k| f64::from(sigmas[i - k])).collect();
         let (from, to) = (f64::from(sigmas[i]), f64::from(sigmas[i + 1]));
         (0..order).map(|j| integral(|tau| lagrange(&known, j, tau), from, to)).collect()
@@ -57,7 +67,7 @@ pub(super) fn lms(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Late
 
 /// Pseudo-numerical: Adams-Bashforth with fixed steps (iPNDM).
 pub(super) fn ipndm(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    by_weights(walk, x, sigmas, 4, |i, order| {
+    by_weights(walk, x, sigmas, (4, Shown::First), |i, order| {
         let step = f64::from(sigmas[i + 1] - sigmas[i]);
         let weights: &[f64] = match order {
             1 => &[1.0],
@@ -71,7 +81,7 @@ pub(super) fn ipndm(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<La
 
 /// The same with the steps' own lengths (iPNDM_v).
 pub(super) fn ipndm_v(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    by_weights(walk, x, sigmas, 4, |i, order| {
+    by_weights(walk, x, sigmas, (4, Shown::First), |i, order| {
         let level = |k: usize| f64::from(sigmas[i + 1 - k]);
         let h: Vec<f64> = (0..order).map(|k| level(k) - level(k + 1)).collect();
         ipndm_v_weights(&h).iter().map(|w| w * h[0]).collect()
@@ -83,10 +93,10 @@ fn ipndm_v_weights(h: &[f64]) -> Vec<f64> {
     let third =
         |h: &[f64]| (1.0 - h[0] / (3.0 * (h[0] + h[1])) * (h[0] * (h[0] + h[1])) / (h[1] * (h[1] + h[2]))) / 2.0;
     match *h {
-        [h0, h1] => vec![(2.0 + h0 / h1) / 2.0, -(h0 / h1) / 2.0],
+        [h0, h1] => vec![1.0 + h0 / h1 / 2.0, -(h0 / h1) / 2.0],
         [h0, h1, h2] => {
             let t = third(h);
-            vec![(2.0 + h0 / h1) / 2.0 + t, -(h0 / h1) / 2.0 - (1.0 + h1 / h2) * t, t * h1 / h2]
+            vec![1.0 + h0 / h1 / 2.0 + t, -(h0 / h1) / 2.0 - (1.0 + h1 / h2) * t, t * h1 / h2]
         }
         [h0, h1, h2, h3] => {
             let t1 = third(h);
@@ -96,7 +106,7 @@ fn ipndm_v_weights(h: &[f64]) -> Vec<f64> {
                 / (h1 * (h1 + h2) * (h1 + h2 + h3));
             let q = h1 * (h1 + h2) / (h2 * (h2 + h3));
             vec![
-                (2.0 + h0 / h1) / 2.0 + t1 + t2,
+                1.0 + h0 / h1 / 2.0 + t1 + t2,
                 -(h0 / h1) / 2.0 - (1.0 + h1 / h2) * t1 - (1.0 + h1 / h2 + q) * t2,
                 t1 * h1 / h2 + (h1 / h2 + q * (1.0 + h2 / h3)) * t2,
                 -t2 * q * h1 / h2,
@@ -111,10 +121,11 @@ pub(super) fn deis(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result
     const ORDER: usize = 3;
     let clock = VpClock::new();
     let mut history = History::new(ORDER);
+    let first = x.clone();
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        walk.show(i, sigmas, &first, &denoised)?;
         history.push(direction(&x, s, &denoised));
         let order = ORDER.min(i + 1);
         let weights =

@@ -26,7 +26,7 @@ enum Mult {
     /// The same everywhere.
     Even(f32),
     /// Per place, broadcastable to the crop.
-    Map(Tensor<4>),
+    Map(Box<Tensor<4>>),
 }
 
 /// The weighted average of each list's predictions; `None` for lists that aren't given.
@@ -101,9 +101,9 @@ impl<'a> Task<'a> {
             (Some((mask, factor)), _) => {
                 let [own, ..] = mask.dims();
                 let mask = mask.clone().narrow(0, 0, own.min(batch)).reshape([own.min(batch), 1, height, width]);
-                Mult::Map(crop(&repeat_batch(mask, batch), area) * *factor as f32 * strength)
+                Mult::Map(Box::new(crop(&repeat_batch(mask, batch), area) * *factor as f32 * strength))
             }
-            (None, Some(area)) => Mult::Map(feathered(area, (height, width), strength, x)),
+            (None, Some(area)) => Mult::Map(Box::new(feathered(area, (height, width), strength, x))),
             (None, None) => Mult::Even(strength),
         };
         Self { list, condition, area, x: crop(x, area), mult }

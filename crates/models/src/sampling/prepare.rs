@@ -117,8 +117,7 @@ fn mirror_area(entry: &Prepared, list: &mut Vec<Prepared>) {
     for candidate in list.iter() {
         let better = match (candidate.area, smallest.map(|s| s.area)) {
             (Some(own), _) if !own.contains(&area) => false,
-            (_, None) => true,
-            (Some(_), Some(None)) => true,
+            (_, None) | (Some(_), Some(None)) => true,
             (Some(own), Some(Some(best))) => best.cells() > own.cells(),
             (None, Some(_)) => false,
         };

@@ -160,7 +160,7 @@ impl Levels {
         let left = 1.0 - percent;
         match self.kind {
             Kind::Discrete { .. } => f64::from(self.sigma((left * 999.0) as f32)),
-            Kind::Flow { shift, .. } if shift == 1.0 => left,
+            Kind::Flow { shift: 1.0, .. } => left,
             Kind::Flow { shift, .. } => shift * left / (1.0 + (shift - 1.0) * left),
             Kind::Flux { mu } => mu.exp() / (mu.exp() + (1.0 / left - 1.0)),
             Kind::ContinuousEdm | Kind::ContinuousV => {

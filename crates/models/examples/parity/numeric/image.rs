@@ -15,7 +15,7 @@ pub fn operations(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
 fn judge(tensors: &Tensors, name: &str) -> Result<CaseResult, Trouble> {
     let expected = tensors.floats(name)?;
     let method = Method::ALL.into_iter().find(|m| name.split('.').any(|part| part == m.name()));
-    let size = numbers(name.rsplit(|c| c == '.').find(|part| part.contains('x')).unwrap_or(""));
+    let size = numbers(name.rsplit('.').find(|part| part.contains('x')).unwrap_or(""));
     let found = if let (true, Some(method)) = (name.starts_with("imagescale."), method) {
         let shape = axes(&tensors.shape("in.image_bhwc")?)?;
         let image = Planes::from_pixels(shape, &tensors.floats("in.image_bhwc")?)?;
@@ -47,14 +47,13 @@ fn judge(tensors: &Tensors, name: &str) -> Result<CaseResult, Trouble> {
 }
 
 fn tolerance(method: Option<Method>, name: &str) -> f64 {
+    let method = if name.starts_with("prepare_mask") { Some(Method::Bilinear) } else { method };
     match method {
-        Some(Method::NearestExact | Method::Nearest | Method::Lanczos) => 0.0,
+        None | Some(Method::NearestExact | Method::Nearest | Method::Lanczos) => 0.0,
         Some(Method::Bilinear) => 5e-6,
         Some(Method::Area) => 1e-6,
         Some(Method::Bicubic) => 1e-5,
         Some(Method::Bislerp) => 1e-4,
-        None if name.starts_with("prepare_mask") => 5e-6,
-        None => 0.0,
     }
 }
 

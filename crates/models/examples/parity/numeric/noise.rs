@@ -94,7 +94,7 @@ fn brownian(tensors: &Tensors, name: &str, seed: u64) -> Result<CaseResult, Trou
     let shape = tensors.shape(name)?;
     let tree = BrownianTree::new(0.029_167_5, 14.614_641, seed, shape[1..].iter().product());
     let sigmas = tensors.floats("brownian.sigmas")?;
-    let pairs: Vec<(f32, f32)> = if name.ends_with(".steps") {
+    let pairs: Vec<(f32, f32)> = if name.contains(".steps") {
         sigmas.windows(2).map(|pair| (pair[0], pair[1])).collect()
     } else {
         vec![(14.614_641, 10.0), (14.614_641, 7.3)]
