@@ -2,11 +2,11 @@
 
 mod composite;
 pub mod conditioning;
-mod embeddings;
 pub mod files;
 pub mod flow;
 pub mod image;
 pub mod latent;
+mod ledger;
 pub mod load;
 pub mod loaders;
 pub mod logic;
@@ -19,12 +19,17 @@ mod resize;
 pub mod sampling;
 pub mod save;
 mod studio;
+#[cfg(feature = "testing-nodes")]
+pub mod testing;
+pub mod text;
+pub mod upscale;
 pub mod vae;
 
 pub use conditioning::{CLIPSetLastLayer, CLIPTextEncode};
 pub use flow::KilnSeedLoop;
 pub use image::{ImageBatch, ImageScale};
 pub use latent::{EmptyLatentImage, LatentComposite, LatentUpscale};
+pub use ledger::Ledger;
 pub use load::LoadImage;
 pub use loaders::{CheckpointLoaderSimple, LoraLoader};
 pub use logic::Switch;

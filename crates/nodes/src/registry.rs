@@ -3,7 +3,8 @@
 use kiln_exec::Registry;
 
 use crate::{
-    conditioning as c, flow, image, latent, load, loaders, logic, mask, model, primitive, sampling as s, save, vae,
+    conditioning as c, flow, image, latent, load, loaders, logic, mask, model, primitive, sampling as s, save, text,
+    upscale, vae,
 };
 
 /// A registry with all nodes of this crate.
@@ -22,6 +23,8 @@ pub fn register(registry: &mut Registry) {
     images(registry);
     masks(registry);
     utilities(registry);
+    #[cfg(feature = "testing-nodes")]
+    crate::testing::register(registry);
 }
 
 macro_rules! nodes {
@@ -32,6 +35,7 @@ fn loading(registry: &mut Registry) {
     nodes!(registry:
         loaders::CheckpointLoaderSimple, loaders::UNETLoader, loaders::CLIPLoader, loaders::DualCLIPLoader,
         loaders::VAELoader, loaders::LoraLoader, loaders::LoraLoaderModelOnly,
+        upscale::UpscaleModelLoader, upscale::ImageUpscaleWithModel,
         load::LoadImage, load::LoadImageMask, load::LoadImageOutput,
         save::SaveImage, save::PreviewImage, save::MaskPreview,
         vae::VAEDecode, vae::VAEEncode, vae::VAEDecodeTiled, vae::VAEEncodeTiled, vae::VAEEncodeForInpaint,
@@ -72,6 +76,8 @@ fn latents(registry: &mut Registry) {
         l::LatentComposite, l::LatentCompositeMasked, l::LatentConcat, l::SetLatentNoiseMask,
         l::LatentFromBatch, l::RepeatLatentBatch, l::LatentBatch, l::LatentBatchSeedBehavior, l::RebatchLatents,
         l::LatentAdd, l::LatentSubtract, l::LatentMultiply, l::LatentInterpolate, l::LatentBlend,
+        l::SaveLatent, l::LoadLatent,
+        l::LatentApplyOperation, l::LatentOperationTonemapReinhard, l::LatentOperationSharpen,
     );
 }
 
@@ -82,6 +88,7 @@ fn images(registry: &mut Registry) {
         i::ResizeAndPadImage, i::ImageCrop, i::ImageFlip, i::ImageRotate, i::ImageStitch, i::ImagePadForOutpaint,
         i::ImageBatch, i::ImageFromBatch, i::RepeatImageBatch, i::RebatchImages, i::GetImageSize, i::EmptyImage,
         i::ImageBlend, i::ImageCompositeMasked, i::ImageInvert, i::ImageBlur, i::ImageSharpen,
+        i::ImageAddNoise, i::ImageRGBToYUV, i::ImageYUVToRGB, i::Morphology,
     );
 }
 
@@ -90,6 +97,7 @@ fn masks(registry: &mut Registry) {
     nodes!(registry:
         m::SolidMask, m::InvertMask, m::CropMask, m::MaskComposite, m::FeatherMask, m::GrowMask, m::ThresholdMask,
         m::MaskToImage, m::ImageToMask, m::ImageColorToMask, m::JoinImageWithAlpha, m::SplitImageWithAlpha,
+        m::PorterDuffImageComposite,
     );
 }
 
@@ -99,5 +107,8 @@ fn utilities(registry: &mut Registry) {
         logic::Switch, flow::KilnSeedLoop,
         p::PrimitiveInt, p::PrimitiveFloat, p::PrimitiveBoolean, p::PrimitiveString, p::PrimitiveStringMultiline,
         p::PreviewAny,
+        text::StringConcatenate, text::StringSubstring, text::StringLength, text::CaseConverter, text::StringTrim,
+        text::StringReplace, text::StringContains, text::StringCompare,
+        text::RegexMatch, text::RegexExtract, text::RegexReplace,
     );
 }

@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
-use kiln_exec::{Cx, Host, NodeError};
+use kiln_exec::{Cx, Engine, Host, NodeError};
 use kiln_memory::Budget;
 use kiln_models::tokenizer::{TokenizerError, Vocabulary};
 
@@ -21,6 +21,8 @@ pub struct Studio {
     metadata: bool,
     /// Read once, when the first prompt is encoded.
     vocabulary: Arc<OnceLock<Arc<Vocabulary>>>,
+    #[cfg(feature = "testing-nodes")]
+    testing: Arc<crate::testing::Shared>,
 }
 
 impl Studio {
@@ -34,6 +36,8 @@ impl Studio {
             previews: true,
             metadata: true,
             vocabulary: Arc::default(),
+            #[cfg(feature = "testing-nodes")]
+            testing: Arc::default(),
         }
     }
 
@@ -92,6 +96,17 @@ impl Studio {
         }
         let vocabulary = Arc::new(Vocabulary::bundled()?);
         Ok(self.vocabulary.get_or_init(|| vocabulary).clone())
+    }
+
+    /// What testing nodes share.
+    #[cfg(feature = "testing-nodes")]
+    pub(crate) fn testing(&self) -> &Arc<crate::testing::Shared> {
+        &self.testing
+    }
+
+    /// An engine with all nodes of this crate that works in this studio.
+    pub fn into_engine(self) -> Engine {
+        Engine::builder(crate::registry()).host(self.into_host()).build()
     }
 
     /// A host that lends this studio and nothing else.

@@ -1,22 +1,26 @@
 //! Prompts to conditioning.
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
-use kiln_models::conditioning::Sizes;
-use kiln_models::detect::Role;
+use kiln_models::conditioning::{Conditioning as Conditions, Sizes};
+use kiln_models::text::{Prompt, PromptEncoder};
+use kiln_models::tokenizer::EmbeddingFolders;
 
-use crate::embeddings::FileEmbeddings;
 use crate::image::MAX;
-use crate::payload::{Clip, Conditioning, Encoding};
+use crate::payload::{Clip, Conditioning};
 use crate::studio::InStudio;
 
-fn encode<'t>(cx: &Cx, clip: &Clip, text: impl Fn(Role) -> &'t str) -> Result<Conditioning, NodeError> {
+/// Encodes a text for each of two encoders; families with one take the text that belongs to it.
+fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
     let studio = cx.studio()?;
-    let with = Encoding {
+    let encoder = PromptEncoder {
+        encoders: &clip.text,
         vocabulary: &studio.vocabulary()?,
-        embeddings: &FileEmbeddings(studio.folders()),
+        embeddings: &EmbeddingFolders::new(studio.folders().model_folders("embeddings")),
+        clip_skip: clip.stop_at,
         device: studio.device(),
     };
-    clip.encode_each(text, &with)
+    let Prompt { context, pooled } = encoder.encode_two(text_l, text_g)?;
+    Ok(Conditions::new(context, Some(pooled)))
 }
 
 /// Turns a prompt into what a diffusion model understands.
@@ -34,7 +38,7 @@ impl Execute for CLIPTextEncode {
     type Output = Conditioning;
 
     fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
-        encode(cx, &self.clip, |_| &self.text)
+        Ok(Conditioning::new(encode(cx, &self.clip, &self.text, &self.text)?))
     }
 }
 
@@ -93,9 +97,9 @@ impl Execute for CLIPTextEncodeSDXL {
     type Output = Conditioning;
 
     fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
-        let encoded = encode(cx, &self.clip, |role| if role == Role::L { &self.text_l } else { &self.text_g })?;
+        let encoded = encode(cx, &self.clip, &self.text_l, &self.text_g)?;
         let number = |n: u32| Some(n as f32);
-        Ok(Conditioning::new(encoded.0.set_sizes(Sizes {
+        Ok(Conditioning::new(encoded.set_sizes(Sizes {
             width: number(self.width),
             height: number(self.height),
             crop_w: number(self.crop_w),
@@ -131,8 +135,8 @@ impl Execute for CLIPTextEncodeSDXLRefiner {
     type Output = Conditioning;
 
     fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
-        let encoded = encode(cx, &self.clip, |_| &self.text)?;
-        Ok(Conditioning::new(encoded.0.set_sizes(Sizes {
+        let encoded = encode(cx, &self.clip, &self.text, &self.text)?;
+        Ok(Conditioning::new(encoded.set_sizes(Sizes {
             width: Some(self.width as f32),
             height: Some(self.height as f32),
             aesthetic_score: Some(self.ascore),

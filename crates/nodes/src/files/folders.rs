@@ -213,7 +213,12 @@ impl Folders {
 
     /// Pictures that lie directly in the folder of `place`, sorted.
     pub fn pictures(&self, place: Place) -> Vec<String> {
-        list_files(self.place(place), PICTURE_ENDINGS, 1)
+        self.files(place, PICTURE_ENDINGS)
+    }
+
+    /// Files with one of these endings that lie directly in the folder of `place`, sorted.
+    pub fn files(&self, place: Place, endings: &[&str]) -> Vec<String> {
+        list_files(self.place(place), endings, 1)
     }
 
     /// The file that `name` means, where `name` may end in ` [input]`, ` [output]` or ` [temp]`, and stands for

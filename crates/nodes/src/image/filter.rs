@@ -63,16 +63,21 @@ impl Execute for ImageSharpen {
     type Output = Image;
 
     fn execute(self, _: &mut Cx) -> Result<Image, NodeError> {
-        let mut kernel = gaussian(self.sharpen_radius, self.sigma);
-        kernel.iter_mut().for_each(|w| *w *= -(self.alpha * 10.0));
-        let middle = kernel.len() / 2;
-        kernel[middle] = kernel[middle] - kernel.iter().sum::<f32>() + 1.0;
+        let kernel = sharpening(gaussian(self.sharpen_radius, self.sigma), self.alpha);
         Ok(Image::new(filtered(&self.image, &kernel, self.sharpen_radius)?.pixels().clamp(0.0, 1.0)))
     }
 }
 
+/// The kernel that takes so much of a blur away from each pixel.
+pub(crate) fn sharpening(mut blur: Vec<f32>, alpha: f32) -> Vec<f32> {
+    blur.iter_mut().for_each(|w| *w *= -(alpha * 10.0));
+    let middle = blur.len() / 2;
+    blur[middle] = blur[middle] - blur.iter().sum::<f32>() + 1.0;
+    blur
+}
+
 /// A square of `2 * radius + 1` weights, over coordinates -1 to 1, with the sum 1.
-fn gaussian(radius: usize, sigma: f32) -> Vec<f32> {
+pub(crate) fn gaussian(radius: usize, sigma: f32) -> Vec<f32> {
     let side = 2 * radius + 1;
     let at = |i: usize| i as f32 / radius as f32 - 1.0;
     let weight = |i: usize| {
@@ -85,7 +90,7 @@ fn gaussian(radius: usize, sigma: f32) -> Vec<f32> {
 }
 
 /// Every channel through a square kernel; beyond the border pixels are mirrored.
-fn filtered(image: &Image, kernel: &[f32], radius: usize) -> Result<Image, NodeError> {
+pub(crate) fn filtered(image: &Image, kernel: &[f32], radius: usize) -> Result<Image, NodeError> {
     let [batch, rows, columns, channels] = image.dims();
     if radius >= rows || radius >= columns {
         return Err(NodeError::new(format!("a radius of {radius} is too large for {columns}x{rows} pixels")));

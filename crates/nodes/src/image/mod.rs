@@ -2,15 +2,20 @@
 
 mod batch;
 mod blend;
+mod colour;
 mod filter;
 mod make;
+mod morphology;
 mod scale;
 mod transform;
 
 pub use batch::{GetImageSize, ImageBatch, ImageFromBatch, RebatchImages, RepeatImageBatch};
 pub use blend::{ImageBlend, ImageCompositeMasked};
+pub use colour::{ImageAddNoise, ImageRGBToYUV, ImageYUVToRGB};
 pub use filter::{ImageBlur, ImageInvert, ImageSharpen};
+pub(crate) use filter::{filtered, gaussian, sharpening};
 pub use make::EmptyImage;
+pub use morphology::Morphology;
 pub use scale::{ImageScale, ImageScaleBy, ImageScaleToMaxDimension, ImageScaleToTotalPixels, ResizeAndPadImage};
 pub use transform::{ImageCrop, ImageFlip, ImagePadForOutpaint, ImageRotate, ImageStitch};
 

@@ -4,8 +4,10 @@ mod alpha;
 mod combine;
 mod convert;
 mod grow;
+mod porter_duff;
 
 pub use alpha::{JoinImageWithAlpha, SplitImageWithAlpha};
 pub use combine::{CropMask, InvertMask, MaskComposite};
 pub use convert::{ImageColorToMask, ImageToMask, MaskToImage, SolidMask};
 pub use grow::{FeatherMask, GrowMask, ThresholdMask};
+pub use porter_duff::PorterDuffImageComposite;

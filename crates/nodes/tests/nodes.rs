@@ -1,0 +1,387 @@
+//! One example per node on pictures, masks, latents and text: what goes in, what comes out.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use common::Bench;
+use kiln_exec::{Draft, FromValue, GraphBuilder, IntoValue, Reply, Value, Values};
+use kiln_nodes::{Image, Latent, Mask};
+use serde_json::{Value as Json, json};
+
+/// Runs one node on literals and payloads, and answers what its sockets carry.
+fn run(class: &str, inputs: &[(&str, Value)]) -> Vec<Vec<Value>> {
+    let bench = Bench::new();
+    try_run(&bench, class, inputs).unwrap_or_else(|error| panic!("{class}: {error}"))
+}
+
+fn try_run(bench: &Bench, class: &str, inputs: &[(&str, Value)]) -> Result<Vec<Vec<Value>>, kiln_exec::RunError> {
+    let graph = GraphBuilder::new();
+    let fields = |draft: Draft, (name, value): &(&str, Value)| draft.input(name, Reply::from(value.clone()));
+    let id = graph.add_draft(inputs.iter().fold(Draft::new(class), fields));
+    let count = bench.engine.registry().get(class).unwrap().def().outputs.len();
+    let links: Vec<_> = (0..count).map(|socket| kiln_exec::Link::new(&id, socket)).collect();
+    graph.add_draft(Draft::new("PreviewAny").input("source", Reply::from(Value::Null)));
+    let options = kiln_exec::RunOptions { fetch: links.clone(), ..kiln_exec::RunOptions::default() };
+    let report = bench.engine.start(graph.into_prompt()).options(options).run()?;
+    Ok(links.iter().map(|link| report.values(link).map(Values::iter).unwrap().cloned().collect()).collect())
+}
+
+fn image(dims: [usize; 4], values: &[f32]) -> Value {
+    Image::from_values(values.to_vec(), dims, &Device::flex()).unwrap().into_value()
+}
+
+fn mask(dims: [usize; 3], values: &[f32]) -> Value {
+    Mask::from_values(values.to_vec(), dims, &Device::flex()).unwrap().into_value()
+}
+
+/// A latent of one channel... of four equal ones.
+fn latent(rows: usize, columns: usize, values: &[f32]) -> Value {
+    let values = values.repeat(4);
+    let data = TensorData::new(values, [1, 4, rows, columns]);
+    Latent::new(Tensor::from_data(data, &Device::flex())).into_value()
+}
+
+fn int(value: i64) -> Value {
+    value.into_value()
+}
+
+fn float(value: f64) -> Value {
+    value.into_value()
+}
+
+fn word(text: &str) -> Value {
+    text.to_owned().into_value()
+}
+
+fn as_image(value: &Value) -> ([usize; 4], Vec<f32>) {
+    let image = Image::from_value(value.clone()).ok().unwrap();
+    (image.dims(), image.values().unwrap())
+}
+
+fn as_mask(value: &Value) -> ([usize; 3], Vec<f32>) {
+    let mask = Mask::from_value(value.clone()).ok().unwrap();
+    (mask.dims(), mask.values().unwrap())
+}
+
+/// Shape and first channel of a latent.
+fn as_latent(value: &Value) -> ([usize; 4], Vec<f32>) {
+    let latent = Latent::from_value(value.clone()).ok().unwrap();
+    let [_, _, rows, columns] = latent.dims();
+    let values = latent.tensor().into_data().to_vec::<f32>().unwrap();
+    (latent.dims(), values[..rows * columns].to_vec())
+}
+
+fn json_of(value: &Value) -> Json {
+    value.to_json().unwrap()
+}
+
+/// A picture of one row: grey values, three channels each.
+fn row(greys: &[f32]) -> Value {
+    let values: Vec<f32> = greys.iter().flat_map(|g| [*g; 3]).collect();
+    image([1, 1, greys.len(), 3], &values)
+}
+
+/// The first channel of a picture.
+fn greys(value: &Value) -> Vec<f32> {
+    let ([.., channels], values) = as_image(value);
+    values.chunks_exact(channels).map(|p| p[0]).collect()
+}
+
+#[test]
+fn pictures_are_flipped_turned_cut_and_inverted() {
+    let picture = || row(&[0.0, 0.25, 0.5, 1.0]);
+    let flip = run("ImageFlip", &[("image", picture()), ("flip_method", word("y-axis: horizontally"))]);
+    assert_eq!(greys(&flip[0][0]), [1.0, 0.5, 0.25, 0.0]);
+    let turned = run("ImageRotate", &[("image", picture()), ("rotation", word("90 degrees"))]);
+    assert_eq!(as_image(&turned[0][0]).0, [1, 4, 1, 3]);
+    assert_eq!(greys(&turned[0][0]), [0.0, 0.25, 0.5, 1.0]);
+    let back = run("ImageRotate", &[("image", picture()), ("rotation", word("180 degrees"))]);
+    assert_eq!(greys(&back[0][0]), [1.0, 0.5, 0.25, 0.0]);
+    let cut = [("image", picture()), ("width", int(2)), ("height", int(9)), ("x", int(1)), ("y", int(0))];
+    assert_eq!(greys(&run("ImageCrop", &cut)[0][0]), [0.25, 0.5]);
+    assert_eq!(greys(&run("ImageInvert", &[("image", picture())])[0][0]), [1.0, 0.75, 0.5, 0.0]);
+}
+
+#[test]
+fn pictures_are_resized_by_every_rule() {
+    let picture = || row(&[0.0, 1.0]);
+    for (method, expected) in [
+        ("nearest-exact", vec![0.0, 0.0, 1.0, 1.0]),
+        ("bilinear", vec![0.0, 0.25, 0.75, 1.0]),
+        ("area", vec![0.0, 0.0, 1.0, 1.0]),
+    ] {
+        let inputs = [
+            ("image", picture()),
+            ("upscale_method", word(method)),
+            ("width", int(4)),
+            ("height", int(0)),
+            ("crop", word("disabled")),
+        ];
+        let out = run("ImageScale", &inputs);
+        assert_eq!(as_image(&out[0][0]).0, [1, 2, 4, 3], "{method} keeps the ratio of the sides");
+        assert_eq!(greys(&out[0][0])[..4], expected, "{method}");
+    }
+    let by = [("image", picture()), ("upscale_method", word("area")), ("scale_by", float(0.5))];
+    assert_eq!(greys(&run("ImageScaleBy", &[by[0].clone(), by[1].clone(), ("scale_by", float(2.0))])[0][0]).len(), 8);
+    let largest = [("image", picture()), ("upscale_method", word("area")), ("largest_size", int(6))];
+    assert_eq!(as_image(&run("ImageScaleToMaxDimension", &largest)[0][0]).0, [1, 3, 6, 3]);
+    let padded = [
+        ("image", picture()),
+        ("target_width", int(4)),
+        ("target_height", int(4)),
+        ("padding_color", word("white")),
+        ("interpolation", word("nearest-exact")),
+    ];
+    let out = run("ResizeAndPadImage", &padded);
+    assert_eq!(greys(&out[0][0]), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn batches_are_joined_taken_repeated_and_cut() {
+    let two = || image([2, 1, 1, 3], &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    let joined = run("ImageBatch", &[("image1", two()), ("image2", row(&[0.5, 0.5]))]);
+    assert_eq!(greys(&joined[0][0]), [0.0, 1.0, 0.5]);
+    let taken = run("ImageFromBatch", &[("image", two()), ("batch_index", int(1)), ("length", int(5))]);
+    assert_eq!(greys(&taken[0][0]), [1.0]);
+    assert_eq!(greys(&run("RepeatImageBatch", &[("image", two()), ("amount", int(2))])[0][0]), [0.0, 1.0, 0.0, 1.0]);
+    let cut = run("RebatchImages", &[("images", two()), ("batch_size", int(1))]);
+    assert_eq!(cut[0].len(), 2);
+    let size = run("GetImageSize", &[("image", two())]);
+    assert_eq!(size.iter().map(|socket| json_of(&socket[0])).collect::<Vec<_>>(), [json!(1), json!(1), json!(2)]);
+    let with_alpha = run("ImageBatch", &[("image1", two()), ("image2", image([1, 1, 1, 4], &[0.5; 4]))]);
+    assert_eq!(as_image(&with_alpha[0][0]).1[3], 1.0);
+}
+
+#[test]
+fn pictures_are_padded_stitched_blended_and_pasted() {
+    let sides = [("left", int(1)), ("top", int(0)), ("right", int(0)), ("bottom", int(0)), ("feathering", int(0))];
+    let mut inputs = vec![("image", row(&[1.0, 1.0]))];
+    inputs.extend(sides);
+    let padded = run("ImagePadForOutpaint", &inputs);
+    assert_eq!(greys(&padded[0][0]), [0.5, 1.0, 1.0]);
+    assert_eq!(as_mask(&padded[1][0]), ([1, 1, 3], vec![1.0, 0.0, 0.0]));
+    let stitched = run(
+        "ImageStitch",
+        &[
+            ("image1", row(&[0.0])),
+            ("image2", row(&[1.0])),
+            ("direction", word("left")),
+            ("match_image_size", true.into_value()),
+            ("spacing_width", int(2)),
+            ("spacing_color", word("red")),
+        ],
+    );
+    let (dims, values) = as_image(&stitched[0][0]);
+    assert_eq!((dims, &values[3..6]), ([1, 1, 4, 3], &[1.0, 0.0, 0.0][..]));
+    let blend = |mode: &str| {
+        let inputs = [
+            ("image1", row(&[0.5])),
+            ("image2", row(&[0.5])),
+            ("blend_factor", float(1.0)),
+            ("blend_mode", word(mode)),
+        ];
+        greys(&run("ImageBlend", &inputs)[0][0])[0]
+    };
+    assert_eq!([blend("normal"), blend("multiply"), blend("screen"), blend("difference")], [0.5, 0.25, 0.75, 0.0]);
+    let pasted = run(
+        "ImageCompositeMasked",
+        &[
+            ("destination", row(&[0.0, 0.0, 0.0])),
+            ("source", row(&[1.0, 1.0])),
+            ("x", int(1)),
+            ("y", int(0)),
+            ("resize_source", false.into_value()),
+            ("mask", mask([1, 1, 2], &[0.25, 1.0])),
+        ],
+    );
+    assert_eq!(greys(&pasted[0][0]), [0.0, 0.25, 1.0]);
+}
+
+#[test]
+fn filters_keep_a_plain_picture_plain() {
+    let plain = || image([1, 5, 5, 3], &[0.5; 75]);
+    let near = |value: &Value| as_image(value).1.iter().all(|v| (v - 0.5).abs() < 1e-5);
+    assert!(near(&run("ImageBlur", &[("image", plain()), ("blur_radius", int(2)), ("sigma", float(1.0))])[0][0]));
+    let sharpen = [("image", plain()), ("sharpen_radius", int(1)), ("sigma", float(1.0)), ("alpha", float(1.0))];
+    assert!(near(&run("ImageSharpen", &sharpen)[0][0]));
+    let error =
+        try_run(&Bench::new(), "ImageBlur", &[("image", plain()), ("blur_radius", int(9)), ("sigma", float(1.0))]);
+    assert!(error.unwrap_err().to_string().contains("radius of 9 is too large"));
+}
+
+#[test]
+fn masks_come_from_pictures_and_go_back() {
+    let coloured = || image([1, 1, 2, 3], &[1.0, 0.5, 0.0, 0.0, 0.0, 1.0]);
+    let green = run("ImageToMask", &[("image", coloured()), ("channel", word("green"))]);
+    assert_eq!(as_mask(&green[0][0]), ([1, 1, 2], vec![0.5, 0.0]));
+    let blue = run("ImageColorToMask", &[("image", coloured()), ("color", int(0x0000ff))]);
+    assert_eq!(as_mask(&blue[0][0]).1, [0.0, 1.0]);
+    assert_eq!(greys(&run("MaskToImage", &[("mask", mask([1, 1, 2], &[0.25, 1.0]))])[0][0]), [0.25, 1.0]);
+    let solid = run("SolidMask", &[("value", float(0.5)), ("width", int(2)), ("height", int(1))]);
+    assert_eq!(as_mask(&solid[0][0]), ([1, 1, 2], vec![0.5, 0.5]));
+    let joined = run("JoinImageWithAlpha", &[("image", coloured()), ("alpha", mask([1, 1, 2], &[1.0, 0.25]))]);
+    assert_eq!(as_image(&joined[0][0]).1[3], 0.0);
+    let split = run("SplitImageWithAlpha", &[("image", joined[0][0].clone())]);
+    assert_eq!((as_image(&split[0][0]).0, as_mask(&split[1][0]).1), ([1, 1, 2, 3], vec![1.0, 0.25]));
+    let error = try_run(&Bench::new(), "ImageToMask", &[("image", coloured()), ("channel", word("alpha"))]);
+    assert!(error.unwrap_err().to_string().contains("none called `alpha`"));
+}
+
+#[test]
+fn masks_are_combined_grown_and_softened() {
+    let cross = || mask([1, 3, 3], &[0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    let grow = |by: i64, tapered: bool| {
+        let inputs = [("mask", cross()), ("expand", int(by)), ("tapered_corners", tapered.into_value())];
+        as_mask(&run("GrowMask", &inputs)[0][0]).1.iter().sum::<f32>()
+    };
+    assert_eq!([grow(0, true), grow(1, true), grow(1, false), grow(-1, true)], [1.0, 5.0, 9.0, 0.0]);
+    let combined = |operation: &str| {
+        let inputs = [
+            ("destination", mask([1, 1, 2], &[1.0, 0.0])),
+            ("source", mask([1, 1, 1], &[1.0])),
+            ("x", int(1)),
+            ("y", int(0)),
+            ("operation", word(operation)),
+        ];
+        as_mask(&run("MaskComposite", &inputs)[0][0]).1
+    };
+    assert_eq!(
+        [combined("add"), combined("multiply"), combined("xor")],
+        [vec![1.0, 1.0], vec![1.0, 0.0], vec![1.0, 1.0]]
+    );
+    let sides = [("left", int(2)), ("top", int(0)), ("right", int(0)), ("bottom", int(0))];
+    let mut inputs = vec![("mask", mask([1, 1, 3], &[1.0; 3]))];
+    inputs.extend(sides);
+    assert_eq!(as_mask(&run("FeatherMask", &inputs)[0][0]).1, [0.5, 1.0, 1.0]);
+    let hard = run("ThresholdMask", &[("mask", mask([1, 1, 2], &[0.4, 0.6])), ("value", float(0.5))]);
+    assert_eq!(as_mask(&hard[0][0]).1, [0.0, 1.0]);
+    assert_eq!(as_mask(&run("InvertMask", &[("mask", mask([1, 1, 2], &[0.25, 1.0]))])[0][0]).1, [0.75, 0.0]);
+    let cut = [("mask", cross()), ("x", int(1)), ("y", int(1)), ("width", int(2)), ("height", int(1))];
+    assert_eq!(as_mask(&run("CropMask", &cut)[0][0]), ([1, 1, 2], vec![1.0, 0.0]));
+}
+
+#[test]
+fn latents_are_made_resized_turned_and_cut() {
+    let made = run("EmptyLatentImage", &[("width", int(64)), ("height", int(32)), ("batch_size", int(2))]);
+    assert_eq!(as_latent(&made[0][0]).0, [2, 4, 4, 8]);
+    let inputs = [
+        ("samples", latent(1, 2, &[0.0, 1.0])),
+        ("upscale_method", word("nearest-exact")),
+        ("width", int(128)),
+        ("height", int(64)),
+        ("crop", word("disabled")),
+    ];
+    assert_eq!(as_latent(&run("LatentUpscale", &inputs)[0][0]).0, [1, 4, 8, 16]);
+    let by = [("samples", latent(1, 2, &[0.0, 1.0])), ("upscale_method", word("bilinear")), ("scale_by", float(2.0))];
+    assert_eq!(as_latent(&run("LatentUpscaleBy", &by)[0][0]).1, [0.0, 0.25, 0.75, 1.0, 0.0, 0.25, 0.75, 1.0]);
+    let turned = run("LatentRotate", &[("samples", latent(1, 2, &[1.0, 2.0])), ("rotation", word("270 degrees"))]);
+    assert_eq!(as_latent(&turned[0][0]), ([1, 4, 2, 1], vec![2.0, 1.0]));
+    let flipped = [("samples", latent(2, 1, &[1.0, 2.0])), ("flip_method", word("x-axis: vertically"))];
+    assert_eq!(as_latent(&run("LatentFlip", &flipped)[0][0]).1, [2.0, 1.0]);
+    let cut =
+        [("samples", latent(1, 4, &[1.0, 2.0, 3.0, 4.0])), ("dim", word("x")), ("index", int(-3)), ("amount", int(2))];
+    assert_eq!(as_latent(&run("LatentCut", &cut)[0][0]).1, [2.0, 3.0]);
+}
+
+#[test]
+fn latents_are_mixed_and_put_together() {
+    let pair = |a: f32, b: f32| [("samples1", latent(1, 1, &[a])), ("samples2", latent(1, 1, &[b]))];
+    assert_eq!(as_latent(&run("LatentAdd", &pair(1.0, 2.0))[0][0]).1, [3.0]);
+    assert_eq!(as_latent(&run("LatentSubtract", &pair(1.0, 2.0))[0][0]).1, [-1.0]);
+    let scaled = [("samples", latent(1, 1, &[2.0])), ("multiplier", float(-0.5))];
+    assert_eq!(as_latent(&run("LatentMultiply", &scaled)[0][0]).1, [-1.0]);
+    let mut blend = pair(1.0, 3.0).to_vec();
+    blend.push(("blend_factor", float(0.25)));
+    assert_eq!(as_latent(&run("LatentBlend", &blend)[0][0]).1, [2.5]);
+    let mut mixed = pair(1.0, 3.0).to_vec();
+    mixed.push(("ratio", float(0.5)));
+    assert!((as_latent(&run("LatentInterpolate", &mixed)[0][0]).1[0] - 2.0).abs() < 1e-6);
+    let mut beside = pair(1.0, 3.0).to_vec();
+    beside.push(("dim", word("-x")));
+    assert_eq!(as_latent(&run("LatentConcat", &beside)[0][0]).1, [3.0, 1.0]);
+    let composed = [
+        ("samples_to", latent(1, 4, &[0.0; 4])),
+        ("samples_from", latent(1, 2, &[1.0, 1.0])),
+        ("x", int(16)),
+        ("y", int(0)),
+        ("feather", int(16)),
+    ];
+    assert_eq!(as_latent(&run("LatentComposite", &composed)[0][0]).1, [0.0, 0.0, 0.5, 1.0]);
+}
+
+#[test]
+fn latents_in_batches_keep_the_noise_of_their_place() {
+    let three = run("RepeatLatentBatch", &[("samples", latent(1, 1, &[1.0])), ("amount", int(3))]);
+    let taken =
+        run("LatentFromBatch", &[("samples", three[0][0].clone()), ("batch_index", int(1)), ("length", int(2))]);
+    let latent_of = |value: &Value| Latent::from_value(value.clone()).ok().unwrap();
+    assert_eq!(latent_of(&taken[0][0]).batch_index.as_deref(), Some(&[1, 2][..]));
+    let repeated = run("RepeatLatentBatch", &[("samples", taken[0][0].clone()), ("amount", int(2))]);
+    assert_eq!(latent_of(&repeated[0][0]).batch_index.as_deref(), Some(&[1, 2, 3, 4][..]));
+    let joined = run("LatentBatch", &[("samples1", taken[0][0].clone()), ("samples2", latent(1, 1, &[1.0]))]);
+    assert_eq!(latent_of(&joined[0][0]).batch_index.as_deref(), Some(&[1, 2, 0][..]));
+    let fixed = [("samples", taken[0][0].clone()), ("seed_behavior", word("fixed"))];
+    assert_eq!(latent_of(&run("LatentBatchSeedBehavior", &fixed)[0][0]).batch_index.as_deref(), Some(&[1, 1][..]));
+    let cut = run("RebatchLatents", &[("latents", three[0][0].clone()), ("batch_size", int(2))]);
+    assert_eq!(cut[0].len(), 2);
+    let masked = run("SetLatentNoiseMask", &[("samples", latent(1, 1, &[1.0])), ("mask", mask([1, 2, 2], &[1.0; 4]))]);
+    assert_eq!(latent_of(&masked[0][0]).noise_mask.unwrap().dims(), [1, 1, 2, 2]);
+}
+
+#[test]
+fn texts_are_joined_cut_and_searched() {
+    let text = |class: &str, inputs: &[(&str, Value)]| json_of(&run(class, inputs)[0][0]);
+    let a = ("string", word("Hello World"));
+    assert_eq!(
+        text("StringConcatenate", &[("string_a", word("a")), ("string_b", word("b")), ("delimiter", word("-"))]),
+        "a-b"
+    );
+    assert_eq!(text("StringSubstring", &[a.clone(), ("start", int(-5)), ("end", int(99))]), "World");
+    assert_eq!(text("StringLength", &[a.clone()]), 11);
+    assert_eq!(
+        text("CaseConverter", &[("string", word("big red apple")), ("mode", word("Title Case"))]),
+        "Big Red Apple"
+    );
+    assert_eq!(text("StringTrim", &[("string", word("  a ")), ("mode", word("Left"))]), "a ");
+    assert_eq!(text("StringReplace", &[a.clone(), ("find", word("o")), ("replace", word("0"))]), "Hell0 W0rld");
+    let contains = [a.clone(), ("substring", word("WORLD")), ("case_sensitive", false.into_value())];
+    assert_eq!(text("StringContains", &contains), true);
+    let switches =
+        [("case_insensitive", true.into_value()), ("multiline", false.into_value()), ("dotall", false.into_value())];
+    let mut matches = vec![a.clone(), ("regex_pattern", word("w(o)r"))];
+    matches.extend(switches.clone());
+    assert_eq!(text("RegexMatch", &matches), true);
+    let mut extract =
+        vec![a.clone(), ("regex_pattern", word("(l+)")), ("mode", word("All Groups")), ("group_index", int(1))];
+    extract.extend(switches);
+    assert_eq!(text("RegexExtract", &extract), "ll\nl");
+    let replace = [a, ("regex_pattern", word("(\\w+) (\\w+)")), ("replace", word("\\2 $ \\1"))];
+    assert_eq!(text("RegexReplace", &replace), "World $ Hello");
+}
+
+#[test]
+fn noise_levels_are_made_split_flipped_and_extended() {
+    let made = run(
+        "KarrasScheduler",
+        &[("steps", int(3)), ("sigma_max", float(10.0)), ("sigma_min", float(0.1)), ("rho", float(7.0))],
+    );
+    let levels = |value: &Value| kiln_nodes::payload::Sigmas::from_value(value.clone()).ok().unwrap().0.to_vec();
+    assert_eq!(levels(&made[0][0]).len(), 4);
+    let split = run("SplitSigmas", &[("sigmas", made[0][0].clone()), ("step", int(1))]);
+    assert_eq!((levels(&split[0][0]).len(), levels(&split[1][0]).len()), (2, 3));
+    assert_eq!(levels(&run("FlipSigmas", &[("sigmas", made[0][0].clone())])[0][0])[0], 0.0001);
+    let first = [("sigmas", made[0][0].clone()), ("sigma", float(12.0))];
+    assert_eq!(levels(&run("SetFirstSigma", &first)[0][0])[0], 12.0);
+    let extended = run(
+        "ExtendIntermediateSigmas",
+        &[
+            ("sigmas", made[0][0].clone()),
+            ("steps", int(2)),
+            ("start_at_sigma", float(-1.0)),
+            ("end_at_sigma", float(0.0)),
+            ("spacing", word("linear")),
+        ],
+    );
+    assert_eq!(levels(&extended[0][0]).len(), 7);
+}
