@@ -141,6 +141,44 @@ fn lowering_twice_gives_the_same_prompt_and_another_seed_another_choice() {
 }
 
 #[test]
+fn values_with_a_control_move_on_after_a_run() {
+    let node = |id: u32, ty: &str, values: Value| json!({"id": id, "type": ty, "widgets_values": values});
+    let nodes = json!([
+        node(1, "RandomNoise", json!([7, "increment"])),
+        node(2, "RandomNoise", json!([7, "decrement"])),
+        node(3, "RandomNoise", json!([7, "fixed"])),
+        node(4, "RandomNoise", json!([7, "randomize"])),
+        node(5, "RandomNoise", json!([0, "decrement"])),
+        node(6, "RandomNoise", json!([u64::MAX, "increment"])),
+        node(7, "Pick", json!(["a", "increment", "", "", [], ""])),
+        node(8, "Pick", json!(["b", "increment-wrap", "", "", [], ""])),
+        node(9, "Pick", json!(["b", "increment", "A", "", [], ""])),
+    ]);
+    let mut workflow = Workflow::from_value(&json!({"nodes": nodes, "links": []})).unwrap();
+    let values = |workflow: &Workflow| -> Vec<Value> {
+        let prompt = workflow.lower(&defs(), &LowerOptions::default()).unwrap().to_value();
+        let of = |node: &Value| node["inputs"].get("noise_seed").or(node["inputs"].get("choice")).cloned();
+        prompt.as_object().unwrap().values().filter_map(of).collect()
+    };
+    workflow.advance(&defs(), 3);
+    let after = values(&workflow);
+    let random = after[3].as_u64().unwrap();
+    assert!(random != 7 && random <= 1 << 50);
+    let expected = json!([8, 6, 7, random, 0, u64::MAX, "b", "a", "a"]);
+    assert_eq!(json!(after), expected);
+    workflow.advance(&defs(), 4);
+    assert_ne!(values(&workflow)[3], json!(random));
+}
+
+#[test]
+fn a_primitives_value_moves_on_by_its_own_control() {
+    let mut workflow = Workflow::from_json(V0_4.replace("\"fixed\"", "\"increment\"")).unwrap();
+    workflow.advance(&defs(), 0);
+    let prompt = workflow.lower(&defs(), &LowerOptions::default()).unwrap().to_value();
+    assert_eq!(prompt["3"]["inputs"]["seed"], json!(43));
+}
+
+#[test]
 fn file_names_take_dates_and_widget_values_and_leave_the_servers_placeholders() {
     let now = LocalTime { year: 2026, month: 3, day: 9, hour: 14, minute: 5, second: 7 };
     let options = LowerOptions { seed: 0, now: Some(now) };

@@ -3,6 +3,7 @@
 //! Reads every schema version (links as lists or as objects) into the same data. Lowering is pure: the same workflow,
 //! definitions and options give the same prompt.
 
+mod control;
 mod error;
 mod groups;
 mod instances;
@@ -68,6 +69,16 @@ impl Workflow {
     /// Whether the top level is empty.
     pub fn is_empty(&self) -> bool {
         self.root.nodes.is_empty()
+    }
+
+    /// Moves the values on that are to change after each run (`increment`, `decrement`, `randomize` behind a seed), as
+    /// the page does after sending. Lower again for the next run's prompt.
+    pub fn advance(&mut self, definitions: &dyn Definitions, seed: u64) {
+        let mut random = text::Random(seed);
+        let inner = self.subgraphs.values_mut().map(|subgraph| &mut subgraph.graph);
+        for graph in std::iter::once(&mut self.root).chain(inner) {
+            control::advance(graph, definitions, &mut random);
+        }
     }
 
     /// Lowers the workflow to the prompt that the page would send.

@@ -49,18 +49,31 @@ const SAVERS: &[&str] = &[
 /// Alternatives nested deeper than this are left as they are.
 const DEEPEST: usize = 64;
 
+/// splitmix64: what "at random" means here, so that a seed decides it.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
 pub(super) struct Rewriter<'w> {
     workflow: &'w Workflow,
     definitions: &'w dyn Definitions,
     now: Option<LocalTime>,
-    random: u64,
+    random: Random,
     /// Nodes by the name under which texts call them; made when first needed.
     names: Option<Map<&'w str, &'w UiNode>>,
 }
 
 impl<'w> Rewriter<'w> {
     pub(super) fn new(workflow: &'w Workflow, definitions: &'w dyn Definitions, options: &LowerOptions) -> Self {
-        Self { workflow, definitions, now: options.now, random: options.seed, names: None }
+        Self { workflow, definitions, now: options.now, random: Random(options.seed), names: None }
     }
 
     /// The value as it is sent for that input.
@@ -81,15 +94,6 @@ impl<'w> Rewriter<'w> {
         if let Value::String(text) = value {
             *text = self.placeholders(text);
         }
-    }
-
-    /// splitmix64.
-    fn next_random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
     }
 
     /// Takes comments out and chooses one of each `{a|b|c}`.
@@ -118,7 +122,7 @@ impl<'w> Rewriter<'w> {
                 }
                 '}' if nested => {
                     let mut options = levels.pop().unwrap_or_default();
-                    let choice = (self.next_random() % options.len().max(1) as u64) as usize;
+                    let choice = (self.random.next() % options.len().max(1) as u64) as usize;
                     let chosen = if choice < options.len() { options.swap_remove(choice) } else { String::new() };
                     append(&mut levels, &chosen);
                 }

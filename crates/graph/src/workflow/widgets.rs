@@ -93,16 +93,20 @@ fn by_name<'d>(def: &'d NodeDef, named: &Object<String, Value>) -> Vec<(&'d Inpu
     widgets(def).filter_map(|input| Some((input, value(input)?))).collect()
 }
 
-fn by_position<'d>(def: &'d NodeDef, list: &[Value]) -> Vec<(&'d InputDef, Value)> {
+/// The inputs with the places of their values in a list of that length.
+pub(super) fn stored_at(def: &NodeDef, length: usize) -> impl Iterator<Item = (usize, &InputDef)> {
     let plain = positions(def, false);
     // Files from before the page's version 1.16 also stored a value for inputs that are always sockets.
-    let old = Some(positions(def, true)).filter(|old| old.len() == list.len() && old.len() != plain.len());
+    let old = Some(positions(def, true)).filter(|old| old.len() == length && old.len() != plain.len());
     let places = old.unwrap_or(plain);
-    let stored = places.into_iter().enumerate().filter_map(|(place, input)| Some((place, input?)));
+    places.into_iter().enumerate().filter_map(|(place, input)| Some((place, input?)))
+}
+
+fn by_position<'d>(def: &'d NodeDef, list: &[Value]) -> Vec<(&'d InputDef, Value)> {
     let value = |(place, input): (usize, &'d InputDef)| {
         Some((input, list.get(place).cloned().or_else(|| input.default_value())?))
     };
-    stored.filter_map(value).collect()
+    stored_at(def, list.len()).filter_map(value).collect()
 }
 
 /// The value in the form in which it is sent; `None` for a widget that is not.
