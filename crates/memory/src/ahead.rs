@@ -9,10 +9,13 @@
 //! The consumer never waits for anything but the very job that the worker is in the middle of; what the worker has
 //! not begun, the consumer does itself. So a slow or stopped worker costs time and never a result.
 
+use crate::sync::{
+    Condvar, Mutex, MutexGuard,
+    thread::{self, JoinHandle},
+};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
+    sync::{Arc, PoisonError},
 };
 
 /// Loads jobs in their order ahead of a consumer.
@@ -59,7 +62,7 @@ impl<J: Clone + PartialEq + Send + Sync + 'static, T: Send + 'static> Ahead<J, T
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let worker = {
             let shared = shared.clone();
-            std::thread::Builder::new().name("kiln-ahead".into()).spawn(move || shared.work(&load))?
+            thread::Builder::new().name("kiln-ahead".into()).spawn(move || shared.work(&load))?
         };
         Ok(Self { shared, worker: Some(worker) })
     }
@@ -161,14 +164,14 @@ impl<J, T> Drop for Ahead<J, T> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
         self.shared.changed.notify_all();
         if let Some(worker) = self.worker.take()
-            && worker.thread().id() != std::thread::current().id()
+            && worker.thread().id() != thread::current().id()
         {
             _ = worker.join();
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;

@@ -52,6 +52,7 @@ mod process;
 mod provider;
 mod quant;
 mod source;
+mod sync;
 #[cfg(feature = "burn")]
 mod tensor;
 mod values;

@@ -23,12 +23,13 @@ pub use state::{ContentKey, UnitId};
 use crate::{
     Account, Kind, Reclaim,
     provider::{Provider, ProviderError, Ticket},
+    sync::{Mutex, MutexGuard},
 };
 use plan::Timeline;
 use state::{Bar, Leave, Place, State, Status, Unit};
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 /// What a model's range has seen since it was made.
