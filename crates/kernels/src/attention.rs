@@ -13,10 +13,12 @@ use crate::{
     simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile},
 };
 
-/// Keys per block: 384 rows of 16 scores fill three quarters of a 32 KiB first-level cache.
+/// Keys per block at most: 384 rows of 16 scores fill three quarters of a 32 KiB first-level cache.
 const KEYS: usize = 384;
-/// Queries of a task at most; they share each block of keys while it lies in cache.
-const QUERIES: usize = 4 * COLUMNS;
+/// Floats of a block of keys or of values at most: both together fill half of a second-level cache.
+const BLOCK: usize = 32 * 1024;
+/// Floats of a task's queries at most. The more queries share a block, the less often it is fetched.
+const QUERIES: usize = 10 * 1024;
 /// Below every true score, yet finite: subtracting it from itself gives 0, not NaN.
 const LOWEST: f32 = f32::MIN;
 
@@ -90,7 +92,7 @@ pub fn attention(
         let last = check.product(name, &[batch - 1, matrix.batch])? + check.product(name, &[rows - 1, matrix.row])?;
         check.reach(name, matrix.data.len(), last + row)?;
     }
-    let per_task = queries_per_task(queries, batch);
+    let per_task = queries_per_task(queries, batch, width);
     let mut tasks = Vec::new();
     for (sample, out) in out.chunks_mut(queries * row).enumerate() {
         for (i, out) in out.chunks_mut(per_task * row).enumerate() {
@@ -102,10 +104,16 @@ pub fn attention(
 }
 
 /// Fewer queries per task when there would be too few tasks. No query's result depends on it.
-fn queries_per_task(queries: usize, batch: usize) -> usize {
+fn queries_per_task(queries: usize, batch: usize, width: usize) -> usize {
     let tasks_wanted = 4 * rayon::current_num_threads();
     let even = (queries * batch).div_ceil(tasks_wanted).next_multiple_of(COLUMNS);
-    even.clamp(COLUMNS, QUERIES)
+    let most = (QUERIES / width).next_multiple_of(COLUMNS).clamp(4 * COLUMNS, 16 * COLUMNS);
+    even.clamp(COLUMNS, most)
+}
+
+/// Keys per block. It depends on the width alone, because it decides in which order sums run.
+fn keys_per_block(width: usize) -> usize {
+    (BLOCK / width / ROWS * ROWS).clamp(ROWS, KEYS)
 }
 
 /// Some queries of one sample, with all heads: a contiguous piece of the result.
@@ -126,7 +134,8 @@ impl Kernel for Task<'_> {
     fn run<S: Simd>(mut self, s: S) {
         let Attention { width, heads, keys, .. } = self.sizes;
         let queries = self.out.len() / (heads * width);
-        let block = KEYS.min(keys);
+        let per_block = keys_per_block(width);
+        let block = per_block.min(keys);
         let mut scratch = Scratch {
             keys: vec![0.0; block * width],
             values: vec![0.0; block * width],
@@ -137,8 +146,8 @@ impl Kernel for Task<'_> {
             for strip in &mut strips {
                 self.start(s, strip, head * width);
             }
-            for from in (0..self.visible(queries)).step_by(KEYS) {
-                let count = KEYS.min(keys - from);
+            for from in (0..self.visible(queries)).step_by(per_block) {
+                let count = per_block.min(keys - from);
                 copy_block(self.k, self.sample, from, head * width, width, &mut scratch.keys[..count * width]);
                 copy_block(self.v, self.sample, from, head * width, width, &mut scratch.values[..count * width]);
                 for strip in &mut strips {

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`group_norm`], [`layer_norm`] | `(x - mean) / sqrt(variance + eps) · gamma + beta` | moments in one pass over memory, f64 between blocks |
 //! | [`silu`], [`gelu`], [`quick_gelu`], [`leaky_relu`], [`geglu`] | one element each | own exponential and error function, a few units in the last place |
+//! | [`nearest`] | nearest-neighbour resizing | torch's positions, row by row |
 //! | [`softmax`] | `exp(x) / Σ exp(x)` of rows | in place |
 //! | [`attention`] | `softmax(q kᵀ / sqrt(d)) v` per head, causal or not | in tiles, the matrix of scores never exists |
 //! | [`linear`] | `x · weightᵀ + bias` | weights packed into panels while they are used |
@@ -15,7 +16,7 @@
 //! | [`winograd`] | 3x3 convolution, stride 1 | F(4x4, 3x3), weights transformed while they are used |
 //!
 //! # Instruction sets
-//! Every kernel takes an [`Isa`]. [`Isa::best`] finds out at run time what the machine has; [`Isa::PORTABLE`] is plain
+//! Every kernel that computes takes an [`Isa`]. [`Isa::best`] finds out at run time what the machine has; [`Isa::PORTABLE`] is plain
 //! Rust, runs everywhere and is what the others are tested against. A kernel is written once, over eight lanes, and
 //! compiled for each set; `unsafe` lives in the `simd` modules alone.
 //!
@@ -63,6 +64,7 @@ mod isa;
 mod linear;
 mod math;
 mod norm;
+mod resize;
 mod simd;
 mod softmax;
 mod winograd;
@@ -74,5 +76,6 @@ pub use error::KernelError;
 pub use isa::Isa;
 pub use linear::linear;
 pub use norm::{GroupNorm, group_norm, layer_norm};
+pub use resize::nearest;
 pub use softmax::softmax;
 pub use winograd::{Winograd, winograd};
