@@ -49,6 +49,12 @@ pub struct Encoder {
     pub weights: Keyed,
 }
 
+impl Encoder {
+    fn with_weights(&self, weights: Keyed) -> Result<Self, ModelError> {
+        Ok(Self { role: self.role, model: Arc::new(self.model.config().init(&weights)?), weights })
+    }
+}
+
 impl TextEncoders {
     /// The encoder of that role.
     pub fn get(&self, role: Role) -> Option<&Arc<TextModel>> {
@@ -75,10 +81,23 @@ impl TextEncoders {
             if patches.is_empty() {
                 return Ok(encoder.clone());
             }
-            let weights = encoder.weights.patched(&patches);
-            Ok(Encoder { role: encoder.role, model: Arc::new(encoder.model.config().init(&weights)?), weights })
+            encoder.with_weights(encoder.weights.patched(&patches))
         };
         let encoders = self.encoders.iter().map(patch).collect::<Result<_, ModelError>>()?;
+        Ok(Self { kind: self.kind, encoders })
+    }
+
+    /// The same encoders with each weight mixed with that of the other model's encoder of the same role, as
+    /// [`DiffusionModel::merged`]; keys are Hugging Face's (`text_model...`).
+    ///
+    /// # Errors
+    /// When a network can't be built again.
+    pub fn merged(&self, other: &Self, share: impl Fn(&str) -> (f32, f32)) -> Result<Self, ModelError> {
+        let merge = |encoder: &Encoder| match other.encoders.iter().find(|found| found.role == encoder.role) {
+            Some(found) => encoder.with_weights(encoder.weights.merged(&found.weights, &share)),
+            None => Ok(encoder.clone()),
+        };
+        let encoders = self.encoders.iter().map(merge).collect::<Result<_, ModelError>>()?;
         Ok(Self { kind: self.kind, encoders })
     }
 }
@@ -162,7 +181,19 @@ impl DiffusionModel {
     pub fn patched(&self, file: &LoraFile, targets: &[Target], strength: f32) -> Result<Self, ModelError> {
         let mut patches = Patches::default();
         patches.add(file, targets, "diffusion_model.", strength);
-        let weights = self.weights.patched(&patches);
+        self.with_weights(self.weights.patched(&patches))
+    }
+
+    /// The same model with each weight mixed with another model's: `own · W + others · W2` where `share` answers
+    /// `(own, others)` for a key in original names (`input_blocks.1.0...`). Prediction and schedule stay this model's.
+    ///
+    /// # Errors
+    /// When the network can't be built again.
+    pub fn merged(&self, other: &Self, share: impl Fn(&str) -> (f32, f32)) -> Result<Self, ModelError> {
+        self.with_weights(self.weights.merged(&other.weights, share))
+    }
+
+    fn with_weights(&self, weights: Keyed) -> Result<Self, ModelError> {
         Ok(Self { unet: Arc::new(self.unet.config().init(&weights)?), weights, ..self.clone() })
     }
 }

@@ -1,4 +1,42 @@
-//! Stable Diffusion's networks on burn: text encoders, UNet, autoencoder, samplers, torch's noise.
+//! Stable Diffusion on burn: what checkpoints hold, the networks they are, and how pictures are sampled with them.
+//!
+//! # From a file to a network
+//! [`Checkpoint::open`] maps a file, reads its header, and tells from tensor names and shapes alone what it holds
+//! ([`detect`]). Each family has a folder with `config.rs` (plain sizes, found by `from_names`), `keys.rs` (what files
+//! call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`upscale`],
+//! [`taesd`]. `config.init(&keyed)` builds a network over [`Keyed`] weights, after every tensor was found in its shape;
+//! an error names all that are missing or misshapen.
+//!
+//! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
+//! that stay in memory, are streamed in layer by layer, or lie in the page cache; and [`lora`] files or merges
+//! change weights on their way, leaving the network as it is.
+//!
+//! # From a network to a picture
+//! [`tokenizer`] and [`text`] make prompts into conditioning; [`random`] draws torch's noise bit for bit; [`schedule`]
+//! gives noise levels, [`sampler`] the 42 samplers as functions, [`sampling`] the path of KSampler with [`conditioning`]
+//! of every kind. [`image`] resizes pictures with PyTorch's and PIL's numbers. [`ops`] are the tensor operators below
+//! all of it, with shapes checked before burn sees them.
+//!
+//! # Example
+//! The bundled model, opened and asked for one step:
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use kiln_memory::Budget;
+//! use kiln_models::{Checkpoint, clip::{Hidden, Token}, unet::Extras};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
+//! let checkpoint = Checkpoint::open(&path, &Budget::unlimited("host"))?;
+//! let (device, text) = (Device::flex(), checkpoint.text.ok_or("no text encoder")?);
+//! let mut chunk = vec![Token::Id(Token::START), Token::Id(320)];
+//! chunk.resize(77, Token::Id(Token::END));
+//! let context = text.encoders[0].model.forward(&[chunk], Hidden::LAST, &device)?.hidden;
+//! let noise = Tensor::<4>::ones([1, 4, 16, 16], &device);
+//! let output = checkpoint.model.unet.forward(noise, &[999.0], &context, &Extras::default())?;
+//! assert_eq!(output.dims(), [1, 4, 16, 16]);
+//! # Ok(()) }
+//! ```
+
 mod checkpoint;
 pub mod clip;
 pub mod conditioning;

@@ -10,7 +10,11 @@ use kiln_memory::{
     Budget, DecodeError, FormatError, Rounding, SourceError, TensorInfo, TensorSource, Weights, decode_f32,
 };
 
-use crate::{KeyMap, Names, keymap::Part, lora::Patches};
+use crate::{
+    KeyMap, Names,
+    keymap::Part,
+    lora::{Mix, Patches},
+};
 
 /// The weights of one network under its own keys, with the map back to the file's names.
 #[derive(Debug, Clone)]
@@ -46,6 +50,22 @@ impl Keyed {
         let mut all = self.patches.clone();
         all.extend(patches);
         Self { weights: self.weights.patched(all.to_set()), patches: all, map: self.map.clone() }
+    }
+
+    /// The same weights, each mixed with `other`'s of the same key: `own · W + others · W2` where `share` answers
+    /// `(own, others)`. Keys that `other` lacks, and those with the shares `(1, 0)`, stay as they are.
+    #[must_use]
+    pub fn merged(&self, other: &Self, share: impl Fn(&str) -> (f32, f32)) -> Self {
+        let mut patches = Patches::default();
+        for (key, _) in self.map.iter() {
+            let (own, others) = share(key);
+            let Ok(weight) = other.weights.weight(key) else { continue };
+            if (own, others) != (1.0, 0.0) {
+                let (contents, label) = (other.patches.contents(key), other.weights.source().label());
+                patches.mix(key, Mix { other: weight, contents, own, others, label });
+            }
+        }
+        self.patched(&patches)
     }
 
     /// What changes these weights on their way from the file.
@@ -174,5 +194,15 @@ impl TensorSource for View {
 
     fn check(&self) -> Result<(), FormatError> {
         self.inner.check()
+    }
+
+    fn done_with(&self, name: &str) {
+        // A part of a tensor is followed by its other parts: only the last one lets the tensor go.
+        if let Some(seen) = self.tensors.get(name) {
+            let last = self.inner.info(&seen.tensor).is_some_and(|whole| seen.info.range.end == whole.bytes());
+            if last || !matches!(seen.part, Part::Rows(..)) {
+                self.inner.done_with(&seen.tensor);
+            }
+        }
     }
 }

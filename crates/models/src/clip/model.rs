@@ -160,7 +160,7 @@ impl TextModel {
         Ok(length)
     }
 
-    /// Token rows and vectors plus positions.
+    /// Token rows and vectors plus positions. Only the rows that are used are read: the table may have 150 MB.
     fn embed(&self, rows: &[Vec<&Token>], length: usize, device: &Device) -> Result<Tensor<3>, ModelError> {
         let width = self.config.width;
         let (mut table, mut places, mut indices) = (Vec::new(), HashMap::new(), Vec::new());
@@ -183,8 +183,8 @@ impl TextModel {
         let count = indices.len();
         let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), device);
         let x = Tensor::cat(table, 0).select(0, indices).reshape([rows.len(), length, width]);
-        let positions = self.positions.acquire::<2>(device)?;
-        Ok(x + positions.tensor().slice([0..length, 0..width]).reshape([1, length, width]))
+        let positions = self.positions.acquire_rows::<2>(0..length, device)?;
+        Ok(x + positions.tensor().reshape([1, length, width]))
     }
 
     fn row(&self, id: u32, device: &Device) -> Result<Tensor<2>, ModelError> {
@@ -192,8 +192,7 @@ impl TextModel {
         if id >= rows {
             return Err(tokens(format!("ids below {rows}"), vec![id]));
         }
-        let table = self.tokens.acquire::<2>(device)?;
-        Ok(table.tensor().slice([id..id + 1, 0..self.config.width]))
+        Ok(self.tokens.acquire_rows::<2>(id..id + 1, device)?.tensor())
     }
 }
 

@@ -11,6 +11,7 @@ mod dora;
 mod file;
 mod keys;
 mod low_rank;
+mod mix;
 mod orthogonal;
 mod patch;
 
@@ -18,4 +19,5 @@ pub use adapter::{Adapter, AdapterError};
 pub use array::Array;
 pub use file::{Found, LoraFile, Target};
 pub use keys::{Prefixes, text_keys, unet_keys};
+pub use mix::Mix;
 pub use patch::{Patch, Patches};

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kiln_memory::PatchSet;
 
-use super::{Array, LoraFile, Target};
+use super::{Array, LoraFile, Mix, Target};
 
 /// One adapter of a file with the strength it is applied with.
 #[derive(Debug, Clone)]
@@ -20,7 +20,23 @@ pub struct Patch {
 /// Changes to one network's weights, by the network's own keys, in the order in which they are applied.
 #[derive(Debug, Clone, Default)]
 pub struct Patches {
-    list: Vec<(String, Patch)>,
+    list: Vec<(String, Change)>,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Adapter(Patch),
+    Mix(Mix),
+}
+
+impl Change {
+    fn key(&self) -> u128 {
+        use kiln_memory::Patch;
+        match self {
+            Self::Adapter(patch) => patch.key(),
+            Self::Mix(mix) => mix.key(),
+        }
+    }
 }
 
 impl Patches {
@@ -31,10 +47,21 @@ impl Patches {
         for target in targets {
             if let Some(key) = target.key.strip_prefix(scope) {
                 let patch = Patch { file: file.clone(), target: target.clone(), strength };
-                self.list.push((key.to_owned(), patch));
+                self.list.push((key.to_owned(), Change::Adapter(patch)));
             }
         }
         self.list.len() - before
+    }
+
+    /// Adds a weighted sum with another model's weight.
+    pub fn mix(&mut self, key: &str, mix: Mix) {
+        self.list.push((key.to_owned(), Change::Mix(mix)));
+    }
+
+    /// Tells the contents of a weight under these changes from its contents under others.
+    pub(crate) fn contents(&self, key: &str) -> u128 {
+        let changes = self.list.iter().filter(|(changed, _)| changed == key);
+        changes.fold(0u128, |contents, (_, change)| contents.rotate_left(7) ^ change.key())
     }
 
     /// Appends the patches of `other`.
@@ -50,7 +77,12 @@ impl Patches {
     /// As changes that weights are loaded with.
     pub fn to_set(&self) -> PatchSet {
         let mut set = PatchSet::new();
-        self.list.iter().for_each(|(key, patch)| set.add(key.as_str(), patch.clone()));
+        for (key, change) in &self.list {
+            match change {
+                Change::Adapter(patch) => set.add(key.as_str(), patch.clone()),
+                Change::Mix(mix) => set.add(key.as_str(), mix.clone()),
+            }
+        }
         set
     }
 }
