@@ -14,6 +14,7 @@ pub(super) struct Flat(FlexTensor);
 impl Flat {
     /// `x` as a slice, or `x` itself when it lies elsewhere or holds something else than f32: burn's own operator
     /// serves it then.
+    #[allow(clippy::result_large_err, reason = "no error, but the tensor itself for the other way")]
     pub(super) fn take<const D: usize>(x: Tensor<D>) -> Result<Self, Tensor<D>> {
         match x.clone().try_into_primitive::<Flex>() {
             Ok(tensor) if tensor.dtype() == DType::F32 => Ok(Self(dense(tensor))),
@@ -53,7 +54,8 @@ impl Flat {
 
 fn dense(tensor: FlexTensor) -> FlexTensor {
     // A view into a file may begin at any byte; burn-flex panics at the first access to floats at an odd one.
-    let tensor = if tensor.bytes().as_ptr().cast::<f32>().is_aligned() { tensor } else { aligned(&tensor) };
+    let tensor =
+        if tensor.bytes().as_ptr().addr().is_multiple_of(align_of::<f32>()) { tensor } else { aligned(&tensor) };
     if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
 }
 

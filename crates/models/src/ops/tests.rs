@@ -133,6 +133,15 @@ fn pixels_move_where_torch_moves_them() {
 }
 
 #[test]
+fn nearest_neighbours_are_the_same_on_every_device() {
+    let x = random([2, 3, 5, 7]);
+    for [height, width] in [[10, 14], [3, 20], [5, 7], [13, 4]] {
+        let expected = super::resize::stock(x.clone(), height, width);
+        assert_eq!(upsample_nearest(x.clone(), height, width).unwrap().into_data(), expected.into_data());
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_named_before_burn_sees_it() {
     let error = linear(random([1, 2, 4]), random([3, 5]), None).unwrap_err();
     assert_eq!(error.to_string(), "linear: weight should be [out, 4], found [3, 5]");
