@@ -105,6 +105,7 @@ mod object;
 mod options;
 mod outcome;
 mod outputs;
+mod picture;
 mod registry;
 mod report;
 mod run;

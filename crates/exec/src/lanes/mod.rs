@@ -71,3 +71,6 @@ fn start_thread() -> Arc<Mailbox<Option<Job>>> {
     });
     queue
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,11 @@ impl Execution<'_> {
         }
         let shows: Vec<NodeIx> =
             expanding.children.iter().copied().filter(|child| self.class(*child).def.output_node).collect();
+        // To run again would mean to run those again.
+        if !self.nodes[ix].flags.once && expanding.children.iter().any(|child| self.nodes[*child].flags.once) {
+            self.nodes[ix].flags.once = true;
+            self.store.pin(self.nodes[ix].sockets);
+        }
         self.nodes[ix].expanding = Some(Box::new(expanding));
         self.list.schedule(ix);
         for source in sources {
@@ -189,6 +194,7 @@ impl Execution<'_> {
             && !node.flags.once
             && !node.flags.root
             && expanding.ui.is_none()
+            && !expanding.children.iter().any(|child| self.nodes[*child].flags.once)
             && replies.iter().all(|reply| matches!(reply, Reply::Link(_)));
         if !is_tail {
             return Ok(None);

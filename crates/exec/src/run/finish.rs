@@ -197,7 +197,8 @@ impl Execution<'_> {
         self.note(ix, || What::Failed);
         self.failures.push(failure);
         let flags = &mut self.nodes[ix].flags;
-        (flags.failed, flags.tainted) = (true, true);
+        (flags.failed, flags.tainted, flags.once) = (true, true, true);
+        self.store.pin(self.nodes[ix].sockets);
         self.nodes[ix].expanding = None;
         let count = self.nodes[ix].sockets.count as usize;
         let mut blockers = vec![Values::One(Value::Blocker(Blocker::silent())); count];

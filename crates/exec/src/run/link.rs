@@ -25,6 +25,7 @@ impl Execution<'_> {
             let class = self.class(ix);
             let first = class.def.output_node || matches!(class.behaviour.body, Body::Async(_));
             self.list.admit(ix, first);
+            self.nodes[ix].flags.served = false;
             if self.serve(ix)? {
                 continue;
             }
@@ -223,6 +224,7 @@ impl Execution<'_> {
         let gone = node.flags.orphan
             && !node.flags.buried
             && node.added.is_some()
+            && !node.flags.once
             && !self.list.is_wanted(ix)
             && matches!(self.list.state(ix), State::Done | State::Absent)
             && !self.is_kept_whole();

@@ -1,0 +1,182 @@
+//! How long outputs live: event logs of small graphs, each behaviour a sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use common::{bench, def, int};
+use kiln_exec::*;
+
+/// Edge to `a` appears after its only reader has finished.
+const LATE: &str = "a: Make(n=1); b: Pass(x=a); d: Into(x=b, to='a'); out: Sink(x=d)";
+/// A lazy input asks for `x` after its eager reader has finished.
+const LAZY: &str = "x: Make(n=1); e: Pass(x=x); pick: Pick(pick=0, a=x, b=e); out: Sink(x=pick)";
+
+fn level(retention: Retention) -> RunOptions {
+    RunOptions { retention, order: Order::Comfy, deterministic: true, ..RunOptions::default() }
+}
+
+#[test]
+fn a_late_edge_to_a_dropped_output_runs_its_node_again_and_nothing_else() {
+    let ran = bench(CachePolicy::None).run_with(LATE, level(Retention::Unreadable));
+    assert_eq!(ran.log, "a -a b d+ a' -b a -a d.0.0.1 -d.0.0.1 d -d out", "{}", ran.log);
+    assert_eq!(ran.shown("out"), [1]);
+    assert_eq!(ran.report().summary.reexecuted, 1);
+}
+
+#[test]
+fn with_level_0_a_late_edge_finds_everything_still_there() {
+    let bench = bench(CachePolicy::None);
+    let ran = bench.run_with(LATE, level(Retention::Keep));
+    assert_eq!(ran.log, "a b d+ d.0.0.1 d out");
+    drop(ran);
+    assert_eq!(bench.world.alive(), 0);
+}
+
+#[test]
+fn level_1_drops_only_what_was_never_referenced() {
+    let text = "two: Two(n=1); p: Pass(x=two.1); out: Sink(x=p)";
+    assert_eq!(bench(CachePolicy::None).run_with(text, level(Retention::Unreferenced)).log, "-two two p out");
+    assert_eq!(bench(CachePolicy::None).run_with(LATE, level(Retention::Unreferenced)).log, "a b d+ d.0.0.1 d out");
+}
+
+#[test]
+fn level_2_keeps_what_a_lazy_input_may_still_ask_for() {
+    let bench = bench(CachePolicy::None);
+    let ran = bench.run_with(LAZY, level(Retention::Unreadable));
+    assert_eq!(bench.world.ran("x"), 1);
+    assert_eq!(ran.report().summary.reexecuted, 0);
+}
+
+#[test]
+fn a_lazy_input_that_is_not_asked_for_lets_go_of_its_source_when_its_node_finishes() {
+    let text = "x: Make(n=1); s: Sink(x=x); y: Make(n=2); pick: Pick(pick=1, a=x, b=y); out: Sink(x=pick)";
+    let bench = bench(CachePolicy::None);
+    let ran = bench.run_with(text, level(Retention::Unreadable));
+    assert!(ran.log.find("-x") > ran.log.find("y"), "{}", ran.log);
+    assert_eq!(bench.world.alive(), alive_in(&ran.result));
+}
+
+fn alive_in(result: &Result<Report, RunError>) -> i64 {
+    // The report itself holds what output nodes put on their sockets.
+    let values = result.as_ref().map(|report| report.outputs.values().map(|output| output.values.len()).sum());
+    values.unwrap_or(0_usize) as i64
+}
+
+#[test]
+fn eager_counts_strong_edges_only_so_a_late_request_runs_the_node_again() {
+    let bench = bench(CachePolicy::None);
+    let ran = bench.run_with(
+        "x: Make(n=1); e: Pass(x=x); first: Sink(x=e); n: Pass(x=e); pick: Pick(pick=n, a=x, b=e); out: Sink(x=pick)",
+        level(Retention::Eager),
+    );
+    assert_eq!(ran.shown("out").len(), 1);
+    let lazy = bench.run_with("x: Make(n=0); e: Pass(x=x); pick: Pick(pick=e, a=x); out: Sink(x=pick)", level(Retention::Eager));
+    assert_eq!(bench.world.ran("x"), 2, "{}", lazy.log);
+    assert_eq!(lazy.report().summary.reexecuted, 1);
+}
+
+#[test]
+fn static_only_drops_until_the_first_expansion_and_keeps_from_then_on() {
+    let ran = bench(CachePolicy::None).run_with(LATE, level(Retention::StaticOnly));
+    assert!(ran.log.starts_with("a -a b d+"), "{}", ran.log);
+    assert!(!ran.log[ran.log.find("d+").unwrap()..].contains('-'), "{}", ran.log);
+}
+
+#[test]
+fn restrict_refuses_a_link_to_a_node_that_does_not_connect_to_the_expanding_one() {
+    let options = RunOptions { late_edges: LateEdges::Restrict, ..RunOptions::default() };
+    let ran = bench(CachePolicy::None).run_with(LATE, options.clone());
+    assert_eq!(ran.error().kind(), ErrorKind::RestrictedLink);
+    assert_eq!(ran.error().node().unwrap(), "d");
+    let direct = "a: Make(n=3); d: Into(x=a, to='a'); out: Sink(x=d)";
+    assert_eq!(bench(CachePolicy::None).run_with(direct, options).shown("out"), [3]);
+}
+
+#[test]
+fn a_node_that_is_not_idempotent_stays_for_late_edges_and_never_runs_twice() {
+    let bench = bench(CachePolicy::None);
+    let ran = bench.run("a: Noise(); b: Pass(x=a); d: Into(x=b, to='a'); out: Sink(x=d)");
+    assert_eq!(bench.world.ran("a"), 1, "{}", ran.log);
+}
+
+#[test]
+fn a_node_that_changes_by_itself_never_runs_twice_for_one_value() {
+    let bench = bench(CachePolicy::None);
+    bench.run("a: Always(x=1); b: Pass(x=a); d: Into(x=b, to='a'); out: Sink(x=d)").report();
+    assert_eq!(bench.world.ran("a"), 1);
+}
+
+#[test]
+fn a_result_may_link_straight_to_an_old_node() {
+    let ran = bench(CachePolicy::None).run(&LATE.replace("to='a'", "to='a', how='direct'"));
+    assert_eq!(ran.shown("out"), [1]);
+    assert_eq!(ran.report().summary.reexecuted, 1);
+}
+
+#[test]
+fn an_output_node_inside_an_expansion_runs_once_and_is_shown() {
+    let bench = bench(CachePolicy::None);
+    let ran = bench.run(&LATE.replace("to='a'", "to='a', how='show'"));
+    assert_eq!(ran.shown("d.0.0.2"), [1]);
+    assert_eq!(bench.world.ran("d.0.0.2"), 1);
+    let shown = &ran.report().outputs["d.0.0.2"];
+    assert_eq!((shown.real_node.as_str(), shown.display_node.as_str()), ("d", "d"));
+}
+
+/// Two loaders with detector-like payloads, then a step that needs a lot: what the levels were invented for.
+#[test]
+fn the_hungry_step_after_two_detectors_peaks_lower_with_every_level_that_drops_more() {
+    const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+    let peak = |retention: Retention| {
+        let world = common::World::default();
+        let maker = world.clone();
+        let outputs = [common_output("anything"), common_output("tensor")];
+        let mut allocate = def("AllocateVRAM", &["anything", "size"], 0);
+        allocate.outputs = outputs.to_vec();
+        let registry = common::registry(&world).with_dyn(DynNode::new(allocate, move |args, _| {
+            let Some(Value::Float(size)) = args.get("size") else { return Err(NodeError::missing("size")) };
+            let tensor = maker.blob(0, (size * GIB / 1000.0) as u64);
+            Ok(vec![args.get("anything").cloned().unwrap_or_default(), tensor])
+        }));
+        let mut prompt = common::graph(
+            "l1: AllocateVRAM(); d1: Whole(x=l1.1); l2: AllocateVRAM(anything=d1); d2: Add(x=d1, y=l2.0); big: AllocateVRAM(anything=d2); out: Sink(x=big.0)",
+        );
+        for (id, size) in [("l1", 2.0), ("l2", 3.0), ("big", 4.0)] {
+            prompt.nodes[id].inputs.insert("size".into(), Input::Literal(json!(size)));
+        }
+        let engine = Engine::builder(registry).cache(CachePolicy::None).build();
+        let report = engine.start(prompt).options(level(retention)).run().unwrap();
+        (report.summary.peak_bytes as f64 / GIB * 10.0).round() / 10.0
+    };
+    assert_eq!(peak(Retention::Keep), 9.0);
+    assert_eq!(peak(Retention::Unreferenced), 6.0, "l2's and big's tensors were never referenced");
+    assert_eq!(peak(Retention::Unreadable), 4.0);
+    assert_eq!(peak(Retention::Eager), 4.0);
+}
+
+use kiln_exec::graph::{Input, OutputDef};
+fn common_output(name: &str) -> OutputDef {
+    OutputDef::new("*").named(name)
+}
+
+#[test]
+fn two_readers_of_two_sockets_release_each_socket_by_itself() {
+    let text = "two: Two(n=1); p: Pass(x=two.0); q: Pass(x=two.1, after=p); out: Sink(x=q)";
+    let log = bench(CachePolicy::None).run_with(text, level(Retention::Unreadable)).log;
+    assert_eq!(log, "two -two p -two.1 -p q -q out");
+}
+
+#[test]
+fn a_value_is_gone_before_the_next_node_starts() {
+    let world = common::World::default();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (watch, counts) = (world.clone(), std::sync::Arc::clone(&seen));
+    let registry = common::registry(&world).with_dyn(DynNode::new(def("Look", &["x"], 1), move |args, _| {
+        counts.lock().unwrap().push(watch.alive());
+        Ok(Value::Int(int(args, "x").into()))
+    }));
+    let engine = Engine::builder(registry).cache(CachePolicy::None).build();
+    let chain = "a: Make(n=1); b: Look(x=a); c: Look(x=b); d: Look(x=c); out: Sink(x=d)";
+    engine.run(common::graph(chain)).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [1, 0, 0]);
+}
