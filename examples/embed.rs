@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kiln::exec::{Cancel, Cx, Engine, Event, Execute, GraphBuilder, Node, NodeError};
 use kiln::nodes::files::{Folders, Place};
-use kiln::nodes::{CheckpointLoaderSimple, ClipTextEncode, EmptyLatentImage, Image, KSampler, SaveImage, Studio, VaeDecode};
+use kiln::nodes::{CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, Image, KSampler, SaveImage, Studio, VAEDecode};
 
 /// Turns a picture into its negative.
 #[derive(Node)]
@@ -35,12 +35,12 @@ impl Execute for Negative {
 fn graph(steps: u32) -> GraphBuilder {
     let graph = GraphBuilder::new();
     let (model, clip, vae) = graph.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
-    let positive = graph.add(ClipTextEncode::node().clip(clip.clone()).text("a frog"));
-    let negative = graph.add(ClipTextEncode::node().clip(clip).text(""));
+    let positive = graph.add(CLIPTextEncode::node().clip(clip.clone()).text("a frog"));
+    let negative = graph.add(CLIPTextEncode::node().clip(clip).text(""));
     let latent = graph.add(EmptyLatentImage::node().width(128).height(128));
     let sampler = KSampler::node().model(model).positive(positive).negative(negative).latent_image(latent);
     let samples = graph.add(sampler.seed(42).steps(steps).cfg(4.0).sampler_name("euler").scheduler("normal"));
-    let image = graph.add(VaeDecode::node().samples(samples).vae(vae));
+    let image = graph.add(VAEDecode::node().samples(samples).vae(vae));
     let image = graph.add(Negative::node().image(image).strength(1.0));
     graph.add(SaveImage::node().images(image).filename_prefix("embed"));
     graph

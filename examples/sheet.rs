@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use kiln::exec::{Engine, FromValue, GraphBuilder, Link, RunOptions};
 use kiln::nodes::files::{Colour, Folders, PngImage, write_png};
-use kiln::nodes::{CheckpointLoaderSimple, ClipTextEncode, EmptyLatentImage, Image, KSampler, PreviewImage, Studio, VaeDecode};
+use kiln::nodes::{CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, Image, KSampler, PreviewImage, Studio, VAEDecode};
 
 const PROMPTS: [(&str, u64); 12] = [
     ("a red apple", 1),
@@ -34,16 +34,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let graph = GraphBuilder::new();
     let (model, clip, vae) = graph.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
-    let negative = graph.add(ClipTextEncode::node().clip(clip.clone()).text(""));
+    let negative = graph.add(CLIPTextEncode::node().clip(clip.clone()).text(""));
     let latent = graph.add(EmptyLatentImage::node().width(SIDE as u32).height(SIDE as u32));
     let pictures: Vec<Link> = PROMPTS
         .iter()
         .map(|(text, seed)| {
-            let positive = graph.add(ClipTextEncode::node().clip(clip.clone()).text(*text));
+            let positive = graph.add(CLIPTextEncode::node().clip(clip.clone()).text(*text));
             let sampler = KSampler::node().model(model.clone()).positive(positive).negative(negative.clone());
             let sampler = sampler.latent_image(latent.clone()).seed(*seed).steps(24).cfg(4.0);
             let samples = graph.add(sampler.sampler_name("dpmpp_2m").scheduler("karras"));
-            let images = graph.add(VaeDecode::node().samples(samples).vae(vae.clone()));
+            let images = graph.add(VAEDecode::node().samples(samples).vae(vae.clone()));
             graph.add(PreviewImage::node().images(images.clone()));
             images.as_link().cloned().ok_or("an output of a node is a link")
         })
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (at, link) in pictures.iter().enumerate() {
         let value = report.values(link).and_then(|values| values.at(0)).ok_or("a picture is missing")?;
         let image = Image::from_value(value.clone()).map_err(|_| "not a picture")?;
-        paste(&mut sheet, at, &image.rgb().to_bytes()?);
+        paste(&mut sheet, at, &image.rgb().to_bytes().map_err(|error| error.to_string())?);
     }
     let (width, height) = ((COLUMNS * SIDE) as u32, (PROMPTS.len().div_ceil(COLUMNS) * SIDE) as u32);
     let picture = PngImage { width, height, colour: Colour::Rgb, pixels: sheet, texts: Default::default() };

@@ -15,7 +15,7 @@ use clap::Parser;
 use kiln::exec::{GraphBuilder, RunError};
 use kiln::graph::Prompt;
 use kiln::nodes::{
-    CheckpointLoaderSimple, ClipTextEncode, EmptyLatentImage, KSampler, SaveImage, VaeDecode,
+    CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, KSampler, SaveImage, VAEDecode,
 };
 use kiln_cli::options::{EngineArgs, StudioArgs};
 use kiln_cli::{Opened, Session, on_ctrl_c, open};
@@ -111,8 +111,8 @@ fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
 fn text_to_image(args: &Args) -> Prompt {
     let graph = GraphBuilder::new();
     let (model, clip, vae) = graph.add(CheckpointLoaderSimple::node().ckpt_name(&*args.ckpt));
-    let positive = graph.add(ClipTextEncode::node().clip(clip.clone()).text(&*args.prompt));
-    let negative = graph.add(ClipTextEncode::node().clip(clip).text(&*args.negative));
+    let positive = graph.add(CLIPTextEncode::node().clip(clip.clone()).text(&*args.prompt));
+    let negative = graph.add(CLIPTextEncode::node().clip(clip).text(&*args.negative));
     let size = EmptyLatentImage::node().width(args.width).height(args.height).batch_size(args.batch);
     let latent = graph.add(size);
     let sampler = KSampler::node()
@@ -127,7 +127,7 @@ fn text_to_image(args: &Args) -> Prompt {
         .scheduler(&*args.scheduler)
         .denoise(args.denoise);
     let samples = graph.add(sampler);
-    let images = graph.add(VaeDecode::node().samples(samples).vae(vae));
+    let images = graph.add(VAEDecode::node().samples(samples).vae(vae));
     graph.add(SaveImage::node().images(images).filename_prefix("kiln"));
     graph.into_prompt()
 }
