@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use kiln::exec::{GraphBuilder, RunError};
+use kiln::exec::GraphBuilder;
 use kiln::graph::Prompt;
 use kiln::nodes::{
     CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, KSampler, SaveImage, VAEDecode,
@@ -72,20 +72,17 @@ struct Args {
 fn main() -> ExitCode {
     match draw(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.downcast_ref::<RunError>().is_some_and(RunError::is_interrupted) => {
-            eprintln!("stopped: {error}; nothing was saved");
-            ExitCode::from(130)
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => kiln_cli::explain_failure(&*error),
     }
 }
 
 fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     args.studio.input_directory.get_or_insert_with(|| house.join("examples/input"));
+    args.studio.checkpoint = file_of(&args.ckpt);
+    if let Some(name) = args.studio.checkpoint.as_deref().and_then(Path::file_name) {
+        args.ckpt = name.to_string_lossy().into_owned();
+    }
     let session = Session::new(args.studio.studio(Path::new("."), &house.join("assets")), args.engine.cache.0.clone());
 
     let Opened { mut prompt, workflow } = match &args.graph {
@@ -105,6 +102,12 @@ fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
     let finished = session.run(&Arc::new(prompt), validated, options, None)?;
     print!("{}", finished.summary);
     Ok(())
+}
+
+/// The file that `ckpt` is the path of, if it is one and not a name.
+fn file_of(ckpt: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(ckpt);
+    (path.components().count() > 1 && path.is_file()).then_some(path)
 }
 
 /// The classic graph. A link into the wrong socket would not compile.

@@ -1,8 +1,9 @@
-//! Ctrl-C: asks the run to stop at its next step; a second one ends the program.
+//! How a program at a terminal ends early: Ctrl-C, and what is said of a failure.
 
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kiln_exec::Cancel;
+use kiln_exec::{Cancel, RunError};
 
 /// Lets Ctrl-C stop the run that watches `cancel`. Once per program.
 ///
@@ -17,4 +18,19 @@ pub fn on_ctrl_c(cancel: Cancel) -> Result<(), ctrlc::Error> {
         eprintln!("\nstopping at the next step; press Ctrl-C again to end at once");
         cancel.cancel();
     })
+}
+
+/// Says on standard error why nothing came of it, and answers with what to exit: 130 after Ctrl-C, else 1.
+pub fn explain_failure(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    match error.downcast_ref::<RunError>().filter(|run| run.is_interrupted()) {
+        Some(stopped) => {
+            let node = stopped.node().map(|id| format!(" in {} \"{id}\"", stopped.class_type().unwrap_or("node")));
+            eprintln!("stopped{}; what it was making is not saved", node.unwrap_or_default());
+            ExitCode::from(130)
+        }
+        None => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

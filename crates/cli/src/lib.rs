@@ -18,7 +18,7 @@ mod session;
 mod summary;
 
 pub use console::{Console, NodeRow};
-pub use interrupt::on_ctrl_c;
+pub use interrupt::{explain_failure, on_ctrl_c};
 pub use open::{OpenError, Opened, open};
 pub use session::{Failure, Finished, Session};
 pub use summary::Summary;

@@ -1,5 +1,5 @@
 //! `kiln`: runs graphs from the command line.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command speaks
 
 mod command;
 
@@ -24,9 +24,6 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => kiln_cli::explain_failure(&*error),
     }
 }

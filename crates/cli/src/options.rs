@@ -28,6 +28,9 @@ pub struct StudioArgs {
     /// Host memory for weights and outputs together: `600M`, `2.5G`. Weights that don't fit are read again at each use.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub ram_limit: Option<u64>,
+    /// A checkpoint that lies outside the folders, known by its file name.
+    #[arg(skip)]
+    pub checkpoint: Option<PathBuf>,
 }
 
 impl StudioArgs {
@@ -37,6 +40,9 @@ impl StudioArgs {
         let mut folders = Folders::under(root).with_bundled(assets);
         if let Some(models) = &self.models_directory {
             folders.add_models_root(models);
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            folders.add_model_file("checkpoints", checkpoint);
         }
         for (place, folder) in [(Place::Output, &self.output_directory), (Place::Input, &self.input_directory)] {
             if let Some(folder) = folder {

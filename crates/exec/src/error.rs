@@ -295,7 +295,8 @@ impl fmt::Display for RunError {
             f.write_str(": ")?;
         }
         f.write_str(self.message())?;
-        for input in self.inputs().iter().filter(|input| input.bytes > 0) {
+        let plain = |name: &str| matches!(name, "STRING" | "INT" | "FLOAT" | "BOOLEAN");
+        for input in self.inputs().iter().filter(|input| input.bytes > 0 && !plain(&input.type_name)) {
             write!(f, "\n  {}: {} × {}, {} bytes", input.name, input.count, input.type_name, input.bytes)?;
         }
         Ok(())
