@@ -52,7 +52,7 @@ fn diffusers_names_and_the_old_prefix_are_the_same_network() {
     let open = |names: &Names, file: &str| {
         let path = dir.path().join(file);
         common::write(&path, names);
-        ControlNet::open(&path, &Budget::unlimited("test")).unwrap().config().clone()
+        ControlNet::open(&path, None, &Budget::unlimited("test")).unwrap().config().clone()
     };
     let bare = open(&names, "bare.safetensors");
     let prefixed: Names = names.iter().map(|(name, shape)| (format!("control_model.{name}"), shape.to_vec())).collect();
@@ -118,6 +118,64 @@ fn call(source: &dyn ControlSource) -> Option<kiln_models::unet::Residuals> {
     let sigma = sampling.levels.percent_to_sigma(0.5) as f32;
     let call = ControlCall { x: &x, sigma, sampling: &sampling, context: &context, vector: None };
     source.residuals(&call).unwrap()
+}
+
+/// A file whose own tensors (picture and zero convolutions) follow the recipe; the rest is `shared`.
+fn write_with(path: &Path, names: &Names, marker: &str, shared: impl Fn(&str, &[usize]) -> Vec<(String, Vec<usize>)>) {
+    let (mut entries, mut data) = (serde_json::Map::new(), Vec::new());
+    let own = |name: &str| {
+        ["input_hint_block.", "zero_convs.", "middle_block_out."].iter().any(|start| name.starts_with(start))
+    };
+    let mut put = |name: String, shape: Vec<usize>, recipe: bool| {
+        let (start, mut values) = (data.len(), vec![0.0f32; shape.iter().product()]);
+        if recipe {
+            kiln_memory::hash_uniform(&name, &shape, &mut values);
+        }
+        data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        let entry = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]});
+        entries.insert(name, entry);
+    };
+    for (name, shape) in names.iter() {
+        if own(name) {
+            put(name.to_owned(), shape.to_vec(), true);
+        } else {
+            shared(name, shape).into_iter().for_each(|(name, shape)| put(name, shape, false));
+        }
+    }
+    put(marker.to_owned(), vec![1], false);
+    let header = serde_json::to_vec(&entries).unwrap();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.extend(data);
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn changes_of_nothing_to_a_base_model_are_its_own_way_down() {
+    let checkpoint = bundled();
+    let names = config(&checkpoint).tensors().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (difference, lora) = (dir.path().join("difference.safetensors"), dir.path().join("lora.safetensors"));
+    write_with(&difference, &names, "difference", |name, shape| vec![(name.to_owned(), shape.to_vec())]);
+    write_with(&lora, &names, "lora_controlnet", |name, shape| match (name.strip_suffix(".weight"), shape) {
+        (Some(stem), [rows, columns]) => {
+            vec![(format!("{stem}.up"), vec![*rows, 2]), (format!("{stem}.down"), vec![2, *columns])]
+        }
+        _ => Vec::new(),
+    });
+    let open = |path: &Path, base| ControlNet::open(path, base, &Budget::unlimited("test"));
+    let error = open(&lora, None).unwrap_err().to_string();
+    assert!(error.contains("a base model"), "{error}");
+    let device = Device::flex();
+    let context = Tensor::<3>::ones([1, 7, 64], &device);
+    let middle = |path: &Path| {
+        let net = open(path, Some(&checkpoint.model)).unwrap();
+        let (x, hint) = (Tensor::ones([1, 4, 4, 4], &device), Tensor::ones([1, 3, 32, 32], &device));
+        net.forward(x, hint, &[500.0], &context, None).unwrap().middle.unwrap()
+    };
+    let one = middle(&difference);
+    assert!(largest(one.clone()) > 1e-3);
+    assert!(largest(one.clone() - middle(&lora)) < 1e-5 * largest(one));
 }
 
 #[test]

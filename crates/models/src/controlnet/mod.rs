@@ -2,6 +2,7 @@
 //!
 //! Sources: Zhang et al. 2023, `cldm.py` of lllyasviel's ControlNet; strength, range and stacking as in ComfyUI.
 
+mod based;
 mod config;
 mod keys;
 mod model;

@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use burn::tensor::Tensor;
 use kiln_memory::Budget;
 
-use super::{config::ControlNetConfig, keys};
+use super::{based, config::ControlNetConfig, keys};
 use crate::{
-    Keyed, ModelError, Names, checkpoint,
+    DiffusionModel, Keyed, ModelError, Names, checkpoint,
     layers::Conv2d,
     names_of, ops,
     shelf::Shelf,
@@ -46,24 +46,30 @@ impl ControlNetConfig {
 }
 
 impl ControlNet {
-    /// Opens a ControlNet's file by pointer.
+    /// Opens a ControlNet's file by pointer. Files that only change a base model's weights (differences,
+    /// control-LoRAs) need that model as `base`; others don't look at it.
     ///
     /// # Errors
-    /// Of the file; `ModelError::NotThere` when it holds no ControlNet, or one that is only a difference to a base
-    /// model's weights.
-    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+    /// Of the file; `ModelError::NotThere` when it holds no ControlNet, or needs a base model and has none.
+    pub fn open(path: &Path, base: Option<&DiffusionModel>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
         let names = names_of(&*source);
         let missing = |what: &str| checkpoint::not_there(path, "ControlNet", &names, what);
-        if names.has("lora_controlnet") || names.has("difference") {
-            return Err(missing(
-                "weights of its own: this file only changes a base model's (control-LoRA, difference)",
-            ));
-        }
-        let map = keys::canonical(&names);
-        let config = ControlNetConfig::from_names(&map.names())?
-            .ok_or_else(|| missing("`input_hint_block.0.weight`, or `controlnet_cond_embedding.conv_in.weight`"))?;
-        config.init(&Keyed::new(source, map, "controlnet", budget))
+        let (lora, difference) = (names.has("lora_controlnet"), names.has("difference"));
+        let net = match base {
+            Some(base) if lora => based::control_lora(source, &names, base, budget)?,
+            Some(base) if difference => based::difference(source, &names, base, budget)?,
+            None if lora || difference => {
+                return Err(missing("a base model: this file only changes one's weights (control-LoRA, difference)"));
+            }
+            _ => {
+                let map = keys::canonical(&names);
+                let config = ControlNetConfig::from_names(&map.names())?;
+                let init = |config: ControlNetConfig| config.init(&Keyed::new(source, map, "controlnet", budget));
+                config.map(init).transpose()?
+            }
+        };
+        net.ok_or_else(|| missing("`input_hint_block.0.weight`, or `controlnet_cond_embedding.conv_in.weight`"))
     }
 
     fn new(config: &ControlNetConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {

@@ -59,7 +59,7 @@ enum Kind {
 }
 
 /// Endings of up and down, tried in this order.
-const PAIRS: [(&str, &str); 7] = [
+const PAIRS: [(&str, &str); 8] = [
     (".lora_up.weight", ".lora_down.weight"),
     ("_lora.up.weight", "_lora.down.weight"),
     (".lora_B.weight", ".lora_A.weight"),
@@ -67,6 +67,8 @@ const PAIRS: [(&str, &str); 7] = [
     (".lora_B", ".lora_A"),
     (".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight"),
     (".lora_B.default.weight", ".lora_A.default.weight"),
+    // Control-LoRAs.
+    (".up", ".down"),
 ];
 
 /// Endings of tensors that are added as they are, and whether they change the bias beside the weight.

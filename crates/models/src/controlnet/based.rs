@@ -1,0 +1,100 @@
+//! ControlNets that are kept as changes to a base model's UNet: differences, and control-LoRAs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kiln_memory::{Budget, FormatError, SourceError, TensorInfo, TensorSource};
+
+use super::{config::ControlNetConfig, keys, model::ControlNet};
+use crate::{
+    DiffusionModel, KeyMap, Keyed, ModelError, Names,
+    lora::{LoraFile, Patches, Prefixes},
+};
+
+/// Every weight that the base model has too is the base's plus the file's.
+pub(super) fn difference(
+    source: Arc<dyn TensorSource>,
+    names: &Names,
+    base: &DiffusionModel,
+    budget: &Arc<Budget>,
+) -> Result<Option<ControlNet>, ModelError> {
+    let map = keys::canonical(names);
+    let Some(config) = ControlNetConfig::from_names(&map.names())? else { return Ok(None) };
+    let keyed = Keyed::new(source, map, "controlnet", budget).merged(&base.weights, |_| (1.0, 1.0));
+    config.init(&keyed).map(Some)
+}
+
+/// The base's weights plus `up · down` of the file; what the file holds whole takes the base's place.
+pub(super) fn control_lora(
+    source: Arc<dyn TensorSource>,
+    names: &Names,
+    base: &DiffusionModel,
+    budget: &Arc<Budget>,
+) -> Result<Option<ControlNet>, ModelError> {
+    let Some((hint_channels, hint)) = ControlNetConfig::hint_of(names) else { return Ok(None) };
+    let config = ControlNetConfig { unet: base.unet.config().clone(), hint_channels, hint };
+    let needed = config.tensors()?;
+    let file = LoraFile::new(source.clone());
+    let overlay = Overlay { over: source, under: base.weights.weights().source().clone() };
+    let map = overlay.map(&needed);
+    let stem = |(key, _): (&str, &[usize])| Some((key.strip_suffix(".weight")?.to_owned(), key.to_owned()));
+    let prefixes: Prefixes = needed.iter().filter_map(stem).collect();
+    let mut patches = Patches::default();
+    patches.add(&file, &file.find(&prefixes).targets, "", 1.0);
+    config.init(&Keyed::new(Arc::new(overlay), map, "controlnet", budget).patched(&patches)).map(Some)
+}
+
+/// One source before another: what the first lacks is the second's.
+struct Overlay {
+    over: Arc<dyn TensorSource>,
+    under: Arc<dyn TensorSource>,
+}
+
+impl Overlay {
+    fn holder(&self, name: &str) -> &Arc<dyn TensorSource> {
+        if self.over.info(name).is_some() { &self.over } else { &self.under }
+    }
+
+    /// The needed keys that are in one of the two.
+    fn map(&self, needed: &Names) -> KeyMap {
+        let mut map = KeyMap::default();
+        for (key, _) in needed.iter() {
+            if let Some(info) = self.info(key) {
+                map.whole(key, key, &info.shape);
+            }
+        }
+        map
+    }
+}
+
+impl TensorSource for Overlay {
+    fn label(&self) -> String {
+        self.over.label()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let more = self.under.names().into_iter().filter(|name| self.over.info(name).is_none());
+        self.over.names().into_iter().chain(more).collect()
+    }
+
+    fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.holder(name).info(name)
+    }
+
+    fn slice(&self, name: &str) -> Option<Bytes> {
+        self.holder(name).slice(name)
+    }
+
+    fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
+        self.holder(name).read_f32(name, out)
+    }
+
+    fn check(&self) -> Result<(), FormatError> {
+        self.over.check()?;
+        self.under.check()
+    }
+
+    fn done_with(&self, name: &str) {
+        self.holder(name).done_with(name);
+    }
+}
