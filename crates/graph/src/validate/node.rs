@@ -44,7 +44,7 @@ pub(super) fn check(
         };
         seen += 1;
         match given {
-            Input::Link(link) => match links::resolve(prompt, defs, &input.name, Some(input), link) {
+            Input::Link(link) => match links::resolve(prompt, defs, index, &input.name, Some(input), link) {
                 Err(error) => errors.push(error),
                 Ok(source) => {
                     let free = def.validator.as_ref().is_some_and(|validator| validator.wants_input_types);
@@ -99,7 +99,7 @@ fn undeclared(
         if def.find_input(name).is_some_and(|declared| declared.group != Group::Hidden) {
             continue;
         }
-        match links::resolve(prompt, defs, name, None, link) {
+        match links::resolve(prompt, defs, index, name, None, link) {
             Ok(source) => edges.push(Edge { source: source.index, input: place as u32 }),
             Err(error) => errors.push(error),
         }
