@@ -13,6 +13,8 @@ use clap::Parser;
 enum Kiln {
     /// Runs a graph: an API-format JSON file, or a workflow saved by the editor.
     Run(command::run::Run),
+    /// Says whether a graph is fit to run. Nothing is run.
+    Validate(command::validate::Validate),
     /// Lists the node classes, or shows one as `/object_info` would.
     Nodes(command::nodes::Nodes),
 }
@@ -20,6 +22,7 @@ enum Kiln {
 fn main() -> ExitCode {
     let done = match Kiln::parse() {
         Kiln::Run(run) => run.execute(),
+        Kiln::Validate(validate) => validate.execute(),
         Kiln::Nodes(nodes) => nodes.execute(),
     };
     match done {

@@ -1,0 +1,30 @@
+//! `kiln validate`: is a graph fit to run? Nothing is run.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kiln_cli::options::StudioArgs;
+use kiln_cli::{Session, open};
+use kiln_exec::CachePolicy;
+
+use super::Done;
+
+/// Says whether a graph is fit to run, and what is wrong with it.
+#[derive(Args)]
+pub(crate) struct Validate {
+    /// An API-format JSON file, or a workflow saved by the editor.
+    file: PathBuf,
+    #[command(flatten)]
+    studio: StudioArgs,
+}
+
+impl Validate {
+    pub(crate) fn execute(self) -> Done {
+        let here = PathBuf::from(".");
+        let session = Session::new(self.studio.studio(&here, &here.join("assets")), CachePolicy::None);
+        let mut opened = open(&self.file, &session.definitions())?;
+        let validated = session.validate(&mut opened.prompt)?;
+        println!("{validated}");
+        if validated.node_errors.is_empty() { Ok(()) } else { Err("some outputs cannot run".into()) }
+    }
+}
