@@ -75,7 +75,7 @@ fn one_file(folder: &Folder, file: &str, report: &mut Report) {
         report.add(CaseResult::unknown(stem));
     }
     for judge in judges {
-        match judge(folder, file) {
+        match guarded(|| judge(folder, file)) {
             Ok(results) => {
                 for result in results {
                     report.add(CaseResult { name: format!("{stem}/{}", result.name), ..result });
@@ -84,6 +84,12 @@ fn one_file(folder: &Folder, file: &str, report: &mut Report) {
             Err(trouble) => report.add(CaseResult::broken(stem, trouble)),
         }
     }
+}
+
+/// Runs a judge; a panic is this case's failure and nobody else's.
+fn guarded(judge: impl FnOnce() -> Result<Vec<CaseResult>, Trouble>) -> Result<Vec<CaseResult>, Trouble> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge));
+    caught.unwrap_or_else(|_| Err("panicked (see the message above)".into()))
 }
 
 /// The folder itself, if it has a cases.json, and those directly below it that have one.

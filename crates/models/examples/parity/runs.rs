@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::Budget;
 use kiln_models::Checkpoint;
 use kiln_models::conditioning::Conditioning;
+use kiln_models::detect::Role;
 use kiln_models::sampler::{Options, SamplerKind, Step};
 use kiln_models::sampling::{Guidance, Job, NetworkPredictor, noise_for};
 use kiln_models::schedule::{ModelSampling, steps};
@@ -87,7 +88,7 @@ pub fn all(folder: &Path, name: &str, tell: &mut dyn FnMut(CaseResult)) {
             }
         }
         let Some((_, bench)) = &bench else { continue };
-        match bench.run(folder, &case, &parameters) {
+        match crate::guarded(|| bench.run(folder, &case, &parameters)) {
             Ok(results) => {
                 for result in results {
                     tell(CaseResult { name: format!("{label}/{}", result.name), ..result });
@@ -220,7 +221,12 @@ impl Bench {
     }
 
     fn ids(&self, case: &Case, reference: &Tensors) -> Result<CaseResult, Trouble> {
-        let chunks = Tokenizer::new(self.vocabulary.clone(), Encoder::ClipL).tokenize(&case.prompt, &NoEmbeddings);
+        let encoder = match self.checkpoint.text.as_ref().and_then(|text| text.kind.roles().first()) {
+            Some(Role::G) => Encoder::ClipG,
+            Some(Role::H) => Encoder::ClipH,
+            _ => Encoder::ClipL,
+        };
+        let chunks = Tokenizer::new(self.vocabulary.clone(), encoder).tokenize(&case.prompt, &NoEmbeddings);
         let id = |token: &Token| match token {
             Token::Id(id) => i64::from(*id),
             Token::Vector(_) => -1,
@@ -241,8 +247,13 @@ impl Bench {
             return Ok(None);
         }
         let (expected, width, height) = png(path)?;
-        let batch = image.len() / (height * (width / case.batch.max(1)) * 3).max(1);
-        let own = width / batch.max(1);
+        let batch = case.batch.max(1);
+        let own = width / batch;
+        if batch * height * own * 3 != image.len() || expected.len() != image.len() {
+            let fault =
+                format!("{width} x {height} pixels don't hold {batch} pictures of {} values", image.len() / batch);
+            return Ok(Some(CaseResult::broken("png", fault)));
+        }
         let row = |item: usize, y: usize| &image[(item * height + y) * own * 3..][..own * 3];
         let mut found = Vec::with_capacity(expected.len());
         for y in 0..height {

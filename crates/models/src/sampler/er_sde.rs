@@ -15,7 +15,7 @@ fn phi(v: f64) -> f64 {
 /// ER-SDE-Solver-3.
 pub(super) fn er_sde(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let sigmas = walk.off_the_end(sigmas);
-    let s_noise = walk.options().s_noise;
+    let (s_noise, stages) = (walk.options().s_noise, walk.options().max_stage);
     let mut past: Vec<Past> = Vec::new();
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -31,11 +31,14 @@ pub(super) fn er_sde(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Resu
         let r = phi(e_next) / phi(e);
         let keep = f64::from(alpha_next / alpha) * r;
         x = mix([(keep as f32, &x), (alpha_next * (1.0 - r) as f32, &denoised)]);
-        let slope = past.last().map(|last| (denoised.clone() - last.denoised.clone()) * (1.0 / (e - last.e)) as f32);
+        let slope = past
+            .last()
+            .filter(|_| stages >= 2)
+            .map(|last| (denoised.clone() - last.denoised.clone()) * (1.0 / (e - last.e)) as f32);
         if let Some(slope) = &slope {
             let terms = Terms::new(e, e_next);
             x = x + slope.clone() * (alpha_next * terms.first as f32);
-            if let [.., before, Past { slope: Some(old), .. }] = past.as_slice() {
+            if let ([.., before, Past { slope: Some(old), .. }], 3..) = (past.as_slice(), stages) {
                 let curve = (slope.clone() - old.clone()) * (1.0 / ((e - before.e) / 2.0)) as f32;
                 x = x + curve * (alpha_next * terms.second as f32);
             }

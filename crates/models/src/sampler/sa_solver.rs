@@ -6,9 +6,6 @@ use super::math::{Latent, solve};
 use super::walk::Walk;
 use crate::sampling::SamplingError;
 
-const PREDICTOR: usize = 3;
-const CORRECTOR: usize = 4;
-
 /// One evaluation per step.
 pub(super) fn sa_solver(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     steps(walk, x, sigmas, false)
@@ -30,11 +27,17 @@ fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Resu
     let sigmas = walk.off_the_end(sigmas);
     let lambdas: Vec<f64> = sigmas.iter().map(|&s| f64::from(walk.lambda(s))).collect();
     let levels = &walk.sampling().levels;
-    let (above, below) = (levels.percent_to_sigma(0.2), levels.percent_to_sigma(0.8));
-    let tau_of = |sigma: f32| f64::from(u8::from(above >= f64::from(sigma) && f64::from(sigma) >= below));
+    let (start, end) = walk.options().noisy_range;
+    let (above, below) = (levels.percent_to_sigma(start), levels.percent_to_sigma(end));
+    let noisy = |sigma: f64| above >= sigma && sigma >= below;
+    let eta = f64::from(walk.options().eta);
+    let tau_of = |sigma: f32| if noisy(f64::from(sigma)) { eta } else { 0.0 };
+    let (predictor, corrector) = walk.options().orders;
+    let (predictor, corrector) = (predictor.max(1), corrector);
+    let kept = predictor.max(corrector);
     let count = sigmas.len();
     let to_zero = sigmas[count - 1] == 0.0;
-    let mut known: VecDeque<Latent> = VecDeque::with_capacity(CORRECTOR + 1);
+    let mut known: VecDeque<Latent> = VecDeque::with_capacity(kept + 1);
     let mut guess = x.clone();
     let mut predicted = Predicted { h: 0.0, tau: 0.0, noise: None };
     for i in 0..count - 1 {
@@ -42,11 +45,11 @@ fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Resu
         let mut denoised = walk.denoise(&guess, s)?;
         walk.show(i, &sigmas, &guess, &denoised)?;
         known.push_back(denoised.clone());
-        if known.len() > CORRECTOR {
+        if known.len() > kept {
             known.pop_front();
         }
-        let mut p = PREDICTOR.min(known.len());
-        let mut c = if i == 0 || (t == 0.0 && !pece) { 0 } else { CORRECTOR.min(known.len()) };
+        let mut p = predictor.min(known.len());
+        let mut c = if i == 0 || (t == 0.0 && !pece) { 0 } else { corrector.min(known.len()) };
         if to_zero {
             p = p.min(count.saturating_sub(2 + i));
             c = c.min(count.saturating_sub(1 + i));

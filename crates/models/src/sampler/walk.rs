@@ -44,7 +44,13 @@ pub struct Options {
     pub h_init: f32,
     /// Error of a step of dpm_adaptive that is still accepted (1: none above the tolerance).
     pub accept_safety: f32,
-    /// Step noise from `seed + 1`, as ComfyUI after 0.3.75 draws it on the CPU.
+    /// Orders of sa_solver's predictor and corrector.
+    pub orders: (usize, usize),
+    /// The part of the run, in percentages, in which sa_solver adds noise.
+    pub noisy_range: (f64, f64),
+    /// Highest order of er_sde, 1 to 3.
+    pub max_stage: usize,
+    /// Independent step noise from `seed + 1`, as ComfyUI after 0.3.75 draws it on the CPU.
     pub noise_seed_plus_one: bool,
 }
 
@@ -59,6 +65,9 @@ impl Default for Options {
             atol: 0.0078,
             h_init: 0.05,
             accept_safety: 0.81,
+            orders: (3, 4),
+            noisy_range: (0.2, 0.8),
+            max_stage: 3,
             noise_seed_plus_one: false,
         }
     }
@@ -99,8 +108,8 @@ impl<'a> Walk<'a> {
         seed: u64,
         on_step: &'a mut StepFn<'a>,
     ) -> Self {
-        let seed = if options.noise_seed_plus_one { seed.wrapping_add(1) } else { seed };
-        Self { model, sampling, options, on_step, noise: StepNoise::new(seed), seed }
+        let noise = StepNoise::new(seed.wrapping_add(u64::from(options.noise_seed_plus_one)));
+        Self { model, sampling, options, on_step, noise, seed }
     }
 
     pub(super) fn options(&self) -> &'a Options {

@@ -22,6 +22,19 @@ pub enum Guidance {
     },
     /// One conditioning alone.
     Basic(Conditioning),
+    /// Perp-Neg (arXiv 2304.04968): only what of the negative is at right angles to the positive is taken away.
+    PerpNeg {
+        /// What to draw.
+        positive: Conditioning,
+        /// What to move away from.
+        negative: Conditioning,
+        /// An empty prompt, from which both are measured.
+        empty: Conditioning,
+        /// How far from the empty prompt.
+        scale: f64,
+        /// The negative's share.
+        negative_scale: f64,
+    },
     /// Two conditionings and a negative one.
     Dual {
         /// What to draw.
@@ -54,6 +67,9 @@ impl Guidance {
         match self {
             Self::Cfg { positive, negative, .. } => vec![(Role::Positive, positive), (Role::Negative, negative)],
             Self::Basic(positive) => vec![(Role::Positive, positive)],
+            Self::PerpNeg { positive, negative, empty, .. } => {
+                vec![(Role::Positive, positive), (Role::Negative, negative), (Role::Middle, empty)]
+            }
             Self::Dual { first, second, negative, .. } => {
                 vec![(Role::Negative, negative), (Role::Middle, second), (Role::Positive, first)]
             }
@@ -65,7 +81,7 @@ impl Guidance {
         match self {
             Self::Cfg { scale, .. } => vec![true, with_negative || !is_one(*scale)],
             Self::Basic(_) => vec![true],
-            Self::Dual { nested: true, .. } => vec![true; 3],
+            Self::PerpNeg { .. } | Self::Dual { nested: true, .. } => vec![true; 3],
             Self::Dual { scale_conds, scale_negative, .. } => {
                 let negative = with_negative || !is_one(*scale_negative);
                 vec![negative, negative || !is_one(*scale_conds), true]
@@ -78,6 +94,7 @@ impl Guidance {
         let scales: &[(&'static str, f64)] = match self {
             Self::Cfg { scale, rescale, .. } => &[("cfg", *scale), ("multiplier", rescale.unwrap_or(0.0))],
             Self::Basic(_) => &[],
+            Self::PerpNeg { scale, negative_scale, .. } => &[("cfg", *scale), ("neg_scale", *negative_scale)],
             Self::Dual { scale_conds, scale_negative, .. } => {
                 &[("cfg_conds", *scale_conds), ("cfg_cond2_negative", *scale_negative)]
             }
@@ -109,6 +126,11 @@ impl Guidance {
                     (Some(uncond), None) => towards(uncond, cond, *scale),
                 };
                 Some(Denoised { guided, uncond })
+            }
+            Self::PerpNeg { scale, negative_scale, .. } => {
+                let (positive, negative, empty) = (next()?, next()?, next()?);
+                let guided = perpendicular(positive, negative.clone(), &empty, *scale, *negative_scale);
+                Some(Denoised { guided, uncond: Some(negative) })
             }
             Self::Dual { scale_conds, scale_negative, nested, .. } => {
                 let (negative, middle, positive) = (next(), next(), next()?);
@@ -148,6 +170,20 @@ fn is_one(scale: f64) -> bool {
 
 fn towards(from: &Tensor<4>, to: Tensor<4>, scale: f64) -> Tensor<4> {
     from.clone() + (to - from.clone()) * scale as f32
+}
+
+/// The positive direction, less the part of the negative one that is at right angles to it.
+fn perpendicular(
+    positive: Tensor<4>,
+    negative: Tensor<4>,
+    empty: &Tensor<4>,
+    scale: f64,
+    negative_scale: f64,
+) -> Tensor<4> {
+    let (positive, negative) = (positive - empty.clone(), negative - empty.clone());
+    let along = (negative.clone() * positive.clone()).sum() / (positive.clone() * positive.clone()).sum();
+    let across = negative - positive.clone() * along.reshape([1, 1, 1, 1]);
+    empty.clone() + (positive - across * negative_scale as f32) * scale as f32
 }
 
 /// Lin et al. 2023, section 3.4: guidance in velocities, its spread drawn back to the positive's.

@@ -52,6 +52,22 @@ pub struct Outcome {
     pub denoised: Tensor<4>,
 }
 
+/// A latent with a model's channels: an empty one of another count becomes an empty one of this count.
+///
+/// # Errors
+/// When a latent that isn't empty has other channels, or a side has no cells.
+pub fn with_channels(latent: &Tensor<4>, channels: usize) -> Result<Tensor<4>, SamplingError> {
+    let [batch, own, height, width] = latent.dims();
+    if batch * own * height * width == 0 || (own != channels && !is_zero(latent)?) {
+        let expected = format!("[B, {channels}, H/8, W/8] as this model's autoencoder gives it");
+        return Err(SamplingError::Shape { what: "latent_image", expected, found: latent.dims().to_vec() });
+    }
+    if own == channels {
+        return Ok(latent.clone());
+    }
+    Ok(latent.clone().narrow(1, 0, 1).repeat_dim(1, channels))
+}
+
 /// The noise that KSampler starts from: torch's, of the latent's shape, in the order of `batch_index`.
 ///
 /// # Errors
@@ -129,19 +145,9 @@ impl Job<'_> {
         self.sampler.run(&mut walk, x, self.sigmas)
     }
 
-    /// The latent with the model's channels. An empty one of another count is repeated; noise must have its shape.
+    /// The latent with the model's channels; the noise must have its shape.
     fn fitted_latent(&self) -> Result<Tensor<4>, SamplingError> {
-        let channels = self.model.channels();
-        let [batch, own, height, width] = self.latent.dims();
-        if batch * own * height * width == 0 || (own != channels && !is_zero(&self.latent)?) {
-            let expected = format!("[B, {channels}, H/8, W/8] as this model's autoencoder gives it");
-            return Err(SamplingError::Shape { what: "latent_image", expected, found: self.latent.dims().to_vec() });
-        }
-        let latent = if own == channels {
-            self.latent.clone()
-        } else {
-            self.latent.clone().narrow(1, 0, 1).repeat_dim(1, channels)
-        };
+        let latent = with_channels(&self.latent, self.model.channels())?;
         if self.noise.dims() != latent.dims() {
             let expected = format!("{:?}, the latent's shape", latent.dims());
             return Err(SamplingError::Shape { what: "noise", expected, found: self.noise.dims().to_vec() });

@@ -23,7 +23,7 @@ mod vector;
 pub use control::{ControlCall, ControlSource};
 pub use error::SamplingError;
 pub use guidance::Guidance;
-pub use job::{Job, Outcome, noise_for};
+pub use job::{Job, Outcome, noise_for, with_channels};
 pub use network::{Extras, Network};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
 pub use scaling::{denoised, network_input, noisy, without_noise};

@@ -67,6 +67,18 @@ pub fn laplace(n: usize, min: f64, max: f64, mu: f64, beta: f64) -> Result<Vec<f
     Ok(linspace(0.0, 1.0, n).into_iter().map(level).collect())
 }
 
+/// Levels of a model at the quantiles of a beta distribution (arXiv 2407.12173), then 0: BetaSamplingScheduler. Equal
+/// neighbours count once, so there may be fewer than `n` steps.
+///
+/// # Errors
+/// Unless `alpha` and `beta` are above 0.
+pub fn beta(model: &super::Levels, n: usize, alpha: f64, beta: f64) -> Result<Vec<f32>, ScheduleError> {
+    check(n, 1.0, 1.0)?;
+    positive("alpha", alpha)?;
+    positive("beta", beta)?;
+    Ok(super::beta::sigmas(model, n, alpha, beta))
+}
+
 /// SD Turbo's steps: every hundredth time step from 999 down, beginning `10 - int(10 * denoise)` in, then 0.
 ///
 /// # Errors

@@ -78,17 +78,17 @@ impl ModelSampling {
 
     /// Half the logarithm of the signal-to-noise ratio at a level, in f32.
     pub fn half_log_snr(&self, sigma: f32) -> f32 {
-        let wide = f64::from(sigma);
-        if self.prediction.is_flow() {
-            // torch.logit of the level, negated.
-            return -((wide / f64::from(1.0 - sigma)).ln() as f32);
-        }
-        -(wide.ln() as f32)
+        // On flow models torch.logit of the level, negated.
+        let odds = if self.prediction.is_flow() { sigma / (1.0 - sigma) } else { sigma };
+        -(f64::from(odds).ln() as f32)
     }
 
     /// The level with a given half log-SNR, in f32.
     pub fn sigma_of_half_log_snr(&self, half_log_snr: f32) -> f32 {
-        let e = (-f64::from(half_log_snr)).exp();
-        if self.prediction.is_flow() { (1.0 / (1.0 + f64::from(half_log_snr).exp())) as f32 } else { e as f32 }
+        // On flow models torch.sigmoid, every operation of which rounds to f32.
+        if self.prediction.is_flow() {
+            return 1.0 / (1.0 + f64::from(half_log_snr).exp() as f32);
+        }
+        f64::from(-half_log_snr).exp() as f32
     }
 }

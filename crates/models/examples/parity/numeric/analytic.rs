@@ -58,12 +58,13 @@ pub fn checks(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let tensors = folder.tensors(file)?;
     let x = tensors.floats("x")?;
     let shape = tensors.shape("x")?;
+    let items = shape.first().copied().unwrap_or(0);
     let mut results = Vec::new();
     for name in tensors.names() {
         let Some((sigma, c)) = name.strip_prefix("D.sigma").and_then(|rest| rest.split_once(".c")) else { continue };
         let (sigma, c) = (sigma.parse()?, c.parse::<f32>()?);
         let inputs = Inputs {
-            context: tensor(vec![c; shape[0]], &[shape[0], 1, 1])?,
+            context: tensor(vec![c; items], &[items, 1, 1])?,
             vector: None,
             concat: None,
             control: None,

@@ -28,8 +28,11 @@ fn draw(tensors: &Tensors, name: &str) -> Result<Option<CaseResult>, Trouble> {
             let index: Option<Vec<usize>> = name
                 .split_once("inds_")
                 .map(|(_, list)| list.split('_').filter_map(|number| number.parse().ok()).collect());
-            let item = shape[1..].iter().product();
-            equal(&initial_noise(seed, shape[0], item, index.as_deref()), &tensors.floats(name)?)
+            let item = rest_of(&shape);
+            equal(
+                &initial_noise(seed, shape.first().copied().unwrap_or(0), item, index.as_deref()),
+                &tensors.floats(name)?,
+            )
         }
         "randn" => equal(&generator.randn(n), &tensors.floats(name)?),
         "rand" => equal(&generator.rand(n), &tensors.floats(name)?),
@@ -92,7 +95,7 @@ fn sequences(tensors: &Tensors) -> Result<Vec<CaseResult>, Trouble> {
 /// Increments of a Brownian path over 0.0291675 to 14.614641: between neighbours, and two of its own.
 fn brownian(tensors: &Tensors, name: &str, seed: u64) -> Result<CaseResult, Trouble> {
     let shape = tensors.shape(name)?;
-    let tree = BrownianTree::new(0.029_167_5, 14.614_641, seed, shape[1..].iter().product());
+    let tree = BrownianTree::new(0.029_167_5, 14.614_641, seed, rest_of(&shape));
     let sigmas = tensors.floats("brownian.sigmas")?;
     let pairs: Vec<(f32, f32)> = if name.contains(".steps") {
         sigmas.windows(2).map(|pair| (pair[0], pair[1])).collect()
@@ -119,4 +122,9 @@ pub fn seed_sequences(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Tr
         Ok(CaseResult::exact(name, right, "other words"))
     };
     cases.iter().map(judge).collect()
+}
+
+/// Elements of one item of a batch.
+fn rest_of(shape: &[usize]) -> usize {
+    shape.iter().skip(1).product()
 }
