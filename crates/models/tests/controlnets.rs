@@ -139,7 +139,9 @@ fn write_with(path: &Path, names: &Names, marker: &str, shared: impl Fn(&str, &[
         if own(name) {
             put(name.to_owned(), shape.to_vec(), true);
         } else {
-            shared(name, shape).into_iter().for_each(|(name, shape)| put(name, shape, false));
+            for (name, shape) in shared(name, shape) {
+                put(name, shape, false);
+            }
         }
     }
     put(marker.to_owned(), vec![1], false);

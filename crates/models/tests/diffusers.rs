@@ -144,7 +144,9 @@ fn an_sd2_text_encoder_is_found_at_its_own_prefix() {
         .map(|(n, s)| (n.to_owned(), s.to_vec()))
         .collect();
     names = names.iter().filter(|(name, _)| !name.starts_with("cond_stage_model.")).collect();
-    open.into_iter().for_each(|(name, shape)| names.insert(format!("cond_stage_model.model.{name}"), shape));
+    for (name, shape) in open {
+        names.insert(format!("cond_stage_model.model.{name}"), shape);
+    }
     assert_eq!(Detected::in_checkpoint(&names).unwrap().text[0].0, Role::H);
 }
 

@@ -58,15 +58,13 @@ fn old_names(new: &Names, blocks: usize, doublings: usize) -> Names {
             "conv_body" => format!("model.1.sub.{blocks}"),
             "conv_hr" => format!("model.{}", up(doublings) + 2),
             "conv_last" => format!("model.{}", up(doublings) + 4),
-            _ => match stem.strip_prefix("conv_up") {
-                Some(n) => format!("model.{}", up(n.parse().unwrap())),
-                None => {
-                    let mut parts = stem.split('.');
-                    let (_, i, rdb, conv) =
-                        (parts.next(), parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-                    format!("model.1.sub.{i}.{}.{conv}.0", rdb.to_uppercase())
+            _ => {
+                if let Some(n) = stem.strip_prefix("conv_up") {
+                    return format!("model.{}.{end}", up(n.parse().unwrap()));
                 }
-            },
+                let parts: Vec<&str> = stem.split('.').collect();
+                format!("model.1.sub.{}.{}.{}.0", parts[1], parts[2].to_uppercase(), parts[3])
+            }
         };
         format!("{old}.{end}")
     };

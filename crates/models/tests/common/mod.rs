@@ -7,7 +7,7 @@ use kiln_memory::{Budget, ComputedSource};
 use kiln_models::{KeyMap, Keyed, Names, names_of};
 
 /// A compact list of keys: see the head of `data/keys_*.txt`.
-pub fn keys(text: &str) -> Names {
+pub(crate) fn keys(text: &str) -> Names {
     let (mut names, mut modules) = (Names::default(), vec![String::new()]);
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if let Some(list) = line.strip_prefix("@ ") {
@@ -17,39 +17,41 @@ pub fn keys(text: &str) -> Names {
         let mut parts = line.split(' ');
         let name = parts.next().unwrap();
         let shape: Vec<usize> = parts.map(|side| side.parse().unwrap()).collect();
-        modules.iter().for_each(|module| names.insert(format!("{module}{name}"), shape.clone()));
+        for module in &modules {
+            names.insert(format!("{module}{name}"), shape.clone());
+        }
     }
     names
 }
 
 /// Full-size Stable Diffusion 1.5.
-pub fn sd15() -> Names {
+pub(crate) fn sd15() -> Names {
     keys(include_str!("../data/keys_sd15.txt"))
 }
 
 /// Full-size SDXL base.
-pub fn sdxl() -> Names {
+pub(crate) fn sdxl() -> Names {
     keys(include_str!("../data/keys_sdxl.txt"))
 }
 
 /// Weights that are a function of name and shape, for every name.
-pub fn computed(names: &Names) -> ComputedSource {
+pub(crate) fn computed(names: &Names) -> ComputedSource {
     let shapes: Vec<_> = names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
     ComputedSource::hash_uniform(shapes)
 }
 
-pub fn keyed(names: &Names) -> Keyed {
+pub(crate) fn keyed(names: &Names) -> Keyed {
     Keyed::plain(computed(names), "test", &Budget::unlimited("test"))
 }
 
-pub fn keyed_as(names: &Names, map: KeyMap) -> Keyed {
+pub(crate) fn keyed_as(names: &Names, map: KeyMap) -> Keyed {
     let source = computed(names);
     debug_assert_eq!(names_of(&source).len(), names.len());
     Keyed::new(Arc::new(source), map, "test", &Budget::unlimited("test"))
 }
 
 /// Writes a safetensors file of f32 zeros.
-pub fn write(path: &Path, names: &Names) {
+pub(crate) fn write(path: &Path, names: &Names) {
     let (mut header, mut at) = (serde_json::Map::new(), 0usize);
     for (name, shape) in names.iter() {
         let bytes = shape.iter().product::<usize>() * 4;

@@ -42,7 +42,9 @@ pub fn source(names: &Names, rounding: Option<Rounding>) -> Arc<dyn TensorSource
     Arc::new(ComputedSource::new("hash-uniform weights", shapes, move |name, shape, out| {
         hash_uniform(name, shape, out);
         if rounding == Some(Rounding::F16) {
-            out.iter_mut().for_each(|v| *v = half::f16::from_f32(*v).to_f32());
+            for v in out {
+                *v = half::f16::from_f32(*v).to_f32();
+            }
         }
     }))
 }
