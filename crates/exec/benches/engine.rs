@@ -4,7 +4,14 @@
 //! prompt again with everything cached; the ratio between the cheapest and the dearest size; bytes of engine memory
 //! per live node; and, beside it, what ComfyUI v0.3.75 needs (measured on one core of a 2-core machine).
 //! `KILN_BENCH_MAX` limits the number of nodes (default 1 000 000).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::wildcard_imports,
+    clippy::type_complexity,
+    missing_docs
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,7 +124,8 @@ fn diamonds(n: usize) -> Prompt {
         for side in [last + 1, last + 2] {
             prompt.insert(side.to_string().as_str(), node("Pass").with("x", link(last)));
         }
-        prompt.insert((last + 3).to_string().as_str(), node("Join").with("a", link(last + 1)).with("b", link(last + 2)));
+        prompt
+            .insert((last + 3).to_string().as_str(), node("Join").with("a", link(last + 1)).with("b", link(last + 2)));
         last += 3;
     }
     prompt.insert("end", node("Sink").with("x", link(last)));
@@ -132,8 +140,7 @@ fn expansion(n: usize) -> Prompt {
 }
 
 fn engine(cache: CachePolicy) -> Engine {
-    let registry =
-        Registry::new().with::<Source>().with::<Pass>().with::<Join>().with::<Loop>().with::<Sink>();
+    let registry = Registry::new().with::<Source>().with::<Pass>().with::<Join>().with::<Loop>().with::<Sink>();
     Engine::builder(registry).cache(cache).host(Host::new().with(Meter(AtomicU64::new(0)))).build()
 }
 
@@ -183,7 +190,10 @@ fn main() {
     let graphs: [(&str, fn(usize) -> Prompt); 4] =
         [("chain", chain), ("fan", fan), ("diamonds", diamonds), ("loop by expansion", expansion)];
     println!("microseconds per node, no-op nodes, one thread");
-    println!("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>11}", "graph", "nodes", "validate", "run", "end2end", "run+keys", "cached", "bytes/node");
+    println!(
+        "{:<18} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>11}",
+        "graph", "nodes", "validate", "run", "end2end", "run+keys", "cached", "bytes/node"
+    );
     for (name, make) in graphs {
         let mut totals = Vec::new();
         for n in &sizes {
@@ -198,6 +208,8 @@ fn main() {
         let (low, high) = totals.iter().fold((f64::MAX, 0.0_f64), |(l, h), t| (l.min(*t), h.max(*t)));
         println!("{name:<18} dearest / cheapest size: {:.2}", high / low);
     }
-    println!("\nComfyUI v0.3.75: chain of 20: 9 validate + 149 run, 118 cached; chain of 500: 5.6 + 9130, 6432 cached;");
+    println!(
+        "\nComfyUI v0.3.75: chain of 20: 9 validate + 149 run, 118 cached; chain of 500: 5.6 + 9130, 6432 cached;"
+    );
     println!("longest chain accepted: 986 nodes.");
 }

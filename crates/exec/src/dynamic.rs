@@ -52,9 +52,7 @@ impl DynReply {
                 Answer::Done
             }
             Outcome::Expand(expansion) => Answer::Expand(Box::new(Expansion::new(expansion.graph, expansion.results))),
-            Outcome::Block(message) => {
-                Answer::Block(message.map_or_else(Blocker::silent, |text| Blocker::with_message(text)))
-            }
+            Outcome::Block(message) => Answer::Block(message.map_or_else(Blocker::silent, Blocker::with_message)),
         }
     }
 }
@@ -101,10 +99,7 @@ impl DynNode {
     }
 
     /// A node that waits.
-    pub fn new_async<R: Into<DynReply>, F>(
-        def: NodeDef,
-        run: impl Fn(Args, Cx) -> F + Send + Sync + 'static,
-    ) -> Self
+    pub fn new_async<R: Into<DynReply>, F>(def: NodeDef, run: impl Fn(Args, Cx) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<R, NodeError>> + Send + 'static,
     {

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use kiln_graph::{
-    NodeErrors, NodeId, Prompt, PromptError, Validated, ValidatorCall, Validators, Verdict,
-};
+use kiln_graph::{NodeErrors, NodeId, Prompt, PromptError, Validated, ValidatorCall, Validators, Verdict};
 
 use crate::cache::{Cache, CachePolicy, CacheProvider};
 use crate::error::RunError;
@@ -23,7 +21,8 @@ use crate::sync::{Mutex, lock};
 
 /// Runs prompts. Clones share everything; prompts of all clones run one after the other.
 ///
-/// After any error, cancel or panic of a node the engine takes the next prompt.
+/// After any error, cancel or panic of a node the engine takes the next prompt. Nodes and listeners must not run
+/// prompts on the engine that runs them, nor ask it for its sizes: they would wait for themselves.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
@@ -166,13 +165,8 @@ impl Engine {
 }
 
 impl Inner {
-    pub(crate) fn validate(
-        &self,
-        prompt: &mut Prompt,
-        targets: Option<&[NodeId]>,
-    ) -> Result<Validated, PromptError> {
-        let used = prompt.nodes.values().map(|node| node.class_type.clone()).collect::<Vec<_>>();
-        let defs = CurrentDefs::new(&self.registry, &self.host, used.iter());
+    pub(crate) fn validate(&self, prompt: &mut Prompt, targets: Option<&[NodeId]>) -> Result<Validated, PromptError> {
+        let defs = CurrentDefs::new(&self.registry, &self.host, prompt.nodes.values().map(|node| &node.class_type));
         kiln_graph::validate(prompt, &defs, self, targets)
     }
 }

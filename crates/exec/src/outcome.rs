@@ -93,9 +93,7 @@ impl<T: Outputs> IntoOutcome for Outcome<T> {
         match self {
             Self::Done(outputs) => outputs.erase(into),
             Self::Expand(expansion) => Answer::Expand(Box::new(Expansion::new(expansion.graph, expansion.results))),
-            Self::Block(message) => {
-                Answer::Block(message.map_or_else(Blocker::silent, |text| Blocker::with_message(text)))
-            }
+            Self::Block(message) => Answer::Block(message.map_or_else(Blocker::silent, Blocker::with_message)),
         }
     }
 }

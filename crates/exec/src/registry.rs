@@ -102,12 +102,11 @@ impl Registry {
     fn insert(&mut self, class: Class) {
         let name = class.def.class_type.clone();
         let next = self.classes.len() as u32;
-        match self.index.get(&name) {
-            Some(&at) => self.classes[at as usize] = Arc::new(class),
-            None => {
-                self.index.insert(name, next);
-                self.classes.push(Arc::new(class));
-            }
+        if let Some(&at) = self.index.get(&name) {
+            self.classes[at as usize] = Arc::new(class);
+        } else {
+            self.index.insert(name, next);
+            self.classes.push(Arc::new(class));
         }
     }
 
@@ -155,7 +154,7 @@ impl<'a> CurrentDefs<'a> {
             for name in used {
                 let Some(class) = registry.get(name) else { continue };
                 if !class.behaviour.choices.is_empty() && !fresh.contains_key(name) {
-                    fresh.insert(name.clone(), class.def_now(host));
+                    fresh.insert(Arc::clone(name), class.def_now(host));
                 }
             }
         }

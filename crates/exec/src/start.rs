@@ -72,6 +72,9 @@ impl Run {
     }
 
     /// Runs on a thread of its own. The future may be dropped; the run goes on until it is cancelled.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
     pub async fn run_async(self) -> Result<Report, RunError> {
         let (send, receive) = oneshot::channel();
         thread::spawn(move || {

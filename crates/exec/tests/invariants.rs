@@ -1,6 +1,6 @@
 //! The invariants of execution, one named test each. Where a property is meant for all graphs, `tests/random` checks it
 //! on thousands; here stands the smallest case that would break.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::unnecessary_wraps, missing_docs, unreachable_pub)]
 
 mod common;
 
@@ -87,7 +87,8 @@ fn i07_an_output_with_a_reader_that_may_run_is_not_dropped() {
 #[test]
 fn i08_at_the_end_nothing_is_left_and_the_peak_is_that_of_what_was_readable() {
     let bench = bench(CachePolicy::None);
-    let ran = bench.run_with("a: Make(n=1); b: Add(x=a, y=1); c: Add(x=b, y=1); d: Add(x=c, y=1); out: Sink(x=d)", exact());
+    let ran =
+        bench.run_with("a: Make(n=1); b: Add(x=a, y=1); c: Add(x=b, y=1); d: Add(x=c, y=1); out: Sink(x=d)", exact());
     let summary = ran.report().summary;
     assert_eq!((summary.peak_bytes, summary.live_bytes_at_end), (2000, 0));
     drop(ran);
@@ -169,12 +170,19 @@ fn i15_a_circle_that_only_expansion_closes_is_an_error_that_blames_the_visible_n
     let engine = Engine::new(registry);
     let error = engine.run(graph("c: Circle(x=1); out: Sink(x=c)")).unwrap_err();
     assert_eq!((error.kind(), error.node().unwrap().as_str()), (ErrorKind::DependencyCycle, "c"));
-    assert!(error.message().contains("\"c.0.0.1\" → \"c.0.0.2\"") || error.message().contains("\"c.0.0.2\" → \"c.0.0.1\""));
+    assert!(
+        error.message().contains("\"c.0.0.1\" → \"c.0.0.2\"") || error.message().contains("\"c.0.0.2\" → \"c.0.0.1\"")
+    );
     assert_eq!(engine.run(graph("a: Self_(x=1)")).unwrap_err().kind(), ErrorKind::Invalid);
     let circle = engine.run(graph("a: Pass(x=b); b: Pass(x=a); out: Sink(x=b)")).unwrap_err();
     let named = &circle.refused().unwrap().node_errors;
-    assert!(named.values().any(|node| node.errors.iter().any(|e| e.details.contains("a (Pass) -> b (Pass)")
-        || e.details.contains("b (Pass) -> a (Pass)"))), "{named:?}");
+    assert!(
+        named.values().any(|node| node
+            .errors
+            .iter()
+            .any(|e| e.details.contains("a (Pass) -> b (Pass)") || e.details.contains("b (Pass) -> a (Pass)"))),
+        "{named:?}"
+    );
 }
 
 #[test]
@@ -218,12 +226,17 @@ fn i18_lists_map_repeat_their_last_element_join_and_block_by_element() {
 #[test]
 fn i19_a_blocker_stops_its_readers_only_and_its_message_is_told_once() {
     let bench = bench(CachePolicy::None);
-    let ran = bench.run("a: Make(n=1); b: Block(x=a, say='not today'); c: Pass(x=b); d: Pass(x=c); s: Sink(x=d); t: Sink(x=a)");
+    let ran = bench
+        .run("a: Make(n=1); b: Block(x=a, say='not today'); c: Pass(x=b); d: Pass(x=c); s: Sink(x=d); t: Sink(x=a)");
     assert_eq!(ran.shown("t"), [1]);
     assert_eq!((bench.world.ran("c"), bench.world.ran("d"), bench.world.ran("s")), (0, 0, 0));
-    let told: Vec<_> = ran.events.iter().filter_map(|e| if let Event::ExecutionError(e) = e { Some(e) } else { None }).collect();
+    let told: Vec<_> =
+        ran.events.iter().filter_map(|e| if let Event::ExecutionError(e) = e { Some(e) } else { None }).collect();
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].exception_message.as_str(), &*told[0].exception_type), ("Execution Blocked: not today", "ExecutionBlocked"));
+    assert_eq!(
+        (told[0].exception_message.as_str(), &*told[0].exception_type),
+        ("Execution Blocked: not today", "ExecutionBlocked")
+    );
     assert!(matches!(ran.events.last(), Some(Event::ExecutionSuccess { .. })));
 }
 
@@ -292,7 +305,10 @@ fn i21_two_nodes_that_wait_for_each_other_with_async_both_finish() {
 #[test]
 fn i22_after_a_failure_no_further_node_starts() {
     let bench = bench(CachePolicy::None);
-    let ran = bench.run_with("f: Fails(x=1); s: Sink(x=f); a: Make(n=1, after=f); t: Sink(x=a); b: Make(n=2); u: Sink(x=b)", exact());
+    let ran = bench.run_with(
+        "f: Fails(x=1); s: Sink(x=f); a: Make(n=1, after=f); t: Sink(x=a); b: Make(n=2); u: Sink(x=b)",
+        exact(),
+    );
     let executing = ran.events.iter().filter(|e| matches!(e, Event::Executing { node: Some(_), .. })).count();
     assert!(executing <= 2, "{:?}", ran.events);
     assert!(matches!(ran.events.last(), Some(Event::ExecutionError(_))));
@@ -308,7 +324,8 @@ fn i23_each_node_is_announced_before_it_shows_and_the_end_is_told_once() {
     let executed = at(&|e| matches!(e, Event::Executed { node, .. } if node == "out"));
     assert!(executing.is_some() && executing < executed);
     let again = bench.run(text);
-    let cached = again.events.iter().find_map(|e| if let Event::ExecutionCached { nodes, .. } = e { Some(nodes) } else { None });
+    let cached =
+        again.events.iter().find_map(|e| if let Event::ExecutionCached { nodes, .. } = e { Some(nodes) } else { None });
     assert_eq!(cached.unwrap(), &[NodeId::from("a"), NodeId::from("out")]);
     let ends = again.events.iter().filter(|e| matches!(e, Event::ExecutionSuccess { .. })).count();
     assert_eq!(ends, 1);
@@ -472,12 +489,15 @@ fn explanations_name_the_literal_that_changed_and_what_was_dropped_too_early() {
     bench.run_with("a: Make(n=1); b: Make(n=5); s: Add(x=a, y=b); out: Sink(x=s)", options()).report();
     let ran = bench.run_with("a: Make(n=2); b: Make(n=5); s: Add(x=a, y=b); out: Sink(x=s)", options());
     let told: Vec<String> = ran.report().explanations.iter().map(ToString::to_string).collect();
-    assert_eq!(told, [
-        "Make \"a\": input `n` 1 → 2",
-        "Make \"b\": unchanged, taken from the cache",
-        "Add \"s\": input `x` reads from \"a\", which changed",
-        "Sink \"out\": input `x` reads from \"s\", which changed",
-    ]);
+    assert_eq!(
+        told,
+        [
+            "Make \"a\": input `n` 1 → 2",
+            "Make \"b\": unchanged, taken from the cache",
+            "Add \"s\": input `x` reads from \"a\", which changed",
+            "Sink \"out\": input `x` reads from \"s\", which changed",
+        ]
+    );
     let late = common::bench(CachePolicy::None).run_with(LATE, options());
     let again = late.report().explanations.last().unwrap().to_string();
     assert_eq!(again, "Make \"a\": dropped at 2, needed again by \"d.0.0.1\"");

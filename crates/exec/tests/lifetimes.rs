@@ -1,9 +1,10 @@
 //! How long outputs live: event logs of small graphs, each behaviour a sentence.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::unnecessary_wraps, missing_docs, unreachable_pub)]
 
 mod common;
 
 use common::{bench, def, int};
+use kiln_exec::graph::{Input, OutputDef};
 use kiln_exec::*;
 
 /// Edge to `a` appears after its only reader has finished.
@@ -18,7 +19,7 @@ fn level(retention: Retention) -> RunOptions {
 #[test]
 fn a_late_edge_to_a_dropped_output_runs_its_node_again_and_nothing_else() {
     let ran = bench(CachePolicy::None).run_with(LATE, level(Retention::Unreadable));
-    assert_eq!(ran.log, "a -a b d+ a' -b a -a d.0.0.1 -d.0.0.1 d -d out", "{}", ran.log);
+    insta::assert_snapshot!(ran.log, @"a -a b d+ a' -b a -a d.0.0.1 -d.0.0.1 d -d out");
     assert_eq!(ran.shown("out"), [1]);
     assert_eq!(ran.report().summary.reexecuted, 1);
 }
@@ -27,7 +28,7 @@ fn a_late_edge_to_a_dropped_output_runs_its_node_again_and_nothing_else() {
 fn with_level_0_a_late_edge_finds_everything_still_there() {
     let bench = bench(CachePolicy::None);
     let ran = bench.run_with(LATE, level(Retention::Keep));
-    assert_eq!(ran.log, "a b d+ d.0.0.1 d out");
+    insta::assert_snapshot!(ran.log, @"a b d+ d.0.0.1 d out");
     drop(ran);
     assert_eq!(bench.world.alive(), 0);
 }
@@ -52,7 +53,7 @@ fn a_lazy_input_that_is_not_asked_for_lets_go_of_its_source_when_its_node_finish
     let text = "x: Make(n=1); s: Sink(x=x); y: Make(n=2); pick: Pick(pick=1, a=x, b=y); out: Sink(x=pick)";
     let bench = bench(CachePolicy::None);
     let ran = bench.run_with(text, level(Retention::Unreadable));
-    assert!(ran.log.find("-x") > ran.log.find("y"), "{}", ran.log);
+    assert!(ran.log.find("-x") > ran.log.find('y'), "{}", ran.log);
     assert_eq!(bench.world.alive(), alive_in(&ran.result));
 }
 
@@ -70,7 +71,8 @@ fn eager_counts_strong_edges_only_so_a_late_request_runs_the_node_again() {
         level(Retention::Eager),
     );
     assert_eq!(ran.shown("out").len(), 1);
-    let lazy = bench.run_with("x: Make(n=0); e: Pass(x=x); pick: Pick(pick=e, a=x); out: Sink(x=pick)", level(Retention::Eager));
+    let lazy = bench
+        .run_with("x: Make(n=0); e: Pass(x=x); pick: Pick(pick=e, a=x); out: Sink(x=pick)", level(Retention::Eager));
     assert_eq!(bench.world.ran("x"), 2, "{}", lazy.log);
     assert_eq!(lazy.report().summary.reexecuted, 1);
 }
@@ -154,7 +156,6 @@ fn the_hungry_step_after_two_detectors_peaks_lower_with_every_level_that_drops_m
     assert_eq!(peak(Retention::Eager), 4.0);
 }
 
-use kiln_exec::graph::{Input, OutputDef};
 fn common_output(name: &str) -> OutputDef {
     OutputDef::new("*").named(name)
 }
@@ -163,7 +164,7 @@ fn common_output(name: &str) -> OutputDef {
 fn two_readers_of_two_sockets_release_each_socket_by_itself() {
     let text = "two: Two(n=1); p: Pass(x=two.0); q: Pass(x=two.1, after=p); out: Sink(x=q)";
     let log = bench(CachePolicy::None).run_with(text, level(Retention::Unreadable)).log;
-    assert_eq!(log, "two -two p -two.1 -p q -q out");
+    insta::assert_snapshot!(log, @"two -two p -two.1 -p q -q out");
 }
 
 #[test]
@@ -179,4 +180,62 @@ fn a_value_is_gone_before_the_next_node_starts() {
     let chain = "a: Make(n=1); b: Look(x=a); c: Look(x=b); d: Look(x=c); out: Sink(x=d)";
     engine.run(common::graph(chain)).unwrap();
     assert_eq!(*seen.lock().unwrap(), [1, 0, 0]);
+}
+
+/// A payload that can be written down.
+#[derive(Clone)]
+struct Page(std::sync::Arc<Vec<u8>>);
+#[allow(clippy::unnecessary_literal_bound, reason = "the trait's signature")]
+impl Object for Page {
+    fn socket_type(&self) -> &str {
+        "PAGE"
+    }
+    fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn spillable(&self) -> Option<&dyn Spillable> {
+        Some(self)
+    }
+}
+impl Spillable for Page {
+    fn spill(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
+        to.write_all(&self.0)
+    }
+    fn restore(&self) -> Restore {
+        |from| {
+            let mut bytes = Vec::new();
+            from.read_to_end(&mut bytes)?;
+            Ok(Value::object(Page(bytes.into())))
+        }
+    }
+}
+
+#[test]
+fn a_pinned_output_that_nobody_reads_goes_to_disk_and_comes_back_for_a_late_reader() {
+    let world = common::World::default();
+    let once = kiln_exec::graph::NodeDef { not_idempotent: true, ..def("Print", &[], 1) };
+    let runs = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = std::sync::Arc::clone(&runs);
+    let registry = common::registry(&world)
+        .with_dyn(DynNode::new(once, move |_, _| {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Ok(Value::object(Page(std::sync::Arc::new(vec![7; 5000]))))
+        }))
+        .with_dyn(DynNode::new(def("Length", &["x"], 1), |args, _| {
+            let page = args.get("x").and_then(|x| x.downcast_ref::<Page>().cloned());
+            Ok(Value::Int(page.map_or(-1, |page| page.0.len() as i128)))
+        }));
+    let engine = Engine::builder(registry).cache(CachePolicy::None).build();
+    let folder = std::env::temp_dir().join(format!("kiln-spill-test-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let options =
+        level(Retention::Unreadable).with_spill(Some(std::sync::Arc::new(FileSpill::new(&folder)))).with_trace(true);
+    let text = "a: Print(); b: Length(x=a); d: Into(x=b, to='a'); l: Length(x=d); out: Sink(x=l)";
+    let report = engine.start(common::graph(text)).options(options).run().unwrap();
+    assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(5000)]);
+    assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 1);
+    let alive: Vec<u64> = report.trace.as_ref().unwrap().steps.iter().map(|step| step.live_bytes).collect();
+    assert!(alive.contains(&0) && alive.contains(&5000), "{alive:?}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "spilled files go with the run");
+    std::fs::remove_dir(&folder).unwrap();
 }

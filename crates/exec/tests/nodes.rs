@@ -1,5 +1,5 @@
 //! What `derive(Node)` makes of a struct: definition, decoding, builder.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::unnecessary_wraps, missing_docs, unreachable_pub)]
 
 use kiln_exec::graph::{Group, SocketType};
 use kiln_exec::*;
@@ -74,7 +74,10 @@ fn engine() -> Engine {
 #[test]
 fn a_struct_is_a_definition() {
     let def = Smooth::def();
-    assert_eq!((&*def.class_type, &*def.category, &*def.description), ("SmoothImage", "image/filter", "Repeatedly smooths an image."));
+    assert_eq!(
+        (&*def.class_type, &*def.category, &*def.description),
+        ("SmoothImage", "image/filter", "Repeatedly smooths an image.")
+    );
     let names: Vec<&str> = def.inputs.iter().map(|input| &*input.name).collect();
     assert_eq!(names, ["image", "passes", "kernel", "file", "class", "mask", "id"]);
     let passes = def.find_input("passes").unwrap();
@@ -97,7 +100,8 @@ fn options_that_are_looked_up_are_those_of_the_moment() {
 #[test]
 fn the_builder_writes_prompts_that_run() {
     let g = GraphBuilder::new();
-    let (image, _) = g.add_as("smooth", Smooth::node().image(g.add(Blank::node())).passes(2).kernel("box").file("a.png"));
+    let (image, _) =
+        g.add_as("smooth", Smooth::node().image(g.add(Blank::node())).passes(2).kernel("box").file("a.png"));
     let (_, count) = g.add_as("smooth2", Smooth::node().image(image).passes(4).kernel("box").file("a.png"));
     drop(count);
     let g = GraphBuilder::new();

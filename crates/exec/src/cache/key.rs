@@ -88,7 +88,9 @@ impl KeyWriter {
             Json::Array(items) => {
                 self.bytes.push(b'a');
                 self.bytes.extend_from_slice(&(items.len() as u64).to_le_bytes());
-                items.iter().for_each(|item| self.json(item));
+                for item in items {
+                    self.json(item);
+                }
             }
             Json::Object(dict) => {
                 self.bytes.push(b'o');

@@ -167,7 +167,7 @@ impl Cache {
         match &self.policy {
             CachePolicy::Bytes(budget) if self.bytes > *budget => {
                 let goal = *budget - budget / 16;
-                self.evict_until(ledger, |freed, cache| cache - freed <= goal, |kept, _| kept.touched as f64 * -1.0);
+                self.evict_until(ledger, |freed, cache| cache - freed <= goal, |kept, _| -(kept.touched as f64));
             }
             CachePolicy::RamPressure { headroom, available } => {
                 let (headroom, available) = (*headroom, available());

@@ -14,10 +14,13 @@ use crate::sync::{Arc, Mutex, lock, thread};
 /// Work for a lane. It reports by itself, through a mailbox it holds.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
+/// A serial thread's jobs; an empty message ends it.
+type Queue = Arc<Mailbox<Option<Job>>>;
+
 /// The threads of one engine.
 #[derive(Default)]
 pub(crate) struct Lanes {
-    serial: Mutex<HashMap<Arc<str>, Arc<Mailbox<Option<Job>>>>>,
+    serial: Mutex<HashMap<Arc<str>, Queue>>,
     #[cfg(not(feature = "shuttle"))]
     pool: std::sync::OnceLock<Option<rayon::ThreadPool>>,
 }
@@ -33,7 +36,10 @@ impl Lanes {
     /// Runs `job` on the pool.
     pub(crate) fn parallel(&self, job: Job) {
         #[cfg(not(feature = "shuttle"))]
-        match self.pool.get_or_init(|| rayon::ThreadPoolBuilder::new().thread_name(|n| format!("kiln-{n}")).build().ok()) {
+        match self
+            .pool
+            .get_or_init(|| rayon::ThreadPoolBuilder::new().thread_name(|n| format!("kiln-{n}")).build().ok())
+        {
             Some(pool) => pool.spawn(job),
             // Without a pool (the system gives no threads) the work is done here.
             None => job(),
@@ -56,8 +62,8 @@ impl Drop for Lanes {
     }
 }
 
-fn start_thread() -> Arc<Mailbox<Option<Job>>> {
-    let queue: Arc<Mailbox<Option<Job>>> = Mailbox::new();
+fn start_thread() -> Queue {
+    let queue: Queue = Mailbox::new();
     let jobs = Arc::clone(&queue);
     thread::spawn(move || {
         // A knock carries no job and is no reason to end; an empty message is.

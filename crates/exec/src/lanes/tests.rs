@@ -24,7 +24,9 @@ fn every_message_of_every_sender_arrives_once() {
         let mut got: Vec<u32> = (0..6).map(|_| mailbox.take().expect("nobody knocks")).collect();
         got.sort_unstable();
         assert_eq!(got, [0, 1, 2, 3, 4, 5]);
-        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        for sender in senders {
+            sender.join().unwrap();
+        }
     });
 }
 

@@ -36,16 +36,13 @@ impl<'e> Execution<'e> {
         result
     }
 
-    fn begin(
-        &mut self,
-        ix: NodeIx,
-        node: &PromptNode,
-        class: &'e Class,
-        prepared: &mut Prepared,
-    ) -> Result<(), Fault> {
+    fn begin(&mut self, ix: NodeIx, node: &PromptNode, class: &'e Class, prepared: &mut Prepared) -> Result<(), Fault> {
         self.prepare(ix, node, class, prepared)?;
         self.tell_running(ix);
-        while class.has_lazy {
+        loop {
+            if !class.has_lazy {
+                break;
+            }
             let missing = self.missing(ix, node, class, prepared)?;
             if missing.is_empty() {
                 break;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::schedule::{Edge, NodeIx, State, Use};
+use kiln_graph::schedule::{Edge, EdgeIx, NodeIx, State, Use};
 use kiln_graph::{NodeId, Prompt, PromptNode};
 
 use super::call::CallResult;
@@ -85,7 +85,9 @@ impl Execution<'_> {
     ) -> Result<NodeIx, Fault> {
         if let Some(old) = self.nodes.find(&id) {
             if self.nodes.is_given_id(&id) || self.nodes.ids(old).parent() != Some(parent) {
-                let message = format!("the expansion adds a node \"{id}\", but there is one of that id already; use the builder's ids");
+                let message = format!(
+                    "the expansion adds a node \"{id}\", but there is one of that id already; use the builder's ids"
+                );
                 return Err(Fault::at(ix, NodeError::of(ErrorKind::DuplicateId, message)));
             }
             if self.stays(old) {
@@ -149,12 +151,10 @@ impl Execution<'_> {
     /// The node waits for the outputs that its results name.
     fn wait_for_results(&mut self, ix: NodeIx, expanding: Expanding) -> Result<(), Fault> {
         let mut sources = Vec::new();
-        let mut number = 0;
-        for link in expanding.calls.iter().flat_map(result_links) {
+        for (number, link) in (0_u32..).zip(expanding.calls.iter().flat_map(result_links)) {
             let from = self.find_result(ix, &link.node)?;
             self.plan([from])?;
             let edge = self.connect(from, link.socket as u32, ix, RESULT | number, Use::Strong)?;
-            number += 1;
             self.wait_for(edge, &mut sources)?;
         }
         let shows: Vec<NodeIx> =
@@ -190,13 +190,15 @@ impl Execution<'_> {
         let node = &self.nodes[ix];
         let [CallReply::Results(replies)] = expanding.calls.as_slice() else { return Ok(None) };
         let is_tail = node.added.is_some()
+            && !self.keeps_everything
             && node.depth >= self.options.tail_depth
             && !node.flags.once
             && !node.flags.root
             && expanding.ui.is_none()
             && !expanding.children.iter().any(|child| self.nodes[*child].flags.once)
             && replies.iter().all(|reply| matches!(reply, Reply::Link(_)));
-        if !is_tail {
+        // Whoever holds the link itself may name this node later.
+        if !is_tail || self.list.outputs(ix).any(|edge| self.reads_raw(edge)) {
             return Ok(None);
         }
         let mut targets = Vec::with_capacity(replies.len());
@@ -209,6 +211,13 @@ impl Execution<'_> {
             targets.push((target, link.socket as u32));
         }
         Ok(Some(targets))
+    }
+
+    fn reads_raw(&self, at: EdgeIx) -> bool {
+        let edge = self.list.edge(at);
+        let Some(node) = self.nodes.source(edge.to).filter(|_| edge.input & RESULT == 0) else { return false };
+        let Some((name, _)) = node.inputs.get_index(edge.input as usize) else { return false };
+        self.class(edge.to).def.find_input(name).is_some_and(|input| input.raw_link)
     }
 
     /// The node's readers become readers of what its outputs lead to, and the node is done.
@@ -228,7 +237,9 @@ impl Execution<'_> {
             self.store.move_reader(old, new, strong);
             let present = self.list.state(target) == State::Done && self.store.is_present(new);
             self.list.redirect(at, target, socket, present);
-            if !present {
+            if present {
+                self.recall(new, edge.to)?;
+            } else {
                 if self.list.state(target) == State::Done {
                     self.revive(target, edge.to)?;
                 }
@@ -249,17 +260,17 @@ impl Execution<'_> {
             self.demand(child)?;
         }
         self.list.complete(ix);
-        self.release_children(&expanding.children)?;
-        self.bury(ix)
+        self.release_children(&expanding.children);
+        self.bury(ix);
+        Ok(())
     }
 
     /// The expansion is over: its nodes stay known only as long as somebody refers to them.
-    fn release_children(&mut self, children: &[NodeIx]) -> Result<(), Fault> {
+    fn release_children(&mut self, children: &[NodeIx]) {
         for child in children {
             self.nodes[*child].flags.orphan = true;
-            self.bury(*child)?;
+            self.bury(*child);
         }
-        Ok(())
     }
 
     /// All results are there.
@@ -291,7 +302,7 @@ impl Execution<'_> {
             outputs.iter_mut().zip(values).for_each(|(all, one)| all.push(one));
         }
         let mut outputs: Vec<Values> = outputs.into_iter().map(joined).collect();
-        self.release_children(&children)?;
+        self.release_children(&children);
         self.complete(ix, &mut outputs, ui)
     }
 

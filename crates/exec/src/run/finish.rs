@@ -29,7 +29,7 @@ impl Execution<'_> {
         self.list.complete(ix);
         self.tell_finished(ix, bytes);
         if self.nodes[ix].added.is_some() {
-            self.bury(ix)?;
+            self.bury(ix);
         }
         self.session.cache.settle(&mut self.session.ledger);
         if let Some(adversary) = &self.options.adversary {
@@ -157,7 +157,7 @@ impl Execution<'_> {
         self.unlink(ix)?;
         self.list.complete(ix);
         if self.nodes[ix].added.is_some() {
-            self.bury(ix)?;
+            self.bury(ix);
         }
         Ok(())
     }

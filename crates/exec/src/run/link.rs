@@ -115,7 +115,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn recall(&mut self, socket: usize, reader: NodeIx) -> Result<(), Fault> {
+    pub(super) fn recall(&mut self, socket: usize, reader: NodeIx) -> Result<(), Fault> {
         self.store.recall(socket, &mut self.session.ledger).map_err(|error| {
             let message = format!("a spilled output could not be read back: {error}");
             Fault::at(reader, NodeError::of(ErrorKind::Spill, message))
@@ -169,7 +169,7 @@ impl Execution<'_> {
         }
         match self.list.state(source) {
             State::Idle => gone.push(source),
-            State::Done => self.bury(source)?,
+            State::Done => self.bury(source),
             _ => {}
         }
         Ok(())
@@ -185,7 +185,7 @@ impl Execution<'_> {
                 self.drop_edge(edge, false, gone)?;
             }
             self.list.dismiss(ix);
-            self.bury(ix)?;
+            self.bury(ix);
         }
         Ok(())
     }
@@ -219,7 +219,7 @@ impl Execution<'_> {
     }
 
     /// A node of an expansion that nothing refers to any more goes to the graveyard; the oldest there is forgotten.
-    pub(super) fn bury(&mut self, ix: NodeIx) -> Result<(), Fault> {
+    pub(super) fn bury(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
         let gone = node.flags.orphan
             && !node.flags.buried
@@ -229,7 +229,7 @@ impl Execution<'_> {
             && matches!(self.list.state(ix), State::Done | State::Absent)
             && !self.is_kept_whole();
         if !gone {
-            return Ok(());
+            return;
         }
         self.nodes[ix].flags.buried = true;
         self.graveyard.push_back(ix);
@@ -238,7 +238,6 @@ impl Execution<'_> {
                 self.forget(oldest);
             }
         }
-        Ok(())
     }
 
     /// Level 0 keeps values, so it keeps the nodes that have them.
@@ -249,9 +248,8 @@ impl Execution<'_> {
     fn forget(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
         // It may have been asked for again, or replaced, since it was buried.
-        let still = node.flags.buried
-            && !self.list.is_wanted(ix)
-            && matches!(self.list.state(ix), State::Done | State::Absent);
+        let still =
+            node.flags.buried && !self.list.is_wanted(ix) && matches!(self.list.state(ix), State::Done | State::Absent);
         if !still {
             self.nodes[ix].flags.buried = false;
             return;

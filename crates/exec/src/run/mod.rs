@@ -242,13 +242,19 @@ impl<'e> Execution<'e> {
         Fault { node: blamed, error: NodeError::of(ErrorKind::DependencyCycle, message) }
     }
 
-    fn fetched(&self) -> Vec<(kiln_graph::Link, Values)> {
-        let found = self.options.fetch.iter().filter_map(|link| {
-            let sockets = self.nodes[self.nodes.find(&link.node)?].sockets;
-            let values = self.store.get(sockets.at(u32::try_from(link.socket).ok()?)?)?;
-            Some((link.clone(), values.clone()))
-        });
-        found.collect()
+    fn fetched(&mut self) -> Vec<(kiln_graph::Link, Values)> {
+        let mut found = Vec::new();
+        for link in &self.options.fetch {
+            let node = self.nodes.find(&link.node).map(|ix| self.nodes[ix].sockets);
+            let Some(at) = node.and_then(|sockets| sockets.at(u32::try_from(link.socket).ok()?)) else { continue };
+            if let Err(error) = self.store.recall(at, &mut self.session.ledger) {
+                tracing::warn!(%link, %error, "a spilled output could not be read back");
+            }
+            if let Some(values) = self.store.get(at) {
+                found.push((link.clone(), values.clone()));
+            }
+        }
+        found
     }
 
     pub(super) fn tell(&self, event: impl FnOnce() -> Event) {

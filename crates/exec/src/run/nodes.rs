@@ -179,15 +179,12 @@ impl<'e> Nodes<'e> {
             self[ix] = node;
             return ix;
         }
-        let ix = match self.free.pop() {
-            Some(ix) => {
-                self[ix] = node;
-                ix
-            }
-            None => {
-                self.all.push(node);
-                NodeIx((self.all.len() - 1) as u32)
-            }
+        let ix = if let Some(ix) = self.free.pop() {
+            self[ix] = node;
+            ix
+        } else {
+            self.all.push(node);
+            NodeIx((self.all.len() - 1) as u32)
         };
         self.added.insert(id, ix);
         self.peak = self.peak.max(self.len());

@@ -24,12 +24,11 @@ impl<'e> Execution<'e> {
                 let ix = *ix;
                 let next = self.nodes[ix].links.as_ref().and_then(|links| links.get(*cursor)).map(|link| link.from);
                 *cursor += 1;
-                match next {
-                    Some(source) => self.open(source, &mut stack)?,
-                    None => {
-                        stack.pop();
-                        self.key_of(ix);
-                    }
+                if let Some(source) = next {
+                    self.open(source, &mut stack)?;
+                } else {
+                    stack.pop();
+                    self.key_of(ix);
                 }
             }
         }
@@ -75,12 +74,7 @@ impl<'e> Execution<'e> {
     }
 
     /// The links among a node's inputs, by number.
-    pub(super) fn resolve(
-        &self,
-        ix: NodeIx,
-        node: &PromptNode,
-        class: &Class,
-    ) -> Result<Box<[Resolved]>, Fault> {
+    pub(super) fn resolve(&self, ix: NodeIx, node: &PromptNode, class: &Class) -> Result<Box<[Resolved]>, Fault> {
         let mut links = Vec::with_capacity(node.inputs.len());
         for (at, (name, input)) in node.inputs.iter().enumerate() {
             let Input::Link(link) = input else { continue };

@@ -114,7 +114,8 @@ impl Execution<'_> {
                 Where::Slot(slot) => class.def.inputs[slot as usize].name.clone(),
                 Where::Extra(name) => name,
             };
-            let shown = values.iter().take(16).map(|value| value.to_json().unwrap_or_else(|| format!("{value:?}").into()));
+            let shown =
+                values.iter().take(16).map(|value| value.to_json().unwrap_or_else(|| format!("{value:?}").into()));
             Some(InputReport {
                 name,
                 type_name: values.at(0).map_or("", Value::type_name).to_owned(),

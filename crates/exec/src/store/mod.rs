@@ -235,10 +235,4 @@ impl Store {
         self.sockets.clear();
         self.free.clear();
     }
-
-    /// Sockets that hold a value, or did, or may.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.sockets.len()
-    }
 }

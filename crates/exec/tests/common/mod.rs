@@ -3,7 +3,7 @@
 //! `graph("a: Make(n=1); b: Pass(x=a); out: Sink(x=b.0)")` is a prompt. The log of its run reads `a b -a out -b`: nodes
 //! in the order in which they finished, `-a` for an output that was dropped, `d+` for an expansion, `a'` where a node
 //! has to run again.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::unnecessary_wraps, missing_docs, unreachable_pub)]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -109,10 +109,9 @@ pub fn registry(world: &World) -> Registry {
     let make = counted(|world, args, _| Ok(world.blob(int(args, "n"), int(args, "kb").max(1) as u64).into()));
     let pass = counted(|_, args, _| Ok(args.get("x").cloned().unwrap_or_default().into()));
     let add = counted(|world, args, _| Ok(world.blob(int(args, "x") + int(args, "y"), 1).into()));
-    let two = counted(|world, args, _| Ok(vec![world.blob(int(args, "n"), 1), world.blob(int(args, "n") + 1, 1)].into()));
-    let list = counted(|world, args, _| {
-        Ok((0..int(args, "n")).map(|i| world.blob(i, 1)).collect::<Values>().into())
-    });
+    let two =
+        counted(|world, args, _| Ok(vec![world.blob(int(args, "n"), 1), world.blob(int(args, "n") + 1, 1)].into()));
+    let list = counted(|world, args, _| Ok((0..int(args, "n")).map(|i| world.blob(i, 1)).collect::<Values>().into()));
     let whole = counted(|world, args, _| {
         let sum = args.list("x").map_or(0, |list| list.iter().map(number).sum());
         Ok(vec![world.blob(sum, 1), Value::Int(args.list("x").map_or(0, Values::len) as i128)].into())
@@ -151,9 +150,10 @@ pub fn registry(world: &World) -> Registry {
         .with_dyn(DynNode::new(def("Two", &["n"], 2), two))
         .with_dyn(DynNode::new(list_def, list))
         .with_dyn(DynNode::new(NodeDef { input_is_list: true, ..def("Whole", &["x"], 2) }, whole))
-        .with_dyn(DynNode::new(pick_def, pick).needs(|args, _| {
-            Ok(vec![if int(args, "pick") == 0 { "a".into() } else { "b".into() }])
-        }))
+        .with_dyn(
+            DynNode::new(pick_def, pick)
+                .needs(|args, _| Ok(vec![if int(args, "pick") == 0 { "a".into() } else { "b".into() }])),
+        )
         .with_dyn(DynNode::new(def("Fails", &["x"], 1), fails))
         .with_dyn(DynNode::new(def("Panics", &["x"], 1), panics))
         .with_dyn(DynNode::new(def("Cancels", &["x"], 1), cancels))

@@ -141,13 +141,17 @@ pub fn registry(watch: &Arc<Watch>, recipe: &Arc<Recipe>) -> Registry {
             Ok::<_, NodeError>(f(&watch, args))
         }
     };
-    let mixing = |watch: &Watch, args: &Args| two(watch, mixed(int(args, "a").unwrap_or(0), int(args, "b").unwrap_or(0)));
+    let mixing =
+        |watch: &Watch, args: &Args| two(watch, mixed(int(args, "a").unwrap_or(0), int(args, "b").unwrap_or(0)));
     let once = NodeDef { not_idempotent: true, ..def("Once", &["a"], 2) };
     let mut registry = Registry::new()
-        .with_dyn(DynNode::new(def("Const", &["a"], 2), with(|watch, args| {
-            let a = int(args, "a").unwrap_or(0);
-            two(watch, [a, a + 1])
-        })))
+        .with_dyn(DynNode::new(
+            def("Const", &["a"], 2),
+            with(|watch, args| {
+                let a = int(args, "a").unwrap_or(0);
+                two(watch, [a, a + 1])
+            }),
+        ))
         .with_dyn(DynNode::new(def("Mix", &["a", "b"], 2), with(mixing)))
         .with_dyn(DynNode::new(def("Pool", &["a", "b"], 2), with(mixing)).on(Lane::Parallel))
         .with_dyn(DynNode::new(def("Lane", &["a", "b"], 2), with(mixing)).on(Lane::Serial("device".into())))

@@ -104,7 +104,9 @@ impl<'r> Oracle<'r> {
                 break;
             }
             let Some(values) = row(&lists, call) else {
-                sockets.iter_mut().for_each(|socket| socket.push(None));
+                for socket in &mut sockets {
+                    socket.push(None);
+                }
                 continue;
             };
             let one = self.call(id, node, call, &values);
@@ -175,7 +177,9 @@ impl<'r> Oracle<'r> {
         let shows: Vec<NodeId> =
             graph.nodes.iter().filter(|(_, node)| &*node.class_type == "Sink").map(|(id, _)| id.clone()).collect();
         self.nodes.extend(graph.nodes);
-        shows.iter().for_each(|id| drop(self.node(id)));
+        for id in &shows {
+            self.node(id);
+        }
         results
             .iter()
             .map(|reply| match reply {

@@ -21,6 +21,8 @@ pub struct Recipe {
     pub sinks: Vec<u16>,
     /// Expansions may link to any earlier node of the prompt.
     pub late: bool,
+    /// Expanding nodes get links that they pass on to their expansions.
+    pub raw: bool,
 }
 
 pub const KINDS: u8 = 12;
@@ -32,7 +34,7 @@ fn spec() -> impl Strategy<Value = Spec> {
 pub fn recipes() -> impl Strategy<Value = Recipe> {
     let subs = prop::collection::vec(prop::collection::vec(spec(), 1..5), 1..3);
     (prop::collection::vec(spec(), 1..12), subs, prop::collection::vec(any::<u16>(), 1..4), any::<bool>())
-        .prop_map(|(nodes, subs, sinks, late)| Recipe { nodes, subs, sinks, late })
+        .prop_map(|(nodes, subs, sinks, late)| Recipe { nodes, subs, sinks, late, raw: true })
 }
 
 /// What a node of a graph may read.
@@ -42,6 +44,7 @@ struct Readable<'a> {
     earlier: usize,
     /// Things from outside: payloads and links.
     outside: &'a [Input],
+    raw: bool,
 }
 
 impl Readable<'_> {
@@ -77,12 +80,12 @@ fn node(spec: &Spec, from: &Readable<'_>, depth: u8, root: usize) -> PromptNode 
         6 => PromptNode::new("Block").with("a", a).with("m", json!(2 + spec.m % 3)),
         7 => PromptNode::new("Once").with("a", a),
         8 => PromptNode::new("Wait").with("a", a).with("b", b),
-        9 => PromptNode::new(if spec.n % 2 == 0 { "Pool" } else { "Lane" }).with("a", a).with("b", b),
+        9 => PromptNode::new(if spec.n.is_multiple_of(2) { "Pool" } else { "Lane" }).with("a", a).with("b", b),
         _ if depth == 0 => PromptNode::new("Mix").with("a", a).with("b", b),
         _ => {
             let node = PromptNode::new("Expand").with("a", a).with("sub", json!(spec.n)).with("depth", json!(depth));
             let node = node.with("root", json!(root)).with("how", json!(spec.m));
-            match from.link(spec.reads[2]) {
+            match from.link(spec.reads[2]).filter(|_| from.raw) {
                 Some(link) => node.with("raw", link),
                 None => node,
             }
@@ -95,7 +98,7 @@ impl Recipe {
     pub fn prompt(&self) -> Prompt {
         let mut prompt = Prompt::new();
         for (at, spec) in self.nodes.iter().enumerate() {
-            let from = Readable { prefix: "n", earlier: at, outside: &[] };
+            let from = Readable { prefix: "n", earlier: at, outside: &[], raw: self.raw };
             prompt.insert(format!("n{at}"), node(spec, &from, 2, at));
         }
         for (at, sink) in self.sinks.iter().enumerate() {
@@ -115,10 +118,10 @@ impl Recipe {
         }
         let mut graph = Prompt::new();
         for (at, spec) in sub.iter().enumerate() {
-            let from = Readable { prefix, earlier: at, outside: &outside };
+            let from = Readable { prefix, earlier: at, outside: &outside, raw: self.raw };
             graph.insert(format!("{prefix}{at}"), node(spec, &from, params.depth - 1, params.root));
         }
-        if params.how % 5 == 0 {
+        if params.how.is_multiple_of(5) {
             graph.insert(
                 format!("{prefix}shown"),
                 PromptNode::new("Sink").with("a", Input::link(format!("{prefix}0"), 0)),

@@ -47,15 +47,12 @@ impl Edges {
     pub(super) fn add(&mut self, edge: Edge) -> EdgeIx {
         let (from, to) = (edge.from.0 as usize, edge.to.0 as usize);
         let slot = Slot { next_in: self.heads[to].into, next_out: self.heads[from].out, prev_out: NONE, edge };
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.slots[at as usize] = slot;
-                at
-            }
-            None => {
-                self.slots.push(slot);
-                (self.slots.len() - 1) as u32
-            }
+        let at = if let Some(at) = self.free.pop() {
+            self.slots[at as usize] = slot;
+            at
+        } else {
+            self.slots.push(slot);
+            (self.slots.len() - 1) as u32
         };
         let next = self.heads[from].out;
         if next != NONE {

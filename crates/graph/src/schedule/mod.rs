@@ -289,12 +289,12 @@ impl ExecutionList {
                 let Some(edge) = blocker else { break };
                 at = edge.from;
             }
-            if path.len() > 1 || path.first() == Some(&at) {
-                if let Some(from) = path.iter().position(|n| *n == at && seen[at.0 as usize] == round)
-                    && self.inputs(*path.last()?).any(|e| self.edge(e).blocking && self.edge(e).from == at)
-                {
-                    return Some(path.split_off(from));
-                }
+            // The walk ended at a node of this very path, or elsewhere.
+            let closes = |last: &NodeIx| self.inputs(*last).map(|e| self.edge(e)).any(|e| e.blocking && e.from == at);
+            if let Some(from) = path.iter().position(|n| *n == at)
+                && path.last().is_some_and(closes)
+            {
+                return Some(path.split_off(from));
             }
         }
         None
