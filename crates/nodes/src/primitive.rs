@@ -29,7 +29,7 @@ primitives! {
     /// A whole number.
     #[node(display_name = "Int", category = "utils/primitive", module = "comfy_extras.nodes_primitive")]
     PrimitiveInt: i64, #[input(min = -LARGEST, max = LARGEST, control_after_generate)];
-    /// A number.
+    /// A number with a fraction.
     #[node(display_name = "Float", category = "utils/primitive", module = "comfy_extras.nodes_primitive")]
     PrimitiveFloat: f64, #[input(min = -LARGEST, max = LARGEST)];
     /// Yes or no.

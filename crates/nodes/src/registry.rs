@@ -3,8 +3,8 @@
 use kiln_exec::Registry;
 
 use crate::{
-    conditioning as c, flow, image, latent, load, loaders, logic, mask, model, primitive, sampling as s, save, text,
-    upscale, vae,
+    conditioning as c, controlnet, flow, image, latent, load, loaders, logic, mask, merge, model, primitive,
+    sampling as s, save, text, upscale, vae,
 };
 
 /// A registry with all nodes of this crate.
@@ -49,6 +49,7 @@ fn conditioning(registry: &mut Registry) {
         c::ConditioningSetArea, c::ConditioningSetAreaPercentage, c::ConditioningSetAreaStrength,
         c::ConditioningSetMask, c::ConditioningSetTimestepRange,
         c::InpaintModelConditioning, c::InstructPixToPixConditioning,
+        controlnet::ControlNetLoader, controlnet::DiffControlNetLoader, controlnet::ControlNetApply, controlnet::ControlNetApplyAdvanced,
     );
 }
 
@@ -60,11 +61,13 @@ fn sampling(registry: &mut Registry) {
         s::SamplerDPMPP_2S_Ancestral, s::SamplerDPMPP_SDE, s::SamplerDPMPP_2M_SDE, s::SamplerDPMPP_3M_SDE,
         s::SamplerDPMAdaptative,
         s::BasicScheduler, s::KarrasScheduler, s::ExponentialScheduler, s::PolyexponentialScheduler,
-        s::LaplaceScheduler, s::VPScheduler, s::SDTurboScheduler,
+        s::LaplaceScheduler, s::VPScheduler, s::SDTurboScheduler, s::BetaSamplingScheduler,
         s::SplitSigmas, s::SplitSigmasDenoise, s::FlipSigmas, s::SetFirstSigma, s::ExtendIntermediateSigmas,
         s::SamplingPercentToSigma,
         model::ModelSamplingDiscrete, model::ModelSamplingContinuousEDM, model::ModelSamplingContinuousV,
         model::ModelSamplingSD3, model::ModelSamplingAuraFlow, model::ModelSamplingFlux, model::RescaleCFG,
+        merge::ModelMergeSimple, merge::ModelMergeBlocks, merge::ModelMergeAdd, merge::ModelMergeSubtract,
+        merge::CLIPMergeSimple, merge::CLIPMergeAdd, merge::CLIPMergeSubtract,
     );
 }
 

@@ -38,6 +38,9 @@ impl Execute for SaveImage {
 
     fn validate(known: &Known<'_>) -> Result<(), String> {
         let Ok(studio) = known.host::<Studio>() else { return Ok(()) };
+        if let Some(prefix) = known.get_as::<String>("filename_prefix") {
+            SavePath::check(studio.folders(), Place::Output, &prefix).map_err(|e| e.to_string())?;
+        }
         studio.folders().check_output_writable().map_err(|e| e.to_string())
     }
 

@@ -215,15 +215,15 @@ fn conditions_in_areas_clip_skip_and_tiles_run() {
 }
 
 #[test]
-fn a_bundled_upscaler_doubles_a_picture() {
+fn a_bundled_upscaler_enlarges_a_picture_four_times() {
     let bench = Bench::new();
     let g = GraphBuilder::new();
-    let model = g.add(UpscaleModelLoader::node().model_name("realesr-animevideov3-x2.safetensors"));
+    let model = g.add(UpscaleModelLoader::node().model_name("realesr-animevideov3-x4.safetensors"));
     let image = g.add(kiln_nodes::image::EmptyImage::node().width(24).height(16).batch_size(1).color(0x80_8080));
     let larger = g.add(ImageUpscaleWithModel::node().upscale_model(model).image(image));
     g.add(PreviewImage::node().images(&larger));
     let larger: Image = one(&bench.fetch(g, &larger).unwrap());
-    assert_eq!(larger.dims(), [1, 32, 48, 3]);
+    assert_eq!(larger.dims(), [1, 64, 96, 3]);
     assert!(larger.values().unwrap().iter().all(|v| (0.0..=1.0).contains(v)));
 }
 
@@ -268,7 +268,7 @@ fn the_lazy_switch_leaves_the_other_branch_alone() {
     }"#;
     assert_eq!(
         bench.classes_run(prompt),
-        ["EmptyImage", "ComfySwitchNode", "ImageInvert", "ComfySwitchNode", "PreviewImage"]
+        ["ComfySwitchNode", "EmptyImage", "ImageInvert", "ComfySwitchNode", "PreviewImage"]
     );
 }
 

@@ -48,7 +48,7 @@ impl Execute for ConditioningAverage {
 
 /// Puts the words of one prompt behind those of another.
 #[derive(Node)]
-#[node(category = "conditioning")]
+#[node(display_name = "Conditioning (Concat)", category = "conditioning")]
 pub struct ConditioningConcat {
     /// The prompt that comes first.
     conditioning_to: Conditioning,

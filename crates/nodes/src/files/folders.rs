@@ -255,7 +255,7 @@ impl Folders {
 }
 
 /// The most similar of `names`, if one is similar at all.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let wanted = wanted.to_lowercase();
     let (distance, name) = names.map(|n| (edit_distance(&wanted, &n.to_lowercase()), n)).min()?;
     (distance <= wanted.chars().count().max(3) / 2).then(|| name.to_owned())

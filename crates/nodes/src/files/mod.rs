@@ -11,7 +11,6 @@ mod prefix;
 mod save;
 
 pub use error::FileError;
-pub(crate) use folders::nearest;
 pub use folders::{Folders, MODEL_FOLDERS, Place};
 pub use json_text::json_text;
 pub use load::{Frames, load_image, load_image_bytes};

@@ -53,18 +53,29 @@ impl SavePath {
         moment: Moment,
     ) -> Result<Self, FileError> {
         let root = folders.place(place);
-        let outside = || FileError::Outside { name: prefix.to_owned(), folder: root.to_path_buf() };
         let filled = fill_prefix(prefix, width, height, moment);
-        let mut parts = normalised(&filled).ok_or_else(outside)?;
+        let mut parts = Self::parts(folders, place, &filled)?;
         let name = parts.pop().unwrap_or_default();
         let subfolder = parts.join("/");
         let folder = root.join(&subfolder);
         std::fs::create_dir_all(&folder).map_err(|e| FileError::io("create the folder", &folder, e))?;
         if !super::folders::really_inside(&folder, root) {
-            return Err(outside());
+            return Err(outside(prefix, root));
         }
         let counter = next_number(&folder, &name)?;
         Ok(Self { folder, subfolder, name, counter, place })
+    }
+
+    /// Whether `prefix` stays inside `place`, as far as its words tell. Creates nothing.
+    ///
+    /// # Errors
+    /// [`FileError::Outside`].
+    pub fn check(folders: &Folders, place: Place, prefix: &str) -> Result<(), FileError> {
+        Self::parts(folders, place, &fill_prefix(prefix, 1, 1, Moment::now())).map(drop)
+    }
+
+    fn parts(folders: &Folders, place: Place, filled: &str) -> Result<Vec<String>, FileError> {
+        normalised(filled).ok_or_else(|| outside(filled, folders.place(place)))
     }
 
     /// Writes `bytes` as number `batch` of this save: `name_00001_.png` for `ending` = `.png`. Steps on to the next
@@ -84,6 +95,10 @@ impl SavePath {
         }
         Err(FileError::NumbersUsedUp { name, folder: self.folder.clone() })
     }
+}
+
+fn outside(prefix: &str, root: &Path) -> FileError {
+    FileError::Outside { name: prefix.to_owned(), folder: root.to_path_buf() }
 }
 
 /// Writes a new file: first under a temporary name beside it, then linked to its own. `false` if `path` exists.

@@ -27,7 +27,7 @@ pub(crate) fn values<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, NodeError
     let dims = x.dims();
     let data = x.try_into_data().map_err(|e| NodeError::new(format!("reading a tensor {dims:?} failed: {e:?}")))?;
     data.convert::<f32>()
-        .to_vec::<f32>()
+        .try_to_vec::<f32>()
         .map_err(|e| NodeError::new(format!("a tensor {dims:?} does not hold numbers: {e:?}")))
 }
 

@@ -19,8 +19,8 @@ pub use samplers::{
     SamplerDPMPP_SDE, SamplerEulerAncestral, SamplerEulerAncestralCFGPP, SamplerLMS,
 };
 pub use schedulers::{
-    BasicScheduler, ExponentialScheduler, KarrasScheduler, LaplaceScheduler, PolyexponentialScheduler,
-    SDTurboScheduler, VPScheduler,
+    BasicScheduler, BetaSamplingScheduler, ExponentialScheduler, KarrasScheduler, LaplaceScheduler,
+    PolyexponentialScheduler, SDTurboScheduler, VPScheduler,
 };
 pub use sigmas::{
     ExtendIntermediateSigmas, FlipSigmas, SamplingPercentToSigma, SetFirstSigma, SplitSigmas, SplitSigmasDenoise,

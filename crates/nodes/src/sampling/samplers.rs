@@ -1,4 +1,5 @@
 //! Samplers as parts, with their options.
+#![allow(non_camel_case_types, reason = "the classes have ComfyUI's names")]
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
 use kiln_models::sampler::{Options, SamplerKind};
@@ -92,7 +93,6 @@ impl Execute for SamplerLMS {
 
 /// DPM-Solver++ of the second order in one step, with noise put back.
 #[derive(Node)]
-#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
 #[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_2S_Ancestral {
     /// How much of the noise is put back.
@@ -114,7 +114,6 @@ impl Execute for SamplerDPMPP_2S_Ancestral {
 
 /// DPM-Solver++ for the stochastic equation, with one evaluation between.
 #[derive(Node)]
-#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
 #[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_SDE {
     /// How stochastic it is.
@@ -143,7 +142,6 @@ impl Execute for SamplerDPMPP_SDE {
 
 /// DPM-Solver++ for the stochastic equation, of the second order over two steps.
 #[derive(Node)]
-#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
 #[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_2M_SDE {
     /// The form of its correction.
@@ -173,7 +171,6 @@ impl Execute for SamplerDPMPP_2M_SDE {
 
 /// DPM-Solver++ for the stochastic equation, of the third order over three steps.
 #[derive(Node)]
-#[allow(non_camel_case_types, reason = "ComfyUI's class name")]
 #[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_3M_SDE {
     /// How stochastic it is.

@@ -183,3 +183,28 @@ impl Execute for SDTurboScheduler {
         Ok(levels::sd_turbo(&self.model.sampling.levels, self.steps, self.denoise)?.into())
     }
 }
+
+/// Time steps spread as a beta distribution (Lee et al. 2024).
+#[derive(Node)]
+#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+pub struct BetaSamplingScheduler {
+    /// The model whose noise levels count.
+    model: Model,
+    /// How many steps.
+    #[input(default = 20, min = 1, max = 10000)]
+    steps: usize,
+    /// The distribution's first parameter.
+    #[input(default = 0.6, min = 0.0, max = 50.0, step = 0.01, round = false)]
+    alpha: f64,
+    /// Its second parameter.
+    #[input(default = 0.6, min = 0.0, max = 50.0, step = 0.01, round = false)]
+    beta: f64,
+}
+
+impl Execute for BetaSamplingScheduler {
+    type Output = Sigmas;
+
+    fn execute(self, _: &mut Cx) -> Result<Sigmas, NodeError> {
+        Ok(levels::beta(&self.model.sampling.levels, self.steps, self.alpha, self.beta)?.into())
+    }
+}

@@ -1,6 +1,6 @@
 //! Arithmetic and comparisons.
 
-use kiln_exec::{Any, Cx, Execute, Node, NodeError, Registry, Value};
+use kiln_exec::{Any, Cx, Execute, Node, NodeError, Registry};
 use regex::Regex;
 
 use crate::payload::{Image, Mask};
