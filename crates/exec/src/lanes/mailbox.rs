@@ -67,7 +67,6 @@ impl<T> Mailbox<T> {
     }
 }
 
-#[cfg(not(feature = "shuttle"))]
 impl<T: Send> futures::task::ArcWake for Mailbox<T> {
     fn wake_by_ref(this: &Arc<Self>) {
         this.knock();

@@ -102,7 +102,8 @@ impl<'e> Execution<'e> {
         }
         let id = self.nodes.id(ix);
         let (nodes, list) = (&self.nodes, self.nodes[ix].links.as_deref().unwrap_or_default());
-        let source = |input: u32| nodes[list.iter().find(|link| link.input == input)?.from].key;
+        // Links stand in input order.
+        let source = |input: u32| nodes[list[list.binary_search_by_key(&input, |link| link.input).ok()?].from].key;
         let key = self.keys.key(class, &id, &node, &fingerprint, source);
         self.nodes[ix].key = key;
     }
