@@ -4,6 +4,7 @@ use kiln_exec::{Any, Cx, Execute, Lazy, Node, NodeError};
 
 /// Passes one of two inputs on. Only the chosen one is computed.
 #[derive(Node)]
+#[allow(clippy::struct_field_names, reason = "the inputs have ComfyUI's names")]
 #[node(
     class = "ComfySwitchNode",
     display_name = "Switch",

@@ -32,7 +32,7 @@ primitives! {
     /// A number with a fraction.
     #[node(display_name = "Float", category = "utils/primitive", module = "comfy_extras.nodes_primitive")]
     PrimitiveFloat: f64, #[input(min = -LARGEST, max = LARGEST)];
-    /// Yes or no.
+    /// A choice between yes and no.
     #[node(display_name = "Boolean", category = "utils/primitive", module = "comfy_extras.nodes_primitive")]
     PrimitiveBoolean: bool,;
     /// One line of text.

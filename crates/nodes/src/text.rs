@@ -98,9 +98,9 @@ fn capitalised(text: &str, every_word: bool) -> String {
     let mut begins = true;
     for c in text.chars() {
         if begins {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         } else {
-            out.extend(c.to_lowercase())
+            out.extend(c.to_lowercase());
         }
         begins = every_word && !c.is_alphabetic();
     }

@@ -68,7 +68,7 @@ fn as_mask(value: &Value) -> ([usize; 3], Vec<f32>) {
 fn as_latent(value: &Value) -> ([usize; 4], Vec<f32>) {
     let latent = Latent::from_value(value.clone()).ok().unwrap();
     let [_, _, rows, columns] = latent.dims();
-    let values = latent.tensor().into_data().to_vec::<f32>().unwrap();
+    let values = latent.tensor().into_data().try_to_vec::<f32>().unwrap();
     (latent.dims(), values[..rows * columns].to_vec())
 }
 
@@ -338,7 +338,7 @@ fn texts_are_joined_cut_and_searched() {
         "a-b"
     );
     assert_eq!(text("StringSubstring", &[a.clone(), ("start", int(-5)), ("end", int(99))]), "World");
-    assert_eq!(text("StringLength", &[a.clone()]), 11);
+    assert_eq!(text("StringLength", std::slice::from_ref(&a)), 11);
     assert_eq!(
         text("CaseConverter", &[("string", word("big red apple")), ("mode", word("Title Case"))]),
         "Big Red Apple"

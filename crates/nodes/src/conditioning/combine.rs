@@ -25,6 +25,7 @@ impl Execute for ConditioningCombine {
 
 /// Mixes two encoded prompts number by number.
 #[derive(Node)]
+#[allow(clippy::struct_field_names, reason = "the inputs have ComfyUI's names")]
 #[node(category = "conditioning")]
 pub struct ConditioningAverage {
     /// What the strength counts.

@@ -70,7 +70,9 @@ impl Execute for ImageSharpen {
 
 /// The kernel that takes so much of a blur away from each pixel.
 pub(crate) fn sharpening(mut blur: Vec<f32>, alpha: f32) -> Vec<f32> {
-    blur.iter_mut().for_each(|w| *w *= -(alpha * 10.0));
+    for weight in &mut blur {
+        *weight *= -(alpha * 10.0);
+    }
     let middle = blur.len() / 2;
     blur[middle] = blur[middle] - blur.iter().sum::<f32>() + 1.0;
     blur

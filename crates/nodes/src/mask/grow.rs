@@ -98,11 +98,11 @@ impl Execute for FeatherMask {
 fn fade(size: usize, start: usize, end: usize) -> Vec<f32> {
     let mut factors = vec![1.0f32; size];
     let (start, end) = (start.min(size), end.min(size));
-    for i in 0..start {
-        factors[i] *= (i + 1) as f32 / start as f32;
+    for (i, factor) in factors.iter_mut().take(start).enumerate() {
+        *factor *= (i + 1) as f32 / start as f32;
     }
-    for i in 0..end {
-        factors[size - 1 - i] *= (i + 1) as f32 / end as f32;
+    for (i, factor) in factors.iter_mut().rev().take(end).enumerate() {
+        *factor *= (i + 1) as f32 / end as f32;
     }
     factors
 }

@@ -57,7 +57,7 @@ impl Image {
         let [b, h, w, c] = self.dims();
         match c {
             3 => self.clone(),
-            0 | 1 | 2 => Self::new(self.pixels().slice([0..b, 0..h, 0..w, 0..1]).repeat_dim(3, 3)),
+            0..=2 => Self::new(self.pixels().slice([0..b, 0..h, 0..w, 0..1]).repeat_dim(3, 3)),
             _ => Self::new(self.pixels().slice([0..b, 0..h, 0..w, 0..3])),
         }
     }

@@ -152,7 +152,7 @@ fn consumers(live: &DynamicPrompt, close: &NodeId) -> HashMap<NodeId, Vec<NodeId
         if !seen.insert(id.clone()) {
             continue;
         }
-        let Some(node) = live.get(&id.to_string()) else { continue };
+        let Some(node) = live.get(id.as_ref()) else { continue };
         for link in node.inputs.values().filter_map(Input::as_link) {
             consumers.entry(link.node.clone()).or_default().push(id.clone());
             todo.push(link.node.clone());
@@ -190,7 +190,7 @@ fn relink(
     original: &NodeId,
     clone: &NodeId,
 ) {
-    let Some(node) = live.get(&original.to_string()) else { return };
+    let Some(node) = live.get(original.as_ref()) else { return };
     for (name, input) in &node.inputs {
         let input = match input.as_link().and_then(|link| Some((clones.get(&link.node)?, link.socket))) {
             Some((source, socket)) => Input::Link(Link::new(source, socket)),

@@ -2,17 +2,17 @@
 //!
 //! Same class names, sockets and behaviour; they exist to be run by that suite, and know nothing of models.
 
-mod asynchronous;
-mod flow;
-mod lists;
-mod logic;
-mod loops;
-mod memory;
-mod mixing;
-mod specific;
-mod stubs;
+pub mod asynchronous;
+pub mod flow;
+pub mod lists;
+pub mod logic;
+pub mod loops;
+pub mod memory;
+pub mod mixing;
+pub mod specific;
+pub mod stubs;
 mod timer;
-mod validation;
+pub mod validation;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
