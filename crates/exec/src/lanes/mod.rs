@@ -34,6 +34,7 @@ impl Lanes {
     }
 
     /// Runs `job` on the pool.
+    #[cfg_attr(feature = "shuttle", allow(clippy::unused_self))] // shuttle's threads need no pool
     pub(crate) fn parallel(&self, job: Job) {
         #[cfg(not(feature = "shuttle"))]
         match self
