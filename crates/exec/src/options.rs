@@ -81,7 +81,7 @@ pub struct RunOptions {
     /// Nodes known at one time, at most. Default: ten million.
     pub max_nodes: u32,
     /// How many nodes of finished expansions stay known after nothing refers to them any more, so that a link to one
-    /// of them by name still works. Default: 4096.
+    /// of them by name still works. Default: 1024.
     pub keep_ephemeral: usize,
     /// From this depth on an expanding node whose outputs are links hands its readers over to what they lead to and
     /// is gone, as in a tail call: loops of any length then need no memory per iteration. Default: 16.
@@ -109,7 +109,7 @@ impl Default for RunOptions {
             spill: None,
             max_depth: 1_000_000,
             max_nodes: 10_000_000,
-            keep_ephemeral: 4096,
+            keep_ephemeral: 1024,
             tail_depth: 16,
             trace: false,
             extra_pnginfo: None,

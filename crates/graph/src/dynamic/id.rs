@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::id::NodeId;
 
 /// Ids longer than this are shortened before something is put behind them.
-const LONGEST: usize = 192;
+const LONGEST: usize = 128;
 /// How much of a long id stays readable.
 const HEAD: usize = 64;
 
@@ -13,7 +13,7 @@ const HEAD: usize = 64;
 ///
 /// `call` is the index of the mapped call, `graph` counts the graphs built within that call. Every iteration of a
 /// loop by expansion lives one level deeper than the one before; so that a hundred thousand iterations do not get
-/// ids of a megabyte, an id of more than 192 bytes goes in as its beginning and a digest of the whole.
+/// ids of a megabyte, an id of more than 128 bytes goes in as its beginning and a digest of the whole.
 pub fn expansion_prefix(node: &NodeId, call: u32, graph: u32) -> String {
     let id = node.as_str();
     let mut prefix = String::with_capacity(id.len().min(LONGEST) + 12);
