@@ -4,12 +4,14 @@
 #![allow(clippy::print_stdout)]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln::exec::{Cancel, Cx, Engine, Event, Execute, GraphBuilder, Node, NodeError};
 use kiln::nodes::files::{Folders, Place};
-use kiln::nodes::{CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, Image, KSampler, SaveImage, Studio, VAEDecode};
+use kiln::nodes::{
+    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, KSampler, SaveImage, Studio, VAEDecode,
+};
 
 /// Turns a picture into its negative.
 #[derive(Node)]

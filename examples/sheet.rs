@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use kiln::exec::{Engine, FromValue, GraphBuilder, Link, RunOptions};
 use kiln::nodes::files::{Colour, Folders, PngImage, write_png};
-use kiln::nodes::{CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, Image, KSampler, PreviewImage, Studio, VAEDecode};
+use kiln::nodes::{
+    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, KSampler, PreviewImage, Studio, VAEDecode,
+};
 
 const PROMPTS: [(&str, u64); 12] = [
     ("a red apple", 1),

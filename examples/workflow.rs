@@ -14,9 +14,7 @@ use std::sync::Arc;
 use clap::Parser;
 use kiln::exec::GraphBuilder;
 use kiln::graph::Prompt;
-use kiln::nodes::{
-    CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, KSampler, SaveImage, VAEDecode,
-};
+use kiln::nodes::{CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, KSampler, SaveImage, VAEDecode};
 use kiln_cli::options::{EngineArgs, StudioArgs};
 use kiln_cli::{Opened, Session, on_ctrl_c, open};
 use serde_json::json;

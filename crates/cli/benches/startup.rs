@@ -25,5 +25,8 @@ fn main() {
         .collect();
     times.sort();
     let shown = [times[0], times[RUNS / 2], times[RUNS - 1]].map(|time| time.as_secs_f64() * 1e3);
-    println!("process start to validated graph, of {RUNS}: {:.1} ms least, {:.1} median, {:.1} most", shown[0], shown[1], shown[2]);
+    println!(
+        "process start to validated graph, of {RUNS}: {:.1} ms least, {:.1} median, {:.1} most",
+        shown[0], shown[1], shown[2]
+    );
 }

@@ -42,7 +42,8 @@ pub struct NodeRow {
 impl Console {
     /// A console for runs of `prompt`, which names the nodes.
     pub fn new(prompt: &Prompt) -> Arc<Self> {
-        let name = |(id, node): (&NodeId, &kiln_graph::PromptNode)| (id.clone(), format!("{} \"{id}\"", node.class_type));
+        let name =
+            |(id, node): (&NodeId, &kiln_graph::PromptNode)| (id.clone(), format!("{} \"{id}\"", node.class_type));
         let names = prompt.nodes.iter().map(name).collect();
         Arc::new(Self { names, live: std::io::stderr().is_terminal(), state: Mutex::default() })
     }

@@ -30,7 +30,11 @@ impl fmt::Display for Summary {
         self.holders(f)?;
         if let Some(process) = self.process {
             let (anonymous, mapped) = (human_bytes(process.anonymous), human_bytes(process.file_backed));
-            writeln!(f, "process: {} at most; now {anonymous} its own, {mapped} mapped files", human_bytes(process.peak))?;
+            writeln!(
+                f,
+                "process: {} at most; now {anonymous} its own, {mapped} mapped files",
+                human_bytes(process.peak)
+            )?;
         }
         for file in &self.files {
             writeln!(f, "{}", file.display())?;

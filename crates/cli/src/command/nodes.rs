@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kiln_cli::options::StudioArgs;
 use kiln_cli::Session;
+use kiln_cli::options::StudioArgs;
 use kiln_exec::CachePolicy;
 
 use super::Done;
