@@ -147,7 +147,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         'T' => 1_u64 << 40,
         _ => 1,
     });
-    let digits = trimmed.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let digits = trimmed.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
     let count: f64 = digits.parse().map_err(|_| format!("`{text}` is no number of bytes; write 600M or 2.5G"))?;
     let bytes = count * unit as f64;
     if !(0.0..1.8e19).contains(&bytes) {
