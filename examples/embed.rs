@@ -39,9 +39,10 @@ fn graph(steps: u32) -> GraphBuilder {
     let (model, clip, vae) = graph.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
     let positive = graph.add(CLIPTextEncode::node().clip(clip.clone()).text("a frog"));
     let negative = graph.add(CLIPTextEncode::node().clip(clip).text(""));
-    let latent = graph.add(EmptyLatentImage::node().width(128).height(128));
+    let latent = graph.add(EmptyLatentImage::node().width(128).height(128).batch_size(1));
     let sampler = KSampler::node().model(model).positive(positive).negative(negative).latent_image(latent);
-    let samples = graph.add(sampler.seed(42).steps(steps).cfg(4.0).sampler_name("euler").scheduler("normal"));
+    let samples =
+        graph.add(sampler.seed(42).steps(steps).cfg(4.0).sampler_name("euler").scheduler("normal").denoise(1.0));
     let image = graph.add(VAEDecode::node().samples(samples).vae(vae));
     let image = graph.add(Negative::node().image(image).strength(1.0));
     graph.add(SaveImage::node().images(image).filename_prefix("embed"));

@@ -37,14 +37,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let graph = GraphBuilder::new();
     let (model, clip, vae) = graph.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
     let negative = graph.add(CLIPTextEncode::node().clip(clip.clone()).text(""));
-    let latent = graph.add(EmptyLatentImage::node().width(SIDE as u32).height(SIDE as u32));
+    let latent = graph.add(EmptyLatentImage::node().width(SIDE as u32).height(SIDE as u32).batch_size(1));
     let pictures: Vec<Link> = PROMPTS
         .iter()
         .map(|(text, seed)| {
             let positive = graph.add(CLIPTextEncode::node().clip(clip.clone()).text(*text));
             let sampler = KSampler::node().model(model.clone()).positive(positive).negative(negative.clone());
             let sampler = sampler.latent_image(latent.clone()).seed(*seed).steps(24).cfg(4.0);
-            let samples = graph.add(sampler.sampler_name("dpmpp_2m").scheduler("karras"));
+            let samples = graph.add(sampler.sampler_name("dpmpp_2m").scheduler("karras").denoise(1.0));
             let images = graph.add(VAEDecode::node().samples(samples).vae(vae.clone()));
             graph.add(PreviewImage::node().images(images.clone()));
             images.as_link().cloned().ok_or("an output of a node is a link")

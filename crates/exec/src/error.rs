@@ -178,7 +178,7 @@ pub struct InputReport {
 }
 
 /// Why a run ended early: what, and in which node.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RunError {
     inner: Box<RunErrorInner>,
 }
@@ -300,6 +300,13 @@ impl fmt::Display for RunError {
             write!(f, "\n  {}: {} × {}, {} bytes", input.name, input.count, input.type_name, input.bytes)?;
         }
         Ok(())
+    }
+}
+
+/// As for people: `fn main() -> Result<(), RunError>` then ends with the message and not with its parts.
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -139,7 +139,7 @@ withs! {
     with_order(order: Order);
     /// The same with another rule for failures.
     with_on_failure(on_failure: OnFailure);
-    /// The same restricted to some [`targets`](Self::targets).
+    /// The same restricted to some [`targets`](field@Self::targets).
     with_targets(targets: Option<Vec<NodeId>>);
     /// The same, [`deterministic`](Self::deterministic) or not.
     with_deterministic(deterministic: bool);
