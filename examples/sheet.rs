@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         paste(&mut sheet, at, &image.rgb().to_bytes().map_err(|error| error.to_string())?);
     }
     let (width, height) = ((COLUMNS * SIDE) as u32, (PROMPTS.len().div_ceil(COLUMNS) * SIDE) as u32);
-    let picture = PngImage { width, height, colour: Colour::Rgb, pixels: sheet, texts: Default::default() };
+    let picture = PngImage { width, height, colour: Colour::Rgb, pixels: sheet, texts: std::iter::empty().collect() };
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }

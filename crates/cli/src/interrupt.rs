@@ -22,15 +22,11 @@ pub fn on_ctrl_c(cancel: Cancel) -> Result<(), ctrlc::Error> {
 
 /// Says on standard error why nothing came of it, and answers with what to exit: 130 after Ctrl-C, else 1.
 pub fn explain_failure(error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    match error.downcast_ref::<RunError>().filter(|run| run.is_interrupted()) {
-        Some(stopped) => {
-            let node = stopped.node().map(|id| format!(" in {} \"{id}\"", stopped.class_type().unwrap_or("node")));
-            eprintln!("stopped{}; what it was making is not saved", node.unwrap_or_default());
-            ExitCode::from(130)
-        }
-        None => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+    if let Some(stopped) = error.downcast_ref::<RunError>().filter(|run| run.is_interrupted()) {
+        let node = stopped.node().map(|id| format!(" in {} \"{id}\"", stopped.class_type().unwrap_or("node")));
+        eprintln!("stopped{}; what it was making is not saved", node.unwrap_or_default());
+        return ExitCode::from(130);
     }
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
 }
