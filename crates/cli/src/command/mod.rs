@@ -4,5 +4,17 @@ pub(crate) mod nodes;
 pub(crate) mod run;
 pub(crate) mod validate;
 
+use std::path::Path;
+
+use kiln_cli::Session;
+use kiln_cli::options::StudioArgs;
+use kiln_exec::CachePolicy;
+
+/// A session in the folder where the command was called, with the bundled models of its `assets`.
+pub(crate) fn session(studio: &StudioArgs, cache: CachePolicy) -> Session {
+    let here = Path::new(".");
+    Session::new(studio.studio(here, &here.join("assets")), cache)
+}
+
 /// What a sub-command answers when it fails: a message for a person.
 pub(crate) type Done = Result<(), Box<dyn std::error::Error>>;

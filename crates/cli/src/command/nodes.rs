@@ -1,13 +1,10 @@
 //! `kiln nodes`: what can be put into a graph.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use kiln_cli::Session;
 use kiln_cli::options::StudioArgs;
 use kiln_exec::CachePolicy;
 
-use super::Done;
+use super::{Done, session};
 
 /// Lists the node classes, or shows one.
 #[derive(Args)]
@@ -20,8 +17,7 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     pub(crate) fn execute(self) -> Done {
-        let here = PathBuf::from(".");
-        let session = Session::new(self.studio.studio(&here, &here.join("assets")), CachePolicy::None);
+        let session = session(&self.studio, CachePolicy::None);
         let definitions = session.definitions();
         let Some(class) = self.class else {
             for def in definitions.iter() {

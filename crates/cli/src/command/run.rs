@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use kiln_cli::options::{EngineArgs, StudioArgs};
-use kiln_cli::{Finished, Opened, Session, on_ctrl_c, open};
+use kiln_cli::{Finished, Opened, on_ctrl_c, open};
 use kiln_exec::{Event, Listener};
 use serde_json::json;
 
-use super::Done;
+use super::{Done, session};
 
 /// Runs a graph from a file.
 #[derive(Args)]
@@ -41,8 +41,7 @@ enum Events {
 
 impl Run {
     pub(crate) fn execute(self) -> Done {
-        let here = PathBuf::from(".");
-        let session = Session::new(self.studio.studio(&here, &here.join("assets")), self.engine.cache.0.clone());
+        let session = session(&self.studio, self.engine.cache.0.clone());
         let Opened { mut prompt, workflow } = open(&self.file, &session.definitions())?;
         let validated = session.validate(&mut prompt)?;
         if !validated.node_errors.is_empty() {

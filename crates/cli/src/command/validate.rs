@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use kiln_cli::open;
 use kiln_cli::options::StudioArgs;
-use kiln_cli::{Session, open};
 use kiln_exec::CachePolicy;
 
-use super::Done;
+use super::{Done, session};
 
 /// Says whether a graph is fit to run, and what is wrong with it.
 #[derive(Args)]
@@ -20,8 +20,7 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) fn execute(self) -> Done {
-        let here = PathBuf::from(".");
-        let session = Session::new(self.studio.studio(&here, &here.join("assets")), CachePolicy::None);
+        let session = session(&self.studio, CachePolicy::None);
         let mut opened = open(&self.file, &session.definitions())?;
         let validated = session.validate(&mut opened.prompt)?;
         println!("{validated}");
