@@ -12,6 +12,7 @@
 
 mod console;
 mod interrupt;
+pub mod memory;
 mod open;
 pub mod options;
 mod session;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use kiln_exec::{CachePolicy, LateEdges, Order, Retention, RunOptions};
-use kiln_memory::Budget;
 use kiln_nodes::Studio;
 use kiln_nodes::files::{Folders, Place};
 
+use crate::memory::MemoryArgs;
+
 /// Where files lie, and how much memory there may be.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Folders and memory")]
+#[command(next_help_heading = "Folders")]
 pub struct StudioArgs {
     /// Root of models, input, output and temp.
     #[arg(long, value_name = "DIR")]
@@ -25,16 +26,17 @@ pub struct StudioArgs {
     /// Another folder of models, with ComfyUI's sub-folders.
     #[arg(long, value_name = "DIR")]
     pub models_directory: Option<PathBuf>,
-    /// Host memory for weights and outputs together: `600M`, `2.5G`. Weights that don't fit are read again at each use.
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub ram_limit: Option<u64>,
+    /// Memory.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// A checkpoint that lies outside the folders, known by its file name.
     #[arg(skip)]
     pub checkpoint: Option<PathBuf>,
 }
 
 impl StudioArgs {
-    /// The studio these options describe. `root` holds everything that is not named, `assets` the bundled models.
+    /// The studio these options describe. `root` holds everything that is not named, `assets` the bundled models. Flags that
+    /// have no use here are told on standard error.
     pub fn studio(&self, root: &std::path::Path, assets: &std::path::Path) -> Studio {
         let root = self.base_directory.as_deref().unwrap_or(root);
         let mut folders = Folders::under(root).with_bundled(assets);
@@ -49,11 +51,11 @@ impl StudioArgs {
                 folders = folders.with_place(place, folder);
             }
         }
-        Studio::new(folders).with_budget(self.budget())
-    }
-
-    fn budget(&self) -> Arc<Budget> {
-        self.ram_limit.map_or_else(|| Budget::unlimited("host memory"), |limit| Budget::new("host memory", limit))
+        let (controls, warnings) = self.memory.controls();
+        for warning in warnings {
+            eprintln!("warning: {warning}");
+        }
+        Studio::new(folders).with_controls(controls)
     }
 }
 
@@ -68,14 +70,30 @@ pub struct EngineArgs {
     #[arg(long, value_enum, default_value = "reexecute")]
     pub late_edges: LateEdgesArg,
     /// What outlives a run: `classic`, `none`, `lru=N`, `bytes=1G` or `ram=HEADROOM`.
-    #[arg(long, value_name = "POLICY", default_value = "classic", value_parser = cache)]
-    pub cache: CacheArg,
+    #[arg(long, value_name = "POLICY", default_value = "classic", value_parser = cache, group = "caching")]
+    cache: CacheArg,
+    #[command(flatten)]
+    comfy_cache: ComfyCache,
     /// One node at a time, in the same order every time.
     #[arg(long)]
     pub deterministic: bool,
     /// ComfyUI's order among ready nodes in place of the one that keeps memory low.
     #[arg(long)]
     pub comfy_order: bool,
+}
+
+/// ComfyUI's spellings of `--cache`.
+#[derive(Args, Clone, Debug, Default)]
+struct ComfyCache {
+    #[arg(long = "cache-classic", hide = true, group = "caching")]
+    classic: bool,
+    #[arg(long = "cache-none", hide = true, group = "caching")]
+    none: bool,
+    #[arg(long = "cache-lru", hide = true, group = "caching", value_name = "N")]
+    lru: Option<usize>,
+    /// Headroom in GB.
+    #[arg(long = "cache-ram", hide = true, group = "caching", value_name = "GB", num_args = 0..=1, default_missing_value = "4")]
+    ram: Option<f64>,
 }
 
 /// `--retention`.
@@ -112,6 +130,17 @@ pub enum LateEdgesArg {
 pub struct CacheArg(pub CachePolicy);
 
 impl EngineArgs {
+    /// What outlives a run.
+    pub fn cache(&self) -> CachePolicy {
+        match self.comfy_cache {
+            ComfyCache { none: true, .. } => CachePolicy::None,
+            ComfyCache { lru: Some(0), .. } => CachePolicy::Classic,
+            ComfyCache { lru: Some(n), .. } => CachePolicy::Lru(n),
+            ComfyCache { ram: Some(gigabytes), .. } => under_pressure((gigabytes * (1_u64 << 30) as f64) as u64),
+            _ => self.cache.0.clone(),
+        }
+    }
+
     /// The options of one run.
     pub fn run_options(&self) -> RunOptions {
         let retention = match self.retention {
@@ -163,13 +192,15 @@ fn cache(text: &str) -> Result<CacheArg, String> {
         "none" => CachePolicy::None,
         "lru" => CachePolicy::Lru(value.parse().map_err(|_| "write lru=20, the number of results to keep".to_owned())?),
         "bytes" => CachePolicy::Bytes(bytes(value)?),
-        "ram" => CachePolicy::RamPressure {
-            headroom: if value.is_empty() { 4 << 30 } else { bytes(value)? },
-            available: Arc::new(|| kiln_memory::available_memory().unwrap_or(u64::MAX)),
-        },
+        "ram" => under_pressure(if value.is_empty() { 4 << 30 } else { bytes(value)? }),
         _ => return Err(format!("`{name}` is no cache policy: classic, none, lru=N, bytes=1G or ram=4G")),
     };
     Ok(CacheArg(policy))
+}
+
+fn under_pressure(headroom: u64) -> CachePolicy {
+    let available = Arc::new(|| kiln_memory::available_memory().unwrap_or(u64::MAX));
+    CachePolicy::RamPressure { headroom, available }
 }
 
 #[cfg(test)]
@@ -187,6 +218,30 @@ mod tests {
         for text in ["", "G", "-1G", "nan", "1e30G", "ten"] {
             assert!(bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn comfyuis_spellings_of_the_cache_are_taken() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            engine: EngineArgs,
+        }
+        let read = |line: &str| {
+            let line = <Line as clap::Parser>::try_parse_from(std::iter::once("kiln").chain(line.split(' ')));
+            line.map(|line| format!("{:?}", line.engine.cache())).map_err(|error| error.to_string())
+        };
+        for (line, policy) in [
+            ("--cache-classic", "Classic"),
+            ("--cache-none", "None"),
+            ("--cache-lru 7", "Lru(7)"),
+            ("--cache-ram", "RamPressure(4294967296)"),
+            ("--cache-ram 0.5", "RamPressure(536870912)"),
+            ("--cache lru=3", "Lru(3)"),
+        ] {
+            assert_eq!(read(line).as_deref(), Ok(policy), "{line}");
+        }
+        assert!(read("--cache none --cache-lru 3").is_err_and(|error| error.contains("cannot be used with")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use kiln_exec::{CachePolicy, Cancel, Engine, Listener, Report, RunError, RunOpti
 use kiln_graph::{NodeDefs, Prompt, PromptError, Validated};
 use kiln_memory::process_memory;
 use kiln_nodes::files::Place;
-use kiln_nodes::{Ledger, Studio};
+use kiln_nodes::{Steward, Studio};
 
 use crate::console::Console;
 use crate::summary::Summary;
@@ -82,8 +82,8 @@ impl Session {
         also: Option<Listener>,
     ) -> Result<Finished, RunError> {
         self.studio.budget().reset_peaks();
-        let (console, ledger) = (Console::new(prompt), Ledger::new(self.studio.budget().clone(), prompt));
-        let (show, note) = (console.listener(), ledger.listener());
+        let (console, steward) = (Console::new(prompt), Steward::new(&self.studio, prompt));
+        let (show, note) = (console.listener(), steward.listener());
         let since = Instant::now();
         let run = self.engine.start(prompt.clone()).options(options).cancelled_by(&self.cancel).validated(validated);
         let report = run

@@ -239,17 +239,21 @@ fn count(flag: &str, value: &str) -> Result<u64, ControlError> {
     value.parse().map_err(|_| wrong(flag, "a number of slots", Some(value)))
 }
 
-/// GB as ComfyUI counts them: 1024³.
+/// GB as ComfyUI counts them: 1024³; or a size with a unit.
 fn gigabytes(flag: &str, value: Option<&str>) -> Result<u64, ControlError> {
+    if value.is_some_and(|v| v.ends_with(|c: char| c.is_ascii_alphabetic()) && !v.eq_ignore_ascii_case("nan")) {
+        return size(flag, value);
+    }
     let number = value.and_then(|v| v.parse::<f64>().ok()).filter(|n| (0.0..1e9).contains(n));
     number.map(|n| (n * GIB as f64) as u64).ok_or_else(|| wrong(flag, "a number of GB", value))
 }
 
-/// A size with a unit: `600M`, `2.5G`, `1073741824`.
+/// A size with a unit: `600M`, `2.5G`; without one it is bytes from 1024 on, and GB below, as ComfyUI's numbers are.
 fn size(flag: &str, value: Option<&str>) -> Result<u64, ControlError> {
     let text = value.unwrap_or_default().trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text[digits.len()..].to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
+        "" if digits.parse::<f64>().is_ok_and(|n| n < 1024.0) => Some(GIB),
         "" => Some(1),
         "K" => Some(1024),
         "M" => Some(MIB),

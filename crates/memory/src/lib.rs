@@ -71,7 +71,7 @@ pub use pager::{
     ContentKey, Counters, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule, UnitId, Vacant, Vbar,
 };
 pub use patch::{Patch, PatchSet};
-pub use process::{ProcessMemory, available_memory, process_memory, reset_peak};
+pub use process::{ProcessMemory, available_memory, process_memory, reset_peak, total_memory};
 pub use provider::{
     Call, Delayed, Faulty, HostRegion, HostVm, MemInfo, Provider, ProviderError, Tally, Throttled, Ticket, Write,
 };

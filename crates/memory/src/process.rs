@@ -30,6 +30,11 @@ pub fn available_memory() -> Option<u64> {
     field(&info, "MemAvailable:")
 }
 
+/// All memory of the machine; Linux only.
+pub fn total_memory() -> Option<u64> {
+    field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
+}
+
 fn parse(status: &str) -> ProcessMemory {
     let get = |key| field(status, key).unwrap_or(0);
     ProcessMemory {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use kiln_memory::{Budget, Rounding, TensorSource, WeightFile};
+use kiln_memory::{Budget, Rounding, TensorSource, open_weights};
 
 use crate::{
     Keyed, LatentFormat, ModelError, Names,
@@ -114,7 +114,8 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a full checkpoint. Its weights are held under the names `unet`, `clip` and `vae` in `budget`.
+    /// Opens a full checkpoint. Its weights are held in `budget` under the names that [`held_as`] gives to the parts `unet`,
+    /// `clip` and `vae`.
     ///
     /// # Errors
     /// Of the file (missing, truncated, broken header), `ModelError::NotThere` when it holds no UNet,
@@ -162,7 +163,7 @@ impl DiffusionModel {
     ) -> Result<Self, ModelError> {
         let prediction = Prediction::of(kind, unet, &**source)?;
         let latent = if prediction == Prediction::Edm { LatentFormat::PLAYGROUND } else { kind.latent() };
-        let keyed = Keyed::new(source.clone(), unet.map.clone(), "unet", budget);
+        let keyed = Keyed::new(source.clone(), unet.map.clone(), &holder("unet", &**source), budget);
         Ok(Self { unet: Arc::new(unet.config.init(&keyed)?), kind, prediction, latent, weights: keyed })
     }
 
@@ -260,15 +261,33 @@ impl Vae {
         let names = names_of(&*source);
         let found = recognised(path, "VAE", &names, detect::vae(&names, &["", "first_stage_model.", "vae."]))?;
         let vae = found.ok_or_else(|| not_there(path, "VAE", &names, "`decoder.conv_in.weight`"))?;
-        vae.config.init(&Keyed::new(source, vae.map, "vae", budget))
+        let holder = holder("vae", &*source);
+        vae.config.init(&Keyed::new(source, vae.map, &holder, budget))
     }
 }
 
+/// A file of weights, or the index of one in pieces.
 pub(crate) fn open(path: &Path) -> Result<Arc<dyn TensorSource>, ModelError> {
-    Ok(WeightFile::open(path).map_err(kiln_memory::SourceError::from)?)
+    Ok(open_weights(path).map_err(kiln_memory::SourceError::from)?)
 }
 
-fn recognised<T>(
+/// The name under which the weights of a part (`unet`, `clip`, `vae`, `controlnet`, `upscaler`) of a file are held: a
+/// report and a schedule tell the parts of different files apart by it.
+///
+/// ```
+/// assert_eq!(kiln_models::held_as("unet", "sd/v1-5.safetensors"), "unet of v1-5");
+/// ```
+pub fn held_as(part: &str, file: &str) -> String {
+    let file = file.strip_suffix(".index.json").unwrap_or(file);
+    let stem = Path::new(file).file_stem().map_or_else(|| file.into(), std::ffi::OsStr::to_string_lossy);
+    format!("{part} of {stem}")
+}
+
+pub(crate) fn holder(part: &str, source: &dyn TensorSource) -> String {
+    held_as(part, &source.label())
+}
+
+pub(crate) fn recognised<T>(
     path: &Path,
     wanted: &'static str,
     names: &Names,
@@ -294,7 +313,8 @@ fn vae_over(
     vae: &Found<VaeConfig>,
     budget: &Arc<Budget>,
 ) -> Result<Arc<Vae>, ModelError> {
-    Ok(Arc::new(vae.config.init(&Keyed::new(source.clone(), vae.map.clone(), "vae", budget))?))
+    let keyed = Keyed::new(source.clone(), vae.map.clone(), &holder("vae", &**source), budget);
+    Ok(Arc::new(vae.config.init(&keyed)?))
 }
 
 /// Text encoders are held in f16 whatever the file says: the reference does so, and it moves the third digit.
@@ -303,7 +323,8 @@ fn text_over(
     (role, found): &TextFound,
     budget: &Arc<Budget>,
 ) -> Result<Encoder, ModelError> {
-    let keyed = Keyed::new(source.clone(), found.map.clone(), "clip", budget).with_rounding(Rounding::F16);
+    let holder = holder("clip", &**source);
+    let keyed = Keyed::new(source.clone(), found.map.clone(), &holder, budget).with_rounding(Rounding::F16);
     Ok(Encoder { role: *role, model: Arc::new(found.config.init(&keyed)?), weights: keyed })
 }
 

@@ -40,6 +40,7 @@
 mod checkpoint;
 pub mod clip;
 pub mod conditioning;
+mod contents;
 pub mod controlnet;
 pub mod detect;
 mod error;
@@ -64,7 +65,8 @@ pub mod vae;
 mod view;
 mod watch;
 
-pub use checkpoint::{Checkpoint, DiffusionModel, Encoder, TextEncoders};
+pub use checkpoint::{Checkpoint, DiffusionModel, Encoder, TextEncoders, held_as};
+pub use contents::{Content, Contents};
 pub use error::{Fault, Faults, ModelError};
 pub use keymap::{KeyMap, Part, Place};
 pub use latent::LatentFormat;

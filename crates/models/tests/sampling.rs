@@ -95,6 +95,15 @@ fn every_sampler_arrives_where_the_model_says() {
 }
 
 #[test]
+fn every_sampler_evaluates_the_model_as_often_as_it_says_beforehand() {
+    for kind in SamplerKind::all().iter().filter(|kind| kind.name() != "dpm_adaptive") {
+        let oracle = Oracle::default();
+        Bench::new(kind.name()).run(&oracle, &mut |_| Ok(())).unwrap();
+        assert_eq!(oracle.batches.get() as u32, kind.passes(6), "{}", kind.name());
+    }
+}
+
+#[test]
 fn euler_on_a_constant_answer_is_exact() {
     let outcome = Bench::new("euler").run(&Oracle::default(), &mut |_| Ok(())).unwrap();
     assert!(values(&outcome.latent).iter().all(|v| (v * 0.18215 - 0.5).abs() < 1e-5));

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 use kiln_exec::{Cx, Engine, Host, NodeError};
-use kiln_memory::Budget;
+use kiln_memory::{Budget, Controls, Governor, HostPager, Policy, VramState, total_memory};
 use kiln_models::tokenizer::{TokenizerError, Vocabulary};
 
 use crate::files::Folders;
@@ -16,7 +16,7 @@ use crate::files::Folders;
 pub struct Studio {
     folders: Arc<Folders>,
     device: Device,
-    weights: Arc<Budget>,
+    memory: Memory,
     previews: bool,
     metadata: bool,
     /// Read once, when the first prompt is encoded.
@@ -25,14 +25,52 @@ pub struct Studio {
     testing: Arc<crate::testing::Shared>,
 }
 
+/// The host's memory: how much, what of it weights may keep, who else needs some.
+#[derive(Debug, Clone)]
+struct Memory {
+    controls: Controls,
+    budget: Arc<Budget>,
+    /// Held here so that its settings outlive the models.
+    pager: HostPager,
+    governor: Arc<Governor>,
+}
+
+/// Bytes of decoded weights that stay on the CPU unless something else is asked for. The file's own numbers are in the
+/// system's cache of it anyway; what stays decoded saves the decoding, which next to a step at 512x512 is not to be
+/// measured (`crates/nodes/README.md`).
+const DECODED: u64 = 1 << 30;
+
+impl Memory {
+    fn new(controls: Controls, budget: Arc<Budget>) -> Self {
+        let pager = HostPager::of(&budget);
+        let total = total_memory().unwrap_or(u64::MAX);
+        pager.set_limit(weights_limit(&controls, total));
+        pager.set_slots(controls.slots);
+        pager.set_policy(if controls.dynamic { Policy::Plan } else { Policy::AllResident });
+        let governor = Arc::new(Governor::new(budget.clone(), controls.reserved(total)));
+        Self { controls, budget, pager, governor }
+    }
+}
+
+/// How many bytes of decoded weights the CPU keeps of a machine with `total`.
+fn weights_limit(controls: &Controls, total: u64) -> u64 {
+    let usual = match controls.state {
+        VramState::NoVram => 0,
+        VramState::LowVram => controls.weights_limit(total, 0).min(DECODED / 5 * 2),
+        VramState::HighVram => total,
+        VramState::Disabled | VramState::NormalVram | VramState::Shared => DECODED,
+    };
+    controls.vram_limit.unwrap_or(usual)
+}
+
 impl Studio {
-    /// A studio that works in `folders`, on the CPU, without a limit on memory, with previews and with the graph
-    /// stored in pictures.
+    /// A studio that works in `folders`, on the CPU, with the memory there is ([`Controls`]' defaults), with previews and
+    /// with the graph stored in pictures.
     pub fn new(folders: Folders) -> Self {
         Self {
             folders: Arc::new(folders),
             device: Device::flex(),
-            weights: Budget::unlimited("host"),
+            memory: Memory::new(Controls::default(), Budget::unlimited("host memory")),
             previews: true,
             metadata: true,
             vocabulary: Arc::default(),
@@ -46,9 +84,17 @@ impl Studio {
         Self { device, ..self }
     }
 
-    /// The same with weights held to `budget`, which also reports who holds what.
+    /// The same with weights and outputs held to `budget`, which also reports who holds what.
     pub fn with_budget(self, budget: Arc<Budget>) -> Self {
-        Self { weights: budget, ..self }
+        Self { memory: Memory::new(self.memory.controls, budget), ..self }
+    }
+
+    /// The same under other memory controls, with a new budget for what they allow. As long as there is no accelerator
+    /// the CPU is the device that `vram_limit` and the VRAM states speak of: they bound the decoded weights that stay,
+    /// `ram_limit` bounds everything.
+    pub fn with_controls(self, controls: Controls) -> Self {
+        let budget = Budget::new("host memory", controls.ram_limit.unwrap_or(u64::MAX));
+        Self { memory: Memory::new(controls, budget), ..self }
     }
 
     /// The same with or without small pictures of every sampling step.
@@ -71,9 +117,24 @@ impl Studio {
         &self.device
     }
 
-    /// The budget that weights count against.
+    /// The budget that weights, outputs and caches count against.
     pub fn budget(&self) -> &Arc<Budget> {
-        &self.weights
+        &self.memory.budget
+    }
+
+    /// What decides which weights stay.
+    pub fn pager(&self) -> &HostPager {
+        &self.memory.pager
+    }
+
+    /// The memory controls in force.
+    pub fn controls(&self) -> &Controls {
+        &self.memory.controls
+    }
+
+    /// Who keeps the budget within what the machine can spare. A [`Steward`](crate::Steward) polls it during runs.
+    pub fn governor(&self) -> &Arc<Governor> {
+        &self.memory.governor
     }
 
     /// Whether sampling shows its steps.

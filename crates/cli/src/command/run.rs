@@ -41,7 +41,7 @@ enum Events {
 
 impl Run {
     pub(crate) fn execute(self) -> Done {
-        let session = session(&self.studio, self.engine.cache.0.clone());
+        let session = session(&self.studio, self.engine.cache());
         let Opened { mut prompt, workflow } = open(&self.file, &session.definitions())?;
         let validated = session.validate(&mut prompt)?;
         if !validated.node_errors.is_empty() {

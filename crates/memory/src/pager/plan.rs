@@ -118,12 +118,13 @@ impl Timeline {
         next.is_some()
     }
 
-    /// When `model` is used next, seen from now. Without a schedule, a model that has begun a second pass is taken to
-    /// loop, and of the others nothing is known but that they have been used.
+    /// When `model` is used next, seen from now. A model that no schedule knows is taken to loop once it has begun a second
+    /// pass; without any schedule, of the others nothing is known but that they have been used.
     pub(super) fn next_use(&self, model: &str) -> Distance {
         let runs = &self.schedule.runs;
         let running = self.model == model;
-        if running && (self.passes_left > 0 || (runs.is_empty() && self.passes_seen > 1)) {
+        let scheduled = runs.iter().any(|run| run.model == model);
+        if running && (self.passes_left > 0 || (!scheduled && self.passes_seen > 1)) {
             return 0;
         }
         if runs.is_empty() {
@@ -198,6 +199,17 @@ mod tests {
         assert_eq!((t.next_use("unet"), t.next_use("clip")), (NEVER, NEVER - 1));
         t.follow("unet", 0);
         assert_eq!(t.next_use("unet"), 0);
+    }
+
+    #[test]
+    fn a_model_that_the_schedule_does_not_know_loops_from_its_second_pass_on() {
+        let mut t = Timeline::default();
+        t.set(Schedule::new().then("clip", 1).repeating());
+        t.follow("clip", 0);
+        t.follow("unet", 0);
+        assert_eq!(t.next_use("unet"), NEVER);
+        t.follow("unet", 0);
+        assert_eq!((t.next_use("unet"), t.next_use("clip") > 0), (0, true));
     }
 
     #[test]

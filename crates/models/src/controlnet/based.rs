@@ -7,7 +7,7 @@ use kiln_memory::{Budget, FormatError, SourceError, TensorInfo, TensorSource};
 
 use super::{config::ControlNetConfig, keys, model::ControlNet};
 use crate::{
-    DiffusionModel, KeyMap, Keyed, ModelError, Names,
+    DiffusionModel, KeyMap, Keyed, ModelError, Names, checkpoint,
     lora::{LoraFile, Patches, Prefixes},
 };
 
@@ -20,7 +20,8 @@ pub(super) fn difference(
 ) -> Result<Option<ControlNet>, ModelError> {
     let map = keys::canonical(names);
     let Some(config) = ControlNetConfig::from_names(&map.names())? else { return Ok(None) };
-    let keyed = Keyed::new(source, map, "controlnet", budget).merged(&base.weights, |_| (1.0, 1.0));
+    let holder = checkpoint::holder("controlnet", &*source);
+    let keyed = Keyed::new(source, map, &holder, budget).merged(&base.weights, |_| (1.0, 1.0));
     config.init(&keyed).map(Some)
 }
 
@@ -41,7 +42,8 @@ pub(super) fn control_lora(
     let prefixes: Prefixes = needed.iter().filter_map(stem).collect();
     let mut patches = Patches::default();
     patches.add(&file, &file.find(&prefixes).targets, "", 1.0);
-    config.init(&Keyed::new(Arc::new(overlay), map, "controlnet", budget).patched(&patches)).map(Some)
+    let holder = checkpoint::holder("controlnet", &overlay);
+    config.init(&Keyed::new(Arc::new(overlay), map, &holder, budget).patched(&patches)).map(Some)
 }
 
 /// One source before another: what the first lacks is the second's.

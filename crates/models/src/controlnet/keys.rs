@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Keys in original names without prefix, from original files (with or without `control_model.`) or diffusers' ones.
-pub(super) fn canonical(names: &Names) -> KeyMap {
+pub(crate) fn canonical(names: &Names) -> KeyMap {
     let prefix = if names.any("control_model.") { "control_model." } else { "" };
     if !is_diffusers(names, prefix) {
         return KeyMap::under(names, prefix);

@@ -9,5 +9,6 @@ mod model;
 mod source;
 
 pub use config::ControlNetConfig;
+pub(crate) use keys::canonical;
 pub use model::ControlNet;
 pub use source::Control;

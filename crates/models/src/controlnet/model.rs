@@ -65,7 +65,8 @@ impl ControlNet {
             _ => {
                 let map = keys::canonical(&names);
                 let config = ControlNetConfig::from_names(&map.names())?;
-                let init = |config: ControlNetConfig| config.init(&Keyed::new(source, map, "controlnet", budget));
+                let holder = checkpoint::holder("controlnet", &*source);
+                let init = |config: ControlNetConfig| config.init(&Keyed::new(source, map, &holder, budget));
                 config.map(init).transpose()?
             }
         };

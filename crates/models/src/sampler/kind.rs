@@ -101,6 +101,27 @@ impl SamplerKind {
         if sigmas.len() < 2 { Ok(x) } else { (self.run)(walk, x, sigmas) }
     }
 
+    /// How often it evaluates the model in `steps` steps, the last of which ends without noise. `dpm_adaptive` chooses its
+    /// steps itself: the answer is a guess.
+    pub fn passes(self, steps: u32) -> u32 {
+        // Evaluations of all steps but the last few, and how many steps have fewer.
+        let (each, last) = match self.name {
+            "heun"
+            | "dpm_2"
+            | "dpm_2_ancestral"
+            | "dpmpp_2s_ancestral"
+            | "dpmpp_2s_ancestral_cfg_pp"
+            | "dpmpp_sde"
+            | "dpmpp_sde_gpu"
+            | "seeds_2"
+            | "sa_solver_pece" => (2, 1),
+            "heunpp2" => (3, 3),
+            "seeds_3" => (3, 2),
+            _ => (1, 0),
+        };
+        (steps * each).saturating_sub(last).max(steps)
+    }
+
     /// Whether it asks a schedule for one step more and drops the level before the last (KSampler).
     pub fn discards_penultimate(self) -> bool {
         matches!(self.name, "dpm_2" | "dpm_2_ancestral" | "uni_pc" | "uni_pc_bh2")

@@ -91,7 +91,8 @@ impl Taesd {
         let config = TaesdConfig::from_names(&map.names()).ok_or_else(|| {
             checkpoint::not_there(path, "tiny autoencoder", &names, "`taesd_decoder.1.weight` or `1.weight`")
         })?;
-        config.init(&Keyed::new(source, map, "taesd", budget))
+        let holder = checkpoint::holder("taesd", &*source);
+        config.init(&Keyed::new(source, map, &holder, budget))
     }
 
     /// A latent's picture in 0..1 (not clamped). The latent is in the model's space, as a sampler's callback sees it.

@@ -3,7 +3,7 @@
 use crate::{KeyMap, Names};
 
 /// Keys in Real-ESRGAN's names.
-pub(super) fn canonical(names: &Names) -> KeyMap {
+pub(crate) fn canonical(names: &Names) -> KeyMap {
     let prefix = ["params_ema.", "params.", "module.", ""].into_iter().find(|prefix| names.any(prefix)).unwrap_or("");
     let map = KeyMap::under(names, prefix);
     let inner = map.names();

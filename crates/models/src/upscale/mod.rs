@@ -18,6 +18,7 @@ use crate::{
     vae::{Tiles, tiled},
 };
 use compact::Compact;
+pub(crate) use keys::canonical;
 use rrdb::Rrdb;
 
 /// A network that enlarges pictures by a fixed factor.
@@ -73,7 +74,8 @@ impl Upscaler {
         let Some(config) = UpscaleConfig::from_names(&map.names())? else {
             return Err(checkpoint::not_there(path, "upscaler", &names, "`conv_first.weight` or `body.0.weight`"));
         };
-        config.init(&Keyed::new(source, map, "upscaler", budget))
+        let holder = checkpoint::holder("upscaler", &*source);
+        config.init(&Keyed::new(source, map, &holder, budget))
     }
 
     /// The sizes of this network.

@@ -22,9 +22,14 @@ pub fn assets() -> PathBuf {
 
 impl Bench {
     pub fn new() -> Self {
+        Self::with(|studio| studio).0
+    }
+
+    /// A bench in a studio that is changed first; the studio, too.
+    pub fn with(change: impl FnOnce(Studio) -> Studio) -> (Self, Studio) {
         let root = tempfile::tempdir().unwrap();
-        let folders = Folders::under(root.path()).with_bundled(assets());
-        Self { engine: Studio::new(folders).into_engine(), root }
+        let studio = change(Studio::new(Folders::under(root.path()).with_bundled(assets())));
+        (Self { engine: studio.clone().into_engine(), root }, studio)
     }
 
     pub fn folder(&self, place: Place) -> PathBuf {

@@ -1,0 +1,159 @@
+//! Networks take their weights by handle: nothing is read when they are built, and each use goes through the pager.
+//!
+//! The exception are embedding tables, of which rows are taken: they never stay, and no pass reads them whole.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use burn::tensor::{Device, Tensor};
+use bytes::Bytes;
+use kiln_memory::{Budget, ComputedSource, HostPager, SourceError, TensorInfo, TensorSource, WeightFile};
+use kiln_models::{
+    Keyed, ModelError, Names,
+    clip::{Hidden, Token},
+    controlnet::ControlNetConfig,
+    detect::Detected,
+    names_of,
+    unet::Extras,
+    upscale::{CompactConfig, RrdbConfig, UpscaleConfig},
+};
+
+type Reads = Arc<Mutex<BTreeMap<String, usize>>>;
+
+/// Weights by the recipe, with a note of each reading. Embedding tables lie in memory as in a file, so that rows can be
+/// taken.
+struct Watched {
+    inner: ComputedSource,
+    reads: Reads,
+}
+
+impl TensorSource for Watched {
+    fn label(&self) -> String {
+        self.inner.label()
+    }
+    fn names(&self) -> Vec<&str> {
+        self.inner.names()
+    }
+    fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.inner.info(name)
+    }
+    fn slice(&self, name: &str) -> Option<Bytes> {
+        is_table(name).then(|| Bytes::from(vec![0; self.info(name).unwrap().bytes()]))
+    }
+    fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
+        *self.reads.lock().unwrap().entry(name.to_owned()).or_default() += 1;
+        self.inner.read_f32(name, out)
+    }
+}
+
+fn is_table(name: &str) -> bool {
+    name.ends_with("_embedding.weight")
+}
+
+/// What the bundled model holds.
+fn bundled() -> Detected {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
+    Detected::in_checkpoint(&names_of(&*WeightFile::open(path).unwrap())).unwrap()
+}
+
+/// Makes two passes with room for everything, and two without any: every weight is read once, and once per pass.
+fn every_weight_by_handle<N>(
+    names: &Names,
+    init: impl Fn(&Keyed) -> Result<N, ModelError>,
+    pass: impl Fn(&N) -> Result<(), ModelError>,
+) {
+    for (limit, times) in [(u64::MAX, 1), (0, 2)] {
+        let (reads, budget) = (Reads::default(), Budget::unlimited("test"));
+        let pager = HostPager::of(&budget);
+        pager.set_limit(limit);
+        pager.set_slots(0); // what is brought ahead at the end of a pass would be counted, too
+        let source = Watched { inner: common::computed(names), reads: reads.clone() };
+        let network = init(&Keyed::plain(source, "network", &budget)).unwrap();
+        assert_eq!(*reads.lock().unwrap(), BTreeMap::new(), "nothing is read when a network is built");
+        pass(&network).unwrap();
+        pass(&network).unwrap();
+        let whole = names.iter().map(|(name, _)| name).filter(|name| !is_table(name));
+        let expected: BTreeMap<_, _> = whole.map(|name| (name.to_owned(), times)).collect();
+        assert_eq!(*reads.lock().unwrap(), expected, "limit {limit}");
+        assert_eq!((pager.resident() > 0, pager.pinned()), (limit > 0, 0));
+    }
+}
+
+#[test]
+fn a_unet_takes_every_weight_by_handle() {
+    let config = bundled().unet.unwrap().config;
+    let (width, device) = (config.context_dim.unwrap(), Device::flex());
+    every_weight_by_handle(
+        &config.tensors().unwrap(),
+        |keyed| config.init(keyed),
+        |unet| {
+            let (x, context) = (Tensor::ones([1, 4, 8, 8], &device), Tensor::ones([1, 77, width], &device));
+            unet.forward(x, &[500.0], &context, &Extras::default()).map(drop)
+        },
+    );
+}
+
+#[test]
+fn a_text_encoder_takes_every_weight_by_handle_and_rows_of_its_tables() {
+    let config = bundled().text[0].1.config.clone();
+    let device = Device::flex();
+    let chunk: Vec<Token> = (0..77).map(Token::Id).collect();
+    every_weight_by_handle(
+        &config.tensors().unwrap(),
+        |keyed| config.init(keyed),
+        |text| {
+            // The last layer's state, normalised, is what is pooled as well: the norm is used once.
+            text.forward(std::slice::from_ref(&chunk), Hidden::LAST, &device).map(drop)
+        },
+    );
+}
+
+#[test]
+fn an_autoencoder_takes_every_weight_by_handle() {
+    let config = bundled().vae.unwrap().config;
+    let device = Device::flex();
+    every_weight_by_handle(
+        &config.tensors().unwrap(),
+        |keyed| config.init(keyed),
+        |vae| {
+            vae.decode_picture(Tensor::ones([1, 4, 4, 4], &device))?;
+            vae.encode_picture(Tensor::ones([1, 32, 32, 3], &device)).map(drop)
+        },
+    );
+}
+
+#[test]
+fn a_controlnet_takes_every_weight_by_handle() {
+    let unet = bundled().unet.unwrap().config;
+    let (width, device) = (unet.context_dim.unwrap(), Device::flex());
+    let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
+    let config = ControlNetConfig { hint, unet, hint_channels: 3 };
+    every_weight_by_handle(
+        &config.tensors().unwrap(),
+        |keyed| config.init(keyed),
+        |net| {
+            let (x, hint) = (Tensor::ones([1, 4, 8, 8], &device), Tensor::ones([1, 3, 64, 64], &device));
+            net.forward(x, hint, &[500.0], &Tensor::ones([1, 77, width], &device), None).map(drop)
+        },
+    );
+}
+
+#[test]
+fn upscalers_take_every_weight_by_handle() {
+    let device = Device::flex();
+    let compact = CompactConfig { picture_channels: 3, channels: 8, last: 4, scale: 2, slopes: 8 };
+    let rrdb = RrdbConfig { picture_channels: 3, unshuffle: 1, channels: 8, growth: 4, blocks: 1, doublings: 2 };
+    for config in [UpscaleConfig::Compact(compact), UpscaleConfig::Rrdb(rrdb)] {
+        every_weight_by_handle(
+            &config.tensors().unwrap(),
+            |keyed| config.init(keyed),
+            |net| net.forward(Tensor::ones([1, 3, 8, 8], &device)).map(drop),
+        );
+    }
+}
