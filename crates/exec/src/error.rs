@@ -55,7 +55,7 @@ pub enum ErrorKind {
     Invalid,
     /// A device had too little memory.
     OutOfMemory,
-    /// A spilled value could not be written or read back.
+    /// A spilled value could not be read back.
     Spill,
 }
 

@@ -182,60 +182,64 @@ fn a_value_is_gone_before_the_next_node_starts() {
     assert_eq!(*seen.lock().unwrap(), [1, 0, 0]);
 }
 
-/// A payload that can be written down.
-#[derive(Clone)]
-struct Page(std::sync::Arc<Vec<u8>>);
-#[allow(clippy::unnecessary_literal_bound, reason = "the trait's signature")]
-impl Object for Page {
-    fn socket_type(&self) -> &str {
-        "PAGE"
-    }
-    fn bytes(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn spillable(&self) -> Option<&dyn Spillable> {
-        Some(self)
-    }
-}
-impl Spillable for Page {
-    fn spill(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-        to.write_all(&self.0)
-    }
-    fn restore(&self) -> Restore {
-        |from| {
-            let mut bytes = Vec::new();
-            from.read_to_end(&mut bytes)?;
-            Ok(Value::object(Page(bytes.into())))
-        }
-    }
+#[test]
+fn under_eager_a_node_that_runs_again_for_a_lazy_reader_leaves_what_its_other_readers_have() {
+    // `Choose` has `pick` and asks for `a` later, when that output of the same expanding node is gone.
+    let world = common::World::default();
+    let mut choose = def("Choose", &["pick", "a"], 1);
+    choose.inputs[1].lazy = true;
+    let both = |args: &mut Args, _: &mut Cx| Ok(Value::Int(i128::from(int(args, "pick") * 10 + int(args, "a"))));
+    let registry = common::registry(&world)
+        .with_dyn(DynNode::new(choose, both).needs(|_, _| Ok(vec!["a".into()])))
+        .with_dyn(DynNode::new(def("Pair", &["n"], 2), |args, cx: &mut Cx| {
+            let n = args.get("n").cloned().unwrap_or_default();
+            let g = cx.graph();
+            let two = g.add_draft(Draft::new("Two").input("n", Reply::from(n)));
+            let results = vec![Link::new(two.clone(), 0).into(), Link::new(two, 1).into()];
+            Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)))
+        }))
+        .with_dyn(DynNode::new(def("Outer", &["n"], 1), |args, cx: &mut Cx| {
+            let n = args.get("n").cloned().unwrap_or_default();
+            let g = cx.graph();
+            let pair = g.add_draft(Draft::new("Pair").input("n", Reply::from(n)));
+            let links = (Link::new(pair.clone(), 0), Link::new(pair, 1));
+            let chosen = g.add_draft(Draft::new("Choose").input("pick", links.0).input("a", links.1));
+            let results = vec![Link::new(chosen, 0).into()];
+            Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)))
+        }));
+    let engine = Engine::builder(registry).cache(CachePolicy::None).build();
+    let options = RunOptions { tail_depth: 0, ..level(Retention::Eager) };
+    let report = engine.start(common::graph("o: Outer(n=3); out: Sink(x=o)")).options(options).run().unwrap();
+    assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(34)]);
 }
 
 #[test]
-fn a_pinned_output_that_nobody_reads_goes_to_disk_and_comes_back_for_a_late_reader() {
+fn results_of_a_deep_expansion_run_also_where_nobody_reads_them() {
+    // The second result, which nobody reads, expands into something that is shown.
     let world = common::World::default();
-    let once = kiln_exec::graph::NodeDef { not_idempotent: true, ..def("Print", &[], 1) };
-    let runs = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let count = std::sync::Arc::clone(&runs);
-    let registry = common::registry(&world)
-        .with_dyn(DynNode::new(once, move |_, _| {
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            Ok(Value::object(Page(std::sync::Arc::new(vec![7; 5000]))))
-        }))
-        .with_dyn(DynNode::new(def("Length", &["x"], 1), |args, _| {
-            let page = args.get("x").and_then(|x| x.downcast_ref::<Page>().cloned());
-            Ok(Value::Int(page.map_or(-1, |page| page.0.len() as i128)))
-        }));
+    let registry = common::registry(&world).with_dyn(DynNode::new(def("Deep", &["n"], 2), |args, cx: &mut Cx| {
+        let n = int(args, "n");
+        let g = cx.graph();
+        let made = g.add_draft(Draft::new("Make").input("n", Reply::from(Value::Int(7))));
+        let shows = g.add_draft(
+            Draft::new("Into")
+                .input("to", Reply::from(Value::String("a".into())))
+                .input("how", Reply::from(Value::String("show".into()))),
+        );
+        let next = if n > 0 {
+            g.add_draft(Draft::new("Deep").input("n", Reply::from(Value::Int(i128::from(n) - 1))))
+        } else {
+            made
+        };
+        let results = vec![Link::new(next, 0).into(), Link::new(shows, 0).into()];
+        Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)))
+    }));
     let engine = Engine::builder(registry).cache(CachePolicy::None).build();
-    let folder = std::env::temp_dir().join(format!("kiln-spill-test-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let options =
-        level(Retention::Unreadable).with_spill(Some(std::sync::Arc::new(FileSpill::new(&folder)))).with_trace(true);
-    let text = "a: Print(); b: Length(x=a); d: Into(x=b, to='a'); l: Length(x=d); out: Sink(x=l)";
-    let report = engine.start(common::graph(text)).options(options).run().unwrap();
-    assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(5000)]);
-    assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 1);
-    let alive: Vec<u64> = report.trace.as_ref().unwrap().steps.iter().map(|step| step.live_bytes).collect();
-    assert!(alive.contains(&0) && alive.contains(&5000), "{alive:?}");
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "spilled files go with the run");
-    std::fs::remove_dir(&folder).unwrap();
+    let shown = |tail_depth: u32| {
+        let options = RunOptions { tail_depth, ..level(Retention::Unreadable) };
+        let report = engine.start(common::graph("a: Make(n=1); d: Deep(n=3); out: Sink(x=d)")).options(options).run();
+        report.unwrap().outputs.keys().cloned().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(shown(0), shown(1000));
+    assert_eq!(shown(0).len(), 5, "one in each of four expansions, and the last");
 }

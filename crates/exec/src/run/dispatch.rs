@@ -22,10 +22,12 @@ impl<'e> Execution<'e> {
     /// Starts a node that was handed out.
     pub(super) fn dispatch(&mut self, ix: NodeIx) -> Result<(), Fault> {
         if self.nodes[ix].expanding.is_some() {
-            return self.resolve_expansion(ix);
+            self.resolve_expansion(ix);
+            return Ok(());
         }
-        if self.nodes[ix].flags.served || self.serve_twin(ix)? {
-            return self.finish_served(ix);
+        if self.nodes[ix].flags.served || self.serve_twin(ix) {
+            self.finish_served(ix);
+            return Ok(());
         }
         let Some(node) = self.nodes.source(ix) else { return Ok(()) };
         let class = self.class(ix);
@@ -156,11 +158,11 @@ impl<'e> Execution<'e> {
             self.ran(ix, begun.map(|at| at.elapsed()));
             let answer = answer.map_err(|error| Fault::at(ix, error))?;
             if let Answer::Done = answer {
-                let result = self.finish_call(ix, &mut produced);
+                self.finish_call(ix, &mut produced);
                 produced.outputs.clear();
                 produced.ui = None;
                 self.scratch.produced = produced;
-                return result;
+                return Ok(());
             }
             return self.answered(ix, vec![CallResult { answer, produced }]);
         }

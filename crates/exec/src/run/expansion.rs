@@ -53,7 +53,8 @@ impl Execution<'_> {
             None => self.wait_for_results(ix, expanding),
         };
         result?;
-        self.drop_edges(old)
+        self.drop_edges(old);
+        Ok(())
     }
 
     fn add_nodes(&mut self, ix: NodeIx, graph: Prompt, children: &mut Vec<NodeIx>) -> Result<(), Fault> {
@@ -197,8 +198,9 @@ impl Execution<'_> {
             && expanding.ui.is_none()
             && !expanding.children.iter().any(|child| self.nodes[*child].flags.once)
             && replies.iter().all(|reply| matches!(reply, Reply::Link(_)));
-        // Whoever holds the link itself may name this node later.
-        if !is_tail || self.list.outputs(ix).any(|edge| self.reads_raw(edge)) {
+        // Whoever holds the link itself may name this node later. A node that runs again for one of its outputs has
+        // readers that need nothing new.
+        if !is_tail || self.list.outputs(ix).any(|edge| self.reads_raw(edge) || self.is_apart(edge)) {
             return Ok(None);
         }
         let mut targets = Vec::with_capacity(replies.len());
@@ -211,6 +213,15 @@ impl Execution<'_> {
             targets.push((target, link.socket as u32));
         }
         Ok(Some(targets))
+    }
+
+    /// Whether the reader does not count now but may ask later, when what the outputs lead to is forgotten; or has its
+    /// value already.
+    fn is_apart(&self, at: EdgeIx) -> bool {
+        let edge = self.list.edge(at);
+        let uncounted = self.options.retention == Retention::Eager
+            && (edge.usage == Use::Lazy || self.list.state(edge.to) == State::Idle);
+        uncounted || self.nodes[edge.from].sockets.at(edge.socket).is_some_and(|at| self.store.is_present(at))
     }
 
     fn reads_raw(&self, at: EdgeIx) -> bool {
@@ -250,6 +261,13 @@ impl Execution<'_> {
                 }
             }
         }
+        // Results run also where nobody reads them: there may be output nodes in expansions of theirs.
+        for (target, _) in targets {
+            self.plan([*target])?;
+            if self.list.state(*target) != State::Done {
+                sources.push(*target);
+            }
+        }
         for source in sources {
             self.demand(source)?;
         }
@@ -274,8 +292,8 @@ impl Execution<'_> {
     }
 
     /// All results are there.
-    pub(super) fn resolve_expansion(&mut self, ix: NodeIx) -> Result<(), Fault> {
-        let Some(expanding) = self.nodes[ix].expanding.take() else { return Ok(()) };
+    pub(super) fn resolve_expansion(&mut self, ix: NodeIx) {
+        let Some(expanding) = self.nodes[ix].expanding.take() else { return };
         let Expanding { calls, ui, children } = *expanding;
         let count = self.nodes[ix].sockets.count as usize;
         let mut found = vec![None; self.list.inputs(ix).count()];
@@ -303,7 +321,7 @@ impl Execution<'_> {
         }
         let mut outputs: Vec<Values> = outputs.into_iter().map(joined).collect();
         self.release_children(&children);
-        self.complete(ix, &mut outputs, ui)
+        self.complete(ix, &mut outputs, ui);
     }
 
     fn tell_expanded(&mut self, ix: NodeIx, children: &[NodeIx]) {

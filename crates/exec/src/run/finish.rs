@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kiln_graph::schedule::{NodeIx, State};
 
-use super::{Execution, Fault};
+use super::Execution;
 use crate::cache::{CacheItem, CachedResult, Entry, Key, Owner};
 use crate::error::NodeError;
 use crate::event::{Event, NodeState};
@@ -16,7 +16,7 @@ use crate::values::Values;
 
 impl Execution<'_> {
     /// A node has its outputs. They are taken out of the buffer.
-    pub(super) fn complete(&mut self, ix: NodeIx, outputs: &mut Vec<Values>, ui: Option<Ui>) -> Result<(), Fault> {
+    pub(super) fn complete(&mut self, ix: NodeIx, outputs: &mut Vec<Values>, ui: Option<Ui>) {
         outputs.resize(self.nodes[ix].sockets.count as usize, Values::One(Value::Null));
         self.taint(ix);
         let bytes = if outputs.is_empty() { 0 } else { outputs.iter().map(Values::bytes).sum() };
@@ -24,8 +24,8 @@ impl Execution<'_> {
         self.remember_size(ix, bytes);
         self.note_run(ix, bytes);
         self.show(ix, outputs, ui, false);
-        self.store_outputs(ix, outputs)?;
-        self.unlink(ix)?;
+        self.store_outputs(ix, outputs);
+        self.unlink(ix);
         self.list.complete(ix);
         self.tell_finished(ix, bytes);
         if self.nodes[ix].added.is_some() {
@@ -35,19 +35,17 @@ impl Execution<'_> {
         if let Some(adversary) = &self.options.adversary {
             self.session.cache.evict(&**adversary, &mut self.session.ledger);
         }
-        Ok(())
     }
 
-    fn store_outputs(&mut self, ix: NodeIx, outputs: &mut Vec<Values>) -> Result<(), Fault> {
+    fn store_outputs(&mut self, ix: NodeIx, outputs: &mut Vec<Values>) {
         let sockets = self.nodes[ix].sockets;
         for (number, values) in outputs.drain(..).enumerate() {
             let number = number as u32;
             let Some(at) = sockets.at(number) else { continue };
             let spill = self.options.spill.as_deref();
             let dropped = self.store.put(at, values, &mut self.session.ledger, spill);
-            self.was_dropped(ix, number, dropped)?;
+            self.was_dropped(ix, number, dropped);
         }
-        Ok(())
     }
 
     /// A node that reads from one that failed has only stand-ins to offer.
@@ -122,44 +120,43 @@ impl Execution<'_> {
     }
 
     /// A node that joins the run takes its result from the cache, if that is possible. Then it needs no inputs.
-    pub(super) fn serve(&mut self, ix: NodeIx) -> Result<bool, Fault> {
-        let Some(entry) = self.look_for(ix) else { return Ok(false) };
+    pub(super) fn serve(&mut self, ix: NodeIx) -> bool {
+        let Some(entry) = self.look_for(ix) else { return false };
         self.nodes[ix].links = None;
-        self.serve_with(ix, &entry)?;
+        self.serve_with(ix, &entry);
         if self.nodes[ix].flags.root {
             self.hits.insert(ix, entry);
         } else {
             self.list.complete(ix);
         }
-        Ok(true)
+        true
     }
 
     /// A node whose turn has come takes the result that an equal one left in the meantime.
-    pub(super) fn serve_twin(&mut self, ix: NodeIx) -> Result<bool, Fault> {
-        let Some(entry) = self.look_for(ix) else { return Ok(false) };
-        self.serve_with(ix, &entry)?;
+    pub(super) fn serve_twin(&mut self, ix: NodeIx) -> bool {
+        let Some(entry) = self.look_for(ix) else { return false };
+        self.serve_with(ix, &entry);
         self.hits.insert(ix, entry);
-        Ok(true)
+        true
     }
 
-    fn serve_with(&mut self, ix: NodeIx, entry: &Entry) -> Result<(), Fault> {
+    fn serve_with(&mut self, ix: NodeIx, entry: &Entry) {
         self.nodes[ix].flags.served = true;
         self.summary.cached += 1;
         self.note(ix, || What::Cached);
-        self.store_outputs(ix, &mut entry.outputs.clone())
+        self.store_outputs(ix, &mut entry.outputs.clone());
     }
 
     /// The turn of a node whose result is there.
-    pub(super) fn finish_served(&mut self, ix: NodeIx) -> Result<(), Fault> {
+    pub(super) fn finish_served(&mut self, ix: NodeIx) {
         if let Some(entry) = self.hits.remove(&ix) {
             self.show(ix, &entry.outputs, entry.ui.clone(), true);
         }
-        self.unlink(ix)?;
+        self.unlink(ix);
         self.list.complete(ix);
         if self.nodes[ix].added.is_some() {
             self.bury(ix);
         }
-        Ok(())
     }
 
     /// What a node shows goes into the report and to whoever listens.
@@ -191,7 +188,7 @@ impl Execution<'_> {
     }
 
     /// A node failed, and the run goes on without what depends on it.
-    pub(super) fn fail_alone(&mut self, ix: NodeIx, error: NodeError) -> Result<(), Fault> {
+    pub(super) fn fail_alone(&mut self, ix: NodeIx, error: NodeError) {
         let failure = self.run_error(Some(ix), error);
         self.tell_failed(&failure);
         self.note(ix, || What::Failed);
@@ -202,10 +199,9 @@ impl Execution<'_> {
         self.nodes[ix].expanding = None;
         let count = self.nodes[ix].sockets.count as usize;
         let mut blockers = vec![Values::One(Value::Blocker(Blocker::silent())); count];
-        self.store_outputs(ix, &mut blockers)?;
-        self.unlink(ix)?;
+        self.store_outputs(ix, &mut blockers);
+        self.unlink(ix);
         self.list.complete(ix);
-        Ok(())
     }
 
     /// Lets go of what the cache kept for the prompt before only.

@@ -26,10 +26,10 @@ impl Execution<'_> {
             let first = class.def.output_node || matches!(class.behaviour.body, Body::Async(_));
             self.list.admit(ix, first);
             self.nodes[ix].flags.served = false;
-            if self.serve(ix)? {
+            if self.serve(ix) {
                 continue;
             }
-            let links = match self.nodes[ix].links.take() {
+            let links = match self.nodes.take_links(ix) {
                 Some(links) => links,
                 None => match self.nodes.source(ix) {
                     Some(node) => self.resolve(ix, &node, class)?,
@@ -109,6 +109,9 @@ impl Execution<'_> {
             if self.list.state(edge.from) == State::Done && self.store.is_present(socket) {
                 return Ok(());
             }
+        } else if self.nodes[edge.from].flags.served && self.store.is_present(socket) {
+            // An output node out of the cache: its value may have been spilled before it had a reader.
+            self.recall(socket, edge.to)?;
         }
         self.list.block(at);
         stack.push(edge.from);
@@ -137,77 +140,64 @@ impl Execution<'_> {
     }
 
     /// Takes all edges into a node away: it will not read anything any more. What nobody else can need goes, too.
-    pub(super) fn unlink(&mut self, ix: NodeIx) -> Result<(), Fault> {
+    pub(super) fn unlink(&mut self, ix: NodeIx) {
         let mut stack = std::mem::take(&mut self.scratch.gone);
         while let Some(edge) = self.list.pop_input(ix) {
-            self.drop_edge(edge, true, &mut stack)?;
+            self.drop_edge(edge, true, &mut stack);
         }
-        self.drop_unneeded(&mut stack)?;
+        self.drop_unneeded(&mut stack);
         self.scratch.gone = stack;
-        Ok(())
     }
 
     /// As [`unlink`](Self::unlink), for edges of a scheduled node that were taken before.
-    pub(super) fn drop_edges(&mut self, edges: Vec<Edge>) -> Result<(), Fault> {
+    pub(super) fn drop_edges(&mut self, edges: Vec<Edge>) {
         let mut stack = std::mem::take(&mut self.scratch.gone);
         for edge in edges {
-            self.drop_edge(edge, true, &mut stack)?;
+            self.drop_edge(edge, true, &mut stack);
         }
-        self.drop_unneeded(&mut stack)?;
+        self.drop_unneeded(&mut stack);
         self.scratch.gone = stack;
-        Ok(())
     }
 
     /// `counted` tells that the reader was scheduled, so that its strong edges counted as such.
-    fn drop_edge(&mut self, edge: Edge, counted: bool, gone: &mut Vec<NodeIx>) -> Result<(), Fault> {
+    fn drop_edge(&mut self, edge: Edge, counted: bool, gone: &mut Vec<NodeIx>) {
         let source = edge.from;
         if let Some(socket) = self.nodes[source].sockets.at(edge.socket) {
-            self.release(source, edge.socket, socket, counted && edge.usage == Use::Strong)?;
+            self.release(source, edge.socket, socket, counted && edge.usage == Use::Strong);
         }
         if self.list.is_wanted(source) || self.nodes[source].flags.root {
-            return Ok(());
+            return;
         }
         match self.list.state(source) {
             State::Idle => gone.push(source),
             State::Done => self.bury(source),
             _ => {}
         }
-        Ok(())
     }
 
     /// Nodes that never ran and that nobody can ask for any more leave the run, with what only they could need.
-    fn drop_unneeded(&mut self, gone: &mut Vec<NodeIx>) -> Result<(), Fault> {
+    fn drop_unneeded(&mut self, gone: &mut Vec<NodeIx>) {
         while let Some(ix) = gone.pop() {
             if self.list.state(ix) != State::Idle || self.list.is_wanted(ix) {
                 continue;
             }
             while let Some(edge) = self.list.pop_input(ix) {
-                self.drop_edge(edge, false, gone)?;
+                self.drop_edge(edge, false, gone);
             }
             self.list.dismiss(ix);
             self.bury(ix);
         }
-        Ok(())
     }
 
-    fn release(&mut self, ix: NodeIx, number: u32, socket: usize, strong: bool) -> Result<(), Fault> {
+    fn release(&mut self, ix: NodeIx, number: u32, socket: usize, strong: bool) {
         let spill = self.options.spill.as_deref();
         let dropped = self.store.release(socket, strong, &mut self.session.ledger, spill);
-        self.was_dropped(ix, number, dropped)
+        self.was_dropped(ix, number, dropped);
     }
 
     /// Tells of an output that went, if it did.
-    pub(super) fn was_dropped(
-        &mut self,
-        ix: NodeIx,
-        socket: u32,
-        dropped: std::io::Result<Option<u64>>,
-    ) -> Result<(), Fault> {
-        let dropped = dropped.map_err(|error| {
-            let message = format!("an output could not be spilled: {error}");
-            Fault::at(ix, NodeError::of(ErrorKind::Spill, message))
-        })?;
-        let Some(bytes) = dropped else { return Ok(()) };
+    pub(super) fn was_dropped(&mut self, ix: NodeIx, socket: u32, dropped: Option<u64>) {
+        let Some(bytes) = dropped else { return };
         self.summary.dropped += 1;
         self.note(ix, || What::Dropped { socket, bytes });
         if self.shared.listener.is_some() {
@@ -215,7 +205,6 @@ impl Execution<'_> {
             let prompt_id = &self.shared.prompt_id;
             self.shared.tell(|| Event::Dropped { prompt_id: prompt_id.clone(), node, socket, bytes });
         }
-        Ok(())
     }
 
     /// A node of an expansion that nothing refers to any more goes to the graveyard; the oldest there is forgotten.
@@ -240,9 +229,10 @@ impl Execution<'_> {
         }
     }
 
-    /// Level 0 keeps values, so it keeps the nodes that have them.
+    /// Level 0 keeps values, so it keeps the nodes that have them. Where lazy readers do not count, a value that one of
+    /// them asks for may have to be computed again, from ancestors that nothing else refers to.
     fn is_kept_whole(&self) -> bool {
-        self.keeps_everything
+        self.keeps_everything || self.lazy_uncounted
     }
 
     fn forget(&mut self, ix: NodeIx) {

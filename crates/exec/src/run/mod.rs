@@ -71,6 +71,8 @@ pub(crate) struct Execution<'e> {
     /// Whether keys are of use to anybody.
     keyed: bool,
     keeps_everything: bool,
+    /// There are lazy links, and the retention level does not count them.
+    lazy_uncounted: bool,
     /// Nodes of finished expansions that nothing refers to, the oldest first.
     graveyard: VecDeque<NodeIx>,
     /// Hits that are still to be shown.
@@ -130,6 +132,7 @@ impl<'e> Execution<'e> {
             keys: KeyWriter::default(),
             keyed,
             keeps_everything: options.retention == Retention::Keep,
+            lazy_uncounted: false,
             graveyard: VecDeque::new(),
             hits: HashMap::new(),
             outputs: Map::default(),
@@ -227,7 +230,11 @@ impl<'e> Execution<'e> {
             && fault.node == Some(ix)
             && fault.error.kind() != ErrorKind::Interrupted
             && self.list.state(ix) == State::Running;
-        if isolated { self.fail_alone(ix, fault.error) } else { Err(fault) }
+        if !isolated {
+            return Err(fault);
+        }
+        self.fail_alone(ix, fault.error);
+        Ok(())
     }
 
     /// Nothing can start and nothing is under way: nodes wait for each other.

@@ -39,6 +39,8 @@ pub(super) struct Node {
     pub key: Option<Key>,
     /// Its links, from planning until it becomes part of the schedule.
     pub links: Option<Box<[Resolved]>>,
+    /// Nodes forgotten when its links were resolved: later on, numbers may stand for others.
+    pub resolved_at: u32,
     /// Set for nodes of expansions.
     pub added: Option<Box<Added>>,
     /// Set while it waits for the results of its expansion.
@@ -112,13 +114,15 @@ pub(super) struct Nodes<'e> {
     free: Vec<NodeIx>,
     added: HashMap<NodeId, NodeIx, foldhash::fast::RandomState>,
     pub peak: usize,
+    /// Nodes that were forgotten so far.
+    forgotten: u32,
 }
 
 impl<'e> Nodes<'e> {
     pub(super) fn new(prompt: &'e Prompt) -> Self {
         let mut all = Vec::with_capacity(prompt.len());
         all.resize_with(prompt.len(), Node::default);
-        Self { prompt, all, free: Vec::new(), added: HashMap::default(), peak: prompt.len() }
+        Self { prompt, all, free: Vec::new(), added: HashMap::default(), peak: prompt.len(), forgotten: 0 }
     }
 
     /// Room that the execution list must have.
@@ -196,8 +200,24 @@ impl<'e> Nodes<'e> {
         let node = std::mem::take(&mut self[ix]);
         let id = node.added?.id;
         self.added.remove(&id);
+        self.forgotten = self.forgotten.wrapping_add(1);
         self.free.push(ix);
         Some(id)
+    }
+
+    /// Remembers the links of a node until it becomes part of the schedule.
+    pub(super) fn set_links(&mut self, ix: NodeIx, links: Box<[Resolved]>) {
+        let forgotten = self.forgotten;
+        let node = &mut self[ix];
+        (node.links, node.resolved_at) = (Some(links), forgotten);
+    }
+
+    /// Takes what [`set_links`](Self::set_links) left, unless it may be out of date.
+    pub(super) fn take_links(&mut self, ix: NodeIx) -> Option<Box<[Resolved]>> {
+        let forgotten = self.forgotten;
+        let node = &mut self[ix];
+        // A node of the prompt links to nodes of the prompt, which are never forgotten.
+        node.links.take().filter(|_| node.added.is_none() || node.resolved_at == forgotten)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeIx, &Node)> {

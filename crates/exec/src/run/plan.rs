@@ -8,6 +8,7 @@ use super::{Execution, Fault};
 use crate::cache::Key;
 use crate::error::{ErrorKind, NodeError};
 use crate::known::{Fingerprint, Known};
+use crate::options::Retention;
 use crate::registry::Class;
 
 impl<'e> Execution<'e> {
@@ -45,8 +46,11 @@ impl<'e> Execution<'e> {
         let links = self.resolve(ix, &node, class)?;
         let outputs = class.def.outputs.len() as u32;
         let sockets = self.store.allocate(outputs);
+        if self.options.retention == Retention::Eager && links.iter().any(|link| link.lazy) {
+            self.lazy_uncounted = true;
+        }
+        self.nodes.set_links(ix, links);
         let node = &mut self.nodes[ix];
-        node.links = Some(links);
         node.sockets = sockets;
         node.flags.once |= class.run_once;
         if class.run_once {

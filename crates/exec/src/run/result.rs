@@ -18,9 +18,9 @@ use crate::values::Values;
 
 impl Execution<'_> {
     /// The usual case: one call, and it answered with values.
-    pub(super) fn finish_call(&mut self, ix: NodeIx, produced: &mut Produced) -> Result<(), Fault> {
+    pub(super) fn finish_call(&mut self, ix: NodeIx, produced: &mut Produced) {
         let ui = produced.ui.take();
-        self.complete(ix, &mut produced.outputs, ui)
+        self.complete(ix, &mut produced.outputs, ui);
     }
 
     /// All calls of a node have answered.
@@ -42,7 +42,8 @@ impl Execution<'_> {
             sockets.iter_mut().zip(values).for_each(|(all, one)| all.push(one));
         }
         let mut outputs: Vec<Values> = sockets.into_iter().map(joined).collect();
-        self.complete(ix, &mut outputs, ui)
+        self.complete(ix, &mut outputs, ui);
+        Ok(())
     }
 
     /// The end: everything is released, and somebody is told.

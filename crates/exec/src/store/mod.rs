@@ -9,7 +9,6 @@ pub(crate) use self::ledger::Ledger;
 
 use crate::options::Retention;
 use crate::spill::{Spill, Spilled};
-use crate::value::Value;
 use crate::values::Values;
 
 /// One output socket of a node of the run.
@@ -29,7 +28,7 @@ enum Content {
     #[default]
     Empty,
     Values(Values),
-    Spilled(Vec<Box<dyn Spilled>>),
+    Spilled(Box<dyn Spilled>),
 }
 
 /// The sockets of one node: a range in the store.
@@ -113,7 +112,7 @@ impl Store {
         strong: bool,
         ledger: &mut Ledger,
         spill: Option<&dyn Spill>,
-    ) -> std::io::Result<Option<u64>> {
+    ) -> Option<u64> {
         let socket = &mut self.sockets[at];
         socket.readers -= 1;
         socket.strong -= u32::from(strong);
@@ -128,23 +127,18 @@ impl Store {
         }
     }
 
-    fn drop_unread(
-        &mut self,
-        at: usize,
-        ledger: &mut Ledger,
-        spill: Option<&dyn Spill>,
-    ) -> std::io::Result<Option<u64>> {
+    fn drop_unread(&mut self, at: usize, ledger: &mut Ledger, spill: Option<&dyn Spill>) -> Option<u64> {
         let socket = &self.sockets[at];
         if self.is_readable(socket) || matches!(socket.content, Content::Empty) {
-            return Ok(None);
+            return None;
         }
         if socket.pinned {
             if let Some(spill) = spill {
-                self.spill(at, ledger, spill)?;
+                self.spill(at, ledger, spill);
             }
-            return Ok(None);
+            return None;
         }
-        Ok(self.take(at, ledger).map(|values| values.bytes()))
+        self.take(at, ledger).map(|values| values.bytes())
     }
 
     /// Puts a value on a socket that has none. Answers the bytes when nobody can read it, so that it went at once.
@@ -154,15 +148,15 @@ impl Store {
         values: Values,
         ledger: &mut Ledger,
         spill: Option<&dyn Spill>,
-    ) -> std::io::Result<Option<u64>> {
+    ) -> Option<u64> {
         let socket = &mut self.sockets[at];
         if !matches!(socket.content, Content::Empty) {
-            return Ok(None);
+            return None;
         }
         ledger.add(&values);
         socket.content = Content::Values(values);
         if self.retention == Retention::Unreferenced && socket.readers == 0 && !socket.pinned {
-            return Ok(self.take(at, ledger).map(|values| values.bytes()));
+            return self.take(at, ledger).map(|values| values.bytes());
         }
         self.drop_unread(at, ledger, spill)
     }
@@ -178,24 +172,23 @@ impl Store {
         }
     }
 
-    fn spill(&mut self, at: usize, ledger: &mut Ledger, spill: &dyn Spill) -> std::io::Result<()> {
-        let Content::Values(values) = &self.sockets[at].content else { return Ok(()) };
-        let mut spilled = Vec::with_capacity(values.len());
-        for value in values {
-            match spill.store(value)? {
-                Some(one) => spilled.push(one),
-                None => return Ok(()), // a list that cannot go as a whole stays
+    /// Moves a list to where it does not take memory. One that cannot go as a whole, or finds no room there, stays.
+    fn spill(&mut self, at: usize, ledger: &mut Ledger, spill: &dyn Spill) {
+        let Content::Values(values) = &self.sockets[at].content else { return };
+        match spill.store(values) {
+            Ok(Some(spilled)) => {
+                self.take(at, ledger);
+                self.sockets[at].content = Content::Spilled(spilled);
             }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "an output could not be spilled and stays in memory"),
         }
-        self.take(at, ledger);
-        self.sockets[at].content = Content::Spilled(spilled);
-        Ok(())
     }
 
     /// Brings a spilled value back, if it was spilled.
     pub(crate) fn recall(&mut self, at: usize, ledger: &mut Ledger) -> std::io::Result<()> {
         if let Content::Spilled(spilled) = &self.sockets[at].content {
-            let values: Values = spilled.iter().map(|one| one.load()).collect::<std::io::Result<Vec<Value>>>()?.into();
+            let values = spilled.load()?;
             ledger.add(&values);
             self.sockets[at].content = Content::Values(values);
         }

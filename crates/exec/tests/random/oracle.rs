@@ -8,7 +8,7 @@ use kiln_exec::graph::{Input, PromptNode, expansion_prefix};
 use kiln_exec::{Link, NodeId, Prompt, Reply, Value, Values};
 
 use crate::nodes::{blocks, many, mixed, needs, number, switched, whole};
-use crate::recipe::{Params, Recipe};
+use crate::recipe::{Manner, Params, Recipe};
 
 /// A number, or a blocker in its place.
 type Cell = Option<i64>;
@@ -21,23 +21,45 @@ pub struct Oracle<'r> {
     known: HashMap<NodeId, Sockets>,
     /// What each output node showed.
     pub shown: BTreeMap<NodeId, Vec<i64>>,
+    /// An expansion linked to a node that does not connect to the expanding one.
+    pub links_elsewhere: bool,
+    /// Cells of a coverage report.
+    pub seen: BTreeMap<&'static str, u32>,
     /// Values computed so far.
     size: usize,
+}
+
+/// Classes whose nodes are run for their own sake.
+pub fn is_shown(class: &str) -> bool {
+    matches!(class, "Sink" | "Tee")
 }
 
 /// Lists of lists of lists soon have millions of elements; such cases teach nothing and are passed over.
 const TOO_BIG: usize = 4000;
 
 impl<'r> Oracle<'r> {
-    pub fn new(recipe: &'r Recipe, prompt: &Prompt) -> Self {
+    /// Evaluates the output nodes, or those among the targets.
+    pub fn new(recipe: &'r Recipe, prompt: &Prompt, targets: Option<&[NodeId]>) -> Self {
         let nodes = prompt.nodes.iter().map(|(id, node)| (id.clone(), node.clone())).collect();
-        let mut oracle = Self { recipe, nodes, known: HashMap::new(), shown: BTreeMap::new(), size: 0 };
+        let mut oracle = Self {
+            recipe,
+            nodes,
+            known: HashMap::new(),
+            shown: BTreeMap::new(),
+            links_elsewhere: false,
+            seen: BTreeMap::new(),
+            size: 0,
+        };
         for (id, node) in &prompt.nodes {
-            if &*node.class_type == "Sink" {
+            if is_shown(&node.class_type) && targets.is_none_or(|targets| targets.contains(id)) {
                 oracle.node(id);
             }
         }
         oracle
+    }
+
+    fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_insert(0) += 1;
     }
 
     /// Whether the graph has grown too big to be worth running.
@@ -45,9 +67,9 @@ impl<'r> Oracle<'r> {
         self.size > TOO_BIG
     }
 
-    /// Whether this node's value is needed for what is shown.
-    pub fn needed(&self, id: &NodeId) -> bool {
-        self.known.contains_key(id)
+    /// The nodes whose values are needed for what is shown.
+    pub fn needed(&self) -> impl Iterator<Item = &NodeId> {
+        self.known.keys()
     }
 
     pub fn class(&self, id: &NodeId) -> &str {
@@ -62,7 +84,8 @@ impl<'r> Oracle<'r> {
             return vec![vec![Some(0)]; 2];
         }
         let node = self.nodes[id].clone();
-        let found = if &*node.class_type == "Whole" { self.in_one_call(&node) } else { self.mapped(id, &node) };
+        let found = self.mapped(id, &node);
+        self.note(&node, &found);
         self.size += 1 + found.iter().map(Vec::len).sum::<usize>();
         self.known.insert(id.clone(), found.clone());
         found
@@ -76,34 +99,57 @@ impl<'r> Oracle<'r> {
         }
     }
 
-    fn in_one_call(&mut self, node: &PromptNode) -> Sockets {
-        let (a, b) = (self.input(&node.inputs["a"]), self.input(&node.inputs["b"]));
-        let whole = |list: &[Cell]| list.iter().copied().collect::<Option<Vec<i64>>>();
-        match (whole(&a), whole(&b)) {
-            (Some(a), Some(b)) => vec![vec![Some(whole_(&a, &b))], vec![Some(whole_(&a, &b) + 1)]],
-            _ => vec![vec![None], vec![None]],
+    fn note(&mut self, node: &PromptNode, found: &Sockets) {
+        for list in found {
+            match list.as_slice() {
+                [] => self.saw("empty lists"),
+                [_] => {}
+                more if more.iter().any(Option::is_none) => self.saw("blockers inside lists"),
+                _ => self.saw("lists"),
+            }
+        }
+        match &*node.class_type {
+            "Wait" | "ExpandLater" => self.saw("waiting nodes"),
+            "Pool" => self.saw("nodes on the pool"),
+            "Lane" => self.saw("nodes on a lane"),
+            "Once" | "Always" => self.saw("nodes that must not run twice"),
+            "Whole" | "SwitchAll" | "ExpandAll" => self.saw("whole lists as inputs"),
+            "Many" => self.saw("lists as outputs"),
+            _ => {}
         }
     }
 
+    /// Lists as the node's calls see them: one call with everything, or one per element.
+    fn lists_of<'n>(node: &PromptNode, lists: &HashMap<&'n str, Vec<Cell>>) -> Vec<Option<Row<'n>>> {
+        let whole = matches!(&*node.class_type, "Whole" | "SwitchAll" | "ExpandAll");
+        if whole {
+            let row =
+                |(name, list): (&&'n str, &Vec<Cell>)| Some((*name, list.iter().copied().collect::<Option<_>>()?));
+            return vec![lists.iter().map(row).collect()];
+        }
+        (0..calls(lists)).map(|call| row(lists, call)).collect()
+    }
+
     fn mapped(&mut self, id: &NodeId, node: &PromptNode) -> Sockets {
-        let lazy = |name: &str| &*node.class_type == "Switch" && name != "pick";
+        let is_lazy = matches!(&*node.class_type, "Switch" | "SwitchAll");
+        let lazy = |name: &str| is_lazy && name != "pick";
         let mut lists: HashMap<&str, Vec<Cell>> = HashMap::new();
         for (name, input) in &node.inputs {
             if !(lazy(name) && input.as_link().is_some()) {
                 lists.insert(name, self.input(input));
             }
         }
-        if &*node.class_type == "Switch" {
+        if is_lazy {
             self.ask(node, &mut lists);
         }
         // A raw link is followed for its order only; what it carries does not count for the mapping.
         lists.remove("raw");
         let mut sockets: Sockets = vec![Vec::new(); if &*node.class_type == "Sink" { 0 } else { 2 }];
-        for call in 0..calls(&lists) {
+        for (call, values) in Self::lists_of(node, &lists).into_iter().enumerate() {
             if self.is_too_big() {
                 break;
             }
-            let Some(values) = row(&lists, call) else {
+            let Some(values) = values else {
                 for socket in &mut sockets {
                     socket.push(None);
                 }
@@ -118,9 +164,8 @@ impl<'r> Oracle<'r> {
     fn ask<'n>(&mut self, node: &'n PromptNode, lists: &mut HashMap<&'n str, Vec<Cell>>) {
         loop {
             let mut asked: Vec<&'static str> = Vec::new();
-            for call in 0..calls(lists) {
-                let Some(values) = row(lists, call) else { continue };
-                let get = |name: &str| values.get(name).copied();
+            for values in Self::lists_of(node, lists).into_iter().flatten() {
+                let get = |name: &str| number_of(node, values.get(name)?);
                 asked.extend(needs(get("pick").unwrap_or(0), get("a"), get("b")));
             }
             asked.retain(|name| !lists.contains_key(name));
@@ -134,19 +179,24 @@ impl<'r> Oracle<'r> {
         }
     }
 
-    fn call(&mut self, id: &NodeId, node: &PromptNode, call: usize, values: &HashMap<&str, i64>) -> Sockets {
-        let get = |name: &str| values.get(name).copied();
+    fn call(&mut self, id: &NodeId, node: &PromptNode, call: usize, values: &Row<'_>) -> Sockets {
+        let get = |name: &str| number_of(node, values.get(name)?);
         let (a, b) = (get("a").unwrap_or(0), get("b").unwrap_or(0));
         let two = |[a, b]: [i64; 2]| vec![vec![Some(a)], vec![Some(b)]];
         match &*node.class_type {
             "Const" => two([a, a + 1]),
             "Mix" | "Pool" | "Lane" | "Wait" => two(mixed(a, b)),
             "Once" => two(mixed(a, 7)),
-            "Many" => {
-                let all: Vec<Cell> = many(a, get("n").unwrap_or(0)).into_iter().map(Some).collect();
-                vec![all.clone(), all]
+            "Always" => two(mixed(a, 9)),
+            "Many" => match many(a, get("n").unwrap_or(0)) {
+                Some(all) => vec![all.clone(), all],
+                None => vec![vec![None], vec![None]],
+            },
+            "Whole" => {
+                let all = whole(&values["a"], &values["b"]);
+                two([all, all + 1])
             }
-            "Switch" => {
+            "Switch" | "SwitchAll" => {
                 let all = switched(get("pick").unwrap_or(0), get("a"), get("b"));
                 two([all, all + 1])
             }
@@ -158,26 +208,43 @@ impl<'r> Oracle<'r> {
                 self.shown.entry(id.clone()).or_default().push(a);
                 Vec::new()
             }
-            "Expand" => self.expanded(id, node, call, values),
+            "Tee" => {
+                self.shown.entry(id.clone()).or_default().push(a);
+                two([a, a + 1])
+            }
+            "Expand" | "ExpandLater" | "ExpandAll" => self.expanded(id, node, call, values),
             other => unreachable!("{other}"),
         }
     }
 
-    fn expanded(&mut self, id: &NodeId, node: &PromptNode, call: usize, values: &HashMap<&str, i64>) -> Sockets {
+    fn expanded(&mut self, id: &NodeId, node: &PromptNode, call: usize, values: &Row<'_>) -> Sockets {
+        let one = |name: &str| values[name][0];
         let params = Params {
-            sub: values["sub"] as u8,
-            depth: values["depth"] as u8,
-            root: values["root"] as usize,
-            how: values["how"] as u8,
+            sub: one("sub") as u8,
+            depth: one("depth") as u8,
+            root: one("root") as usize,
+            how: one("how") as u8,
         };
+        let first = values["a"].first().copied().unwrap_or(0);
+        match params.manner(first) {
+            Manner::Values => {
+                self.saw("expanding nodes that answer with values");
+                return vec![vec![Some(first)], vec![Some(first + 1)]];
+            }
+            Manner::Block => return vec![vec![None], vec![None]],
+            Manner::Graph => {}
+        }
         let raw: Option<Link> = node.inputs.get("raw").and_then(Input::as_link).cloned();
-        let x = Value::Int(i128::from(values["a"]));
+        let x: Values = values["a"].iter().map(|x| Value::Int(i128::from(*x))).collect();
         let prefix = expansion_prefix(id, call as u32, 0);
-        let (graph, results) = self.recipe.expansion(&prefix, &x, params, raw.as_ref());
+        let (graph, results) =
+            self.recipe.expansion(&prefix, &x, params, raw.as_ref(), |id| self.nodes.contains_key(id));
+        self.note_expansion(id, node, &graph, &results);
         let shows: Vec<NodeId> =
-            graph.nodes.iter().filter(|(_, node)| &*node.class_type == "Sink").map(|(id, _)| id.clone()).collect();
+            graph.nodes.iter().filter(|(_, node)| is_shown(&node.class_type)).map(|(id, _)| id.clone()).collect();
         self.nodes.extend(graph.nodes);
         for id in &shows {
+            self.saw("output nodes inside expansions");
             self.node(id);
         }
         results
@@ -188,10 +255,37 @@ impl<'r> Oracle<'r> {
             })
             .collect()
     }
+
+    fn note_expansion(&mut self, id: &NodeId, node: &PromptNode, graph: &Prompt, results: &[Reply]) {
+        let depth = id.as_str().matches('.').count() / 3;
+        self.saw(["expansions", "expansions inside expansions", "expansions three deep"][depth.min(2)]);
+        if graph.is_empty() {
+            self.saw("expansions without a node");
+        }
+        let connects = |link: &Link| {
+            graph.nodes.contains_key(&link.node) || node.links().any(|(_, input)| input.node == link.node)
+        };
+        let linked = results.iter().filter_map(|reply| match reply {
+            Reply::Link(link) => Some(link),
+            Reply::Values(_) => None,
+        });
+        let mut links = graph.nodes.values().flat_map(|node| node.links().map(|(_, link)| link)).chain(linked);
+        if links.any(|link| !connects(link)) {
+            self.saw("links to elsewhere");
+            self.links_elsewhere = true;
+        }
+    }
 }
 
-fn whole_(a: &[i64], b: &[i64]) -> i64 {
-    whole(a, b)
+/// The values of one call, each a list for nodes that take lists, else of one.
+type Row<'n> = HashMap<&'n str, Vec<i64>>;
+
+/// What a node that reckons with numbers makes of an input: a whole list is folded into one.
+fn number_of(node: &PromptNode, list: &[i64]) -> Option<i64> {
+    match &*node.class_type {
+        "SwitchAll" => Some(whole(list, &[])),
+        _ => list.first().copied(),
+    }
 }
 
 fn cells(values: &Values) -> Vec<Cell> {
@@ -203,6 +297,6 @@ fn calls(lists: &HashMap<&str, Vec<Cell>>) -> usize {
 }
 
 /// The values of one call; `None` when one of them is a blocker.
-fn row<'n>(lists: &HashMap<&'n str, Vec<Cell>>, call: usize) -> Option<HashMap<&'n str, i64>> {
-    lists.iter().map(|(name, list)| Some((*name, list[call.min(list.len() - 1)]?))).collect()
+fn row<'n>(lists: &HashMap<&'n str, Vec<Cell>>, call: usize) -> Option<Row<'n>> {
+    lists.iter().map(|(name, list)| Some((*name, vec![list[call.min(list.len() - 1)]?]))).collect()
 }
