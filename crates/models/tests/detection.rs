@@ -118,6 +118,13 @@ fn a_width_that_no_norm_can_split_is_refused_by_name() {
 }
 
 #[test]
+fn channels_of_any_width_split_into_heads() {
+    assert_eq!((1..=40).map(|n| Heads::Width(64).of(n * 32)).take(6).collect::<Vec<_>>(), [1, 1, 1, 2, 2, 3]);
+    assert!((1..=40).all(|n| (n * 32usize).is_multiple_of(Heads::Width(64).of(n * 32))));
+    assert_eq!([320, 640, 1280].map(|channels| Heads::Width(64).of(channels)), [5, 10, 20]);
+}
+
+#[test]
 fn a_file_is_described_in_words() {
     let words = describe(&common::sd15());
     assert!(words.contains("a UNet (SD1, 320 wide)") && words.contains("a VAE (128 wide)"), "{words}");

@@ -174,3 +174,37 @@ fn queries_keys_and_values_come_out_of_their_fused_tensor_and_the_projection_is_
     assert_eq!(read(&format!("{path}.v_proj.bias")), [4.0, 5.0]);
     assert_eq!(read("text_projection.weight"), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
 }
+
+/// An OpenCLIP-H of so many layers and 64 channels, in Hugging Face's names.
+fn short_h(layers: usize) -> Names {
+    let keys = common::sd15().under("cond_stage_model.transformer.");
+    let narrow = |side: &usize| match side {
+        768 => 64,
+        3072 => 128,
+        49408 => 100,
+        other => *other,
+    };
+    let mut names = Names::default();
+    for (name, shape) in keys.iter() {
+        let shape: Vec<usize> = shape.iter().map(narrow).collect();
+        match name.split_once("layers.0.") {
+            Some((start, end)) => (0..layers).for_each(|i| names.insert(format!("{start}layers.{i}.{end}"), &*shape)),
+            None if name.contains("layers.") => {}
+            None => names.insert(name, shape),
+        }
+    }
+    names
+}
+
+#[test]
+fn diffusers_sd2_text_encoder_without_its_last_layer_says_what_the_whole_one_says() {
+    let said = |names: &Names| {
+        let found = text_encoders(names).unwrap().remove(0);
+        assert_eq!(found.0, Role::H);
+        let model = found.1.config.init(&common::keyed_as(names, found.1.map)).unwrap();
+        let chunk = vec![clip::Token::Id(3); 5];
+        let hidden = clip::Hidden { layer: -2, norm: true };
+        model.forward(&[chunk], hidden, &burn::tensor::Device::flex()).unwrap().hidden.try_to_vec_as::<f32>().unwrap()
+    };
+    assert_eq!(said(&short_h(23)), said(&short_h(24)));
+}

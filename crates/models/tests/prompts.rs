@@ -1,13 +1,15 @@
 //! Prompts through a text encoder that needs no network.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod common;
+
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::ModelError;
 use kiln_models::clip::Token;
 use kiln_models::text::{Encoded, Prompt, TextEncoder, encode, join};
-use kiln_models::tokenizer::{Chunk, Embeddings, Encoder, NoEmbeddings, Tokenizer};
+use kiln_models::tokenizer::{Chunk, EmbeddingFolders, Embeddings, Encoder, NoEmbeddings, Tokenizer};
 
 /// Says each token's id at its place (an embedding's first number for a vector), in two features.
 struct Parrot;
@@ -87,4 +89,19 @@ fn two_encoders_stand_side_by_side_cut_to_the_shorter() {
     let short = encode(&Parrot, &chunks("cat"), 0).unwrap();
     let joined = join(long, short);
     assert_eq!(joined.context.dims(), [1, 77, 4]);
+}
+
+#[test]
+fn an_embedding_is_found_in_folders_below_and_never_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let (inside, deep) = (dir.path().join("embeddings"), dir.path().join("embeddings/artists/old"));
+    std::fs::create_dir_all(&deep).unwrap();
+    let file = |at: &std::path::Path, names: [(&str, Vec<usize>); 1]| common::write(at, &names.into_iter().collect());
+    file(&deep.join("style.safetensors"), [("emb_params", vec![3, 8])]);
+    file(&dir.path().join("secret.safetensors"), [("emb_params", vec![1, 8])]);
+    let folders = EmbeddingFolders::new([inside]);
+    assert_eq!(folders.find("style", Encoder::ClipL).unwrap().len(), 3);
+    assert_eq!(folders.find("artists/old/style.safetensors", Encoder::ClipL).unwrap().len(), 3);
+    assert!(folders.find("../secret", Encoder::ClipL).is_none());
+    assert!(folders.find("other", Encoder::ClipL).is_none());
 }

@@ -3,8 +3,11 @@
 //! Knows the folder's format (index.json, safetensors, JSON), no model.
 
 use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
     error::Error,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -26,7 +29,7 @@ pub enum Status {
     Failed,
     /// Not run, and why: an input that isn't in the folder.
     Skipped(String),
-    /// Nobody knows this file.
+    /// Nobody knows this file, or this tensor in it.
     Unknown,
 }
 
@@ -80,7 +83,7 @@ impl CaseResult {
         Self { status: Status::Skipped(why.into()), ..Self::verdict(name.into(), 0.0, 0.0, 0.0) }
     }
 
-    /// A file nobody knows.
+    /// A file or tensor that nobody knows.
     pub fn unknown(name: impl Into<String>) -> Self {
         Self { status: Status::Unknown, ..Self::verdict(name.into(), 0.0, 0.0, 0.0) }
     }
@@ -100,9 +103,19 @@ impl CaseResult {
 /// What index.json says about a file.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Entry {
+    /// What the file holds, in words.
+    #[serde(default)]
+    pub desc: String,
     /// Parameters of the case: seed, steps, cfg, scheduler, shapes, heads.
     #[serde(default)]
     pub params: Value,
+}
+
+impl Entry {
+    /// A number among the parameters.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        self.params.get(key).and_then(Value::as_f64)
+    }
 }
 
 /// A folder of reference numbers. Files are opened when a case asks for them.
@@ -110,6 +123,8 @@ pub struct Entry {
 pub struct Folder {
     path: PathBuf,
     index: IndexMap<String, Entry>,
+    /// What was opened so far: it knows which tensors somebody looked at.
+    opened: RefCell<HashMap<String, Tensors>>,
 }
 
 impl Folder {
@@ -118,7 +133,7 @@ impl Folder {
         let at = path.join("index.json");
         let text = std::fs::read_to_string(&at).map_err(|error| format!("{}: {error}", at.display()))?;
         let index = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", at.display()))?;
-        Ok(Self { path: path.to_path_buf(), index })
+        Ok(Self { path: path.to_path_buf(), index, opened: RefCell::default() })
     }
 
     pub fn path(&self) -> &Path {
@@ -142,20 +157,43 @@ impl Folder {
     }
 
     pub fn tensors(&self, file: &str) -> Result<Tensors, Trouble> {
-        Ok(Tensors { file: WeightFile::open(self.path.join(file))? })
+        if let Some(tensors) = self.opened.borrow().get(file) {
+            return Ok(tensors.clone());
+        }
+        let tensors = Tensors::open(&self.path.join(file))?;
+        self.opened.borrow_mut().insert(file.to_owned(), tensors.clone());
+        Ok(tensors)
+    }
+
+    /// Tensors of an opened file that no case looked at; closes the file.
+    pub fn left_over(&self, file: &str) -> Vec<String> {
+        let opened = self.opened.borrow_mut().remove(file);
+        opened.map(|tensors| tensors.left_over()).unwrap_or_default()
     }
 }
 
-/// The tensors of one file.
+/// The tensors of one file. Clones share the account of what was looked at.
 #[derive(Debug, Clone)]
 pub struct Tensors {
     file: Arc<WeightFile>,
+    seen: Rc<RefCell<HashSet<String>>>,
 }
 
 impl Tensors {
     /// Opens a file that no index lists.
     pub fn open(path: &Path) -> Result<Self, Trouble> {
-        Ok(Self { file: WeightFile::open(path)? })
+        Ok(Self { file: WeightFile::open(path)?, seen: Rc::default() })
+    }
+
+    /// Notes that a case knows this tensor, even if it can't be compared.
+    pub fn note(&self, name: &str) {
+        self.seen.borrow_mut().insert(name.to_owned());
+    }
+
+    /// Tensors that no case looked at.
+    pub fn left_over(&self) -> Vec<String> {
+        let seen = self.seen.borrow();
+        self.file.names().filter(|name| !seen.contains(*name)).map(str::to_owned).collect()
     }
 
     pub fn names(&self) -> Vec<&str> {
@@ -176,6 +214,7 @@ impl Tensors {
 
     /// The values of a floating-point tensor, row-major.
     pub fn floats(&self, name: &str) -> Result<Vec<f32>, Trouble> {
+        self.note(name);
         let mut values = vec![0.0; self.shape(name)?.iter().product()];
         self.file.read_f32(name, &mut values)?;
         Ok(values)
@@ -183,6 +222,7 @@ impl Tensors {
 
     /// The bytes of a tensor as stored.
     pub fn bytes(&self, name: &str) -> Result<&[u8], Trouble> {
+        self.note(name);
         Ok(self.file.bytes(name)?)
     }
 

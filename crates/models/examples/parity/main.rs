@@ -4,7 +4,10 @@
 //!
 //! `DIR` holds `index.json` and the files it lists, or `cases.json` and whole runs of the bundled model, or both (the
 //! runs then lie in a folder of `DIR`). With `ONLY`, files whose name contains none of these words are left out. Ends with a
-//! status other than 0 when a case fails.
+//! status other than 0 when a case fails, or when there is a file or a tensor that nobody knows.
+//!
+//! Parameters (seeds, steps, prompts, shapes, ...) come from the folder: index.json, the files' metadata, the names of
+//! tensors. Where all of these are silent, what the folder's README says holds.
 
 #![allow(unreachable_pub, reason = "a program: `pub` means to its other modules")]
 
@@ -17,7 +20,7 @@ mod runs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use case::{CaseResult, Folder, Run, Trouble};
+use case::{CaseResult, Folder, Run, Status, Trouble};
 use report::Report;
 
 const USAGE: &str = "parity DIR [ONLY...]
@@ -74,15 +77,25 @@ fn one_file(folder: &Folder, file: &str, report: &mut Report) {
     if judges.is_empty() {
         report.add(CaseResult::unknown(stem));
     }
+    let mut whole = true;
     for judge in judges {
         match guarded(|| judge(folder, file)) {
+            Ok(results) if results.is_empty() => report.add(CaseResult::broken(stem, "no case was found in it")),
             Ok(results) => {
+                whole &= results.iter().all(|result| result.status != Status::Unknown);
                 for result in results {
                     report.add(CaseResult { name: format!("{stem}/{}", result.name), ..result });
                 }
             }
-            Err(trouble) => report.add(CaseResult::broken(stem, trouble)),
+            Err(trouble) => {
+                whole = false;
+                report.add(CaseResult::broken(stem, trouble));
+            }
         }
+    }
+    let left = folder.left_over(file);
+    for name in left.iter().filter(|_| whole) {
+        report.add(CaseResult::unknown(format!("{stem}/{name}")));
     }
 }
 

@@ -44,13 +44,13 @@ impl Report {
         }
     }
 
-    /// Prints the sum; a failed case makes a failed program.
+    /// Prints the sum; a failed case, or something unknown, makes a failed program.
     pub fn finish(self) -> ExitCode {
         if self.skipped > 0 {
             println!("{} skipped", self.skipped);
         }
         println!("{} passed, {} failed, {} unknown", self.passed, self.failed, self.unknown);
-        if self.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if self.failed + self.unknown > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 }
 

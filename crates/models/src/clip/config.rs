@@ -24,6 +24,9 @@ pub struct TextConfig {
     pub width: usize,
     /// Transformer blocks.
     pub layers: usize,
+    /// Blocks behind these that the encoder was trained with and the file leaves out, since its family never looks at
+    /// their output (diffusers' SD2 files hold 23 of OpenCLIP-H's 24). Layers are counted from the end with them.
+    pub dropped: usize,
     /// Attention heads; not in a file, `width / 64`.
     pub heads: usize,
     /// Channels inside the MLP.
@@ -56,6 +59,7 @@ impl TextConfig {
             positions: positions[0],
             width,
             layers,
+            dropped: 0,
             heads,
             mlp: mlp[0],
             activation,
@@ -68,6 +72,13 @@ impl TextConfig {
     #[must_use]
     pub fn with_heads(mut self, heads: usize) -> Self {
         self.heads = heads;
+        self
+    }
+
+    /// The same encoder, of a file that leaves out so many of its last blocks.
+    #[must_use]
+    pub fn with_dropped(mut self, dropped: usize) -> Self {
+        self.dropped = dropped;
         self
     }
 }

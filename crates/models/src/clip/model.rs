@@ -28,11 +28,13 @@ impl Hidden {
     /// The last layer with the final normalisation.
     pub const LAST: Self = Self { layer: -1, norm: true };
 
-    /// Index of the layer and whether it is normalised, for an encoder of `layers` layers.
-    fn resolve(self, layers: usize) -> (usize, bool) {
-        let index = if self.layer < 0 { layers as i64 + i64::from(self.layer) } else { i64::from(self.layer) };
+    /// Index of the layer and whether it is normalised, for an encoder of `layers` layers and `dropped` more that its
+    /// file lacks: what they would say is what the last one that is there says.
+    fn resolve(self, layers: usize, dropped: usize) -> (usize, bool) {
+        let all = layers + dropped;
+        let index = if self.layer < 0 { all as i64 + i64::from(self.layer) } else { i64::from(self.layer) };
         match usize::try_from(index) {
-            Ok(index) if index < layers => (index, self.norm),
+            Ok(index) if index < all => (index.min(layers.saturating_sub(1)), self.norm),
             _ => (layers.saturating_sub(1), true),
         }
     }
@@ -112,7 +114,7 @@ impl TextModel {
         let rows: Vec<Vec<&Token>> = chunks.iter().map(|chunk| self.fitting(chunk)).collect();
         let length = self.common_length(&rows)?;
         let mut x = self.embed(&rows, length, device)?;
-        let (chosen, normed) = hidden.resolve(self.layers.len());
+        let (chosen, normed) = hidden.resolve(self.layers.len(), self.config.dropped);
         let mut kept = None;
         for (i, layer) in self.layers.iter().enumerate() {
             x = layer.forward(x)?;

@@ -164,7 +164,7 @@ impl TextPlace {
         }
         let takes_y = unet.is_some_and(|unet| unet.adm_channels.is_some());
         let role = self.role.unwrap_or(if takes_y { Role::G } else { Role::H });
-        Ok(Some((role, Found { config: TextConfig::from_names(&keys, activation)?, map })))
+        Ok(Some((role, Found { config: config(&keys, role, activation)?, map })))
     }
 }
 
@@ -192,5 +192,13 @@ pub fn text_encoders(names: &Names) -> Result<Vec<TextFound>, ModelError> {
         _ => Role::L,
     };
     let activation = if layers >= 23 { Activation::Gelu } else { Activation::QuickGelu };
-    Ok(vec![(role, Found { config: TextConfig::from_names(&keys, activation)?, map })])
+    Ok(vec![(role, Found { config: config(&keys, role, activation)?, map })])
+}
+
+/// An encoder's sizes. OpenCLIP-H has 24 layers; files made from diffusers' SD2 lack the last one, which SD2 never uses.
+fn config(keys: &Names, role: Role, activation: Activation) -> Result<TextConfig, ModelError> {
+    const SHORT_H: usize = 23;
+    let config = TextConfig::from_names(keys, activation)?;
+    let dropped = usize::from(role == Role::H && config.layers == SHORT_H);
+    Ok(config.with_dropped(dropped))
 }

@@ -13,6 +13,7 @@ use super::predictor::Predictor;
 use super::vector::size_vector;
 use crate::LatentFormat;
 use crate::conditioning::{Area, Condition, Conditioning, Mask};
+use crate::image::{Crop, ImageError, Method, Planes, common_upscale};
 use crate::schedule::ModelSampling;
 
 /// A part of the latent in cells.
@@ -130,8 +131,9 @@ fn mirror_area(entry: &Prepared, list: &mut Vec<Prepared>) {
     list.push(copy);
 }
 
-/// Controls of the positive entries without an area speak to the negative ones without an area, in turn, if none of
-/// those has a control of its own.
+/// Controls of the positive entries without an area are handed to the negative ones without an area, one after the other
+/// and round and round, if none of those has a control of its own: the last one handed to an entry stays, and with fewer
+/// controls than entries some get none.
 fn share_controls(positive: &[Prepared], list: &mut [Prepared]) {
     let controls: Vec<_> = positive
         .iter()
@@ -139,11 +141,12 @@ fn share_controls(positive: &[Prepared], list: &mut [Prepared]) {
         .filter_map(|p| p.control.clone())
         .collect();
     let mut free: Vec<&mut Prepared> = list.iter_mut().filter(|p| p.area.is_none()).collect();
-    if controls.is_empty() || free.iter().any(|p| p.control.is_some()) {
+    if free.is_empty() || free.iter().any(|p| p.control.is_some()) {
         return;
     }
-    for (i, entry) in free.iter_mut().enumerate() {
-        entry.control = Some(controls[i % controls.len()].clone());
+    let entries = free.len();
+    for (i, control) in controls.into_iter().enumerate() {
+        free[i % entries].control = Some(control);
     }
 }
 
@@ -190,7 +193,7 @@ impl Ground<'_> {
         if extra == 0 {
             return Ok(None);
         }
-        let fit = |x: &Tensor<4>| Ok::<_, SamplingError>(repeat_batch(resized(x, width, height)?, batch));
+        let fit = |x: &Tensor<4>| spread_batch(cut_to_fit(x, width, height)?, batch);
         if extra == channels {
             let picture = entry.concat.as_ref().map(|concat| fit(&concat.latent)).transpose()?;
             return Ok(Some(picture.unwrap_or_else(|| self.latent.zeros_like())));
@@ -206,6 +209,41 @@ impl Ground<'_> {
         let mask = fit(&mask.clone().narrow(1, 0, 1))?.round();
         Ok(Some(Tensor::cat(vec![mask, picture], 1)))
     }
+}
+
+/// Cut in its middle to the sides' ratio, then resized bilinearly.
+fn cut_to_fit(x: &Tensor<4>, width: usize, height: usize) -> Result<Tensor<4>, SamplingError> {
+    let [_, _, h, w] = x.dims();
+    if (h, w) == (height, width) {
+        return Ok(x.clone());
+    }
+    let unfit = |error: ImageError| SamplingError::Read(error.to_string());
+    let planes = Planes::from_tensor(x).map_err(unfit)?;
+    let fitted = common_upscale(&planes, width, height, Method::Bilinear, Crop::Center).map_err(unfit)?;
+    Ok(fitted.to_tensor(&x.device()))
+}
+
+/// As many items as the batch has, spread over it evenly: the reference's way with pictures to work on.
+fn spread_batch(x: Tensor<4>, batch: usize) -> Result<Tensor<4>, SamplingError> {
+    let own = x.dims()[0];
+    if own == batch {
+        return Ok(x);
+    }
+    if own == 0 {
+        let expected = "at least one picture".to_owned();
+        return Err(SamplingError::Shape { what: "concat_latent_image", expected, found: x.dims().to_vec() });
+    }
+    let item = |i: usize| {
+        let at = if batch <= 1 {
+            0.0
+        } else if batch < own {
+            (i as f64 * (own - 1) as f64 / (batch - 1) as f64).round_ties_even()
+        } else {
+            ((i as f64 + 0.5) * own as f64 / batch as f64).floor()
+        };
+        x.clone().narrow(0, (at as usize).min(own - 1), 1)
+    };
+    Ok(Tensor::cat((0..batch).map(item).collect(), 0))
 }
 
 /// What an inpainting network sees without a mask: everything is to be drawn, over grey.

@@ -1,5 +1,6 @@
 //! Embeddings in folders of files, as ComfyUI looks them up.
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,18 +20,36 @@ impl EmbeddingFolders {
         Self { folders: folders.into_iter().collect() }
     }
 
-    /// The file of a name: as it is, then with the usual endings. A name can't leave its folder.
+    /// The file of a name: as it is, then with the usual endings, in a folder or in one of those below it. A name can't
+    /// leave its folder.
     fn file(&self, name: &str) -> Option<PathBuf> {
         let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if name.is_empty() || !inside {
             return None;
         }
-        let places = self.folders.iter().flat_map(|folder| {
-            ["", ".safetensors", ".pt", ".bin"].map(|ending| folder.join(format!("{name}{ending}")))
-        });
-        let mut places = places;
-        places.find(|place| place.is_file())
+        let at = |folder: &Path| {
+            let places = ["", ".safetensors", ".pt", ".bin"].map(|ending| folder.join(format!("{name}{ending}")));
+            places.into_iter().find(|place| place.is_file())
+        };
+        let near = self.folders.iter().find_map(|folder| at(folder));
+        near.or_else(|| self.folders.iter().flat_map(|folder| below(folder)).find_map(|folder| at(&folder)))
     }
+}
+
+/// Folders below a folder, the nearest first and by name. Links are followed, but not back into what was seen.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let (mut seen, mut found, mut at) = (HashSet::new(), vec![folder.to_path_buf()], 0);
+    seen.extend(folder.canonicalize());
+    while let Some(folder) = found.get(at) {
+        at += 1;
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        let mut inner: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        inner.sort();
+        found.extend(
+            inner.into_iter().filter(|path| path.is_dir() && path.canonicalize().is_ok_and(|p| seen.insert(p))),
+        );
+    }
+    found.split_off(1)
 }
 
 impl Embeddings for EmbeddingFolders {

@@ -10,7 +10,8 @@ use crate::{ModelError, Names};
 pub enum Heads {
     /// This many heads whatever the width (SD1: 8).
     Count(usize),
-    /// Heads of this width, as many as fit (SD2, SDXL: 64).
+    /// Heads of this width, as many as fit (SD2, SDXL: 64). Channels that don't split so have fewer and wider heads,
+    /// those narrower than one head have one.
     Width(usize),
 }
 
@@ -19,7 +20,10 @@ impl Heads {
     pub fn of(self, channels: usize) -> usize {
         match self {
             Self::Count(count) => count,
-            Self::Width(width) => channels / width.max(1),
+            Self::Width(width) => {
+                let most = (channels / width.max(1)).max(1);
+                (1..=most).rev().find(|heads| channels.is_multiple_of(*heads)).unwrap_or(1)
+            }
         }
     }
 }

@@ -112,27 +112,54 @@ pub fn sdxl_unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble
     Ok(results)
 }
 
-/// `vae_sd15`: decode, encode, tiled decode.
+/// `vae_sd15`: decode, encode, tiled decode. `decodeN...` decodes `zN`; `encodeN` encodes the picture `vae.imgN` of that
+/// side (of 256, when its name has no number).
 pub fn vae_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let recipe = Recipe::new(folder, "keys_sd15.json", None)?;
     let found = recipe.detected.vae.as_ref().ok_or("the keys hold no VAE")?;
     let vae = found.config.init(&recipe.keyed(found))?;
-    let tensors = folder.tensors(file)?;
-    let compare =
-        |name: &str, found: &[f32]| Ok::<_, Trouble>(CaseResult::compare(name, found, &tensors.floats(name)?, VAE));
-    let small = vae.decode_picture(stored(&tensors, "z32")?)?;
-    let z64: Tensor<4> = stored(&tensors, "z64")?;
-    let large = vae.decode_picture(z64.clone())?;
-    let tiled = vae.decode_tiled(z64, Tiles::square(32, 8))?;
-    let encode = |name: &str, side| vae.encode_picture(det(name, [1, side, side, 3], 0.5, 0.5));
-    Ok(vec![
-        compare("decode32_bhwc", &values(small)?)?,
-        compare("decode64_bhwc_every4", &values(every(large.clone(), 4))?)?,
-        compare("decode64_summary", &five(&values(large)?))?,
-        compare("decode_tiled64_every4", &values(every(tiled, 4))?)?,
-        compare("encode256", &values(encode("vae.img", 256)?)?)?,
-        compare("encode512", &values(encode("vae.img512", 512)?)?)?,
-    ])
+    let (entry, tensors) = (folder.entry(file), folder.tensors(file)?);
+    let tile = |key: &str, usual: usize| entry.number(key).map_or(usual, |n| n as usize);
+    let tiles = Tiles::square(tile("tile", 32), tile("overlap", 8));
+    let mut decoded: Option<(String, Tensor<4>)> = None;
+    let mut results = Vec::new();
+    for name in tensors.names() {
+        let number = |start: &str| -> Option<(String, String)> {
+            let rest = name.strip_prefix(start)?;
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            (end > 0).then(|| (rest[..end].to_owned(), rest[end..].to_owned()))
+        };
+        let found = if let Some((n, what)) = number("decode_tiled") {
+            let z = stored(&tensors, &format!("z{n}"))?;
+            thinned(vae.decode_tiled(z, tiles)?, &what)
+        } else if let Some((n, what)) = number("decode") {
+            let whole = match decoded.take().filter(|(own, _)| *own == n) {
+                Some((_, whole)) => whole,
+                None => vae.decode_picture(stored(&tensors, &format!("z{n}"))?)?,
+            };
+            decoded = Some((n, whole.clone()));
+            thinned(whole, &what)
+        } else if let Some((n, _)) = number("encode") {
+            let side: usize = n.parse()?;
+            let picture = if side == 256 { "vae.img".to_owned() } else { format!("vae.img{n}") };
+            values(vae.encode_picture(det(&picture, [1, side, side, 3], 0.5, 0.5))?)
+        } else {
+            continue;
+        };
+        results.push(CaseResult::compare(name, &found?, &tensors.floats(name)?, VAE));
+    }
+    Ok(results)
+}
+
+/// Five numbers of a picture (`_summary`), every Nth row and column (`_everyN`), or all of it.
+fn thinned(picture: Tensor<4>, what: &str) -> Result<Vec<f32>, Trouble> {
+    if what == "_summary" {
+        return Ok(five(&values(picture)?).to_vec());
+    }
+    match what.split_once("every").map(|(_, n)| n.parse::<usize>()) {
+        Some(step) => values(every(picture, step?.max(1))),
+        None => values(picture),
+    }
 }
 
 /// Every `step`th row and column of pictures.

@@ -13,18 +13,22 @@ use crate::case::Run;
 pub fn case(file: &str) -> Option<Run> {
     Some(match file {
         "tiny_keys.json" => detect::tiny_keys,
-        "keys_sd15.json" | "keys_sdxl.json" => detect::keys,
-        "detect_sd15.json" | "detect_sdxl.json" => detect::configuration,
         "tiny_vae.safetensors" => tiny::vae,
-        "lora_keys_sd15.json" | "lora_keys_sdxl.json" => lora::keys,
         "esrgan.safetensors" => upscale::esrgan,
         "taef2.safetensors" => upscale::taef2,
         "lora_math.safetensors" => lora::maths,
         "unet_sd15.safetensors" => full::unet_sd15,
         "vae_sd15.safetensors" => full::vae_sd15,
         "sdxl.safetensors" => full::sdxl_unet,
+        _ if is(file, "keys_", ".json") => detect::keys,
+        _ if is(file, "detect_", ".json") => detect::configuration,
+        _ if is(file, "lora_keys_", ".json") => lora::keys,
         _ if file.starts_with("tiny_clip_") => tiny::clip,
         _ if file.starts_with("tiny_unet_") => tiny::unet,
         _ => return None,
     })
+}
+
+fn is(file: &str, start: &str, end: &str) -> bool {
+    file.starts_with(start) && file.ends_with(end)
 }

@@ -24,6 +24,7 @@ pub fn esrgan(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let tensors = folder.tensors(file)?;
     let one = |name: &str| {
         let Some(path) = weights(folder, name) else {
+            tensors.note(name);
             return Ok(CaseResult::skipped(name, "its trained weights are not here"));
         };
         let upscaler = Upscaler::open(&path, &Budget::unlimited("parity"))?;

@@ -10,29 +10,63 @@ use crate::case::{CaseResult, Folder, Tensors, Trouble};
 
 const TOLERANCE: f64 = 1e-4;
 const TENSORS: &str = "conds.safetensors";
-/// The value behind the conditions that hold for a part only.
-const BASE: f64 = 0.3;
+
+/// A folder's cases, and the values that don't stand in their names.
+struct Cases {
+    setup: Setup,
+    tensors: Tensors,
+    /// Fills the conditions behind those that hold for a part only.
+    base: f64,
+    /// Fills a second condition whose name doesn't say.
+    second: f64,
+    /// Fills the area in the negative list.
+    negative_area: f64,
+    /// The scale of guidance that is rescaled.
+    rescaled_cfg: f64,
+    /// Width, height, x and y of the area alone: that of the case that has it with a base.
+    area: [usize; 4],
+}
+
+impl Cases {
+    /// Parameters of the index; the rest as in the README where it says nothing.
+    fn new(folder: &Folder) -> Result<Self, Trouble> {
+        let (entry, tensors) = (folder.entry(TENSORS), folder.tensors(TENSORS)?);
+        let or = |key: &str, usual: f64| entry.number(key).unwrap_or(usual);
+        let area = tensors.names().into_iter().find_map(|name| {
+            let n = numbers(name.strip_prefix("out.area_")?.split_once("_at_x").map(|_| name)?);
+            Some([0, 1, 2, 3].map(|k| n.get(k).map_or(0, |v| *v as usize)))
+        });
+        Ok(Self {
+            setup: Setup::new(&entry.params)?,
+            base: or("base", 0.3),
+            second: or("second", 0.1),
+            negative_area: or("negative_area", -0.9),
+            rescaled_cfg: or("rescale_cfg", 7.0),
+            area: area.unwrap_or([64, 96, 32, 16]),
+            tensors,
+        })
+    }
+}
 
 /// `conds`: the results.
-pub fn results(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
-    let setup = Setup::new(&folder.entry(file).params)?;
-    let tensors = folder.tensors(file)?;
+pub fn results(folder: &Folder, _: &str) -> Result<Vec<CaseResult>, Trouble> {
+    let cases = Cases::new(folder)?;
+    let tensors = &cases.tensors;
     let names = tensors.names();
-    let cases = names.iter().filter_map(|name| name.strip_prefix("out."));
+    let all = names.iter().filter_map(|name| name.strip_prefix("out."));
     let judge = |case: &str| -> Result<CaseResult, Trouble> {
-        let Some(trace) = run(&setup, &tensors, case)? else { return Ok(CaseResult::unknown(case)) };
+        let Some(trace) = run(&cases, case)? else { return Ok(CaseResult::unknown(case)) };
         Ok(CaseResult::compare(case, &trace.latent, &tensors.floats(&format!("out.{case}"))?, TOLERANCE))
     };
-    Ok(cases.map(|case| judge(case).unwrap_or_else(|trouble| CaseResult::broken(case, trouble))).collect())
+    Ok(all.map(|case| judge(case).unwrap_or_else(|trouble| CaseResult::broken(case, trouble))).collect())
 }
 
 /// `conds_meta.json`: level and batch size of each evaluation.
 pub fn calls(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
-    let setup = Setup::new(&folder.entry(TENSORS).params)?;
-    let tensors = folder.tensors(TENSORS)?;
+    let cases = Cases::new(folder)?;
     let json = folder.json(file)?;
     let judge = |(case, expected): (&String, &Value)| -> Result<CaseResult, Trouble> {
-        let Some(trace) = run(&setup, &tensors, case)? else { return Ok(CaseResult::unknown(case)) };
+        let Some(trace) = run(&cases, case)? else { return Ok(CaseResult::unknown(case)) };
         let expected: Vec<(f32, usize)> = expected
             .as_array()
             .into_iter()
@@ -43,17 +77,18 @@ pub fn calls(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let right = expected.len() == trace.calls.len() && trace.calls.iter().zip(&expected).all(same);
         Ok(CaseResult::exact(case, right, format!("evaluations {:?}", trace.calls)))
     };
-    let cases = json.as_object().ok_or("no object")?.iter();
-    Ok(cases.map(|case| judge(case).unwrap_or_else(|trouble| CaseResult::broken(case.0, trouble))).collect())
+    let all = json.as_object().ok_or("no object")?.iter();
+    Ok(all.map(|case| judge(case).unwrap_or_else(|trouble| CaseResult::broken(case.0, trouble))).collect())
 }
 
-fn run(setup: &Setup, tensors: &Tensors, case: &str) -> Result<Option<Trace>, Trouble> {
-    let shape = tensors.shape(&format!("out.{case}"))?;
-    let Some((positive, negative)) = conditioned(setup, tensors, case)? else { return Ok(None) };
+fn run(cases: &Cases, case: &str) -> Result<Option<Trace>, Trouble> {
+    let setup = &cases.setup;
+    let shape = cases.tensors.shape(&format!("out.{case}"))?;
+    let Some((positive, negative)) = conditioned(cases, case)? else { return Ok(None) };
     let rescale = case.starts_with("rescale_cfg").then(|| numbers(case).last().copied().unwrap_or(0.7));
     let scale = match rescale {
         _ if case.starts_with("cfg1") => 1.0,
-        Some(_) => 7.0,
+        Some(_) => cases.rescaled_cfg,
         None => setup.cfg,
     };
     let index = case
@@ -68,20 +103,21 @@ fn run(setup: &Setup, tensors: &Tensors, case: &str) -> Result<Option<Trace>, Tr
     Ok(Some(job.trace()?))
 }
 
-fn conditioned(setup: &Setup, tensors: &Tensors, case: &str) -> Result<Option<(Conditioning, Conditioning)>, Trouble> {
+fn conditioned(cases: &Cases, case: &str) -> Result<Option<(Conditioning, Conditioning)>, Trouble> {
+    let Cases { setup, tensors, .. } = cases;
     let (c, n) = (filled(setup.positive, 77)?, numbers(case));
-    let base = filled(BASE, 77)?;
+    let base = filled(cases.base, 77)?;
     let negative = filled(setup.negative, 77)?;
-    let second = || filled(n.get(1).copied().unwrap_or(0.1), 77);
+    let second = || filled(n.get(1).copied().unwrap_or(cases.second), 77);
     let pixels = |k: usize| n.get(k).map_or(0, |v| *v as usize);
     let mask = || tensor::<3>(tensors.floats("in.mask")?, &tensors.shape("in.mask")?);
-    let kind = case.split(|c: char| c.is_ascii_digit()).next().unwrap_or(case);
+    let kind = case.split(|c: char| c.is_ascii_digit() || c == '-').next().unwrap_or(case);
     let positive = match kind {
         "combine_" => c.combine(&second()?),
         "area_" => {
             base.combine(&c.set_area([pixels(0), pixels(1), pixels(2), pixels(3)], n.get(4).copied().unwrap_or(1.0)))
         }
-        "area_only" => c.set_area([64, 96, 32, 16], 1.0),
+        "area_only" => c.set_area(cases.area, 1.0),
         "area_percent_" => {
             let part = |k: usize| n.get(k).copied().unwrap_or(0.0);
             base.combine(&c.set_area_fraction([part(0), part(1), part(2), part(3)], 1.0))
@@ -93,14 +129,14 @@ fn conditioned(setup: &Setup, tensors: &Tensors, case: &str) -> Result<Option<(C
         "mask_bounds" => base.combine(&c.set_mask(&mask()?, 1.0, true)),
         "timestep_range_" => {
             let at = |k: usize| n.get(k).copied().unwrap_or(0.0);
-            c.set_range(at(0), at(1)).combine(&filled(0.1, 77)?.set_range(at(2), at(3)))
+            c.set_range(at(0), at(1)).combine(&filled(cases.second, 77)?.set_range(at(2), at(3)))
         }
         "average_" => c.average(&second()?, n.get(2).copied().unwrap_or(1.0)),
         "concat_" => c.concat(&second()?),
         "zeroout" => c.zero_out(),
-        "two_lengths_" => filled(setup.positive, pixels(0))?.combine(&filled(0.1, pixels(1))?),
+        "two_lengths_" => filled(setup.positive, pixels(0))?.combine(&filled(cases.second, pixels(1))?),
         "neg_area" => {
-            let area = filled(-0.9, 77)?.set_area([64, 64, 32, 32], 1.0);
+            let area = filled(cases.negative_area, 77)?.set_area([64, 64, 32, 32], 1.0);
             return Ok(Some((c, negative.combine(&area))));
         }
         "cfg" | "batch" | "rescale_cfg_" => c,

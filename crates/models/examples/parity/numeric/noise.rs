@@ -92,15 +92,18 @@ fn sequences(tensors: &Tensors) -> Result<Vec<CaseResult>, Trouble> {
     Ok(results)
 }
 
-/// Increments of a Brownian path over 0.0291675 to 14.614641: between neighbours, and two of its own.
+/// Increments of a Brownian path over all of `brownian.sigmas`: between neighbours, and two of its own that start at the
+/// top, to 10 and to the second level.
 fn brownian(tensors: &Tensors, name: &str, seed: u64) -> Result<CaseResult, Trouble> {
     let shape = tensors.shape(name)?;
-    let tree = BrownianTree::new(0.029_167_5, 14.614_641, seed, rest_of(&shape));
     let sigmas = tensors.floats("brownian.sigmas")?;
+    let low = sigmas.iter().copied().filter(|sigma| *sigma > 0.0).fold(f32::INFINITY, f32::min);
+    let high = sigmas.iter().copied().fold(0.0, f32::max);
+    let tree = BrownianTree::new(low, high, seed, rest_of(&shape));
     let pairs: Vec<(f32, f32)> = if name.contains(".steps") {
         sigmas.windows(2).map(|pair| (pair[0], pair[1])).collect()
     } else {
-        vec![(14.614_641, 10.0), (14.614_641, 7.3)]
+        vec![(high, 10.0), (high, sigmas.get(1).copied().unwrap_or(low))]
     };
     let found: Vec<f32> = pairs.into_iter().flat_map(|(a, b)| tree.step(a, b)).collect();
     let verdict = equal(&found, &tensors.floats(name)?);

@@ -147,7 +147,7 @@ impl Job1<'_> {
         if let Some((first, last, force)) = self.range {
             sigmas = steps::range(sigmas, first, last, force);
         }
-        let model = Analytic::default();
+        let model = Analytic::new(self.latent.dims()[1]);
         let noise = if self.no_noise {
             self.latent.zeros_like()
         } else {

@@ -14,7 +14,7 @@ use kiln_models::{LatentFormat, TextEncoders};
 use serde_json::Value;
 
 use super::setup::host;
-use crate::case::{CaseResult, Folder, Tensors, Trouble};
+use crate::case::{CaseResult, Entry, Folder, Tensors, Trouble};
 use crate::nets::full::{Recipe, five};
 
 /// Twelve to thirty-two layers in f32.
@@ -60,16 +60,20 @@ impl Texts {
     }
 }
 
-/// Prompts by name: from the file's metadata or the index, where they are given there.
+/// Prompts by name: from the index or the file's metadata, where they are given there (as `prompts`, or each by itself).
 fn prompts(folder: &Folder, file: &str, tensors: &Tensors) -> Result<Vec<(String, String)>, Trouble> {
     let metadata = tensors.metadata().get("prompts").map(|text| serde_json::from_str::<Value>(text)).transpose()?;
-    let given = metadata.unwrap_or_else(|| folder.entry(file).params["prompts"].clone());
-    Ok(given
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())))
-        .collect())
+    let params = folder.entry(file).params;
+    let given = [params.get("prompts").cloned(), metadata, Some(params)].into_iter().flatten();
+    let texts = |given: Value| -> Vec<(String, String)> {
+        let texts = given.as_object().into_iter().flatten();
+        let stored = |name: &str| [".pooled", ".last", ".cond"].iter().any(|end| tensors.has(&format!("{name}{end}")));
+        texts
+            .filter(|(name, _)| stored(name))
+            .filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())))
+            .collect()
+    };
+    Ok(given.map(texts).find(|texts| !texts.is_empty()).unwrap_or_default())
 }
 
 /// Compares rows; the reference may hold every Nth only.
@@ -113,15 +117,7 @@ pub fn sdxl(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let expected = tensors.floats(&pooled)?;
         results.push(CaseResult::compare(pooled.as_str(), &host(&prompt.pooled)?, &expected, TEXT));
         if i == 0 {
-            let sizes = Sizes {
-                width: Some(1024.0),
-                height: Some(768.0),
-                crop_w: Some(8.0),
-                crop_h: Some(16.0),
-                target_width: Some(1152.0),
-                target_height: Some(896.0),
-                aesthetic_score: None,
-            };
+            let sizes = sizes(&folder.entry(file));
             let pooled = super::tensor(expected, &tensors.shape(&pooled)?)?;
             let condition = Condition { sizes, ..Condition::new(prompt.context, Some(pooled)) };
             let y = size_vector(&condition, tensors.floats("adm_y")?.len(), (32, 32), false)?;
@@ -131,7 +127,27 @@ pub fn sdxl(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     Ok(results)
 }
 
-/// `ksampler_sd15`: prompt to picture on random weights. `SAMPLER_SCHEDULER_STEPS_cfgCFG_SIDE.what`.
+/// The sizes in `adm_y`: parameters of the index, or what its description says (`width=1024 height=768 crop_w 8 crop_h 16
+/// target 1152x896`).
+fn sizes(entry: &Entry) -> Sizes {
+    let words: Vec<&str> = entry.desc.split(|c: char| c.is_whitespace() || "=,".contains(c)).collect();
+    let behind = |word: &str| words.iter().position(|w| *w == word).and_then(|at| words.get(at + 1)).copied();
+    let number = |key: &str| entry.number(key).or_else(|| behind(key)?.parse().ok()).map(|n| n as f32);
+    let target = behind("target").and_then(|pair| pair.split_once('x'));
+    let side = |key: &str, text: Option<&str>| number(key).or_else(|| text?.parse().ok());
+    Sizes {
+        width: number("width"),
+        height: number("height"),
+        crop_w: number("crop_w"),
+        crop_h: number("crop_h"),
+        target_width: side("target_width", target.map(|pair| pair.0)),
+        target_height: side("target_height", target.map(|pair| pair.1)),
+        aesthetic_score: None,
+    }
+}
+
+/// `ksampler_sd15`: prompt to picture on random weights. `SAMPLER_SCHEDULER_STEPS_cfgCFG_SIDE.what`, the side
+/// maybe `WIDTHxHEIGHT`.
 pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let params = folder.entry(file).params;
     let tensors = folder.tensors(file)?;
@@ -162,7 +178,8 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
         let seed = params["seed"].as_u64().ok_or("index.json lacks the `seed`")?;
         let sigmas =
             steps::sigmas(&sampling.levels, run.scheduler, run.steps, 1.0, run.sampler.discards_penultimate())?;
-        let latent = Tensor::zeros([1, 4, run.side / 8, run.side / 8], &Device::flex());
+        let channels = network.config().out_channels;
+        let latent = Tensor::zeros([1, channels, run.height / 8, run.width / 8], &Device::flex());
         let job = Job {
             model: &NetworkPredictor { network: &network, sampling: &sampling },
             sampling: &sampling,
@@ -210,7 +227,8 @@ struct Run {
     scheduler: Scheduler,
     steps: usize,
     cfg: f64,
-    side: usize,
+    width: usize,
+    height: usize,
 }
 
 impl Run {
@@ -225,7 +243,8 @@ impl Run {
             .ok_or_else(|| format!("no scheduler in {name}"))?;
         let sampler = SamplerKind::named(&rest[..rest.len() - scheduler.name().len() - 1])?;
         let cfg = cfg.trim_start_matches("cfg").parse()?;
-        Ok(Self { sampler, scheduler, steps: steps.parse()?, cfg, side: side.parse()? })
+        let (width, height) = side.split_once('x').unwrap_or((side, side));
+        Ok(Self { sampler, scheduler, steps: steps.parse()?, cfg, width: width.parse()?, height: height.parse()? })
     }
 }
 
