@@ -71,8 +71,8 @@ pub use input::{Input, Inputs};
 pub use map::{Map, Set};
 pub use prompt::{Prompt, PromptNode, PromptReadError};
 pub use validate::{
-    ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Validated, ValidationError, ValidatorCall,
-    Validators, Verdict, validate,
+    ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Route, Routes, Validated, ValidationError,
+    ValidatorCall, Validators, Verdict, validate,
 };
 pub use view::{View, Wire};
 pub use workflow::{Document, LocalTime, LowerOptions, Workflow, WorkflowError};

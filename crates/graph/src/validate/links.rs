@@ -16,17 +16,25 @@ pub(super) struct Source<'d> {
     pub(super) ty: &'d SocketType,
 }
 
-/// Finds the source of a link of the node at `holder`. `input` is the declaration it stands in, `None` for an
-/// undeclared input.
+/// Places near which a link may lead.
+#[derive(Clone, Copy)]
+pub(super) struct Near {
+    /// That of the node that holds the link.
+    pub(super) holder: u32,
+    /// That of the source found last.
+    pub(super) last: u32,
+}
+
+/// Finds the source of a link. `input` is the declaration it stands in, `None` for an undeclared input.
 pub(super) fn resolve<'d>(
     prompt: &Prompt,
     defs: &[&'d NodeDef],
-    holder: u32,
+    near: Near,
     name: &str,
     input: Option<&InputDef>,
     link: &Link,
 ) -> Result<Source<'d>, ValidationError> {
-    let Some(index) = place(prompt, holder as usize, &link.node) else { return Err(no_node(name, input, link)) };
+    let Some(index) = place(prompt, near, &link.node) else { return Err(no_node(name, input, link)) };
     let def = defs[index];
     match def.outputs.get(link.socket) {
         Some(output) => Ok(Source { index: index as u32, ty: &output.ty }),
@@ -36,10 +44,12 @@ pub(super) fn resolve<'d>(
 
 /// The place of a node. Most links lead to a neighbour: looking there first saves the hash and two trips to memory,
 /// which is most of what a link costs in a prompt that is larger than the caches.
-fn place(prompt: &Prompt, holder: usize, id: &NodeId) -> Option<usize> {
-    let is_it = |place: &usize| prompt.nodes.get_index(*place).is_some_and(|(key, _)| key.is_copy_of(id));
-    let neighbours = [holder.wrapping_sub(1), holder + 1];
-    neighbours.into_iter().find(is_it).or_else(|| prompt.nodes.get_index_of(id))
+fn place(prompt: &Prompt, near: Near, id: &NodeId) -> Option<usize> {
+    let is_it = |place: &u32| prompt.nodes.get_index(*place as usize).is_some_and(|(key, _)| key.is_copy_of(id));
+    let Near { holder, last } = near;
+    let neighbours = [holder.wrapping_sub(1), last + 1, holder.wrapping_sub(2), holder.wrapping_sub(3), last];
+    let found = neighbours.into_iter().find(is_it).map(|place| place as usize);
+    found.or_else(|| prompt.nodes.get_index_of(id))
 }
 
 fn about(kind: ErrorKind, name: &str, input: Option<&InputDef>) -> ValidationError {

@@ -11,9 +11,11 @@ mod error;
 mod links;
 mod literal;
 mod node;
+mod routes;
 mod walk;
 
 pub use self::error::{ErrorKind, NodeErrors, PromptError, ValidationError};
+pub use self::routes::{Route, Routes};
 
 use std::sync::Arc;
 
@@ -83,6 +85,8 @@ pub struct Validated {
     pub outputs: Vec<NodeId>,
     /// What is wrong with the others and with the nodes that they need.
     pub node_errors: Map<NodeId, NodeErrors>,
+    /// Where the links of the nodes that were looked at lead.
+    pub routes: Arc<Routes>,
 }
 
 /// Checks a prompt and brings its literals to their declared types.
@@ -106,7 +110,7 @@ pub fn validate(
     }
     let mut walk = walk::Walk::new(prompt, &defs, validators);
     let (good, bad): (Vec<u32>, Vec<u32>) = outputs.into_iter().partition(|output| walk.is_valid(*output));
-    let node_errors = walk.finish(&bad);
+    let (node_errors, routes) = walk.finish(&bad);
     let outputs: Vec<NodeId> = good.iter().filter_map(|i| id_at(prompt, *i)).cloned().collect();
     if outputs.is_empty() {
         let own = bad.iter().filter_map(|i| node_errors.get(id_at(prompt, *i)?));
@@ -118,7 +122,7 @@ pub fn validate(
             .plain("the prompt cannot run");
         return Err(PromptError { error: Box::new(error), node_errors });
     }
-    Ok(Validated { outputs, node_errors })
+    Ok(Validated { outputs, node_errors, routes: Arc::new(routes) })
 }
 
 fn id_at(prompt: &Prompt, index: u32) -> Option<&NodeId> {

@@ -20,6 +20,8 @@ use crate::suggest;
 pub(super) struct Edge {
     /// The source's place in the prompt.
     pub(super) source: u32,
+    /// Which of its outputs.
+    pub(super) socket: u32,
     /// The input's place among the inputs of the node that holds the link.
     pub(super) input: u32,
 }
@@ -44,12 +46,13 @@ pub(super) fn check(
         };
         seen += 1;
         match given {
-            Input::Link(link) => match links::resolve(prompt, defs, index, &input.name, Some(input), link) {
+            Input::Link(link) => match links::resolve(prompt, defs, near(index, edges), &input.name, Some(input), link)
+            {
                 Err(error) => errors.push(error),
                 Ok(source) => {
                     let free = def.validator.as_ref().is_some_and(|validator| validator.wants_input_types);
                     if free || source.ty.links_into(&input.ty) {
-                        edges.push(Edge { source: source.index, input: place as u32 });
+                        edges.push(Edge { source: source.index, socket: link.socket as u32, input: place as u32 });
                     } else {
                         errors.push(links::mismatch(input, source.ty, link, defs[source.index as usize]));
                     }
@@ -70,6 +73,11 @@ pub(super) fn check(
         }
     }
     undeclared(prompt, defs, index, seen, edges, errors);
+}
+
+/// Where the next link of the node at `index` may lead: near the node, or near where the last one led.
+fn near(index: u32, edges: &[Edge]) -> links::Near {
+    links::Near { holder: index, last: edges.last().map_or(index, |edge| edge.source) }
 }
 
 /// The input of that name and its place. Prompts mostly list inputs as the class does, so `hint` is tried first.
@@ -99,8 +107,10 @@ fn undeclared(
         if def.find_input(name).is_some_and(|declared| declared.group != Group::Hidden) {
             continue;
         }
-        match links::resolve(prompt, defs, index, name, None, link) {
-            Ok(source) => edges.push(Edge { source: source.index, input: place as u32 }),
+        match links::resolve(prompt, defs, near(index, edges), name, None, link) {
+            Ok(source) => {
+                edges.push(Edge { source: source.index, socket: link.socket as u32, input: place as u32 });
+            }
             Err(error) => errors.push(error),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::{NodeErrors, ValidationError};
 use super::node::{self, Edge};
+use super::routes::{Route, Routes};
 use super::{MOST_REPORTED, Validators, cycle};
 use crate::def::NodeDef;
 use crate::id::NodeId;
@@ -41,12 +42,14 @@ pub(super) struct Walk<'p, 'd> {
     /// Nodes on which a cycle closed, with the number of failing outputs before.
     closed: Vec<(u32, usize)>,
     failed_outputs: usize,
+    routes: Routes,
 }
 
 impl<'p, 'd> Walk<'p, 'd> {
     pub(super) fn new(prompt: &'p mut Prompt, defs: &'d [&'d NodeDef], validators: &'p dyn Validators) -> Self {
         Self {
             state: vec![State::New; prompt.len()],
+            routes: Routes::new(prompt.len()),
             prompt,
             defs,
             validators,
@@ -81,6 +84,8 @@ impl<'p, 'd> Walk<'p, 'd> {
         let first_edge = self.edges.len();
         let mut errors = Vec::new();
         node::check(self.prompt, self.defs, node, &mut self.edges, &mut errors);
+        let routes = self.edges[first_edge..].iter();
+        self.routes.set(node, routes.map(|e| Route { source: e.source, socket: e.socket, input: e.input }));
         // Edges are popped from the end; the first input's goes first.
         self.edges[first_edge..].reverse();
         if let Some(call) = node::question(self.prompt, self.defs, node) {
@@ -132,8 +137,9 @@ impl<'p, 'd> Walk<'p, 'd> {
         }
     }
 
-    /// Names the cycles and answers all errors. `failing` are the outputs that are not fit to run, in their order.
-    pub(super) fn finish(mut self, failing: &[u32]) -> Map<NodeId, NodeErrors> {
+    /// Names the cycles and answers all errors, and where the links lead. `failing` are the outputs that are not fit to
+    /// run, in their order.
+    pub(super) fn finish(mut self, failing: &[u32]) -> (Map<NodeId, NodeErrors>, Routes) {
         if !self.closed.is_empty() {
             let bad = |node: u32| self.state[node as usize] == State::Bad;
             for (node, error, since) in cycle::errors(self.prompt, bad, &self.closed) {
@@ -148,6 +154,6 @@ impl<'p, 'd> Walk<'p, 'd> {
             let class_type = node.class_type.clone();
             Some((id.clone(), NodeErrors { errors, class_type, failing: failing.clone(), since }))
         });
-        named.collect()
+        (named.collect(), self.routes)
     }
 }
