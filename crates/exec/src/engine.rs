@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use kiln_graph::{NodeErrors, NodeId, Prompt, PromptError, Validated, ValidatorCall, Validators, Verdict};
+use kiln_graph::{NodeErrors, NodeId, Prompt, PromptError, Routes, Validated, ValidatorCall, Validators, Verdict};
 
 use crate::cache::{Cache, CachePolicy, CacheProvider};
 use crate::error::RunError;
@@ -199,11 +199,12 @@ impl fmt::Debug for Engine {
 pub(crate) struct Checked {
     pub outputs: Vec<NodeId>,
     pub node_errors: kiln_graph::Map<NodeId, NodeErrors>,
+    pub routes: Arc<Routes>,
 }
 
 impl From<Validated> for Checked {
     fn from(validated: Validated) -> Self {
-        Self { outputs: validated.outputs, node_errors: validated.node_errors }
+        Self { outputs: validated.outputs, node_errors: validated.node_errors, routes: validated.routes }
     }
 }
 

@@ -66,8 +66,9 @@ impl Run {
     pub fn run(mut self) -> Result<Report, RunError> {
         let checked = self.check()?;
         let session = &mut *lock(&self.engine.inner.session);
+        let (inner, routes) = (&self.engine.inner, Arc::clone(&checked.routes));
         let execution =
-            Execution::new(&self.engine.inner, session, &self.prompt, &self.options, self.listener, self.cancel);
+            Execution::new(inner, session, &self.prompt, &routes, &self.options, self.listener, self.cancel);
         execution.run(checked)
     }
 
@@ -87,7 +88,8 @@ impl Run {
     }
 
     fn check(&mut self) -> Result<Checked, RunError> {
-        if let Some(checked) = self.checked.take() {
+        // Where links lead was looked up for the prompt as it was then.
+        if let Some(checked) = self.checked.take().filter(|checked| checked.routes.nodes() == self.prompt.len()) {
             return Ok(checked);
         }
         let prompt = Arc::make_mut(&mut self.prompt);

@@ -22,18 +22,18 @@ pub(crate) struct KeyWriter {
 }
 
 impl KeyWriter {
-    /// The key of a node; `None` when it can equal nothing. `source` gives the key of what input number `i` links to.
+    /// The key of a node; `None` when it can equal nothing. `id` for classes that are keyed by it. `source` gives the key of what input number `i` links to.
     pub(crate) fn key(
         &mut self,
         class: &Class,
-        id: &NodeId,
+        id: Option<&NodeId>,
         node: &PromptNode,
         fingerprint: &Fingerprint,
         mut source: impl FnMut(u32) -> Option<Key>,
     ) -> Option<Key> {
         self.bytes.clear();
         self.bytes.extend_from_slice(class.seed.as_bytes());
-        if class.keyed_by_id {
+        if let Some(id) = id {
             self.text(b'i', id.as_str());
         }
         match fingerprint {

@@ -209,9 +209,9 @@ impl Execution<'_> {
         if !self.session.cache.is_active() {
             return;
         }
-        for (_, node) in self.nodes.iter() {
-            if let Some(key) = &node.key {
-                self.session.cache.touch(key);
+        for (ix, _) in self.nodes.iter() {
+            if let Some(key) = self.nodes.key(ix) {
+                self.session.cache.touch(&key);
             }
         }
         let (prompt, registry) = (self.prompt, &self.engine.registry);

@@ -2,12 +2,14 @@
 //!
 //! Keeps the execution list and the output store in step: every edge there is a reader here.
 
+use kiln_graph::Route;
 use kiln_graph::schedule::{Edge, EdgeIx, NodeIx, State, Use};
 
 use super::{Execution, Fault};
 use crate::error::{ErrorKind, NodeError};
 use crate::event::Event;
 use crate::node::Body;
+use crate::registry::Class;
 use crate::trace::What;
 
 /// Marks the input number of an edge that stands for a result of an expansion; the rest counts those results.
@@ -29,20 +31,33 @@ impl Execution<'_> {
             if self.serve(ix) {
                 continue;
             }
-            let links = match self.nodes.take_links(ix) {
-                Some(links) => links,
-                None => match self.nodes.source(ix) {
-                    Some(node) => self.resolve(ix, &node, class)?,
-                    None => continue,
-                },
-            };
-            for link in links.iter().rev() {
-                let usage = if link.lazy { Use::Lazy } else { Use::Strong };
-                self.plan([link.from])?;
-                self.connect(link.from, link.socket, ix, link.input, usage)?;
-                if self.list.state(link.from) == State::Absent {
-                    stack.push(link.from);
-                }
+            if let Some(routes) = self.nodes.routes(ix) {
+                self.connect_all(ix, class, routes, &mut stack)?;
+            } else if let Some(links) = self.nodes.take_links(ix) {
+                self.connect_all(ix, class, &links, &mut stack)?;
+            } else if let Some(node) = self.nodes.source(ix) {
+                let links = self.resolve(ix, &node)?;
+                self.connect_all(ix, class, &links, &mut stack)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the edges into a node. Sources that are not part of the run yet go onto the stack.
+    fn connect_all(
+        &mut self,
+        ix: NodeIx,
+        class: &Class,
+        links: &[Route],
+        stack: &mut Vec<NodeIx>,
+    ) -> Result<(), Fault> {
+        for link in links.iter().rev() {
+            let from = NodeIx(link.source);
+            let usage = if self.is_lazy(ix, class, link) { Use::Lazy } else { Use::Strong };
+            self.plan([from])?;
+            self.connect(from, link.socket, ix, link.input, usage)?;
+            if self.list.state(from) == State::Absent {
+                stack.push(from);
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_graph::schedule::{EdgeIx, ExecutionList, NodeIx, State};
-use kiln_graph::{DynamicPrompt, Map, NodeId, Prompt};
+use kiln_graph::{DynamicPrompt, Map, NodeId, Prompt, Routes};
 
 use self::call::Prepared;
 use self::flight::Flight;
@@ -103,6 +103,7 @@ impl<'e> Execution<'e> {
         engine: &'e Inner,
         session: &'e mut Session,
         prompt: &'e Arc<Prompt>,
+        routes: &'e Routes,
         options: &'e RunOptions,
         listener: Option<Listener>,
         cancel: Cancel,
@@ -124,7 +125,7 @@ impl<'e> Execution<'e> {
         Self {
             shared: Arc::new(shared),
             graph: Arc::new(DynamicPrompt::new(Arc::clone(prompt))),
-            nodes: Nodes::new(prompt),
+            nodes: Nodes::new(prompt, routes),
             list,
             store: Store::new(options.retention, prompt.len()),
             flight: Flight::new(options.deterministic),

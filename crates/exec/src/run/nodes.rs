@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use kiln_graph::schedule::NodeIx;
-use kiln_graph::{NodeId, Prompt, PromptNode};
+use kiln_graph::{NodeId, Prompt, PromptNode, Route, Routes};
 
 use crate::builder::Reply;
 use crate::cache::Key;
@@ -16,14 +16,12 @@ use crate::store::Sockets;
 use crate::ui::Ui;
 use crate::values::Values;
 
-/// A link of a node, resolved.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Resolved {
-    pub from: NodeIx,
-    pub socket: u32,
-    /// Position among the node's inputs.
-    pub input: u32,
-    pub lazy: bool,
+/// The links of a node that validation did not see, from planning until the node becomes part of the schedule.
+pub(super) struct Links {
+    /// Sources are numbers of the run. In input order.
+    pub routes: Vec<Route>,
+    /// Nodes forgotten when they were resolved: later on, numbers may stand for others.
+    resolved_at: u32,
 }
 
 /// A node of the run.
@@ -36,11 +34,7 @@ pub(super) struct Node {
     pub depth: u32,
     /// How often it ran.
     pub runs: u32,
-    pub key: Option<Key>,
-    /// Its links, from planning until it becomes part of the schedule.
-    pub links: Option<Box<[Resolved]>>,
-    /// Nodes forgotten when its links were resolved: later on, numbers may stand for others.
-    pub resolved_at: u32,
+    pub links: Option<Box<Links>>,
     /// Set for nodes of expansions.
     pub added: Option<Box<Added>>,
     /// Set while it waits for the results of its expansion.
@@ -110,7 +104,10 @@ impl Deref for Source<'_> {
 /// All nodes of a run.
 pub(super) struct Nodes<'e> {
     prompt: &'e Prompt,
+    routes: &'e Routes,
     all: Vec<Node>,
+    /// Empty unless somebody asks for keys.
+    keys: Vec<Option<Key>>,
     free: Vec<NodeIx>,
     added: HashMap<NodeId, NodeIx, foldhash::fast::RandomState>,
     pub peak: usize,
@@ -119,10 +116,30 @@ pub(super) struct Nodes<'e> {
 }
 
 impl<'e> Nodes<'e> {
-    pub(super) fn new(prompt: &'e Prompt) -> Self {
+    pub(super) fn new(prompt: &'e Prompt, routes: &'e Routes) -> Self {
         let mut all = Vec::with_capacity(prompt.len());
         all.resize_with(prompt.len(), Node::default);
-        Self { prompt, all, free: Vec::new(), added: HashMap::default(), peak: prompt.len(), forgotten: 0 }
+        Self {
+            prompt,
+            routes,
+            all,
+            keys: Vec::new(),
+            free: Vec::new(),
+            added: HashMap::default(),
+            peak: prompt.len(),
+            forgotten: 0,
+        }
+    }
+
+    pub(super) fn key(&self, ix: NodeIx) -> Option<Key> {
+        *self.keys.get(ix.0 as usize)?
+    }
+
+    pub(super) fn set_key(&mut self, ix: NodeIx, key: Option<Key>) {
+        if self.keys.len() < self.all.len() {
+            self.keys.resize(self.all.len(), None);
+        }
+        self.keys[ix.0 as usize] = key;
     }
 
     /// Room that the execution list must have.
@@ -199,25 +216,41 @@ impl<'e> Nodes<'e> {
     pub(super) fn remove(&mut self, ix: NodeIx) -> Option<NodeId> {
         let node = std::mem::take(&mut self[ix]);
         let id = node.added?.id;
+        if let Some(key) = self.keys.get_mut(ix.0 as usize) {
+            *key = None;
+        }
         self.added.remove(&id);
         self.forgotten = self.forgotten.wrapping_add(1);
         self.free.push(ix);
         Some(id)
     }
 
-    /// Remembers the links of a node until it becomes part of the schedule.
-    pub(super) fn set_links(&mut self, ix: NodeIx, links: Box<[Resolved]>) {
-        let forgotten = self.forgotten;
-        let node = &mut self[ix];
-        (node.links, node.resolved_at) = (Some(links), forgotten);
+    /// Where the links of a node of the prompt lead, if validation came to it.
+    pub(super) fn routes(&self, ix: NodeIx) -> Option<&'e [Route]> {
+        // A node of the prompt links to nodes of the prompt, whose numbers are their places.
+        self.routes.of(ix.0 as usize)
+    }
+
+    /// Remembers the links of a node without routes until it becomes part of the schedule.
+    pub(super) fn set_links(&mut self, ix: NodeIx, routes: Vec<Route>) {
+        let resolved_at = self.forgotten;
+        self[ix].links = Some(Box::new(Links { routes, resolved_at }));
+    }
+
+    /// A planned node's links.
+    pub(super) fn links(&self, ix: NodeIx) -> &[Route] {
+        match &self[ix].links {
+            Some(links) => &links.routes,
+            None => self.routes(ix).unwrap_or_default(),
+        }
     }
 
     /// Takes what [`set_links`](Self::set_links) left, unless it may be out of date.
-    pub(super) fn take_links(&mut self, ix: NodeIx) -> Option<Box<[Resolved]>> {
+    pub(super) fn take_links(&mut self, ix: NodeIx) -> Option<Vec<Route>> {
         let forgotten = self.forgotten;
         let node = &mut self[ix];
-        // A node of the prompt links to nodes of the prompt, which are never forgotten.
-        node.links.take().filter(|_| node.added.is_none() || node.resolved_at == forgotten)
+        let links = node.links.take()?;
+        (node.added.is_none() || links.resolved_at == forgotten).then_some(links.routes)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeIx, &Node)> {

@@ -1,9 +1,8 @@
 //! Planning: classes looked up, links resolved, keys computed. Each node once, sources before readers, iteratively.
 
 use kiln_graph::schedule::NodeIx;
-use kiln_graph::{Input, PromptNode};
+use kiln_graph::{Input, PromptNode, Route};
 
-use super::nodes::Resolved;
 use super::{Execution, Fault};
 use crate::cache::Key;
 use crate::error::{ErrorKind, NodeError};
@@ -16,48 +15,70 @@ impl<'e> Execution<'e> {
         &self.engine.registry.classes[self.nodes[ix].class as usize]
     }
 
-    /// Plans these nodes and everything they may need.
+    /// Plans these nodes, and everything they may need where keys are asked for: a key is made of the sources' keys.
     pub(super) fn plan(&mut self, roots: impl IntoIterator<Item = NodeIx>) -> Result<(), Fault> {
         let mut stack: Vec<(NodeIx, usize)> = Vec::new();
         for root in roots {
-            self.open(root, &mut stack)?;
+            if !self.keyed {
+                if self.open(root)? {
+                    self.identify(root);
+                }
+                continue;
+            }
+            if self.open(root)? {
+                stack.push((root, 0));
+            }
             while let Some((ix, cursor)) = stack.last_mut() {
                 let ix = *ix;
-                let next = self.nodes[ix].links.as_ref().and_then(|links| links.get(*cursor)).map(|link| link.from);
+                let next = self.nodes.links(ix).get(*cursor).map(|link| NodeIx(link.source));
                 *cursor += 1;
                 if let Some(source) = next {
-                    self.open(source, &mut stack)?;
+                    if self.open(source)? {
+                        stack.push((source, 0));
+                    }
                 } else {
                     stack.pop();
-                    self.key_of(ix);
+                    self.identify(ix);
                 }
             }
         }
         Ok(())
     }
 
-    /// Begins the planning of a node, unless that was done before.
-    fn open(&mut self, ix: NodeIx, stack: &mut Vec<(NodeIx, usize)>) -> Result<(), Fault> {
+    /// Begins the planning of a node. Answers false if that was done before.
+    fn open(&mut self, ix: NodeIx) -> Result<bool, Fault> {
         if std::mem::replace(&mut self.nodes[ix].flags.planned, true) {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(node) = self.nodes.source(ix) else { return Ok(()) };
+        let Some(node) = self.nodes.source(ix) else { return Ok(false) };
         let class = self.look_up(ix, &node)?;
-        let links = self.resolve(ix, &node, class)?;
+        if self.nodes.routes(ix).is_none() {
+            let links = self.resolve(ix, &node)?;
+            self.nodes.set_links(ix, links);
+        }
         let outputs = class.def.outputs.len() as u32;
         let sockets = self.store.allocate(outputs);
-        if self.options.retention == Retention::Eager && links.iter().any(|link| link.lazy) {
-            self.lazy_uncounted = true;
+        if self.options.retention == Retention::Eager && class.has_lazy {
+            self.lazy_uncounted |= self.nodes.links(ix).iter().any(|link| self.is_lazy(ix, class, link));
         }
-        self.nodes.set_links(ix, links);
         let node = &mut self.nodes[ix];
         node.sockets = sockets;
         node.flags.once |= class.run_once;
         if class.run_once {
             self.store.pin(sockets);
         }
-        stack.push((ix, 0));
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether a link stands in an input that the node may leave unread.
+    pub(super) fn is_lazy(&self, ix: NodeIx, class: &Class, link: &Route) -> bool {
+        if !class.has_lazy {
+            return false;
+        }
+        let at = link.input as usize;
+        let Some(node) = self.nodes.source(ix) else { return false };
+        let Some((name, _)) = node.inputs.get_index(at) else { return false };
+        find_input(class, name, at).is_some_and(|slot| class.def.inputs[slot].lazy)
     }
 
     fn look_up(&mut self, ix: NodeIx, node: &PromptNode) -> Result<&'e Class, Fault> {
@@ -78,7 +99,7 @@ impl<'e> Execution<'e> {
     }
 
     /// The links among a node's inputs, by number.
-    pub(super) fn resolve(&self, ix: NodeIx, node: &PromptNode, class: &Class) -> Result<Box<[Resolved]>, Fault> {
+    pub(super) fn resolve(&self, ix: NodeIx, node: &PromptNode) -> Result<Vec<Route>, Fault> {
         let mut links = Vec::with_capacity(node.inputs.len());
         for (at, (name, input)) in node.inputs.iter().enumerate() {
             let Input::Link(link) = input else { continue };
@@ -86,14 +107,13 @@ impl<'e> Execution<'e> {
                 let message = format!("input `{name}` is linked to node \"{}\", which does not exist", link.node);
                 return Err(Fault::at(ix, NodeError::of(ErrorKind::DanglingLink, message)));
             };
-            let lazy = class.has_lazy && find_input(class, name, at).is_some_and(|slot| class.def.inputs[slot].lazy);
-            links.push(Resolved { from, socket: link.socket as u32, input: at as u32, lazy });
+            links.push(Route { source: from.0, socket: link.socket as u32, input: at as u32 });
         }
-        Ok(links.into())
+        Ok(links)
     }
 
-    /// Computes the key of a node whose sources have theirs.
-    fn key_of(&mut self, ix: NodeIx) {
+    /// What a node's value depends on: pins what differs every time, and computes the key where keys are asked for.
+    fn identify(&mut self, ix: NodeIx) {
         let Some(node) = self.nodes.source(ix) else { return };
         let class = self.class(ix);
         let fingerprint = self.fingerprint(class, &node);
@@ -104,12 +124,13 @@ impl<'e> Execution<'e> {
         if !self.keyed {
             return;
         }
-        let id = self.nodes.id(ix);
-        let (nodes, list) = (&self.nodes, self.nodes[ix].links.as_deref().unwrap_or_default());
+        let id = if class.keyed_by_id { Some(self.nodes.id(ix)) } else { None };
+        let (nodes, links) = (&self.nodes, self.nodes.links(ix));
         // Links stand in input order.
-        let source = |input: u32| nodes[list[list.binary_search_by_key(&input, |link| link.input).ok()?].from].key;
-        let key = self.keys.key(class, &id, &node, &fingerprint, source);
-        self.nodes[ix].key = key;
+        let source =
+            |input: u32| nodes.key(NodeIx(links[links.binary_search_by_key(&input, |link| link.input).ok()?].source));
+        let key = self.keys.key(class, id.as_ref(), &node, &fingerprint, source);
+        self.nodes.set_key(ix, key);
     }
 
     fn fingerprint(&self, class: &Class, node: &PromptNode) -> Fingerprint {
@@ -132,7 +153,7 @@ impl<'e> Execution<'e> {
     /// The key under which a node's result is kept in the engine's cache; `None` when it must not be.
     pub(super) fn cache_key(&self, ix: NodeIx) -> Option<Key> {
         let node = &self.nodes[ix];
-        let key = node.key?;
+        let key = self.nodes.key(ix)?;
         match &node.added {
             Some(_) if node.depth >= self.options.tail_depth => None,
             Some(added) if self.session.cache.is_scoped() => {

@@ -26,7 +26,7 @@ impl Execution<'_> {
         if self.shared.listener.is_none() {
             return;
         }
-        let keys: Vec<_> = self.nodes.iter().filter_map(|(ix, node)| Some((ix, node.key?))).collect();
+        let keys: Vec<_> = self.nodes.iter().filter_map(|(ix, _)| Some((ix, self.nodes.key(ix)?))).collect();
         let hits = keys.into_iter().filter(|(_, key)| self.session.cache.touch(key)).map(|(ix, _)| ix);
         let nodes = hits.collect::<Vec<_>>().into_iter().map(|ix| self.nodes.id(ix)).collect();
         let prompt_id = Arc::clone(&self.shared.prompt_id);

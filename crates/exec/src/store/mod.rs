@@ -3,18 +3,20 @@
 //! Knows sockets and reader counts. Knows nothing of scheduling: the run tells it when an edge appears or goes, and it
 //! answers with what was dropped.
 
+mod contents;
 mod ledger;
 
 pub(crate) use self::ledger::Ledger;
 
+use self::contents::{Content, Contents, Place};
 use crate::options::Retention;
-use crate::spill::{Spill, Spilled};
+use crate::spill::Spill;
 use crate::values::Values;
 
 /// One output socket of a node of the run.
-#[derive(Default)]
+#[derive(Clone)]
 struct Socket {
-    content: Content,
+    content: Place,
     /// Edges whose reader may still run, strong and lazy.
     readers: u32,
     /// Strong edges of scheduled readers.
@@ -23,13 +25,8 @@ struct Socket {
     pinned: bool,
 }
 
-#[derive(Default)]
-enum Content {
-    #[default]
-    Empty,
-    Values(Values),
-    Spilled(Box<dyn Spilled>),
-}
+/// A socket that nobody reads and that holds nothing.
+const UNUSED: Socket = Socket { content: Place::NONE, readers: 0, strong: 0, pinned: false };
 
 /// The sockets of one node: a range in the store.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +44,7 @@ impl Sockets {
 /// Values of finished nodes.
 pub(crate) struct Store {
     sockets: Vec<Socket>,
+    contents: Contents,
     /// Freed ranges by their length.
     free: Vec<Vec<u32>>,
     retention: Retention,
@@ -54,7 +52,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(retention: Retention, expected: usize) -> Self {
-        Self { sockets: Vec::with_capacity(expected), free: Vec::new(), retention }
+        Self { sockets: Vec::with_capacity(expected), contents: Contents::default(), free: Vec::new(), retention }
     }
 
     /// From now on nothing is dropped any more.
@@ -67,7 +65,7 @@ impl Store {
             return Sockets { first, count };
         }
         let first = self.sockets.len() as u32;
-        self.sockets.resize_with(first as usize + count as usize, Socket::default);
+        self.sockets.resize(first as usize + count as usize, UNUSED);
         Sockets { first, count }
     }
 
@@ -77,10 +75,8 @@ impl Store {
             return;
         }
         for at in sockets.first..sockets.first + sockets.count {
-            let socket = std::mem::take(&mut self.sockets[at as usize]);
-            if let Content::Values(values) = socket.content {
-                ledger.remove(&values);
-            }
+            self.take(at as usize, ledger);
+            self.sockets[at as usize] = UNUSED;
         }
         let length = sockets.count as usize;
         if self.free.len() <= length {
@@ -129,7 +125,7 @@ impl Store {
 
     fn drop_unread(&mut self, at: usize, ledger: &mut Ledger, spill: Option<&dyn Spill>) -> Option<u64> {
         let socket = &self.sockets[at];
-        if self.is_readable(socket) || matches!(socket.content, Content::Empty) {
+        if socket.content == Place::NONE || self.is_readable(socket) {
             return None;
         }
         if socket.pinned {
@@ -150,11 +146,11 @@ impl Store {
         spill: Option<&dyn Spill>,
     ) -> Option<u64> {
         let socket = &mut self.sockets[at];
-        if !matches!(socket.content, Content::Empty) {
+        if socket.content != Place::NONE {
             return None;
         }
         ledger.add(&values);
-        socket.content = Content::Values(values);
+        socket.content = self.contents.put(Content::Values(values));
         if self.retention == Retention::Unreferenced && socket.readers == 0 && !socket.pinned {
             return self.take(at, ledger).map(|values| values.bytes());
         }
@@ -163,7 +159,7 @@ impl Store {
 
     /// Takes the value off the socket.
     pub(crate) fn take(&mut self, at: usize, ledger: &mut Ledger) -> Option<Values> {
-        match std::mem::take(&mut self.sockets[at].content) {
+        match self.contents.take(&mut self.sockets[at].content) {
             Content::Values(values) => {
                 ledger.remove(&values);
                 Some(values)
@@ -174,11 +170,11 @@ impl Store {
 
     /// Moves a list to where it does not take memory. One that cannot go as a whole, or finds no room there, stays.
     fn spill(&mut self, at: usize, ledger: &mut Ledger, spill: &dyn Spill) {
-        let Content::Values(values) = &self.sockets[at].content else { return };
+        let Some(values) = self.get(at) else { return };
         match spill.store(values) {
             Ok(Some(spilled)) => {
-                self.take(at, ledger);
-                self.sockets[at].content = Content::Spilled(spilled);
+                ledger.remove(values);
+                self.contents.replace(self.sockets[at].content, Content::Spilled(spilled));
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "an output could not be spilled and stays in memory"),
@@ -187,22 +183,22 @@ impl Store {
 
     /// Brings a spilled value back, if it was spilled.
     pub(crate) fn recall(&mut self, at: usize, ledger: &mut Ledger) -> std::io::Result<()> {
-        if let Content::Spilled(spilled) = &self.sockets[at].content {
+        if let Content::Spilled(spilled) = self.contents.get(self.sockets[at].content) {
             let values = spilled.load()?;
             ledger.add(&values);
-            self.sockets[at].content = Content::Values(values);
+            self.contents.replace(self.sockets[at].content, Content::Values(values));
         }
         Ok(())
     }
 
     /// The value on a socket, unless it was never computed, dropped, or is spilled.
     pub(crate) fn get(&self, at: usize) -> Option<&Values> {
-        if let Content::Values(values) = &self.sockets[at].content { Some(values) } else { None }
+        if let Content::Values(values) = self.contents.get(self.sockets[at].content) { Some(values) } else { None }
     }
 
     /// Whether the value is here, or can be brought back without running its node.
     pub(crate) fn is_present(&self, at: usize) -> bool {
-        !matches!(self.sockets[at].content, Content::Empty)
+        self.sockets[at].content != Place::NONE
     }
 
     /// How many edges may still read the socket.
@@ -220,10 +216,8 @@ impl Store {
 
     /// Takes everything out at the end of a run.
     pub(crate) fn clear(&mut self, ledger: &mut Ledger) {
-        for socket in &mut self.sockets {
-            if let Content::Values(values) = std::mem::take(&mut socket.content) {
-                ledger.remove(&values);
-            }
+        for at in 0..self.sockets.len() {
+            self.take(at, ledger);
         }
         self.sockets.clear();
         self.free.clear();

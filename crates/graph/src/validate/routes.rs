@@ -14,10 +14,13 @@ pub struct Route {
     pub input: u32,
 }
 
+/// Stands for the links of a node that validation did not come to.
+const UNSEEN: (u32, u32) = (u32::MAX, 0);
+
 /// The links of all nodes that validation looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routes {
-    /// First link and number of links, by the node's place.
+    /// First link and number of links, by the node's place; [`UNSEEN`] for nodes that were not looked at.
     nodes: Vec<(u32, u32)>,
     links: Vec<Route>,
 }
@@ -25,7 +28,7 @@ pub struct Routes {
 impl Routes {
     /// No routes yet, for a prompt of that many nodes.
     pub(super) fn new(nodes: usize) -> Self {
-        Self { nodes: vec![(0, 0); nodes], links: Vec::with_capacity(nodes) }
+        Self { nodes: vec![UNSEEN; nodes], links: Vec::with_capacity(nodes) }
     }
 
     /// The links of the node at `place`, in any order.
@@ -39,10 +42,11 @@ impl Routes {
         self.nodes[place as usize] = (first as u32, added.len() as u32);
     }
 
-    /// The links of the node at `place`, in the order of its inputs. None for a node that nothing valid needs.
-    pub fn of(&self, place: usize) -> &[Route] {
-        let range = self.nodes.get(place).map_or(0..0, |(first, count)| *first as usize..(first + count) as usize);
-        self.links.get(range).unwrap_or_default()
+    /// The links of the node at `place`, in the order of its inputs; `None` where validation did not come: no output
+    /// needs that node.
+    pub fn of(&self, place: usize) -> Option<&[Route]> {
+        let (first, count) = self.nodes.get(place).filter(|range| **range != UNSEEN)?;
+        self.links.get(*first as usize..*first as usize + *count as usize)
     }
 
     /// How many nodes the prompt had.
