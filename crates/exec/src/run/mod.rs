@@ -83,7 +83,8 @@ pub(crate) struct Execution<'e> {
     trace: Option<Trace>,
     begun: Instant,
     last_elapsed: Duration,
-    last_class: u32,
+    /// Positions in the registry, by validation's class numbers.
+    classes: Vec<Option<u32>>,
     scratch: Scratch,
 }
 
@@ -142,7 +143,7 @@ impl<'e> Execution<'e> {
             trace: options.trace.then(Trace::default),
             begun: Instant::now(),
             last_elapsed: Duration::ZERO,
-            last_class: 0,
+            classes: routes.class_names().iter().map(|name| engine.registry.position(name)).collect(),
             scratch: Scratch::default(),
             engine,
             session,

@@ -231,6 +231,11 @@ impl<'e> Nodes<'e> {
         self.routes.of(ix.0 as usize)
     }
 
+    /// The class of a node of the prompt, by validation's numbers.
+    pub(super) fn class_number(&self, ix: NodeIx) -> Option<u32> {
+        self.routes.class(ix.0 as usize)
+    }
+
     /// Remembers the links of a node without routes until it becomes part of the schedule.
     pub(super) fn set_links(&mut self, ix: NodeIx, routes: Vec<Route>) {
         let resolved_at = self.forgotten;

@@ -83,17 +83,14 @@ impl<'e> Execution<'e> {
 
     fn look_up(&mut self, ix: NodeIx, node: &PromptNode) -> Result<&'e Class, Fault> {
         let registry = &self.engine.registry;
-        // Neighbours are often of one class, and then they often share its name.
-        let last = &registry.classes.get(self.last_class as usize);
-        let at = match last {
-            Some(class) if class.def.class_type == node.class_type => Some(self.last_class),
-            _ => registry.position(&node.class_type),
+        let at = match self.nodes.class_number(ix) {
+            Some(number) => self.classes.get(number as usize).copied().flatten(),
+            None => registry.position(&node.class_type),
         };
         let Some(at) = at else {
             let message = format!("there is no node class `{}`", node.class_type);
             return Err(Fault::at(ix, NodeError::of(ErrorKind::UnknownClass, message)));
         };
-        self.last_class = at;
         self.nodes[ix].class = at;
         Ok(&registry.classes[at as usize])
     }

@@ -5,6 +5,7 @@
 //! Values are brought to their declared types in place, as ComfyUI does. Knows definitions, not how nodes run: a
 //! class's own validator is asked through [`Validators`].
 
+mod classes;
 mod coerce;
 mod cycle;
 mod error;
@@ -19,13 +20,12 @@ pub use self::routes::{Route, Routes};
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::def::{Definitions, NodeDef, SocketType};
 use crate::id::NodeId;
 use crate::map::{Map, Set};
-use crate::prompt::{Prompt, PromptNode};
-use crate::suggest;
+use crate::prompt::Prompt;
 
 /// How many nodes with errors an answer lists. The rest still count as wrong.
 pub const MOST_REPORTED: usize = 1000;
@@ -85,7 +85,7 @@ pub struct Validated {
     pub outputs: Vec<NodeId>,
     /// What is wrong with the others and with the nodes that they need.
     pub node_errors: Map<NodeId, NodeErrors>,
-    /// Where the links of the nodes that were looked at lead.
+    /// Of which class the nodes are, and where the links of those that were looked at lead.
     pub routes: Arc<Routes>,
 }
 
@@ -103,12 +103,12 @@ pub fn validate(
     validators: &dyn Validators,
     targets: Option<&[NodeId]>,
 ) -> Result<Validated, PromptError> {
-    let defs = classes(prompt, definitions)?;
+    let classes::Classes { defs, names, numbers } = classes::look_up(prompt, definitions)?;
     let outputs = output_nodes(prompt, &defs, targets);
     if outputs.is_empty() {
         return Err(no_outputs(prompt.is_empty(), targets.is_some()).into());
     }
-    let mut walk = walk::Walk::new(prompt, &defs, validators);
+    let mut walk = walk::Walk::new(prompt, &defs, Routes::new(numbers, names), validators);
     let (good, bad): (Vec<u32>, Vec<u32>) = outputs.into_iter().partition(|output| walk.is_valid(*output));
     let (node_errors, routes) = walk.finish(&bad);
     let outputs: Vec<NodeId> = good.iter().filter_map(|i| id_at(prompt, *i)).cloned().collect();
@@ -127,40 +127,6 @@ pub fn validate(
 
 fn id_at(prompt: &Prompt, index: u32) -> Option<&NodeId> {
     prompt.nodes.get_index(index as usize).map(|(id, _)| id)
-}
-
-/// The definition of every node, by its place in the prompt.
-fn classes<'d>(prompt: &Prompt, definitions: &'d dyn Definitions) -> Result<Vec<&'d NodeDef>, ValidationError> {
-    let mut defs: Vec<&NodeDef> = Vec::with_capacity(prompt.len());
-    for (id, node) in &prompt.nodes {
-        // Neighbours are often of one class.
-        let def = match defs.last() {
-            Some(last) if last.class_type == node.class_type => Some(*last),
-            _ => definitions.get(&node.class_type),
-        };
-        defs.push(def.ok_or_else(|| unknown_class(id, node, definitions))?);
-    }
-    Ok(defs)
-}
-
-fn unknown_class(id: &NodeId, node: &PromptNode, definitions: &dyn Definitions) -> ValidationError {
-    let class = Some(&node.class_type).filter(|class| !class.is_empty());
-    let title = node.title().or(class.map(|class| &**class)).map_or_else(|| format!("ID #{id}"), str::to_owned);
-    let known = definitions.class_types();
-    let plain = match class {
-        None => format!("node \"{id}\" has no class_type; name the class that it is of"),
-        Some(class) => match suggest::nearest(class, known.iter().map(|class| &**class)) {
-            Some(nearest) => format!("node \"{id}\": there is no node class `{class}`; did you mean `{nearest}`?"),
-            None => format!("node \"{id}\": there is no node class `{class}`; install the pack that brings it"),
-        },
-    };
-    ValidationError::new(ErrorKind::MissingNodeType)
-        .message(format!("Node '{title}' not found. The custom node may not be installed."))
-        .details(format!("Node ID '#{id}'"))
-        .info("node_id", json!(id))
-        .info("class_type", json!(class))
-        .info("node_title", json!(title))
-        .plain(plain)
 }
 
 fn output_nodes(prompt: &Prompt, defs: &[&NodeDef], targets: Option<&[NodeId]>) -> Vec<u32> {

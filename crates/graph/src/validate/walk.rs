@@ -46,10 +46,15 @@ pub(super) struct Walk<'p, 'd> {
 }
 
 impl<'p, 'd> Walk<'p, 'd> {
-    pub(super) fn new(prompt: &'p mut Prompt, defs: &'d [&'d NodeDef], validators: &'p dyn Validators) -> Self {
+    pub(super) fn new(
+        prompt: &'p mut Prompt,
+        defs: &'d [&'d NodeDef],
+        routes: Routes,
+        validators: &'p dyn Validators,
+    ) -> Self {
         Self {
             state: vec![State::New; prompt.len()],
-            routes: Routes::new(prompt.len()),
+            routes,
             prompt,
             defs,
             validators,
