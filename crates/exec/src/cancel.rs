@@ -12,8 +12,20 @@ pub struct Cancel(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     flag: AtomicBool,
-    /// Schedulers that wait and want to know.
-    sleepers: Mutex<Vec<Waker>>,
+    /// Those who wait and want to know, by number.
+    sleepers: Mutex<Vec<(u64, Waker)>>,
+}
+
+/// Somebody waits, as long as this lives.
+pub(crate) struct Sleeping {
+    cancel: Cancel,
+    number: u64,
+}
+
+impl Drop for Sleeping {
+    fn drop(&mut self) {
+        lock(&self.cancel.0.sleepers).retain(|(number, _)| *number != self.number);
+    }
 }
 
 impl Cancel {
@@ -25,7 +37,7 @@ impl Cancel {
     /// Asks the run to stop: at the next progress step, before the next node, or at once while it only waits.
     pub fn cancel(&self) {
         self.0.flag.store(true, Ordering::Release);
-        lock(&self.0.sleepers).iter().for_each(Waker::wake_by_ref);
+        lock(&self.0.sleepers).iter().for_each(|(_, sleeper)| sleeper.wake_by_ref());
     }
 
     /// Whether somebody asked.
@@ -33,12 +45,12 @@ impl Cancel {
         self.0.flag.load(Ordering::Acquire)
     }
 
-    pub(crate) fn wakes(&self, sleeper: Waker) {
-        lock(&self.0.sleepers).push(sleeper);
-    }
-
-    pub(crate) fn forget_sleepers(&self) {
-        lock(&self.0.sleepers).clear();
+    /// Wakes `sleeper` when somebody cancels, until the answer is dropped. Look at the flag once after this.
+    pub(crate) fn wakes(&self, sleeper: Waker) -> Sleeping {
+        let mut sleepers = lock(&self.0.sleepers);
+        let number = sleepers.last().map_or(0, |(last, _)| last + 1);
+        sleepers.push((number, sleeper));
+        Sleeping { cancel: self.clone(), number }
     }
 }
 

@@ -68,6 +68,12 @@ impl Ids {
     pub(crate) fn parent(&self) -> Option<&NodeId> {
         self.ancestry.as_ref().map(|a| &a.parent)
     }
+    /// From the node of the prompt down to this one, as far as it is known here.
+    pub(crate) fn path(&self) -> Vec<NodeId> {
+        let mut path = vec![self.real().clone(), self.parent().unwrap_or(&self.id).clone(), self.id.clone()];
+        path.dedup();
+        path
+    }
     pub(crate) fn progress(&self, prompt_id: &Arc<str>, value: f64, max: f64, state: NodeState) -> Event {
         let progress = NodeProgress {
             value,

@@ -12,6 +12,7 @@ use crate::explain::Memory;
 use crate::host::Host;
 use crate::known::Known;
 use crate::lanes::Lanes;
+use crate::lease::{Behind, Busy, LeftBehind, Turn};
 use crate::options::RunOptions;
 use crate::registry::{CurrentDefs, Registry};
 use crate::report::Report;
@@ -21,8 +22,10 @@ use crate::sync::{Mutex, lock};
 
 /// Runs prompts. Clones share everything; prompts of all clones run one after the other.
 ///
-/// After any error, cancel or panic of a node the engine takes the next prompt. Nodes and listeners must not run
-/// prompts on the engine that runs them, nor ask it for its sizes: they would wait for themselves.
+/// After any error, cancel or panic of a node the engine takes the next prompt, also when a node never returns: a
+/// cancelled run that is stuck in a node ends all the same, and the node is [left behind](Engine::left_behind).
+///
+/// Nodes and listeners must not run prompts on the engine that runs them: they would wait for themselves.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
@@ -34,9 +37,12 @@ pub(crate) struct Inner {
     pub lanes: Lanes,
     pub provider: Option<Arc<dyn CacheProvider>>,
     pub session: Mutex<Session>,
+    pub turn: Turn,
+    pub behind: Behind,
 }
 
 /// What stays from prompt to prompt.
+#[derive(Default)]
 pub(crate) struct Session {
     pub cache: Cache,
     pub ledger: Ledger,
@@ -44,6 +50,10 @@ pub(crate) struct Session {
     pub sizes: HashMap<NodeId, u64, foldhash::fast::RandomState>,
     pub memory: Memory,
     pub runs: u64,
+    /// The id of the run that began last.
+    pub prompt_id: Arc<str>,
+    /// Set while it is in a node's code.
+    pub busy: Option<Busy>,
 }
 
 /// What an engine is made of.
@@ -75,19 +85,15 @@ impl EngineBuilder {
 
     /// The engine.
     pub fn build(self) -> Engine {
-        let session = Session {
-            cache: Cache::new(self.cache),
-            ledger: Ledger::default(),
-            sizes: HashMap::default(),
-            memory: Memory::default(),
-            runs: 0,
-        };
+        let session = Session { cache: Cache::new(self.cache), ..Session::default() };
         let inner = Inner {
             registry: self.registry,
             host: Arc::new(self.host),
             lanes: Lanes::default(),
             provider: self.provider,
             session: Mutex::new(session),
+            turn: Turn::default(),
+            behind: Behind::default(),
         };
         Engine { inner: Arc::new(inner) }
     }
@@ -137,6 +143,7 @@ impl Engine {
 
     /// Lets go of everything that is kept from prompt to prompt, after the running prompt.
     pub fn free(&self) {
+        let _turn = self.inner.turn.take();
         let session = &mut *lock(&self.inner.session);
         session.cache.clear(&mut session.ledger);
         session.sizes = HashMap::default();
@@ -145,6 +152,7 @@ impl Engine {
 
     /// Chooses another cache policy, after the running prompt. What the old one kept stays until the new one objects.
     pub fn set_cache(&self, policy: CachePolicy) {
+        let _turn = self.inner.turn.take();
         let session = &mut *lock(&self.inner.session);
         if matches!(policy, CachePolicy::None) {
             session.cache.clear(&mut session.ledger);
@@ -158,9 +166,14 @@ impl Engine {
         (session.cache.len(), session.cache.bytes())
     }
 
-    /// Payload bytes that are alive between runs.
+    /// Payload bytes that are alive: between runs those that the cache keeps.
     pub fn live_bytes(&self) -> u64 {
         lock(&self.inner.session).ledger.live()
+    }
+
+    /// Nodes that did not come back after a cancel, and have not until now.
+    pub fn left_behind(&self) -> Vec<LeftBehind> {
+        self.inner.behind.list()
     }
 }
 

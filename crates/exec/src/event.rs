@@ -207,3 +207,9 @@ impl PartialEq for Preview {
 
 /// Somebody who listens to a run. Called on the thread where the event happens; must not block for long.
 pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}

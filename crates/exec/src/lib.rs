@@ -100,6 +100,7 @@ mod host;
 pub mod kind;
 mod known;
 mod lanes;
+mod lease;
 mod node;
 mod object;
 mod options;
@@ -140,6 +141,7 @@ pub use hidden::{ExtraPngInfo, HiddenValue, LivePrompt, SubmittedPrompt, UniqueI
 pub use host::Host;
 pub use kind::LinksInto;
 pub use known::{Fingerprint, Known};
+pub use lease::LeftBehind;
 pub use node::{Behaviour, Execute, ExecuteAsync, Lane, NodeClass};
 pub use object::Object;
 pub use options::{Adversary, LateEdges, OnFailure, Order, Retention, RunOptions};

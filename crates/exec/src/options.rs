@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kiln_graph::{Link, NodeId};
 
@@ -86,6 +87,8 @@ pub struct RunOptions {
     /// From this depth on an expanding node whose outputs are links hands its readers over to what they lead to and
     /// is gone, as in a tail call: loops of any length then need no memory per iteration. Default: 16.
     pub tail_depth: u32,
+    /// How long a node may take to come back after a cancel, before its run ends without it. Default: two seconds.
+    pub grace: Duration,
     /// Record what ran, when, for how long and why. Default: no.
     pub trace: bool,
     /// The `extra_pnginfo` of the prompt.
@@ -111,6 +114,7 @@ impl Default for RunOptions {
             max_nodes: 10_000_000,
             keep_ephemeral: 1024,
             tail_depth: 16,
+            grace: Duration::from_secs(2),
             trace: false,
             extra_pnginfo: None,
             prompt_id: None,
@@ -143,6 +147,8 @@ withs! {
     with_targets(targets: Option<Vec<NodeId>>);
     /// The same, [`deterministic`](Self::deterministic) or not.
     with_deterministic(deterministic: bool);
+    /// The same with another [`grace`](Self::grace) after a cancel.
+    with_grace(grace: Duration);
     /// The same, with a [`trace`](Self::trace) or without.
     with_trace(trace: bool);
     /// The same with a place to [`spill`](Self::spill) to.

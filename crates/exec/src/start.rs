@@ -1,18 +1,24 @@
 //! A run that is being started: its prompt, its options, who listens, how to cancel it. Then it runs, here or elsewhere.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use kiln_graph::{Prompt, Validated};
 
 use crate::cancel::Cancel;
+use crate::cx::Ids;
 use crate::engine::{Checked, Engine};
-use crate::error::{ErrorKind, NodeError, RunError};
+use crate::error::{ErrorKind, NodeError, RunError, RunErrorInner};
 use crate::event::{Event, Listener};
+use crate::lanes::Mailbox;
+use crate::lease::{Busy, Lease, LeftBehind, Sign, Taken, take_back};
 use crate::options::RunOptions;
 use crate::report::Report;
 use crate::run::Execution;
-use crate::sync::{lock, thread};
+use crate::sync::{self, thread};
 
 /// A run in the making.
 #[must_use = "a run does nothing until `run` or `run_async`"]
@@ -59,14 +65,45 @@ impl Run {
         self.cancel.clone()
     }
 
-    /// Runs on this thread and waits for the end.
+    /// Runs and waits for the end.
+    ///
+    /// Nodes run on threads of the engine's. A cancel ends the run at the next progress step, before the next node, or
+    /// at once while it only waits; a node that does none of this is left behind after the
+    /// [grace](RunOptions::grace).
     ///
     /// # Errors
     /// When the prompt does not pass validation, when a node fails, or when the run is cancelled.
     pub fn run(mut self) -> Result<Report, RunError> {
+        let (engine, cancel) = (self.engine.clone(), self.cancel.clone());
+        let _turn = engine.inner.turn.take_unless(&cancel).map_err(RunError::of_prompt)?;
+        let gate = self.listener.take().map(Gate::new);
+        self.listener = gate.as_ref().map(Gate::listener);
+        let wait = Wait { prompt: Arc::clone(&self.prompt), grace: self.options.grace, gate };
+        let mailbox = Mailbox::new();
+        let sign = Sign::default();
+        let left = sync::Arc::downgrade(&sign);
+        let answer = sync::Arc::clone(&mailbox);
+        let job = move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run_here())).unwrap_or_else(|_| Err(broken()));
+            drop(sign);
+            answer.send(ended);
+        };
+        let knock = futures::task::waker(sync::Arc::clone(&mailbox));
+        let _awake = cancel.wakes(knock);
+        engine.inner.lanes.run(Box::new(job));
+        wait.end(&engine, &cancel, &mailbox, left)
+    }
+
+    /// Runs on this thread.
+    fn run_here(mut self) -> Result<Report, RunError> {
+        let engine = self.engine.clone();
+        let mut session = Lease::new(&engine.inner.session);
+        session.pause(Busy::default());
         let checked = self.check()?;
-        let session = &mut *lock(&self.engine.inner.session);
-        let (inner, routes) = (&self.engine.inner, Arc::clone(&checked.routes));
+        if !session.resume() {
+            return Err(RunError::of_prompt(NodeError::interrupted()));
+        }
+        let (inner, routes) = (&engine.inner, Arc::clone(&checked.routes));
         let execution =
             Execution::new(inner, session, &self.prompt, &routes, &self.options, self.listener, self.cancel);
         execution.run(checked)
@@ -82,9 +119,7 @@ impl Run {
             // Nobody may be waiting any more; the report is of no use then.
             let _ = send.send(self.run());
         });
-        receive.await.unwrap_or_else(|_| {
-            Err(RunError::of_prompt(NodeError::of(ErrorKind::Panicked, "the engine itself panicked")))
-        })
+        receive.await.unwrap_or_else(|_| Err(broken()))
     }
 
     fn check(&mut self) -> Result<Checked, RunError> {
@@ -94,5 +129,115 @@ impl Run {
         }
         let prompt = Arc::make_mut(&mut self.prompt);
         self.engine.inner.validate(prompt, self.options.targets()).map(Into::into).map_err(RunError::invalid)
+    }
+}
+
+fn broken() -> RunError {
+    RunError::of_prompt(NodeError::of(ErrorKind::Panicked, "the engine itself panicked"))
+}
+
+/// Somebody who listens until the run is over for whoever started it.
+struct Gate {
+    open: Arc<AtomicBool>,
+    listener: Listener,
+}
+
+impl Gate {
+    fn new(listener: Listener) -> Self {
+        Self { open: Arc::new(AtomicBool::new(true)), listener }
+    }
+
+    fn listener(&self) -> Listener {
+        let (open, listener) = (Arc::clone(&self.open), Arc::clone(&self.listener));
+        Arc::new(move |event| {
+            if open.load(Ordering::Acquire) {
+                listener(event);
+            }
+        })
+    }
+
+    /// The last thing that is heard.
+    fn close(&self, last: &Event) {
+        self.open.store(false, Ordering::Release);
+        (self.listener)(last);
+    }
+}
+
+/// How often a run that should have ended is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Whoever waits for a run.
+struct Wait {
+    prompt: Arc<Prompt>,
+    grace: Duration,
+    gate: Option<Gate>,
+}
+
+impl Wait {
+    /// The end of the run, or of the patience with it.
+    fn end(
+        &self,
+        engine: &Engine,
+        cancel: &Cancel,
+        mailbox: &Mailbox<Result<Report, RunError>>,
+        sign: sync::Weak<()>,
+    ) -> Result<Report, RunError> {
+        while !cancel.is_cancelled() {
+            if let Some(ended) = mailbox.take() {
+                return ended;
+            }
+        }
+        let deadline = Instant::now() + self.grace;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Some(ended) = mailbox.take_within(left.max(LOOK)) {
+                return ended;
+            }
+            // A run that is between nodes will see the cancel by itself.
+            if Instant::now() >= deadline
+                && let Some(taken) = take_back(&engine.inner.session)
+            {
+                return Err(self.leave_behind(engine, taken, sign));
+            }
+        }
+    }
+
+    /// The run's thread is stuck in a node's code: the run ends here, without it.
+    fn leave_behind(&self, engine: &Engine, taken: Taken, sign: sync::Weak<()>) -> RunError {
+        engine.inner.lanes.abandon_runner();
+        let Taken { busy, bytes, prompt_id, .. } = &taken;
+        let path = busy.node.as_ref().map(Ids::path).unwrap_or_default();
+        let class_type = path.first().and_then(|id| self.prompt.get(id.as_str())).map(|node| node.class_type.clone());
+        engine.inner.behind.add(
+            sign,
+            LeftBehind {
+                node: path.last().cloned(),
+                real_node: path.first().cloned(),
+                prompt_id: Arc::clone(prompt_id),
+                since: Instant::now(),
+                bytes: *bytes,
+            },
+        );
+        if let Some(gate) = &self.gate {
+            gate.close(&Event::ExecutionInterrupted {
+                prompt_id: Arc::clone(prompt_id),
+                node_id: path.first().cloned(),
+                node_type: class_type.clone(),
+                executed: Vec::new(),
+                timestamp: crate::event::now(),
+            });
+        }
+        let message = format!("interrupted; a node did not come back within {:?} and was left behind", self.grace);
+        let report = Report { prompt_id: Arc::clone(prompt_id), summary: taken.summary(), ..Report::default() };
+        RunError::new(RunErrorInner {
+            error: NodeError::of(ErrorKind::Interrupted, message),
+            class_type,
+            path,
+            inputs: Vec::new(),
+            executed: Vec::new(),
+            refused: None,
+            report: None,
+        })
+        .with_report(report)
     }
 }

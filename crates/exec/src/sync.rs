@@ -4,7 +4,7 @@
 
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError,
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
     atomic::{AtomicBool, Ordering},
 };
 #[cfg(not(feature = "shuttle"))]
@@ -12,7 +12,7 @@ pub(crate) use std::thread;
 
 #[cfg(feature = "shuttle")]
 pub(crate) use shuttle::sync::{
-    Arc, Condvar, Mutex, MutexGuard,
+    Arc, Condvar, Mutex, MutexGuard, Weak,
     atomic::{AtomicBool, Ordering},
 };
 #[cfg(feature = "shuttle")]

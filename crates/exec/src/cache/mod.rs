@@ -65,6 +65,7 @@ impl Hasher for DigestHasher {
 type ByDigest<T> = HashMap<Key, T, BuildHasherDefault<DigestHasher>>;
 
 /// Results by key.
+#[derive(Default)]
 pub(crate) struct Cache {
     pub policy: CachePolicy,
     kept: ByDigest<Kept>,
@@ -75,7 +76,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(policy: CachePolicy) -> Self {
-        Self { policy, kept: HashMap::default(), generation: 0, clock: 0, bytes: 0 }
+        Self { policy, ..Self::default() }
     }
 
     /// Whether keys are worth computing.
@@ -223,6 +224,13 @@ impl Cache {
     pub(crate) fn clear(&mut self, ledger: &mut Ledger) {
         self.retain(ledger, |_| false);
         self.kept.shrink_to_fit();
+    }
+
+    /// Counts what is kept anew, and nothing else.
+    pub(crate) fn recount(&self, ledger: &mut Ledger) {
+        *ledger = Ledger::default();
+        self.kept.values().flat_map(|kept| &kept.entry.outputs).for_each(|values| ledger.add(values));
+        ledger.start();
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -14,6 +14,7 @@ use crate::cx::Cx;
 use crate::error::{ErrorKind, NodeError};
 use crate::event::{Event, NodeState};
 use crate::lanes::Job;
+use crate::lease::Busy;
 use crate::node::{Body, Call, Lane, Start};
 use crate::outcome::Answer;
 use crate::registry::Class;
@@ -72,6 +73,19 @@ impl<'e> Execution<'e> {
     /// Lazy inputs that the node says it needs and does not have: the edges behind them.
     fn missing(
         &mut self,
+        ix: NodeIx,
+        node: &PromptNode,
+        class: &Class,
+        prepared: &Prepared,
+    ) -> Result<Vec<EdgeIx>, Fault> {
+        self.pause(ix);
+        let missing = self.ask_needs(ix, node, class, prepared);
+        self.resume()?;
+        missing
+    }
+
+    fn ask_needs(
+        &self,
         ix: NodeIx,
         node: &PromptNode,
         class: &Class,
@@ -147,6 +161,7 @@ impl<'e> Execution<'e> {
         };
         if prepared.calls == 1 {
             let mut produced = std::mem::take(&mut self.scratch.produced);
+            self.session.pause(Busy { node: Some(cx.ids.clone()), summary: self.summary });
             let answer = match prepared.fill(0, &mut args) {
                 Ok(()) => call_once(call, &mut args, &mut cx, &mut produced),
                 Err(blocker) => Ok(blocked(&blocker, &cx, class)),
@@ -155,6 +170,7 @@ impl<'e> Execution<'e> {
             args.clear();
             prepared.clear();
             self.scratch.args = Some(args);
+            self.resume()?;
             self.ran(ix, begun.map(|at| at.elapsed()));
             let answer = answer.map_err(|error| Fault::at(ix, error))?;
             if let Answer::Done = answer {
@@ -166,10 +182,12 @@ impl<'e> Execution<'e> {
             }
             return self.answered(ix, vec![CallResult { answer, produced }]);
         }
+        self.session.pause(Busy { node: Some(cx.ids.clone()), summary: self.summary });
         let results = call_all(class, call, prepared, &mut cx, &mut args);
         args.clear();
         prepared.clear();
         self.scratch.args = Some(args);
+        self.resume()?;
         self.ran(ix, begun.map(|at| at.elapsed()));
         self.answered(ix, results.map_err(|error| Fault::at(ix, error))?)
     }
@@ -177,15 +195,15 @@ impl<'e> Execution<'e> {
     fn call_on_lane(&mut self, ix: NodeIx, call: &Call, lane: &Lane, prepared: Prepared) {
         let (mut cx, call, mailbox) = (self.cx(ix), Arc::clone(call), Arc::clone(&self.flight.mailbox));
         let class = Arc::clone(&self.engine.registry.classes[self.nodes[ix].class as usize]);
+        let sign = self.flight.depart(ix);
         let job: Job = Box::new(move || {
             let begun = Instant::now();
             let mut args = Args::new(Arc::clone(&class.def));
             let results = call_all(&class, &call, &prepared, &mut cx, &mut args);
             // Values go before the news does: whoever hears it may look at the memory.
-            drop((args, prepared, cx));
+            drop((args, prepared, cx, sign));
             mailbox.send(Landed { node: ix, results, elapsed: begun.elapsed() });
         });
-        self.flight.on_lanes += 1;
         match lane {
             Lane::Serial(name) => self.engine.lanes.serial(name, job),
             Lane::Parallel | Lane::Inline => self.engine.lanes.parallel(job),

@@ -31,9 +31,10 @@ impl Execution<'_> {
         if self.nodes[ix].added.is_some() {
             self.bury(ix);
         }
-        self.session.cache.settle(&mut self.session.ledger);
+        let session = &mut *self.session;
+        session.cache.settle(&mut session.ledger);
         if let Some(adversary) = &self.options.adversary {
-            self.session.cache.evict(&**adversary, &mut self.session.ledger);
+            session.cache.evict(&**adversary, &mut session.ledger);
         }
     }
 
@@ -67,7 +68,8 @@ impl Execution<'_> {
         if self.session.cache.is_active() {
             let entry = Entry { outputs: outputs.to_vec(), ui: ui.cloned(), bytes };
             let owner = self.owner(ix);
-            self.session.cache.insert(key, entry, owner, &mut self.session.ledger);
+            let session = &mut *self.session;
+            session.cache.insert(key, entry, owner, &mut session.ledger);
         }
         if let Some(provider) = &self.engine.provider
             && self.nodes.is_given(ix)
@@ -219,7 +221,8 @@ impl Execution<'_> {
             let expander = prompt.nodes.get(&owner.real);
             expander.is_some_and(|node| registry.position(&node.class_type) == Some(owner.class))
         };
-        self.session.cache.clean(is_live, &mut self.session.ledger);
+        let session = &mut *self.session;
+        session.cache.clean(is_live, &mut session.ledger);
     }
 
     fn tell_finished(&self, ix: NodeIx, bytes: u64) {

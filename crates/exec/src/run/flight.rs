@@ -1,8 +1,8 @@
 //! Calls in flight: on lanes, and waiting as futures. The scheduler sleeps here when nothing else can start.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,8 @@ use kiln_graph::schedule::NodeIx;
 use super::call::CallResult;
 use crate::error::NodeError;
 use crate::lanes::{Lanes, Mailbox};
-
-/// How long a lane may take to come back after a cancel before it is abandoned.
-const GRACE: Duration = Duration::from_secs(2);
+use crate::lease::Sign;
+use crate::sync::{Arc, Weak};
 
 /// A call that came back.
 pub(super) struct Landed {
@@ -28,7 +27,8 @@ type Waiting = Pin<Box<dyn Future<Output = Landed> + Send>>;
 /// Calls that have begun and not ended.
 pub(super) struct Flight {
     pub mailbox: Arc<Mailbox<Landed>>,
-    pub on_lanes: usize,
+    /// Calls on lanes, each with the sign that it has not returned.
+    on_lanes: HashMap<NodeIx, Weak<()>>,
     waiting: FuturesUnordered<Waiting>,
     /// In deterministic runs calls come back in the order in which they were started.
     ordered: Option<FuturesOrdered<Waiting>>,
@@ -37,11 +37,35 @@ pub(super) struct Flight {
 impl Flight {
     pub(super) fn new(deterministic: bool) -> Self {
         let ordered = deterministic.then(FuturesOrdered::new);
-        Self { mailbox: Mailbox::new(), on_lanes: 0, waiting: FuturesUnordered::new(), ordered }
+        Self { mailbox: Mailbox::new(), on_lanes: HashMap::new(), waiting: FuturesUnordered::new(), ordered }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.on_lanes == 0 && self.waiting.is_empty() && self.ordered.as_ref().is_none_or(FuturesOrdered::is_empty)
+        self.on_lanes.is_empty()
+            && self.waiting.is_empty()
+            && self.ordered.as_ref().is_none_or(FuturesOrdered::is_empty)
+    }
+
+    /// A call that waits is under way, and its code may run when it is polled.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() || self.ordered.as_ref().is_some_and(|ordered| !ordered.is_empty())
+    }
+
+    /// A call goes to a lane. It holds the sign until it returns.
+    pub(super) fn depart(&mut self, node: NodeIx) -> Sign {
+        let sign = Sign::default();
+        self.on_lanes.insert(node, Arc::downgrade(&sign));
+        sign
+    }
+
+    /// A call that came back from a lane; does not wait.
+    pub(super) fn returned(&mut self) -> Option<Landed> {
+        if self.on_lanes.is_empty() {
+            return None;
+        }
+        let landed = self.mailbox.try_take()?;
+        self.on_lanes.remove(&landed.node);
+        Some(landed)
     }
 
     /// Begins a call that waits.
@@ -58,14 +82,8 @@ impl Flight {
         }
     }
 
-    /// A call that came back; does not wait.
+    /// A call that has waited long enough; does not wait. Runs code of nodes.
     pub(super) fn poll(&mut self) -> Option<Landed> {
-        if self.on_lanes > 0
-            && let Some(landed) = self.mailbox.try_take()
-        {
-            self.on_lanes -= 1;
-            return Some(landed);
-        }
         let waker = futures::task::waker(Arc::clone(&self.mailbox));
         let mut context = Context::from_waker(&waker);
         let polled = match &mut self.ordered {
@@ -82,26 +100,27 @@ impl Flight {
     /// Waits for a call to come back, or for a knock: a future that can go on, or a cancel.
     pub(super) fn wait(&mut self) -> Option<Landed> {
         let landed = self.mailbox.take()?;
-        self.on_lanes -= 1;
+        self.on_lanes.remove(&landed.node);
         Some(landed)
     }
 
-    /// Gives up on everything: futures are dropped, lanes get a moment to come back and are abandoned after it.
-    pub(super) fn stop(&mut self, lanes: &Lanes) {
+    /// Gives up on everything: futures are dropped, lanes get a moment to come back and are abandoned after it. Answers
+    /// the calls that did not come back.
+    pub(super) fn stop(&mut self, lanes: &Lanes, grace: Duration) -> Vec<(NodeIx, Weak<()>)> {
         self.waiting.clear();
         self.ordered = self.ordered.as_ref().map(|_| FuturesOrdered::new());
-        let deadline = Instant::now() + GRACE;
-        while self.on_lanes > 0 {
+        let deadline = Instant::now() + grace;
+        while !self.on_lanes.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 lanes.abandon();
                 self.mailbox = Mailbox::new();
-                self.on_lanes = 0;
-                return;
+                return self.on_lanes.drain().collect();
             }
-            if self.mailbox.take_within(left).is_some() {
-                self.on_lanes -= 1;
+            if let Some(landed) = self.mailbox.take_within(left) {
+                self.on_lanes.remove(&landed.node);
             }
         }
+        Vec::new()
     }
 }

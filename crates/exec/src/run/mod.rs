@@ -23,20 +23,22 @@ use kiln_graph::schedule::{EdgeIx, ExecutionList, NodeIx, State};
 use kiln_graph::{DynamicPrompt, Map, NodeId, Prompt, Routes};
 
 use self::call::Prepared;
-use self::flight::Flight;
+use self::flight::{Flight, Landed};
 use self::nodes::Nodes;
 use self::order::Plan;
 use crate::args::Args;
 use crate::cache::{Entry, key::KeyWriter};
 use crate::cancel::Cancel;
 use crate::cx::Shared;
-use crate::engine::{Checked, Inner, Session};
+use crate::engine::{Checked, Inner};
 use crate::error::{ErrorKind, NodeError, RunError};
 use crate::event::{Event, Listener};
+use crate::lease::{Busy, Lease, LeftBehind};
 use crate::options::{OnFailure, Retention, RunOptions};
 use crate::outcome::Produced;
 use crate::report::{NodeOutput, Report, Summary};
 use crate::store::Store;
+use crate::sync::Weak;
 use crate::trace::Trace;
 use crate::values::Values;
 
@@ -56,7 +58,7 @@ impl Fault {
 /// One run of one prompt.
 pub(crate) struct Execution<'e> {
     engine: &'e Inner,
-    session: &'e mut Session,
+    session: Lease<'e>,
     prompt: &'e Arc<Prompt>,
     options: &'e RunOptions,
     shared: Arc<Shared>,
@@ -102,15 +104,15 @@ struct Scratch {
 impl<'e> Execution<'e> {
     pub(crate) fn new(
         engine: &'e Inner,
-        session: &'e mut Session,
+        mut session: Lease<'e>,
         prompt: &'e Arc<Prompt>,
         routes: &'e Routes,
         options: &'e RunOptions,
         listener: Option<Listener>,
         cancel: Cancel,
     ) -> Self {
-        session.runs += 1;
         let prompt_id = options.prompt_id.clone().unwrap_or_else(|| session.runs.to_string().into());
+        session.prompt_id = Arc::clone(&prompt_id);
         let shared = Shared {
             prompt_id,
             cancel,
@@ -155,12 +157,13 @@ impl<'e> Execution<'e> {
     /// Runs to the end, whatever that is.
     pub(crate) fn run(mut self, checked: Checked) -> Result<Report, RunError> {
         let knock = futures::task::waker(Arc::clone(&self.flight.mailbox));
-        self.shared.cancel.wakes(knock);
+        let _awake = self.shared.cancel.wakes(knock);
         self.tell_start();
         let driven = self.drive(&checked.outputs);
         self.shared.halted.store(true, std::sync::atomic::Ordering::Release);
-        self.flight.stop(&self.engine.lanes);
-        self.shared.cancel.forget_sleepers();
+        for (node, sign) in self.flight.stop(&self.engine.lanes, self.options.grace) {
+            self.leave_behind(node, sign);
+        }
         self.end(driven, checked)
     }
 
@@ -180,7 +183,7 @@ impl<'e> Execution<'e> {
         loop {
             self.checkpoint()?;
             while !self.flight.is_empty()
-                && let Some(landed) = self.flight.poll()
+                && let Some(landed) = self.landed()?
             {
                 let node = landed.node;
                 let result = self.land(landed);
@@ -215,6 +218,44 @@ impl<'e> Execution<'e> {
             roots.push(ix);
         }
         Ok(roots)
+    }
+
+    /// A call that came back from a lane, or has waited long enough.
+    fn landed(&mut self) -> Result<Option<Landed>, Fault> {
+        if let Some(landed) = self.flight.returned() {
+            return Ok(Some(landed));
+        }
+        if !self.flight.is_waiting() {
+            return Ok(None);
+        }
+        // Polling runs code of nodes, whichever can go on.
+        self.session.pause(Busy { node: None, summary: self.summary });
+        let landed = self.flight.poll();
+        self.resume().map(|()| landed)
+    }
+
+    /// Lets go of the session while code of this node runs.
+    pub(super) fn pause(&mut self, ix: NodeIx) {
+        self.session.pause(Busy { node: Some(self.nodes.ids(ix)), summary: self.summary });
+    }
+
+    pub(super) fn resume(&mut self) -> Result<(), Fault> {
+        if self.session.resume() { Ok(()) } else { Err(Fault { node: None, error: NodeError::interrupted() }) }
+    }
+
+    /// A call on a lane did not come back.
+    fn leave_behind(&mut self, ix: NodeIx, sign: Weak<()>) {
+        let ids = self.nodes.ids(ix);
+        let inputs = self.list.inputs(ix).map(|at| self.list.edge(at));
+        let bytes = inputs.filter_map(|edge| self.store.get(self.nodes[edge.from].sockets.at(edge.socket)?));
+        let behind = LeftBehind {
+            bytes: bytes.map(Values::bytes).sum(),
+            node: Some(ids.id.clone()),
+            real_node: Some(ids.real().clone()),
+            prompt_id: Arc::clone(&self.shared.prompt_id),
+            since: Instant::now(),
+        };
+        self.engine.behind.add(sign, behind);
     }
 
     fn checkpoint(&self) -> Result<(), Fault> {

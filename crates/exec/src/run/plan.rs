@@ -21,7 +21,7 @@ impl<'e> Execution<'e> {
         for root in roots {
             if !self.keyed {
                 if self.open(root)? {
-                    self.identify(root);
+                    self.identify(root)?;
                 }
                 continue;
             }
@@ -38,7 +38,7 @@ impl<'e> Execution<'e> {
                     }
                 } else {
                     stack.pop();
-                    self.identify(ix);
+                    self.identify(ix)?;
                 }
             }
         }
@@ -110,16 +110,16 @@ impl<'e> Execution<'e> {
     }
 
     /// What a node's value depends on: pins what differs every time, and computes the key where keys are asked for.
-    fn identify(&mut self, ix: NodeIx) {
-        let Some(node) = self.nodes.source(ix) else { return };
+    fn identify(&mut self, ix: NodeIx) -> Result<(), Fault> {
+        let Some(node) = self.nodes.source(ix) else { return Ok(()) };
         let class = self.class(ix);
-        let fingerprint = self.fingerprint(class, &node);
+        let fingerprint = self.fingerprint(ix, class, &node)?;
         if fingerprint == Fingerprint::Always && !self.nodes[ix].flags.once {
             self.nodes[ix].flags.once = true;
             self.store.pin(self.nodes[ix].sockets);
         }
         if !self.keyed {
-            return;
+            return Ok(());
         }
         let id = if class.keyed_by_id { Some(self.nodes.id(ix)) } else { None };
         let (nodes, links) = (&self.nodes, self.nodes.links(ix));
@@ -128,23 +128,26 @@ impl<'e> Execution<'e> {
             |input: u32| nodes.key(NodeIx(links[links.binary_search_by_key(&input, |link| link.input).ok()?].source));
         let key = self.keys.key(class, id.as_ref(), &node, &fingerprint, source);
         self.nodes.set_key(ix, key);
+        Ok(())
     }
 
-    fn fingerprint(&self, class: &Class, node: &PromptNode) -> Fingerprint {
+    fn fingerprint(&mut self, ix: NodeIx, class: &Class, node: &PromptNode) -> Result<Fingerprint, Fault> {
         if let Some(given) = &node.is_changed {
-            return Fingerprint::from_json((**given).clone());
+            return Ok(Fingerprint::from_json((**given).clone()));
         }
-        let Some(of) = &class.behaviour.fingerprint else { return Fingerprint::Stable };
+        let Some(of) = &class.behaviour.fingerprint else { return Ok(Fingerprint::Stable) };
         let known = Known::new(&node.inputs, &self.engine.host);
+        self.pause(ix);
         let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| of(&known)));
-        match found {
+        self.resume()?;
+        Ok(match found {
             Ok(Ok(fingerprint)) => fingerprint,
             Ok(Err(error)) => {
                 tracing::warn!(class = %class.def.class_type, %error, "fingerprint failed; the node runs every time");
                 Fingerprint::Always
             }
             Err(_) => Fingerprint::Always,
-        }
+        })
     }
 
     /// The key under which a node's result is kept in the engine's cache; `None` when it must not be.

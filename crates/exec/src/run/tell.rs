@@ -1,14 +1,13 @@
 //! Telling: events for whoever listens, notes for the trace. Costs a look when there is neither.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use kiln_graph::NodeId;
 use kiln_graph::schedule::NodeIx;
 
 use super::Execution;
 use crate::error::RunError;
-use crate::event::{ErrorEvent, Event};
+use crate::event::{ErrorEvent, Event, now};
 use crate::explain::Explanation;
 use crate::trace::{Step, What};
 
@@ -109,9 +108,4 @@ impl Execution<'_> {
         let micros = self.last_elapsed.as_micros() as u64;
         self.note(ix, || What::Ran { micros, bytes, sources });
     }
-}
-
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
