@@ -128,7 +128,7 @@ impl Engine {
         self.inner.validate(prompt, targets)
     }
 
-    /// Runs a prompt with all defaults, on this thread.
+    /// Runs a prompt with all defaults and waits for the end.
     ///
     /// # Errors
     /// When it does not pass validation, when a node fails, or when it is cancelled.

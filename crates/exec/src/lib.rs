@@ -97,6 +97,8 @@ mod event;
 mod explain;
 mod hidden;
 mod host;
+#[cfg(test)]
+mod interleavings;
 pub mod kind;
 mod known;
 mod lanes;

@@ -1,7 +1,7 @@
 //! The output store: values that finished nodes left behind, and who may still read them.
 //!
-//! Knows sockets and reader counts. Knows nothing of scheduling: the run tells it when an edge appears or goes, and it
-//! answers with what was dropped.
+//! Knows sockets and reader counts. Belongs to one run and to no other thread. Knows nothing of scheduling: the run
+//! tells it when an edge appears or goes, and it answers with what was dropped.
 
 mod contents;
 mod ledger;
