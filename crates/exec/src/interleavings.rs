@@ -141,7 +141,9 @@ fn a_turn_is_one_threads_at_a_time() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 }
 
