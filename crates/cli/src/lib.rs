@@ -12,6 +12,7 @@
 
 mod console;
 mod interrupt;
+mod lines;
 pub mod memory;
 mod open;
 pub mod options;
@@ -20,6 +21,7 @@ mod summary;
 
 pub use console::{Console, NodeRow};
 pub use interrupt::{explain_failure, on_ctrl_c};
+pub use lines::{lines, summary_line};
 pub use open::{OpenError, Opened, open};
 pub use session::{Failure, Finished, Session};
 pub use summary::Summary;

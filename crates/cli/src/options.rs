@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use kiln_exec::{CachePolicy, LateEdges, Order, Retention, RunOptions};
+use kiln_exec::{CachePolicy, FileSpill, LateEdges, OnFailure, Order, Retention, RunOptions, Spill};
 use kiln_nodes::Studio;
 use kiln_nodes::files::{Folders, Place};
 
@@ -60,7 +61,7 @@ impl StudioArgs {
 }
 
 /// How the engine runs.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
     /// How long outputs live within a run.
@@ -80,6 +81,26 @@ pub struct EngineArgs {
     /// ComfyUI's order among ready nodes in place of the one that keeps memory low.
     #[arg(long)]
     pub comfy_order: bool,
+    /// When a node fails, run what does not depend on it all the same.
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Where outputs go that must not be computed twice while nobody reads them. Default: they stay in memory.
+    #[arg(long, value_name = "DIR")]
+    pub spill: Option<PathBuf>,
+    /// How long a node may take to come back after a cancel, before the run ends without it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    pub grace: f64,
+    /// Expansions within expansions, at most.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub max_depth: u32,
+    /// Nodes known at one time, at most.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    pub max_nodes: u32,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    if (0.0..1e9).contains(&seconds) { Ok(seconds) } else { Err(format!("`{text}` seconds are too many, or too few")) }
 }
 
 /// ComfyUI's spellings of `--cache`.
@@ -155,11 +176,17 @@ impl EngineArgs {
             LateEdgesArg::Restrict => LateEdges::Restrict,
         };
         let order = if self.comfy_order { Order::Comfy } else { Order::Peak };
-        RunOptions::new()
+        let on_failure = if self.keep_going { OnFailure::Continue } else { OnFailure::Stop };
+        let spill = self.spill.as_ref().map(|folder| -> Arc<dyn Spill> { Arc::new(FileSpill::new(folder)) });
+        let options = RunOptions::new()
             .with_retention(retention)
             .with_late_edges(late_edges)
             .with_order(order)
-            .with_deterministic(self.deterministic)
+            .with_on_failure(on_failure)
+            .with_spill(spill)
+            .with_grace(Duration::from_secs_f64(self.grace))
+            .with_deterministic(self.deterministic);
+        RunOptions { max_depth: self.max_depth, max_nodes: self.max_nodes, ..options }
     }
 }
 

@@ -73,6 +73,9 @@ pub enum Event {
         output: Option<Json>,
         /// Which run.
         prompt_id: Arc<str>,
+        /// How many outputs it has. No part of ComfyUI's message.
+        #[serde(skip)]
+        sockets: u32,
     },
     /// The run reached its end.
     ExecutionSuccess {
@@ -104,6 +107,8 @@ pub enum Event {
         node: NodeId,
         /// Time spent in the node's own code, in microseconds.
         micros: u64,
+        /// How many outputs it has.
+        sockets: u32,
         /// Bytes of its outputs.
         bytes: u64,
     },
@@ -124,6 +129,8 @@ pub enum Event {
         prompt_id: Arc<str>,
         /// The node that runs again.
         node: NodeId,
+        /// Which of its outputs is needed.
+        socket: u32,
         /// Who needs it.
         needed_by: NodeId,
     },

@@ -29,6 +29,15 @@ fn defs() -> NodeDefs {
     defs
 }
 
+/// Nor may all of them together ever have held more memory than this, in bytes, where the system tells.
+const MOST: u64 = 3 << 30;
+
+fn most_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
 /// Everything that can be done with a text.
 fn digest(text: &[u8], defs: &NodeDefs) {
     let start = Instant::now();
@@ -40,7 +49,9 @@ fn digest(text: &[u8], defs: &NodeDefs) {
     for prompt in [Prompt::from_json(text).ok(), document.ok()].into_iter().flatten() {
         digest_prompt(prompt, defs);
     }
-    assert!(start.elapsed() < LONGEST, "{:?} for {}", start.elapsed(), String::from_utf8_lossy(text));
+    let shown = || String::from_utf8_lossy(&text[..text.len().min(10_000)]).into_owned();
+    assert!(start.elapsed() < LONGEST, "{:?} for {}", start.elapsed(), shown());
+    assert!(most_memory().is_none_or(|bytes| bytes < MOST), "{:?} bytes for {}", most_memory(), shown());
 }
 
 fn digest_prompt(mut prompt: Prompt, defs: &NodeDefs) {

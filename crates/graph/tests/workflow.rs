@@ -342,3 +342,43 @@ fn a_document_is_taken_for_what_it_is() {
     assert!(document.into_prompt(&defs(), &LowerOptions::default()).unwrap().get("prompt").is_some());
     assert!(Document::from_json("[1]").is_err());
 }
+
+#[test]
+fn what_is_drawing_only_changes_nothing_in_either_version() {
+    for text in [V0_4, V1, PROXY, GROUPS, OLDER] {
+        let plain = lowered(text);
+        let mut drawn: Value = serde_json::from_str(text).unwrap();
+        let reroute =
+            json!({"id": 1, "parentId": null, "pos": [1, 2], "linkIds": [1, 2], "floating": {"slotType": "input"}});
+        let root = drawn.as_object_mut().unwrap();
+        root.insert("reroutes".into(), json!([reroute]));
+        let floating =
+            json!([{"id": 900, "origin_id": 3, "origin_slot": 0, "target_id": -1, "target_slot": -1, "type": "MODEL"}]);
+        root.insert("floatingLinks".into(), floating.clone());
+        let extra = root.entry("extra").or_insert_with(|| json!({})).as_object_mut().unwrap();
+        extra.insert("reroutes".into(), json!([reroute]));
+        extra.insert("linkExtensions".into(), json!([{"id": 1, "parentId": 1}]));
+        for node in root["nodes"].as_array_mut().unwrap() {
+            // On event and on trigger run as always does.
+            if node["mode"] == 0 {
+                node["mode"] = json!(if node["id"].as_i64().unwrap_or(0) % 2 == 0 { 1 } else { 3 });
+            }
+        }
+        for link in root["links"].as_array_mut().unwrap().iter_mut().filter_map(Value::as_object_mut) {
+            link.insert("parentId".into(), json!(1));
+        }
+        assert_eq!(lowered(&drawn.to_string()), plain);
+    }
+}
+
+#[test]
+fn links_as_lists_and_links_as_objects_say_the_same() {
+    let mut objects: Value = serde_json::from_str(V0_4).unwrap();
+    let keys = ["id", "origin_id", "origin_slot", "target_id", "target_slot", "type"];
+    for link in objects["links"].as_array_mut().unwrap() {
+        let parts = link.as_array().unwrap().iter();
+        *link = keys.iter().map(|key| (*key).to_owned()).zip(parts.cloned()).collect::<serde_json::Map<_, _>>().into();
+    }
+    objects["version"] = json!(1);
+    assert_eq!(lowered(&objects.to_string()), lowered(V0_4));
+}

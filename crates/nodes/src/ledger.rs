@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn finished(node: &str, bytes: u64) -> Event {
-        Event::Finished { prompt_id: "p".into(), node: node.into(), micros: 1, bytes }
+        Event::Finished { prompt_id: "p".into(), node: node.into(), micros: 1, sockets: 1, bytes }
     }
     fn dropped(node: &str, bytes: u64) -> Event {
         Event::Dropped { prompt_id: "p".into(), node: node.into(), socket: 0, bytes }

@@ -1,13 +1,12 @@
 //! `kiln run`: one graph from a file, once or several times.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use kiln_cli::options::{EngineArgs, StudioArgs};
-use kiln_cli::{Finished, Opened, on_ctrl_c, open};
-use kiln_exec::{Event, Listener};
+use kiln_cli::{Finished, Opened, lines, on_ctrl_c, open, summary_line};
+use kiln_exec::{Report, Summary};
 use serde_json::json;
 
 use super::{Done, session};
@@ -43,7 +42,13 @@ impl Run {
     pub(crate) fn execute(self) -> Done {
         let session = session(&self.studio, self.engine.cache());
         let Opened { mut prompt, workflow } = open(&self.file, &session.definitions())?;
-        let validated = session.validate(&mut prompt)?;
+        let validated = match session.validate(&mut prompt) {
+            Ok(validated) => validated,
+            Err(refused) => {
+                self.tell_end(&Summary::default());
+                return Err(refused.into());
+            }
+        };
         if !validated.node_errors.is_empty() {
             eprintln!("{validated}");
         }
@@ -52,34 +57,50 @@ impl Run {
         for _ in 0..self.repeat {
             let mut options = self.engine.run_options().with_trace(self.explain);
             options.extra_pnginfo.clone_from(&extra);
-            let finished = session.run(&prompt, validated.clone(), options, self.events.map(|_| print_events()))?;
-            self.tell(&finished)?;
+            match session.run(&prompt, validated.clone(), options, self.events.map(|_| lines())) {
+                Ok(finished) => self.tell(&finished)?,
+                Err(failure) => {
+                    if let Some(report) = failure.report() {
+                        self.explain(report);
+                    }
+                    self.tell_end(&failure.report().map(|report| report.summary).unwrap_or_default());
+                    return Err(failure.into());
+                }
+            }
         }
         Ok(())
     }
 
     fn tell(&self, finished: &Finished) -> Done {
-        if self.explain {
-            for explanation in &finished.report.explanations {
-                eprintln!("{explanation}");
-            }
-        }
+        self.explain(&finished.report);
         if self.events.is_none() {
             print!("{}", finished.summary);
-            return Ok(());
         }
-        let mut line = serde_json::to_value(finished.report.summary)?;
-        line.as_object_mut().ok_or("a summary is an object")?.insert("type".into(), json!("summary"));
-        println!("{line}");
-        Ok(())
+        self.tell_end(&finished.report.summary);
+        let failures = &finished.report.failures;
+        for failure in failures {
+            eprintln!("{failure}");
+        }
+        match failures.len() {
+            0 => Ok(()),
+            count => Err(format!("{count} of the graph's nodes failed; what does not depend on them was run").into()),
+        }
     }
-}
 
-fn print_events() -> Listener {
-    Arc::new(|event: &Event| {
-        if let Ok(line) = serde_json::to_string(event) {
-            // Whoever read the lines may have gone; the run goes on all the same.
-            let _ = writeln!(std::io::stdout(), "{line}");
+    /// Says why each node ran or did not: among the lines of events on standard error, so that those stay JSON.
+    fn explain(&self, report: &Report) {
+        for explanation in &report.explanations {
+            match self.events {
+                None => println!("{explanation}"),
+                Some(_) => eprintln!("{explanation}"),
+            }
         }
-    })
+    }
+
+    /// The last line for a program that reads.
+    fn tell_end(&self, summary: &Summary) {
+        if self.events.is_some() {
+            println!("{}", summary_line(summary));
+        }
+    }
 }

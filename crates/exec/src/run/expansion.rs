@@ -252,7 +252,7 @@ impl Execution<'_> {
                 self.recall(new, edge.to)?;
             } else {
                 if self.list.state(target) == State::Done {
-                    self.revive(target, edge.to)?;
+                    self.revive(target, socket, edge.to)?;
                 }
                 if strong {
                     sources.push(target);

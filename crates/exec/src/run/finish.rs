@@ -170,12 +170,13 @@ impl Execution<'_> {
         let ids = self.nodes.ids(ix);
         let shown = ui.as_ref().filter(|ui| !ui.is_empty()).map(|ui| ui.as_json().clone().into());
         if shown.is_some() || cached {
-            let prompt_id = &self.shared.prompt_id;
+            let (prompt_id, sockets) = (&self.shared.prompt_id, self.nodes[ix].sockets.count);
             self.tell(|| Event::Executed {
                 node: ids.id.clone(),
                 display_node: ids.display().clone(),
                 output: shown,
                 prompt_id: prompt_id.clone(),
+                sockets,
             });
         }
         let output = NodeOutput {
@@ -232,6 +233,7 @@ impl Execution<'_> {
         let (ids, prompt_id) = (self.nodes.ids(ix), &self.shared.prompt_id);
         self.tell(|| ids.progress(prompt_id, 1.0, 1.0, NodeState::Finished));
         let micros = self.last_elapsed.as_micros() as u64;
-        self.tell(|| Event::Finished { prompt_id: prompt_id.clone(), node: ids.id.clone(), micros, bytes });
+        let sockets = self.nodes[ix].sockets.count;
+        self.tell(|| Event::Finished { prompt_id: prompt_id.clone(), node: ids.id.clone(), micros, sockets, bytes });
     }
 }

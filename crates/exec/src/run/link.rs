@@ -120,7 +120,7 @@ impl Execution<'_> {
             if self.store.is_present(socket) {
                 return self.recall(socket, edge.to);
             }
-            self.revive(edge.from, edge.to)?;
+            self.revive(edge.from, edge.socket, edge.to)?;
             if self.list.state(edge.from) == State::Done && self.store.is_present(socket) {
                 return Ok(());
             }
@@ -140,16 +140,16 @@ impl Execution<'_> {
         })
     }
 
-    /// A finished node whose output was dropped becomes part of the run again.
-    pub(super) fn revive(&mut self, ix: NodeIx, reader: NodeIx) -> Result<(), Fault> {
+    /// A finished node whose output `socket` was dropped becomes part of the run again.
+    pub(super) fn revive(&mut self, ix: NodeIx, socket: u32, reader: NodeIx) -> Result<(), Fault> {
         self.list.dismiss(ix);
         self.nodes[ix].flags.buried = false;
         self.admit(ix)?;
         if self.list.state(ix) != State::Done {
             let (node, needed_by) = (self.nodes.id(ix), self.nodes.id(reader));
             self.note(ix, || What::NeededAgain { by: needed_by.clone() });
-            let prompt_id = &self.shared.prompt_id;
-            self.shared.tell(|| Event::Reexecuted { prompt_id: prompt_id.clone(), node, needed_by: needed_by.clone() });
+            let prompt_id = self.shared.prompt_id.clone();
+            self.shared.tell(|| Event::Reexecuted { prompt_id, node, socket, needed_by });
         }
         Ok(())
     }
