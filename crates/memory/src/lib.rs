@@ -68,12 +68,14 @@ pub use forecast::{Forecast, Outline};
 pub use format::{Identity, MappedFile, ShardedFile, TensorInfo, WeightFile, open_weights};
 pub use governor::Governor;
 pub use pager::{
-    ContentKey, Counters, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule, UnitId, Vacant, Vbar,
+    CaptureRefused, ContentKey, Counters, Frozen, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule,
+    UnitId, Vacant, Vbar,
 };
 pub use patch::{Patch, PatchSet};
 pub use process::{ProcessMemory, available_memory, process_memory, reset_peak, total_memory};
 pub use provider::{
-    Call, Delayed, Faulty, HostRegion, HostVm, MemInfo, Provider, ProviderError, Tally, Throttled, Ticket, Write,
+    Arena, ArenaRegion, Call, Delayed, Faulty, HostRegion, HostSegment, HostSegments, HostVm, MemInfo, Provider,
+    ProviderError, Segments, Tally, Throttled, Ticket, Write,
 };
 pub use source::{ComputedSource, MemorySource, TensorSource, fill_uniform, hash_uniform};
 #[cfg(feature = "burn")]

@@ -1,6 +1,6 @@
 //! Weights as burn tensors. Knows burn; decides nothing about what is kept.
 
-use crate::{Acquired, MemoryError, Values, Weight};
+use crate::{Acquired, MemoryError, Pin, Provider, Values, Weight};
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
 use std::ops::Range;
 
@@ -83,13 +83,34 @@ impl Weight {
 
     fn wrap<const D: usize>(values: Values, shape: [usize; D], device: &Device) -> WeightGuard<D> {
         let how = values.how();
-        let bytes = Bytes::from_shared(values.into_shared(), AllocationProperty::File);
-        let data = TensorData::from_bytes(bytes, shape, DType::F32);
-        let tensor = Tensor::from_data(data, (device, DType::F32));
-        WeightGuard { tensor, how }
+        WeightGuard { tensor: over(values.into_shared(), shape, device), how }
     }
 
     fn wrong_shape(&self, wanted: String) -> MemoryError {
         MemoryError::Shape { weight: self.name().to_owned(), found: self.shape().to_vec(), wanted }
     }
+}
+
+impl<P: Provider> Pin<P> {
+    /// The unit's bytes as a tensor of f32 that holds the pin: as long as it or a clone of it lives, the unit stays. For
+    /// providers whose memory the host can read; on those, burn's CPU backend computes where the bytes lie, and an
+    /// operation in place changes a copy.
+    ///
+    /// # Errors
+    /// [`MemoryError::Shape`] when the unit has not as many bytes as the shape needs.
+    pub fn into_tensor<const D: usize>(self, shape: [usize; D], device: &Device) -> Result<Tensor<D>, MemoryError> {
+        let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        if elements.and_then(|n| n.checked_mul(4)) != Some(self.len()) {
+            let (found, wanted) = (vec![self.len() / 4], format!("{shape:?}"));
+            return Err(MemoryError::Shape { weight: format!("{self:?}"), found, wanted });
+        }
+        Ok(over(bytes::Bytes::from_owner(self), shape, device))
+    }
+}
+
+/// A tensor over shared bytes of f32, without a copy on the CPU.
+fn over<const D: usize>(bytes: bytes::Bytes, shape: [usize; D], device: &Device) -> Tensor<D> {
+    let bytes = Bytes::from_shared(bytes, AllocationProperty::File);
+    let data = TensorData::from_bytes(bytes, shape, DType::F32);
+    Tensor::from_data(data, (device, DType::F32))
 }

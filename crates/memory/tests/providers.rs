@@ -1,8 +1,19 @@
 //! What every provider must do, asked of each of them and of the doubles.
 #![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_memory::{Delayed, Faulty, HostVm, Provider, ProviderError, SourceError, Tally, Throttled};
-use std::sync::Arc;
+mod support;
+
+use kiln_memory::{
+    Arena, Budget, Delayed, Faulty, HostSegments, HostVm, Kind, MemInfo, Pager, Provider, ProviderError, Segments,
+    SourceError, Tally, Throttled, Ticket, Write,
+};
+use std::{
+    ptr::NonNull,
+    sync::{Arc, Mutex, Weak},
+};
+use support::Model;
+
+const PAGE: usize = 4096;
 
 /// Fills, reads, gives back and takes again, in two regions at once.
 fn conforms<P: Provider>(provider: &P, readable: bool) {
@@ -41,6 +52,10 @@ fn conforms<P: Provider>(provider: &P, readable: bool) {
         provider.release(b);
     }
     assert!(provider.info().free <= provider.info().total);
+    // Asked for at any time, with nothing to do.
+    provider.trim();
+    assert_eq!(provider.scattered(0), []);
+    provider.recover().unwrap();
 }
 
 #[test]
@@ -52,6 +67,14 @@ fn the_hosts_memory_and_every_double_over_it_conform() {
     conforms(&Throttled::new(vm.clone(), 1e9), true);
     conforms(&Delayed::new(Throttled::new(vm.clone(), 1e9)), true);
     assert_eq!((vm.committed(), vm.regions()), (0, 0));
+    let arena = Arc::new(Arena::with_segments(HostSegments::new(vm.clone()), 64 * PAGE, 4 * PAGE));
+    conforms(&arena, true);
+    conforms(&Faulty::new(arena.clone(), |_, _| false), true);
+    conforms(&Delayed::new(arena.clone()), true);
+    conforms(&Throttled::new(arena.clone(), 1e9), true);
+    assert_eq!((arena.committed(), arena.regions()), (0, 0));
+    drop(arena);
+    assert_eq!((vm.committed(), vm.regions()), (0, 0), "the segments went with the arena");
     let tally = Tally::default();
     conforms(&tally, false);
     assert_eq!(tally.committed(), 0);
@@ -97,4 +120,122 @@ fn a_write_that_fails_is_the_uploads_error() {
         vm.decommit(region, 0..1);
         vm.release(region);
     }
+}
+
+fn arena(capacity_pages: usize, segment_pages: usize) -> (Arc<HostVm>, Arena<HostSegments>) {
+    let vm = Arc::new(HostVm::new());
+    let arena = Arena::with_segments(HostSegments::new(vm.clone()), capacity_pages * PAGE, segment_pages * PAGE);
+    (vm, arena)
+}
+
+#[test]
+fn an_arena_hands_an_evicted_units_range_to_the_next_unit_without_asking_the_backend() {
+    let (vm, arena) = arena(8, 8);
+    let pager = Pager::new(arena, u64::MAX);
+    let budget = Budget::unlimited("device");
+    let (a, b) =
+        (Model::new(&pager, &budget, "a", 1, &[2 * PAGE; 4]), Model::new(&pager, &budget, "b", 2, &[4 * PAGE; 2]));
+    a.pass();
+    assert_eq!((vm.committed(), pager.provider().held()), (8 * PAGE, 8 * PAGE));
+    pager.set_limit(8 * PAGE as u64);
+    b.pass();
+    b.pass();
+    assert_eq!((vm.committed(), vm.regions(), pager.provider().committed()), (8 * PAGE, 1, 8 * PAGE));
+    assert_eq!(pager.audit(), Vec::<String>::new());
+}
+
+#[test]
+fn a_full_or_fragmented_arena_is_a_stream_and_never_an_error() {
+    let (_, arena) = arena(8, 4);
+    let pager = Pager::new(arena, u64::MAX);
+    // 3 + 3 leave a page in each of the two segments: 2 together are not to be had.
+    let model = Model::new(&pager, &Budget::unlimited("device"), "m", 1, &[3 * PAGE, 3 * PAGE, 2 * PAGE, PAGE, PAGE]);
+    model.pass();
+    assert_eq!((model.vbar.counters().fills, model.vbar.counters().streams), (4, 1));
+    assert_eq!((pager.provider().committed(), pager.audit()), (8 * PAGE, vec![]));
+}
+
+#[test]
+fn a_sinking_limit_empties_whole_segments_and_gives_them_back() {
+    let (vm, arena) = arena(64, 8);
+    let pager = Pager::new(arena, u64::MAX);
+    let model = Model::new(&pager, &Budget::unlimited("device"), "m", 1, &[PAGE; 32]);
+    model.pass();
+    assert_eq!(vm.committed(), 32 * PAGE);
+    let held = model.acquire(5, 0);
+    pager.set_limit(16 * PAGE as u64);
+    assert!(pager.resident() <= 16 * PAGE as u64 && vm.committed() <= 24 * PAGE, "{} held", vm.committed() / PAGE);
+    drop(held);
+    pager.set_limit(0);
+    assert_eq!((pager.resident(), vm.committed(), vm.regions()), (0, 0, 0));
+}
+
+#[test]
+fn activations_get_whole_segments_back() {
+    let (vm, arena) = arena(64, 8);
+    let pager = Pager::new(arena, u64::MAX);
+    let budget = Budget::new("device", 64 * PAGE as u64);
+    let reclaimer = pager.reclaimer();
+    budget.add_reclaimer(Arc::downgrade(&reclaimer));
+    let model = Model::new(&pager, &budget, "m", 1, &[PAGE; 64]);
+    model.pass();
+    let _peak = budget.account("vae", Kind::Activations).claim(40 * PAGE as u64).unwrap();
+    assert!(vm.committed() <= 24 * PAGE, "{} pages are still held", vm.committed() / PAGE);
+    assert_eq!(pager.audit(), Vec::<String>::new());
+}
+
+/// A backend that tells how many owners its segments have.
+struct Owned {
+    host: HostSegments,
+    seen: Arc<Mutex<Vec<Weak<()>>>>,
+}
+
+type OwnedHandle = (<HostSegments as Segments>::Handle, Arc<()>);
+
+impl Segments for Owned {
+    type Handle = OwnedHandle;
+    fn allocate(&self, bytes: usize) -> Result<OwnedHandle, ProviderError> {
+        let token = Arc::new(());
+        self.seen.lock().unwrap().push(Arc::downgrade(&token));
+        Ok((self.host.allocate(bytes)?, token))
+    }
+    unsafe fn copy_in(&self, to: &OwnedHandle, at: usize, n: usize, w: Write<'_>) -> Result<Ticket, ProviderError> {
+        // SAFETY: the caller's promises are those of the backend below.
+        unsafe { self.host.copy_in(&to.0, at, n, w) }
+    }
+    fn address(&self, segment: &OwnedHandle, at: usize) -> Option<NonNull<u8>> {
+        self.host.address(&segment.0, at)
+    }
+    fn is_done(&self, ticket: Ticket) -> bool {
+        self.host.is_done(ticket)
+    }
+    fn wait(&self, ticket: Ticket) -> Result<(), ProviderError> {
+        self.host.wait(ticket)
+    }
+    fn fence(&self) -> Ticket {
+        self.host.fence()
+    }
+    fn info(&self) -> MemInfo {
+        self.host.info()
+    }
+}
+
+/// cubecl computes in place when a handle has at most two owners, its pool being one: with a tensor's own handle there
+/// are never fewer than three.
+#[test]
+fn an_arena_keeps_two_handles_of_every_segment_as_long_as_it_has_it() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let backend = Owned { host: HostSegments::new(Arc::new(HostVm::new())), seen: seen.clone() };
+    let pager = Pager::new(Arena::with_segments(backend, 64 * PAGE, 4 * PAGE), u64::MAX);
+    let model = Model::new(&pager, &Budget::unlimited("device"), "m", 1, &[PAGE; 10]);
+    let owners = || seen.lock().unwrap().iter().map(Weak::strong_count).collect::<Vec<_>>();
+    for unit in 0..10 {
+        drop(model.acquire(unit, 0));
+        assert!(owners().iter().all(|n| *n == 2));
+    }
+    pager.set_limit(4 * PAGE as u64);
+    assert!(owners().iter().all(|n| *n == 2 || *n == 0), "{:?}", owners());
+    drop(model);
+    pager.set_limit(0);
+    assert_eq!(owners().iter().sum::<usize>(), 0);
 }

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use burn::tensor::{Device, Tensor};
-use kiln_memory::{Acquired, Budget, Dtype, MemorySource, WeightFile, Weights, encode_f32, process_memory};
+use kiln_memory::{
+    Acquired, Arena, Budget, ContentKey, Dtype, HostSegments, HostVm, Kind, Lease, MemorySource, Pager, WeightFile,
+    Weights, encode_f32, process_memory,
+};
+use std::sync::Arc;
 
 fn source() -> MemorySource {
     let mut source = MemorySource::new("m");
@@ -89,4 +93,66 @@ fn rows_of_a_weight_are_a_tensor_of_their_own() {
     assert_eq!((rows.tensor().dims(), numbers(rows.tensor())), ([1, 2], vec![0.25, -2.0]));
     let rows = weights.weight("conv").unwrap().acquire_rows::<4>(1..2, &device).unwrap();
     assert_eq!((rows.how(), numbers(rows.tensor())), (Acquired::Hit, vec![4.0, 5.0, 6.0]));
+}
+
+/// A pager over an arena of two small segments, with two units of four f32.
+fn arena() -> (Pager<Arena<HostSegments>>, kiln_memory::Vbar<Arena<HostSegments>>, [kiln_memory::UnitId; 2]) {
+    let arena = Arena::with_segments(HostSegments::new(Arc::new(HostVm::new())), 1 << 20, 1 << 16);
+    let pager = Pager::new(arena, u64::MAX);
+    let vbar = pager.register(Budget::unlimited("device").account("unet", Kind::Weights), 8192).unwrap();
+    let units = [0, 1].map(|_| vbar.add_unit(16).unwrap());
+    for (unit, value) in units.iter().zip([1.5f32, -2.0]) {
+        let Lease::Fill(vacant) = vbar.acquire(*unit, ContentKey(1)) else { panic!("there is room") };
+        let fill = |to: &mut [u8]| {
+            to.chunks_exact_mut(4).for_each(|four| four.copy_from_slice(&value.to_le_bytes()));
+            Ok(())
+        };
+        drop(vacant.fill(&mut { fill }).unwrap());
+    }
+    (pager, vbar, units)
+}
+
+#[test]
+fn a_range_of_an_arenas_segment_is_a_tensor_and_an_operation_in_place_never_reaches_the_segment() {
+    let (_pager, vbar, units) = arena();
+    let device = Device::flex();
+    let pin = |unit| match vbar.acquire(units[unit], ContentKey(1)) {
+        Lease::Hit(pin) => pin,
+        other => panic!("{other:?}"),
+    };
+    let address = pin(0).as_ptr();
+    let tensor = pin(0).into_tensor([2, 2], &device).unwrap();
+    assert_eq!(numbers(tensor.clone().matmul(tensor.clone())), [4.5; 4]);
+    let doubled = tensor.mul_scalar(2.0).mul_scalar(2.0).add_scalar(1.0);
+    assert_eq!(numbers(doubled), [7.0; 4]);
+    let (first, second) = (pin(0), pin(1));
+    assert_eq!(first.as_ptr(), address);
+    assert_eq!(bytemuck_f32(&first), [1.5; 4], "the trap: multiplied by two in place");
+    assert_eq!(bytemuck_f32(&second), [-2.0; 4], "and its neighbour");
+    let error = pin(1).into_tensor([3, 2], &device).unwrap_err().to_string();
+    assert!(error.contains("has shape [4], [3, 2] was asked for"), "{error}");
+}
+
+fn bytemuck_f32(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+}
+
+#[test]
+fn i11_a_tensor_that_is_kept_keeps_its_unit_where_it_is() {
+    let (pager, vbar, units) = arena();
+    let Lease::Hit(pin) = vbar.acquire(units[0], ContentKey(1)) else { panic!("resident") };
+    let tensor = pin.into_tensor([4], &Device::flex()).unwrap();
+    pager.set_limit(0);
+    assert_eq!(pager.resident(), 4096, "the other one went");
+    assert_eq!(numbers(tensor.clone()), [1.5; 4]);
+    drop(tensor);
+    assert_eq!(pager.resident(), 0);
+
+    let budget = Budget::new("host", 1 << 20);
+    let weights = Weights::new(source(), "unet", &budget);
+    let kept = weights.weight("half").unwrap().acquire::<2>(&Device::flex()).unwrap().tensor();
+    drop(weights);
+    budget.set_limit(0);
+    assert_eq!((budget.used(), numbers(kept)), (4096, vec![1.0, 0.5, 0.25, -2.0]));
+    assert_eq!(budget.used(), 0);
 }

@@ -33,7 +33,8 @@ pub struct MapRow {
     pub pinned: u64,
     /// The first unit that isn't tried under the policy `watermark`.
     pub watermark: usize,
-    /// One sign per unit: `#` here, `P` here and pinned, `+` to be filled when it is used, `-` streamed, `~` moving.
+    /// One sign per unit: `#` here, `P` here and pinned, `+` to be filled when it is used, `-` streamed, `~` moving, `!` can't be
+    /// had from the device.
     pub units: String,
     /// What it has seen.
     pub counters: Counters,
@@ -62,6 +63,7 @@ fn sign(unit: &super::Unit) -> char {
         Status::Resident if unit.pins > 0 => 'P',
         Status::Resident => '#',
         Status::Filling | Status::Leaving => '~',
+        Status::Absent if unit.bad => '!',
         Status::Absent if unit.keep => '+',
         Status::Absent => '-',
     }

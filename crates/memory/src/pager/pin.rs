@@ -104,20 +104,36 @@ pub struct Vacant<P: Provider> {
     place: Place,
     key: ContentKey,
     filled: bool,
+    /// How often the device had been lost when this was made; `None` when it is lost now.
+    losses: Option<u64>,
 }
 
 impl<P: Provider> Vacant<P> {
-    pub(super) fn new(pager: Arc<Inner<P>>, place: Place, key: ContentKey) -> Self {
-        Self { pager, place, key, filled: false }
+    pub(super) fn new(pager: Arc<Inner<P>>, place: Place, key: ContentKey, losses: u64) -> Self {
+        Self { pager, place, key, filled: false, losses: Some(losses) }
+    }
+
+    /// A unit of a device that is gone: filling it says so.
+    pub(super) fn lost(pager: Arc<Inner<P>>, place: Place) -> Self {
+        Self { pager, place, key: ContentKey::UNPATCHED, filled: false, losses: None }
     }
 
     /// Fills the unit with what `write` writes, and pins it.
     ///
     /// # Errors
     /// What `write` or the copy failed with; the unit is gone then, as if it had never come.
+    /// [`ProviderError::DeviceLost`] fails this use; the next acquisition asks for the device again.
     pub fn fill(mut self, write: Write<'_>) -> Result<Pin<P>, ProviderError> {
-        let len = self.pager.copy_in(self.place, write)?;
+        let losses = self.losses.ok_or(ProviderError::DeviceLost)?;
+        let len = self.pager.copy_in(self.place, write).inspect_err(|error| {
+            if let ProviderError::DeviceLost = error {
+                self.pager.lose();
+            }
+        })?;
         let mut state = self.pager.lock();
+        if state.losses != losses {
+            return Err(ProviderError::DeviceLost);
+        }
         if let Some(bar) = state.bar_mut(self.place.bar) {
             bar.counters.fills += 1;
             bar.counters.filled_bytes += len as u64;
@@ -133,7 +149,7 @@ impl<P: Provider> Vacant<P> {
 
 impl<P: Provider> Drop for Vacant<P> {
     fn drop(&mut self) {
-        if self.filled {
+        if self.filled || self.losses.is_none() {
             return;
         }
         let leave = {

@@ -35,6 +35,7 @@ impl<R: Copy> State<R> {
         let Some((need, keep)) = self
             .bar(place.bar)
             .and_then(|bar| bar.units.get(place.unit))
+            .filter(|unit| !unit.bad)
             .map(|unit| ((self.resident + self.charge(unit)).saturating_sub(self.capacity()), unit.keep))
         else {
             return Room::REFUSED;

@@ -6,7 +6,10 @@ use super::{
     plan::{Begins, Distance, SMALL, Timeline, spread},
 };
 use crate::{Account, Reservation, provider::Ticket};
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 /// What the bytes of a unit are: equal keys, equal bytes. Made of everything the bytes depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +47,15 @@ pub(super) struct Unit {
     /// Done when the last reader that was submitted is done.
     pub(super) fence: Ticket,
     pub(super) held: Option<Reservation>,
+    /// Its pages could not be had although there was memory: it is streamed from then on.
+    pub(super) bad: bool,
+}
+
+impl Unit {
+    pub(super) fn absent(pages: Range<usize>, bytes: usize) -> Self {
+        let (status, fence) = (Status::Absent, Ticket::DONE);
+        Self { pages, bytes, status, pins: 0, key: None, keep: true, used: 0, fence, held: None, bad: false }
+    }
 }
 
 #[derive(Debug)]
@@ -59,6 +71,36 @@ pub(super) struct Bar<R> {
     /// The prompt it last went to the head of the list in.
     pub(super) prioritised: u64,
     pub(super) counters: Counters,
+    /// Where its owner finds it: its index among the bars, also after it moved.
+    pub(super) home: Arc<AtomicUsize>,
+}
+
+impl<R> Bar<R> {
+    pub(super) fn new(name: String, account: Account, region: R, reserved: usize, home: Arc<AtomicUsize>) -> Self {
+        let (units, counters) = (Vec::new(), Counters::default());
+        Self {
+            name,
+            account,
+            region,
+            reserved,
+            units,
+            watermark: 0,
+            dead: false,
+            prioritised: u64::MAX,
+            counters,
+            home,
+        }
+    }
+}
+
+/// Whether the device is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Device {
+    Here,
+    /// It was lost; whoever asks next tries to have it back.
+    Lost,
+    /// Someone is at that.
+    Returning,
 }
 
 /// Names a unit on its device.
@@ -80,6 +122,12 @@ pub(super) struct State<R> {
     pub(super) policy: Policy,
     pub(super) slots: u64,
     pub(super) timeline: Timeline,
+    pub(super) device: Device,
+    pub(super) losses: u64,
+    /// How many captures are running: nothing moves while there is one.
+    pub(super) frozen: usize,
+    /// Units that were asked for while frozen and weren't here.
+    pub(super) missed: u64,
 }
 
 /// Pages to take back, once what still uses them is done.
@@ -98,6 +146,33 @@ impl<R: Copy> State<R> {
 
     pub(super) fn bar_mut(&mut self, bar: usize) -> Option<&mut Bar<R>> {
         self.bars.get_mut(bar).and_then(Option::as_mut)
+    }
+
+    /// Gives a bar its index, and tells its owner.
+    pub(super) fn settle(&mut self, bar: Bar<R>) -> usize {
+        let free = self.bars.iter().position(Option::is_none);
+        let id = free.unwrap_or(self.bars.len());
+        if free.is_none() {
+            self.bars.push(None);
+        }
+        bar.home.store(id, std::sync::atomic::Ordering::Relaxed);
+        self.bars[id] = Some(bar);
+        id
+    }
+
+    /// What has to go because the limit or the budget sank, and a new plan for who runs. While frozen, nothing goes.
+    pub(super) fn shed(&mut self) -> Vec<Leave<R>> {
+        if self.frozen > 0 {
+            return Vec::new();
+        }
+        let over = self.resident.saturating_sub(self.capacity());
+        let going = self.give_up(over);
+        let last = self.priority.last().copied();
+        let leaving = going.into_iter().filter_map(|p| self.leave(p)).collect();
+        if let Some(running) = last {
+            self.plan(running);
+        }
+        leaving
     }
 
     pub(super) fn unit_mut(&mut self, place: Place) -> Option<&mut Unit> {
@@ -197,6 +272,12 @@ impl<R: Copy> State<R> {
 
     pub(super) fn distance(&self, bar: usize) -> Distance {
         self.bar(bar).map_or(super::plan::NEVER, |b| self.timeline.next_use(&b.name))
+    }
+
+    /// What of a dead model can leave at once. While frozen nothing does: a captured graph may name its addresses.
+    pub(super) fn bury(&mut self, bar: usize) -> Vec<Leave<R>> {
+        let units = self.bar(bar).filter(|_| self.frozen == 0).map_or(0, |bar| bar.units.len());
+        (0..units).filter_map(|unit| self.leave(Place { bar, unit })).collect()
     }
 
     /// Takes a resident, unread unit out of the books. Its reservation lives until the pages are gone.

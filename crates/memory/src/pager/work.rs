@@ -29,6 +29,25 @@ impl<P: Provider> Inner<P> {
         freed
     }
 
+    /// Lets the provider give back what nothing lies in any more, and evicts what is in the way of that.
+    pub(super) fn trim(&self, keep: u64) {
+        self.provider.trim();
+        let scattered = self.provider.scattered(keep);
+        if scattered.is_empty() {
+            return;
+        }
+        let leaving: Vec<_> = {
+            let mut state = self.lock();
+            let frozen = state.frozen > 0;
+            let units = state.units();
+            let hit = units.filter(|(_, bar, unit)| !frozen && scattered.contains(&(bar.region, unit.pages.start)));
+            let places: Vec<Place> = hit.filter(|(_, _, unit)| unit.held.is_some()).map(|(place, ..)| place).collect();
+            places.into_iter().filter_map(|place| state.leave(place)).collect()
+        };
+        self.finish(leaving);
+        self.provider.trim();
+    }
+
     /// Releases the addresses of a dead model once none of its units is here.
     pub(super) fn reap(&self, id: usize) {
         let mut state = self.lock();

@@ -2,11 +2,15 @@
 //! knows no weights and no policy.
 #![allow(unsafe_code)]
 
+mod arena;
 mod doubles;
 mod host_vm;
+mod segments;
 
+pub use arena::{Arena, ArenaRegion};
 pub use doubles::{Call, Delayed, Faulty, Tally, Throttled};
 pub use host_vm::{HostRegion, HostVm};
+pub use segments::{HostSegment, HostSegments, Segments};
 
 use crate::SourceError;
 use std::{fmt, ops::Range, ptr::NonNull};
@@ -18,8 +22,11 @@ pub enum ProviderError {
     /// There is no memory or no address space left.
     #[error("out of memory")]
     OutOfMemory,
+    /// The device isn't ready for that now (a mapping that the driver answers with "not ready" or "unknown").
+    #[error("the device is not ready")]
+    NotReady,
     /// The device is gone, with everything on it.
-    #[error("the device is lost")]
+    #[error("the device was lost, and everything on it; what was running has to be run again")]
     DeviceLost,
     /// The system refused for another reason.
     #[error("refused: {0}")]
@@ -56,7 +63,7 @@ pub type Write<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<(), SourceError>;
 /// implementations need not check it.
 pub trait Provider: Send + Sync + 'static {
     /// A reserved range of addresses.
-    type Region: Copy + Send + Sync + fmt::Debug;
+    type Region: Copy + PartialEq + Send + Sync + fmt::Debug;
 
     /// The unit of commitment, in bytes.
     fn page_size(&self) -> usize;
@@ -82,7 +89,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Takes the memory of pages back.
     ///
     /// # Safety
-    /// The pages are committed ones of this provider's; no reader and no copy is left on them.
+    /// The pages are committed ones of this provider's, all those of one `commit`; no reader and no copy is left on them.
     unsafe fn decommit(&self, region: Self::Region, pages: Range<usize>);
 
     /// Fills `len` bytes from `at` on with what `write` writes. They are readable when the ticket is done.
@@ -117,6 +124,23 @@ pub trait Provider: Send + Sync + 'static {
 
     /// What the driver says is free.
     fn info(&self) -> MemInfo;
+
+    /// Gives memory back that no page lies in any more. Asked for when limits sink; may wait for the device.
+    fn trim(&self) {}
+
+    /// What lies in the way of holding no more than `keep` bytes of the system's memory, as (region, first page) of whole
+    /// commitments: where memory goes back in pieces larger than a page, these have to leave before a piece is empty.
+    fn scattered(&self, _keep: u64) -> Vec<(Self::Region, usize)> {
+        Vec::new()
+    }
+
+    /// Has a lost device back, with nothing on it: every region is void and will be reserved anew.
+    ///
+    /// # Errors
+    /// [`ProviderError::DeviceLost`] while it is still gone.
+    fn recover(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
 }
 
 /// A provider that others look at, too.
@@ -163,5 +187,14 @@ impl<P: Provider> Provider for std::sync::Arc<P> {
     }
     fn info(&self) -> MemInfo {
         (**self).info()
+    }
+    fn trim(&self) {
+        (**self).trim();
+    }
+    fn scattered(&self, keep: u64) -> Vec<(P::Region, usize)> {
+        (**self).scattered(keep)
+    }
+    fn recover(&self) -> Result<(), ProviderError> {
+        (**self).recover()
     }
 }

@@ -1,8 +1,13 @@
-//! What goes wrong around the weights, and what happens then: the failure modes by number. Those that need a device
-//! (2, 7, 9, 16, 18) have no test here. 5, 12, 14 and 15 are in `weights.rs` and `headers.rs`.
+//! What goes wrong around the weights, and what happens then: the failure modes by number, `f01_…` to `f18_…`.
+//! A device's part is played by the doubles.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod device;
+mod files;
+mod host;
 
 use bytes::Bytes;
 use kiln_memory::{
