@@ -168,6 +168,11 @@ impl Budget {
         freed
     }
 
+    /// As [`reclaim`](Self::reclaim), for someone whom the system refused memory although the budget had some.
+    pub(crate) fn give_back(&self, bytes: u64, below: Kind) -> u64 {
+        self.reclaim(bytes, below)
+    }
+
     pub(crate) fn home(&self) -> MutexGuard<'_, Weak<Home>> {
         lock(&self.home)
     }

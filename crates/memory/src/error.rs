@@ -138,7 +138,8 @@ pub enum SourceError {
     },
 }
 
-/// Why a weight could not be used. Being short of memory is never among the reasons: then it is streamed.
+/// Why a weight could not be used. A limit is never among the reasons (the weight is streamed then); that the system
+/// hasn't even the memory to stream it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
@@ -155,6 +156,22 @@ pub enum MemoryError {
     /// Its bytes could not be read or decoded.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The device it was to be brought to is gone.
+    #[error("weight `{weight}`: {error}")]
+    Device {
+        /// The weight.
+        weight: String,
+        /// What the device's driver said.
+        error: crate::ProviderError,
+    },
+    /// The system has no memory for the one slot that a streamed weight needs, after everyone gave way who could.
+    #[error("weight `{weight}` has no place to pass through: {error}")]
+    NoSlot {
+        /// The weight.
+        weight: String,
+        /// Who holds what.
+        error: Box<OutOfMemory>,
+    },
     /// Its patches could not be computed.
     #[error("weight `{weight}`: patch {patch}: {what}")]
     Patch {

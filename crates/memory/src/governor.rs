@@ -1,8 +1,8 @@
 //! Other programs' needs: how a budget's limit follows what the machine has left. Knows two numbers; asks nobody.
 
-use crate::{Budget, process::available_memory};
+use crate::{Budget, Kind, Reservation, available_memory, process_memory};
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -22,20 +22,43 @@ pub struct Governor {
     /// What is left to the rest of the machine.
     headroom: u64,
     current: AtomicU64,
+    /// Memory of this process that no holder counted, if it is to count.
+    uncounted: Option<Mutex<Option<Reservation>>>,
 }
 
 impl Governor {
     /// Watches over `budget`, whose limit now is the most it will ever have again, leaving `headroom` bytes to others.
     pub fn new(budget: Arc<Budget>, headroom: u64) -> Self {
         let configured = budget.limit();
-        Self { budget, configured, headroom, current: AtomicU64::new(configured) }
+        Self { budget, configured, headroom, current: AtomicU64::new(configured), uncounted: None }
+    }
+
+    /// Makes the limit one of the whole process: what libraries and programs allocated without telling the budget is
+    /// measured at each poll and counted, as if an activation held it. Weights and caches get what is left.
+    #[must_use]
+    pub fn counting_the_process(mut self) -> Self {
+        self.uncounted = Some(Mutex::default());
+        self
     }
 
     /// Asks the system what is available and moves the limit. Nothing happens where the system doesn't tell.
     pub fn poll(&self) {
+        if let Some(memory) = process_memory() {
+            self.measure(memory.anonymous);
+        }
         if let Some(available) = available_memory() {
             self.adjust(available);
         }
+    }
+
+    /// This process holds so many bytes of its own: what of them no holder counts is counted from now on.
+    pub fn measure(&self, anonymous: u64) {
+        let Some(uncounted) = &self.uncounted else { return };
+        let mut held = uncounted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = self.budget.used().saturating_sub(held.as_ref().map_or(0, Reservation::bytes));
+        let more = anonymous.saturating_sub(counted);
+        *held = None;
+        *held = Some(self.budget.account("not told to the budget", Kind::Activations).take(more));
     }
 
     /// Moves the limit to what is held and `available` together, less the headroom: down at once, up past the

@@ -45,13 +45,16 @@ mod error;
 mod forecast;
 mod format;
 mod governor;
+mod machine;
 mod model;
+mod page_lock;
 mod pager;
 mod patch;
 mod process;
 mod provider;
 mod quant;
 mod source;
+mod staging;
 mod sync;
 #[cfg(feature = "burn")]
 mod tensor;
@@ -65,14 +68,15 @@ pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
 pub use forecast::{Forecast, Outline};
-pub use format::{Identity, MappedFile, ShardedFile, TensorInfo, WeightFile, open_weights};
+pub use format::{Identity, MappedFile, Reading, ShardedFile, TensorInfo, WeightFile, open_weights};
 pub use governor::Governor;
+pub use machine::{available_memory, total_memory};
 pub use pager::{
     CaptureRefused, ContentKey, Counters, Frozen, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule,
     UnitId, Vacant, Vbar,
 };
 pub use patch::{Patch, PatchSet};
-pub use process::{ProcessMemory, available_memory, process_memory, reset_peak, total_memory};
+pub use process::{ProcessMemory, process_memory, reset_peak};
 pub use provider::{
     Arena, ArenaRegion, Call, Delayed, Faulty, HostRegion, HostSegment, HostSegments, HostVm, MemInfo, Provider,
     ProviderError, Segments, Tally, Throttled, Ticket, Write,

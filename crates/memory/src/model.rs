@@ -2,10 +2,11 @@
 //! Knows f32 and patches; knows no tensors of any library.
 
 use crate::{
-    Account, Ahead, ContentKey, Dtype, HostPager, HostVm, Lease, MemoryError, MissingTensor, ProviderError, Residency,
-    Rounding, SourceError, TensorInfo, TensorSource, UnitId, Values, Vbar,
-    decode::{decode_f32, round, rounding_changes},
+    Account, Ahead, ContentKey, Dtype, HostPager, HostVm, Lease, MemoryError, MissingTensor, OutOfMemory,
+    ProviderError, Residency, Rounding, SourceError, TensorInfo, TensorSource, UnitId, Values, Vbar,
+    decode::{round, rounding_changes},
     patch::Patches,
+    staging::{self, Slots},
     values::Acquired,
 };
 use bytes::Bytes;
@@ -32,10 +33,12 @@ pub(crate) struct Model {
 pub(crate) struct Core {
     pub(crate) source: Arc<dyn TensorSource>,
     pub(crate) account: Account,
-    staging: Account,
+    pub(crate) staging: Arc<Slots>,
     pub(crate) pager: HostPager,
     pub(crate) rounding: Option<Rounding>,
     pub(crate) residency: Residency,
+    /// Bytes of all its tensors as stored.
+    stored: u64,
     /// Addresses for every tensor of the source as f32, made when the first one needs some.
     range: OnceLock<Option<Vbar<HostVm>>>,
     /// Set once something had to be streamed: from then on passes are followed and brought ahead.
@@ -68,6 +71,25 @@ struct Job {
 impl PartialEq for Job {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.slot, &other.slot) && key(self.patches.as_ref()) == key(other.patches.as_ref())
+    }
+}
+
+/// Bytes of a map that are given back to the system after use.
+struct Lent {
+    bytes: Bytes,
+    name: String,
+    source: Arc<dyn TensorSource>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.source.done_with(&self.name);
     }
 }
 
@@ -110,7 +132,7 @@ impl Model {
     pub(crate) fn read(&self, slot: &Arc<Slot>, patches: Option<&Arc<Patches>>) -> Result<Values, MemoryError> {
         self.core.source.check().map_err(SourceError::from)?;
         if let (Some(bytes), None) = (&slot.in_place, patches) {
-            return Ok(Values::shared(bytes.clone(), Acquired::Hit));
+            return Ok(self.core.lend(slot, bytes.clone()));
         }
         let first = Arc::ptr_eq(self.first.get_or_init(|| slot.clone()), slot);
         if self.core.short.load(Relaxed)
@@ -167,6 +189,7 @@ impl Model {
             follower.ahead = Ahead::new(slots, load).ok().map(Arc::new);
         }
         let Some(ahead) = &follower.ahead else { return };
+        self.core.staging.keep(slots + 1);
         if follower.told[..] != pass[..] {
             follower.told = pass.into();
             ahead.set_order(follower.told.clone(), false);
@@ -175,10 +198,12 @@ impl Model {
 }
 
 impl Core {
-    pub(crate) fn new(source: Arc<dyn TensorSource>, account: Account, staging: Account, pager: HostPager) -> Self {
+    pub(crate) fn new(source: Arc<dyn TensorSource>, account: Account, staging: Arc<Slots>, pager: HostPager) -> Self {
         let (rounding, residency) = (None, Residency::default());
         let (range, short) = (OnceLock::new(), AtomicBool::new(false));
-        Self { source, account, staging, pager, rounding, residency, range, short }
+        let names = source.names();
+        let stored = names.into_iter().filter_map(|name| source.info(name)).map(|info| info.bytes() as u64).sum();
+        Self { source, account, staging, pager, rounding, residency, stored, range, short }
     }
 
     /// The same with nothing of it here yet.
@@ -215,23 +240,49 @@ impl Core {
         let row: usize = slot.info.shape.iter().skip(1).product();
         let elements = rows.start * row..rows.end * row;
         if let (Some(bytes), None) = (&slot.in_place, patches) {
-            return Ok(Values::shared(bytes.slice(elements.start * 4..elements.end * 4), Acquired::Hit));
+            return Ok(self.lend(slot, bytes.slice(elements.start * 4..elements.end * 4)));
         }
-        let staging = self.staging.take(elements.len() as u64 * 4);
-        let dtype = slot.info.dtype;
-        let stored = self.source.slice(&slot.name).filter(|_| patches.is_none());
-        let range = dtype.bytes_for(elements.start).zip(dtype.bytes_for(elements.end));
-        let (Some(stored), Some((start, end))) = (stored, range) else {
+        let mut staged = self.slot(slot, elements.len())?;
+        if patches.is_some() {
             let whole = self.bring(slot, patches, Use::Later)?;
-            return Ok(Values::staged(whole[elements].to_vec(), staging));
-        };
-        let mut values = vec![0.0; elements.len()];
-        decode_f32(dtype, &stored[start..end], &mut values)
-            .map_err(|error| SourceError::Decode { tensor: slot.name.clone(), error })?;
-        if let Some(rounding) = self.rounding.filter(|r| rounding_changes(dtype, Some(*r))) {
-            round(rounding, &mut values);
+            staged.values_mut().copy_from_slice(&whole[elements]);
+            return Ok(Values::staged(staged));
         }
-        Ok(Values::staged(values, staging))
+        let dtype = slot.info.dtype;
+        self.source.read_part(&slot.name, elements, staged.values_mut())?;
+        if let Some(rounding) = self.rounding.filter(|r| rounding_changes(dtype, Some(*r))) {
+            round(rounding, staged.values_mut());
+        }
+        Ok(Values::staged(staged))
+    }
+
+    /// A slot for one use of a weight.
+    fn slot(&self, slot: &Slot, len: usize) -> Result<staging::Slot, MemoryError> {
+        let no_slot = |error| MemoryError::NoSlot { weight: slot.name.clone(), error: Box::new(error) };
+        self.staging.take(len).map_err(no_slot)
+    }
+
+    /// Bytes of the map, lent where they lie. Under a limit that the whole doesn't fit into, their pages leave this
+    /// process again after each use; the system's cache may keep them.
+    fn lend(&self, slot: &Slot, bytes: Bytes) -> Values {
+        if self.stored <= self.account.budget().limit() {
+            return Values::shared(bytes, Acquired::Hit);
+        }
+        let lent = Lent { bytes, name: slot.name.clone(), source: self.source.clone() };
+        Values::shared(Bytes::from_owner(lent), Acquired::Hit)
+    }
+
+    /// Allocates the slots that streaming needs, for the largest weight, now: as many as the pager has, fewer if the
+    /// system is short, one at least. Answers how many.
+    pub(crate) fn reserve_slots(&self) -> Result<u64, OutOfMemory> {
+        let names = self.source.names();
+        let largest =
+            names.into_iter().filter_map(|n| self.source.info(n)).map(TensorInfo::elements).max().unwrap_or(0);
+        let wanted = self.pager.slots().max(1);
+        self.staging.keep(wanted as usize);
+        let mut slots = vec![self.staging.take(largest)?];
+        slots.extend((1..wanted).map_while(|_| self.staging.take(largest).ok()));
+        Ok(slots.len() as u64)
     }
 
     /// Asks for a place for a weight's values. Without one the answer is `Stream`.
@@ -278,6 +329,9 @@ impl Core {
                     (Ok(pin), _) => Ok(Values::pinned(pin, Acquired::Fill)),
                     (Err(_), Some(error)) => Err(error),
                     (Err(ProviderError::Source(error)), None) => Err(error.into()),
+                    (Err(error @ ProviderError::DeviceLost), None) => {
+                        Err(MemoryError::Device { weight: slot.name.clone(), error })
+                    }
                     (Err(_), None) => self.stream(slot, patches),
                 }
             }
@@ -306,13 +360,12 @@ impl Core {
 
     fn stream(&self, slot: &Slot, patches: Option<&Arc<Patches>>) -> Result<Values, MemoryError> {
         self.short.store(true, Relaxed);
-        let staging = self.staging.take(slot.info.elements() as u64 * 4);
-        let mut values = vec![0.0; slot.info.elements()];
-        self.decode(slot, patches, &mut values)?;
+        let mut staged = self.slot(slot, slot.info.elements())?;
+        self.decode(slot, patches, staged.values_mut())?;
         if slot.in_place.is_none() {
             self.source.done_with(&slot.name);
         }
-        Ok(Values::staged(values, staging))
+        Ok(Values::staged(staged))
     }
 
     /// Brings a weight ahead of its use: to its place if it has one, else into a slot. An error is found again by the

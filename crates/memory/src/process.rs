@@ -24,17 +24,6 @@ pub fn reset_peak() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
-/// Memory that could be had without swapping, over the whole machine; Linux only.
-pub fn available_memory() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    field(&info, "MemAvailable:")
-}
-
-/// All memory of the machine; Linux only.
-pub fn total_memory() -> Option<u64> {
-    field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
-}
-
 fn parse(status: &str) -> ProcessMemory {
     let get = |key| field(status, key).unwrap_or(0);
     ProcessMemory {
@@ -46,7 +35,7 @@ fn parse(status: &str) -> ProcessMemory {
 }
 
 /// A value in kB of a procfs table.
-fn field(table: &str, key: &str) -> Option<u64> {
+pub(crate) fn field(table: &str, key: &str) -> Option<u64> {
     let line = table.lines().find_map(|l| l.strip_prefix(key))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }

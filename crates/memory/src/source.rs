@@ -1,9 +1,10 @@
 //! Where tensors come from: names, shapes and bytes, from a file, from memory or from a rule.
 //! Knows no budget and no residency.
 
-use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, TensorInfo, WeightFile, decode_f32};
+use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, TensorInfo, decode_f32};
 use bytes::Bytes;
 use indexmap::IndexMap;
+use std::ops::Range;
 
 /// Names, shapes and bytes of tensors, wherever they come from.
 pub trait TensorSource: Send + Sync {
@@ -31,6 +32,29 @@ pub trait TensorSource: Send + Sync {
         decode_f32(info.dtype, &bytes, out).map_err(|error| SourceError::Decode { tensor: name.to_owned(), error })
     }
 
+    /// Decodes some elements of a tensor, counted in row-major order, into `out`: whole blocks, for types that have
+    /// them. Without a way to read a part alone, the whole is decoded.
+    ///
+    /// # Errors
+    /// As [`read_f32`](Self::read_f32), and when the tensor has not so many elements.
+    fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        let info = self.info(name).ok_or_else(|| self.missing(name))?;
+        let fail = |error| SourceError::Decode { tensor: name.to_owned(), error };
+        let (dtype, bytes) = (info.dtype, info.bytes());
+        if elements.end > info.elements() || elements.len() != out.len() {
+            return Err(fail(DecodeError::Length { dtype, elements: out.len(), bytes }));
+        }
+        let bounds = dtype.bytes_for(elements.start).zip(dtype.bytes_for(elements.end));
+        if let (Some(stored), Some((start, end))) = (self.slice(name), bounds) {
+            self.check()?;
+            return decode_f32(dtype, &stored[start..end], out).map_err(fail);
+        }
+        let mut whole = vec![0.0; info.elements()];
+        self.read_f32(name, &mut whole)?;
+        out.copy_from_slice(&whole[elements]);
+        Ok(())
+    }
+
     /// Whether what was opened is still there unchanged. Cheap enough to ask before every use.
     ///
     /// # Errors
@@ -45,34 +69,6 @@ pub trait TensorSource: Send + Sync {
     /// The error for a name that isn't here.
     fn missing(&self, name: &str) -> MissingTensor {
         MissingTensor::new(name, self.label(), self.names().into_iter())
-    }
-}
-
-impl TensorSource for WeightFile {
-    fn label(&self) -> String {
-        self.path().display().to_string()
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.names().collect()
-    }
-
-    fn info(&self, name: &str) -> Option<&TensorInfo> {
-        self.get(name)
-    }
-
-    fn slice(&self, name: &str) -> Option<Bytes> {
-        self.get(name).map(|info| self.mapped().shared().slice(info.range.clone()))
-    }
-
-    fn check(&self) -> Result<(), FormatError> {
-        self.mapped().check()
-    }
-
-    fn done_with(&self, name: &str) {
-        if let Some(info) = self.get(name) {
-            self.mapped().forget(info.range.clone());
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A weight's numbers where they are: in the map, in their place, or here for one use. Knows no source.
 
-use crate::{HostVm, Pin, Reservation};
+use crate::{HostVm, Pin, staging::Slot};
 use bytes::Bytes;
 use std::ops::Deref;
 
@@ -13,18 +13,6 @@ pub enum Acquired {
     Fill,
     /// There is no room for it to stay: it was brought for this use only.
     Stream,
-}
-
-/// Values that are here for one use, counted while they are.
-struct Staged {
-    values: Vec<f32>,
-    _staging: Reservation,
-}
-
-impl AsRef<[u8]> for Staged {
-    fn as_ref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.values)
-    }
 }
 
 /// A weight's numbers, in place for as long as this lives. Dereferences to `[f32]`, row-major.
@@ -49,8 +37,8 @@ impl Values {
         Self { held: Held::Pinned(pin), how }
     }
 
-    pub(crate) fn staged(values: Vec<f32>, staging: Reservation) -> Self {
-        Self::shared(Bytes::from_owner(Staged { values, _staging: staging }), Acquired::Stream)
+    pub(crate) fn staged(slot: Slot) -> Self {
+        Self::shared(Bytes::from_owner(slot), Acquired::Stream)
     }
 
     /// Whether it was there, was filled, or is here for this use only.

@@ -2,9 +2,12 @@
 //! Knows no tensors of any library; see [`WeightGuard`](crate::WeightGuard) for burn's.
 
 use crate::{
-    Budget, Dtype, HostPager, Kind, MemoryError, MissingTensor, PatchSet, Rounding, TensorInfo, TensorSource, Values,
+    Budget, Dtype, FormatError, HostPager, Kind, MemoryError, MissingTensor, OutOfMemory, PatchSet, Rounding,
+    TensorInfo, TensorSource, Values,
     model::{Core, Model, Slot},
+    page_lock::PageLock,
     patch::Patches,
+    staging::Slots,
 };
 use std::{
     fmt,
@@ -52,7 +55,8 @@ impl Weights {
     /// As [`new`](Self::new), over a source that others use too.
     pub fn shared(source: Arc<dyn TensorSource>, holder: &str, budget: &Arc<Budget>) -> Self {
         let (account, staging) = (budget.account(holder, Kind::Weights), budget.account(holder, Kind::Staging));
-        let core = Core::new(source, account, staging, HostPager::of(budget));
+        let slots = Slots::new(staging, PageLock::NONE);
+        let core = Core::new(source, account, slots, HostPager::of(budget));
         Self { model: Arc::new(Model::new(core)), patches: None }
     }
 
@@ -66,6 +70,33 @@ impl Weights {
     #[must_use]
     pub fn with_residency(self, residency: Residency) -> Self {
         self.rebuilt(|core| core.residency = residency)
+    }
+
+    /// The same weights, streamed through slots of which at most `bytes` are locked into place, as copies by a device want
+    /// it. Where the system refuses that, they are ordinary memory. To be said before the first
+    /// [`weight`](Self::weight).
+    #[must_use]
+    pub fn with_pinned_slots(self, bytes: u64) -> Self {
+        self.rebuilt(|core| core.staging = Slots::new(core.staging.account().clone(), PageLock::up_to(bytes)))
+    }
+
+    /// Allocates the slots that streamed weights pass through now rather than at first use; they are kept from then on.
+    /// Answers how many there are: as many as the pager says, or fewer.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system hasn't the memory for one slot of the largest weight. With one, streaming always
+    /// succeeds; this is the only call that refuses a model.
+    pub fn reserve_slots(&self) -> Result<u64, OutOfMemory> {
+        self.model.core.reserve_slots()
+    }
+
+    /// Whether everything that was read so far came from the files that were opened: to be asked when a result is
+    /// complete, because bytes that another program cut off read as zeros.
+    ///
+    /// # Errors
+    /// [`FormatError`] with [`Problem::Changed`](crate::Problem::Changed).
+    pub fn check(&self) -> Result<(), FormatError> {
+        self.model.core.source.check()
     }
 
     fn rebuilt(self, change: impl FnOnce(&mut Core)) -> Self {

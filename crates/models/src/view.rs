@@ -3,12 +3,10 @@
 //!
 //! Knows sources and key maps, no network.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use kiln_memory::{
-    Budget, DecodeError, FormatError, Rounding, SourceError, TensorInfo, TensorSource, Weights, decode_f32,
-};
+use kiln_memory::{Budget, DecodeError, FormatError, Rounding, SourceError, TensorInfo, TensorSource, Weights};
 
 use crate::{
     KeyMap, Names,
@@ -174,14 +172,8 @@ impl TensorSource for View {
         match seen.part {
             Part::Whole | Part::Reshaped => self.inner.read_f32(&seen.tensor, out),
             Part::Rows(start, _) => {
-                if let Some(bytes) = self.slice(name) {
-                    let decode = |error| SourceError::Decode { tensor: seen.tensor.clone(), error };
-                    return decode_f32(seen.info.dtype, &bytes, out).map_err(decode);
-                }
                 let row = out.len() / seen.info.shape.first().copied().unwrap_or(1).max(1);
-                let whole = self.whole(seen)?;
-                out.copy_from_slice(&whole[start * row..start * row + out.len()]);
-                Ok(())
+                self.inner.read_part(&seen.tensor, start * row..start * row + out.len(), out)
             }
             Part::Transposed => {
                 let (whole, columns) = (self.whole(seen)?, seen.info.shape.first().copied().unwrap_or(1));
@@ -190,6 +182,23 @@ impl TensorSource for View {
                 Ok(())
             }
         }
+    }
+
+    fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        let seen = self.seen(name)?;
+        let first = match seen.part {
+            Part::Whole | Part::Reshaped => 0,
+            Part::Rows(start, _) => {
+                start * (seen.info.elements() / seen.info.shape.first().copied().unwrap_or(1).max(1))
+            }
+            Part::Transposed => {
+                let mut whole = vec![0.0; seen.info.elements()];
+                self.read_f32(name, &mut whole)?;
+                out.copy_from_slice(&whole[elements]);
+                return Ok(());
+            }
+        };
+        self.inner.read_part(&seen.tensor, first + elements.start..first + elements.end, out)
     }
 
     fn check(&self) -> Result<(), FormatError> {

@@ -1,6 +1,7 @@
 //! A file as a slice of memory, and whether it is still the file that was opened. Knows no format.
 #![allow(unsafe_code)]
 
+use super::fault::Watch;
 use crate::{FormatError, Problem};
 use std::{
     fs::{File, Metadata},
@@ -15,18 +16,37 @@ const TRUST: u64 = 20;
 
 /// A read-only map of a whole file. Pages are read when they are touched and are the kernel's to take back.
 ///
-/// A file that is truncated by another program while it is mapped can't be read there any more: touching such a page
-/// ends the process (SIGBUS). [`check`](Self::check) turns nearly every such case into an error before the touch:
-/// it compares length and time of change with those at opening, at most every 20 ms. What remains is a truncation
-/// within those 20 ms. Replacing a file by renaming another over it is harmless: the map keeps the old one.
+/// A file may be cut by another program while it is mapped. [`check`](Self::check) compares length, time of change and
+/// inode with those at opening, at most every 20 ms. A page that is touched within those 20 ms and isn't there any more
+/// reads as zeros, and the next `check` says so (on Linux; elsewhere the platform ends the process). Replacing a file by
+/// renaming another over it is harmless: the map keeps the old one.
 #[derive(Debug)]
 pub struct MappedFile {
     path: PathBuf,
     file: File,
     map: bytes::Bytes,
+    watch: Watch,
     identity: Identity,
     opened: Instant,
     checked: AtomicU64,
+}
+
+/// A map that isn't watched any more before it goes.
+struct Watched {
+    map: memmap2::Mmap,
+    watch: Watch,
+}
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watch.end();
+    }
 }
 
 /// What makes a file the same file.
@@ -80,11 +100,13 @@ impl MappedFile {
         // tensors are only ever interpreted as numbers, for which every pattern is valid, and a truncation is
         // caught by `check` as far as the platform lets us (see the type's documentation).
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| fail(e.into()))?;
+        let watch = Watch::over(&map);
         Ok(Self {
             path: path.to_owned(),
             identity: Identity::of(&meta),
             file,
-            map: bytes::Bytes::from_owner(map),
+            map: bytes::Bytes::from_owner(Watched { map, watch: watch.clone() }),
+            watch,
             opened: Instant::now(),
             checked: AtomicU64::new(0),
         })
@@ -115,6 +137,18 @@ impl MappedFile {
         self.identity
     }
 
+    /// Only what lies at the start is about to be read, `first` bytes of it: the system shall read those and not guess
+    /// more. Around a touched page it would otherwise read megabytes of weights that may never be wanted.
+    pub(crate) fn only_the_start(&self, first: usize) {
+        advise(&self.map, Access::Scattered);
+        advise(&self.map[..first.min(self.map.len())], Access::Soon);
+    }
+
+    /// From now on the system may guess again.
+    pub(crate) fn anywhere(&self) {
+        advise(&self.map, Access::Usual);
+    }
+
     /// Takes the whole pages of a range out of this process's resident memory. The system's cache of the file may keep
     /// them; touching them again brings them back.
     pub fn forget(&self, range: Range<usize>) {
@@ -130,6 +164,10 @@ impl MappedFile {
     /// # Errors
     /// [`Problem::Changed`].
     pub fn check(&self) -> Result<(), FormatError> {
+        if self.watch.hit() {
+            let what = "bytes of it were gone when they were read".to_owned();
+            return Err(FormatError::new(&self.path, Problem::Changed { what }));
+        }
         let now = self.opened.elapsed().as_millis() as u64;
         if now.saturating_sub(self.checked.load(Ordering::Relaxed)) < TRUST {
             return Ok(());
@@ -151,6 +189,29 @@ impl MappedFile {
         }
     }
 }
+
+/// What is going to be read of a map.
+#[derive(Clone, Copy)]
+enum Access {
+    Usual,
+    Scattered,
+    Soon,
+}
+
+#[cfg(unix)]
+fn advise(pages: &[u8], access: Access) {
+    use rustix::mm::{Advice, madvise};
+    let advice = match access {
+        Access::Usual => Advice::Normal,
+        Access::Scattered => Advice::Random,
+        Access::Soon => Advice::WillNeed,
+    };
+    // SAFETY: the range starts with a map of ours; how it is read ahead changes no contents.
+    _ = unsafe { madvise(pages.as_ptr().cast_mut().cast(), pages.len(), advice) };
+}
+
+#[cfg(not(unix))]
+fn advise(_: &[u8], _: Access) {}
 
 #[cfg(target_os = "linux")]
 fn page_size() -> usize {

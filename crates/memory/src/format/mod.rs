@@ -1,17 +1,29 @@
 //! Weight files: one map, many named tensors. Knows formats; knows no budget and no device.
 
+mod fault;
 mod gguf;
 mod mapped;
+mod reader;
 mod safetensors;
 mod sharded;
 mod sniff;
 
 pub use mapped::{Identity, MappedFile};
+pub use reader::Reading;
 pub use sharded::{ShardedFile, open_weights};
 
-use crate::{Dtype, FormatError, MissingTensor};
+use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, TensorSource, decode_f32};
+use bytes::Bytes;
 use indexmap::IndexMap;
-use std::{ops::Range, path::Path, sync::Arc};
+use reader::Reader;
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+};
 
 /// Where a tensor lies in its file and what its bytes mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +68,17 @@ pub struct WeightFile {
     file: MappedFile,
     tensors: IndexMap<String, TensorInfo>,
     metadata: IndexMap<String, String>,
+    reader: Reader,
+    /// A [`Reading`] as a number; [`AUTO`] until it is decided.
+    reading: AtomicU8,
 }
+
+/// How far a GGUF header is expected to reach; it doesn't say so itself.
+const GGUF_HEADER: usize = 1 << 20;
+
+const AUTO: u8 = 0;
+const CACHED: u8 = 1;
+const PAST_CACHE: u8 = 2;
 
 impl WeightFile {
     /// Maps a safetensors or GGUF file and checks its header.
@@ -66,9 +88,60 @@ impl WeightFile {
     /// contradicts itself or the file.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Self>, FormatError> {
         let file = MappedFile::open(path)?;
-        let parse = if file.bytes().starts_with(gguf::MAGIC) { gguf::parse } else { safetensors::parse };
+        file.only_the_start(4096);
+        let gguf = file.bytes().starts_with(gguf::MAGIC);
+        file.only_the_start(if gguf { GGUF_HEADER } else { safetensors::header_end(file.bytes()) });
+        let parse = if gguf { gguf::parse } else { safetensors::parse };
         let header = parse(file.bytes()).map_err(|p| FormatError::new(file.path(), p))?;
-        Ok(Arc::new(Self { file, tensors: header.tensors, metadata: header.metadata }))
+        file.anywhere();
+        let (reader, reading) = (Reader::default(), AtomicU8::new(AUTO));
+        Ok(Arc::new(Self { file, tensors: header.tensors, metadata: header.metadata, reader, reading }))
+    }
+
+    /// Chooses how the bytes of tensors come from now on.
+    pub fn set_reading(&self, reading: Reading) {
+        let number = match reading {
+            Reading::Auto => AUTO,
+            Reading::Cached => CACHED,
+            Reading::PastCache => PAST_CACHE,
+        };
+        self.reading.store(number, Relaxed);
+    }
+
+    /// How the bytes of tensors come: [`Reading::Auto`] is decided when it is first asked. A file that takes more than
+    /// three quarters of what the machine, or this process's control group, has available would push everything else
+    /// out of the system's cache and be gone from it itself before the next pass.
+    pub fn reading(&self) -> Reading {
+        if self.reading.load(Relaxed) == AUTO {
+            let room = crate::available_memory().unwrap_or(u64::MAX);
+            let fits = self.file.identity().len <= room / 4 * 3;
+            self.set_reading(if fits { Reading::Cached } else { Reading::PastCache });
+        }
+        if self.reading.load(Relaxed) == PAST_CACHE { Reading::PastCache } else { Reading::Cached }
+    }
+
+    /// Decodes elements of a tensor as they are read.
+    fn decode(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        let info = self.get(name).ok_or_else(|| self.missing(name))?;
+        let fail = |error| SourceError::Decode { tensor: name.to_owned(), error };
+        let length = || fail(DecodeError::Length { dtype: info.dtype, elements: out.len(), bytes: info.bytes() });
+        let bounds = info.dtype.bytes_for(elements.start).zip(info.dtype.bytes_for(elements.end));
+        let Some((start, end)) = bounds.filter(|(_, end)| *end <= info.bytes() && elements.len() == out.len()) else {
+            return Err(length());
+        };
+        let (mut result, mut rest) = (Ok(()), out);
+        let block = info.dtype.block();
+        let range = info.range.start + start..info.range.start + end;
+        let past_cache = self.reading() == Reading::PastCache;
+        self.reader.read((self.path(), self.file.file()), range, block.1, past_cache, |piece| {
+            let count = (piece.len() / block.1 * block.0).min(rest.len());
+            let (now, later) = std::mem::take(&mut rest).split_at_mut(count);
+            rest = later;
+            if result.is_ok() {
+                result = decode_f32(info.dtype, piece, now);
+            }
+        })?;
+        result.map_err(fail)
     }
 
     /// The path it was opened by.
@@ -109,6 +182,54 @@ impl WeightFile {
         match self.get(name) {
             Some(info) => Ok(&self.file.bytes()[info.range.clone()]),
             None => Err(MissingTensor::new(name, self.path().display().to_string(), self.names())),
+        }
+    }
+}
+
+impl TensorSource for WeightFile {
+    fn label(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.names().collect()
+    }
+
+    fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.get(name)
+    }
+
+    /// A slice of the map; nothing when the file is read past the system's cache.
+    fn slice(&self, name: &str) -> Option<Bytes> {
+        let info = self.get(name).filter(|_| self.reading() == Reading::Cached)?;
+        Some(self.mapped().shared().slice(info.range.clone()))
+    }
+
+    fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
+        self.check()?;
+        let elements = self.get(name).map_or(0, TensorInfo::elements);
+        self.decode(name, 0..elements, out)
+    }
+
+    fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        self.check()?;
+        let whole_blocks = self.get(name).is_none_or(|info| info.dtype.bytes_for(elements.start).is_some());
+        if whole_blocks {
+            return self.decode(name, elements, out);
+        }
+        let mut whole = vec![0.0; self.get(name).map_or(0, TensorInfo::elements)];
+        self.decode(name, 0..whole.len(), &mut whole)?;
+        out.copy_from_slice(whole.get(elements).unwrap_or_default());
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), FormatError> {
+        self.mapped().check()
+    }
+
+    fn done_with(&self, name: &str) {
+        if let Some(info) = self.get(name) {
+            self.mapped().forget(info.range.clone());
         }
     }
 }

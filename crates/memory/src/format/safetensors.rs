@@ -35,6 +35,12 @@ pub(crate) fn parse(file: &[u8]) -> Result<Header, Problem> {
     Ok(Header { tensors, metadata: raw.metadata })
 }
 
+/// Where the header ends, by its first eight bytes, if that can be.
+pub(super) fn header_end(file: &[u8]) -> usize {
+    let length = file.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
+    if length <= MAX_HEADER { 8 + length as usize } else { 8 }
+}
+
 fn header_text(file: &[u8]) -> Result<&str, Problem> {
     if let Some(found) = super::sniff::foreign(file) {
         return Err(Problem::NotWeights { found });

@@ -2,12 +2,13 @@
 //! [`WeightFile`]s.
 
 use super::WeightFile;
-use crate::{FormatError, Problem, TensorInfo, TensorSource};
+use crate::{FormatError, Problem, SourceError, TensorInfo, TensorSource};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::{
     collections::HashMap,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -109,6 +110,14 @@ impl TensorSource for ShardedFile {
 
     fn slice(&self, name: &str) -> Option<Bytes> {
         self.shard(name).and_then(|shard| shard.slice(name))
+    }
+
+    fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
+        self.shard(name).ok_or_else(|| self.missing(name))?.read_f32(name, out)
+    }
+
+    fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        self.shard(name).ok_or_else(|| self.missing(name))?.read_part(name, elements, out)
     }
 
     fn done_with(&self, name: &str) {

@@ -53,7 +53,9 @@ impl<P: Provider> Drop for Frozen<P> {
         leaving.extend(dead.iter().flat_map(|bar| state.bury(*bar)).collect::<Vec<_>>());
         drop(state);
         self.pager.finish(leaving);
-        dead.into_iter().for_each(|bar| self.pager.reap(bar));
+        for bar in dead {
+            self.pager.reap(bar);
+        }
     }
 }
 

@@ -43,7 +43,9 @@ impl<P: Provider> Inner<P> {
         let (leaving, old) = moved.map(|regions| state.move_to(regions)).map_err(|_| ProviderError::DeviceLost)?;
         drop(state);
         self.finish(leaving);
-        old.into_iter().for_each(|bar| self.reap(bar));
+        for bar in old {
+            self.reap(bar);
+        }
         Ok(())
     }
 

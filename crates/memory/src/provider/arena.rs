@@ -202,14 +202,12 @@ impl<S: Segments> Provider for Arena<S> {
             return Err(ProviderError::Refused(format!("pages {pages:?} of a range of {reserved}")));
         }
         let bytes = pages.len() * PAGE;
-        let found = state.take(bytes);
-        let (segment, offset) = match found {
-            Some(found) => found,
-            None => {
-                self.grow(&mut state, bytes)?;
-                state.take(bytes).ok_or(ProviderError::OutOfMemory)?
-            }
-        };
+        let mut found = state.take(bytes);
+        if found.is_none() {
+            self.grow(&mut state, bytes)?;
+            found = state.take(bytes);
+        }
+        let (segment, offset) = found.ok_or(ProviderError::OutOfMemory)?;
         state.blocks.insert((region, pages.start), Block { segment, offset, pages: pages.len() });
         Ok(())
     }

@@ -97,7 +97,7 @@ impl<P: Provider> Life<P> {
         match dice.below(15) {
             0 if self.models.len() < 4 => self.register(dice),
             1 if self.models.len() > 1 && dice.one_in(8) => {
-                drop(self.models.swap_remove(dice.below(self.models.len())))
+                drop(self.models.swap_remove(dice.below(self.models.len())));
             }
             2 => self.pager.set_limit((dice.below(30) * PAGE) as u64),
             3 if dice.one_in(4) => {

@@ -1,6 +1,9 @@
 //! What the paging tests share: a small generator, and models with bytes that tell who they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unreachable_pub)]
 
+pub mod child;
+pub mod files;
+
 use kiln_memory::{Budget, ContentKey, Kind, Lease, Pager, Pin, Provider, UnitId, Vbar};
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! ControlNets that are kept as changes to a base model's UNet: differences, and control-LoRAs.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use kiln_memory::{Budget, FormatError, SourceError, TensorInfo, TensorSource};
@@ -89,6 +89,10 @@ impl TensorSource for Overlay {
 
     fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
         self.holder(name).read_f32(name, out)
+    }
+
+    fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        self.holder(name).read_part(name, elements, out)
     }
 
     fn check(&self) -> Result<(), FormatError> {
