@@ -91,14 +91,17 @@ impl<R: Copy> State<R> {
         self.units().filter(|(_, _, unit)| unit.status == Status::Resident && unit.pins == 0)
     }
 
-    /// Evictable units that are used later than `place`: of other models, and those of its own that are not to stay.
+    /// Evictable units that are used later than `place`: of other models, and those of its own that are not to stay and
+    /// have been used before it in this pass.
     fn later_than(&self, place: Place) -> Vec<Place> {
         let mine = self.distance(place.bar);
-        let mut order: Vec<_> = self
-            .evictable()
-            .filter(|(p, _, unit)| if p.bar == place.bar { !unit.keep } else { self.distance(p.bar) > mine })
-            .map(|(p, _, _)| (self.distance(p.bar), p))
-            .collect();
+        let mut order: Vec<_> =
+            self.evictable()
+                .filter(|(p, _, unit)| {
+                    if p.bar == place.bar { !unit.keep && p.unit < place.unit } else { self.distance(p.bar) > mine }
+                })
+                .map(|(p, _, _)| (self.distance(p.bar), p))
+                .collect();
         order.sort_unstable_by(|a, b| b.cmp(a));
         order.into_iter().map(|(_, p)| p).collect()
     }

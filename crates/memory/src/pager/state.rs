@@ -68,6 +68,8 @@ pub(super) struct Bar<R> {
     /// Units from here on are not tried (policy `watermark`).
     pub(super) watermark: usize,
     pub(super) dead: bool,
+    /// Whether it was decided what of it stays.
+    pub(super) planned: bool,
     /// The prompt it last went to the head of the list in.
     pub(super) prioritised: u64,
     pub(super) counters: Counters,
@@ -86,6 +88,7 @@ impl<R> Bar<R> {
             units,
             watermark: 0,
             dead: false,
+            planned: false,
             prioritised: u64::MAX,
             counters,
             home,
@@ -226,14 +229,17 @@ impl<R: Copy> State<R> {
         }
     }
 
-    /// Decides which units of `bar` stay while it runs.
+    /// Decides which units of `bar` stay while it runs: all if there is room for all, else the small ones and a spread
+    /// choice of the others.
     ///
-    /// Room is what the models that are used sooner leave. Units that are resident already stay chosen (moving them
-    /// costs more than an even spread brings); the rest is spread.
+    /// Room is what the models that are used sooner leave. What is resident and not chosen goes when a chosen unit comes
+    /// that is used later in the pass, which costs no bytes: that one is moved in this pass in any case, and the other
+    /// not before the next.
     pub(super) fn plan(&mut self, bar: usize) {
         let room = self.room_for(bar);
         let (page, slots) = (self.page, self.slots);
         let Some(bar) = self.bar_mut(bar) else { return };
+        bar.planned = true;
         let charge = |unit: &Unit| (unit.pages.len() * page) as u64;
         let total: u64 = bar.units.iter().map(charge).sum();
         if total <= room {
@@ -245,7 +251,7 @@ impl<R: Copy> State<R> {
         let mut rest = Vec::new();
         for (i, unit) in bar.units.iter_mut().enumerate() {
             let size = charge(unit);
-            unit.keep = size <= room && (unit.status == Status::Resident || (unit.bytes as u64) < SMALL);
+            unit.keep = size <= room && (unit.bytes as u64) < SMALL;
             if unit.keep {
                 room -= size;
             } else {
