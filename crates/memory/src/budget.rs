@@ -10,13 +10,13 @@
 //! happens once an [`Account`] exists. What is *not* counted: small things (headers, names, plans), the kernel's page
 //! cache, and memory that libraries allocate for themselves.
 
-use crate::OutOfMemory;
+use crate::{
+    OutOfMemory,
+    sync::{AtomicU64, Mutex, MutexGuard},
+};
 use std::{
     fmt::{self, Write as _},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, PoisonError, Weak, atomic::Ordering::Relaxed},
 };
 
 /// What bytes are held for. In the order in which they give way: activations last.

@@ -4,7 +4,7 @@
 
 mod support;
 
-use kiln_memory::{Ahead, Budget, HostVm, Kind, Pager, Schedule};
+use kiln_memory::{Ahead, Arena, Budget, Call, Faulty, HostSegments, HostVm, Kind, Pager, ProviderError, Schedule};
 use shuttle::thread;
 use std::sync::Arc;
 use support::{Dice, Model};
@@ -102,5 +102,94 @@ fn what_is_brought_ahead_is_what_was_asked_for_and_the_worker_always_ends() {
         }
         ahead.set_order([7, 8], false);
         assert!(ahead.arrive(&8).is_none_or(|got| got == 80));
+    });
+}
+
+#[test]
+fn reservations_never_exceed_the_limit_and_the_books_of_a_budget_balance() {
+    explore(|| {
+        let budget = Budget::new("host", 10);
+        let threads: Vec<_> = (0..3u64)
+            .map(|t| {
+                let budget = budget.clone();
+                thread::spawn(move || {
+                    let account = budget.account(["a", "b"][(t % 2) as usize], Kind::Outputs);
+                    for bytes in [4, 5, 3] {
+                        let mut held = account.try_reserve(bytes);
+                        assert!(budget.used() <= 10);
+                        if let Some(held) = &mut held {
+                            held.shrink_to(bytes - 1);
+                        }
+                        drop(account.claim(2));
+                    }
+                })
+            })
+            .collect();
+        assert!(budget.report().used <= 10);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let report = budget.report();
+        assert_eq!((budget.used(), report.rows.iter().map(|row| row.used).sum::<u64>()), (0, 0));
+        assert!(budget.peak() <= 10 && budget.peak() > 0);
+    });
+}
+
+#[test]
+fn a_device_lost_in_the_middle_comes_back_empty_for_every_thread() {
+    explore(|| {
+        let budget = Budget::unlimited("device");
+        // The fourth copy finds the device gone; it is back the second time it is asked for.
+        let rule = |n: u64, call| match call {
+            Call::Upload if n == 7 => Some(ProviderError::DeviceLost),
+            Call::Recover => n.is_multiple_of(2).then_some(ProviderError::DeviceLost),
+            _ => None,
+        };
+        let vm = Arc::new(HostVm::new());
+        let pager = Pager::new(Faulty::with(vm.clone(), rule), 1 << 20);
+        let model = Arc::new(Model::new(&pager, &budget, "a", 1, &[PAGE; 3]));
+        let threads: Vec<_> = (0..2)
+            .map(|t| {
+                let model = model.clone();
+                thread::spawn(move || {
+                    let held = model.acquire(t, 0);
+                    (0..4).for_each(|u| drop(model.acquire((u + t) % 3, 0)));
+                    drop(held);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(pager.audit().is_empty() && pager.pinned() == 0);
+        drop(model);
+        assert_eq!((pager.resident(), vm.regions(), vm.committed(), budget.used()), (0, 0, 0, 0));
+    });
+}
+
+#[test]
+fn while_one_thread_captures_others_change_limits_and_drop_models_and_nothing_moves_until_it_ends() {
+    explore(|| {
+        let budget = Budget::unlimited("device");
+        let vm = Arc::new(HostVm::new());
+        let arena = Arena::with_segments(HostSegments::new(vm.clone()), 1 << 20, 2 * PAGE);
+        let pager = Pager::new(arena, 1 << 20);
+        let model = Model::new(&pager, &budget, "a", 1, &[PAGE; 3]);
+        model.pass();
+        let capture = pager.freeze();
+        let other = {
+            let pager = pager.clone();
+            thread::spawn(move || {
+                pager.set_limit(PAGE as u64);
+                pager.reclaimer().reclaim(2 * PAGE as u64);
+            })
+        };
+        drop(model);
+        assert_eq!(pager.resident(), 3 * PAGE as u64);
+        drop(capture);
+        other.join().unwrap();
+        assert_eq!((pager.resident(), pager.audit(), budget.used()), (0, vec![], 0));
+        pager.set_limit(0);
+        assert_eq!((vm.regions(), vm.committed()), (0, 0));
     });
 }
