@@ -43,7 +43,7 @@ impl From<Reply> for Input {
         match reply {
             Reply::Link(link) => Self::Link(link),
             Reply::Values(Values::One(value)) => match value.to_json() {
-                Some(json) => Self::Literal(json),
+                Some(json) => Self::literal(json),
                 None => Self::Opaque(Arc::new(Values::One(value))),
             },
             Reply::Values(many) => Self::Opaque(Arc::new(many)),

@@ -66,7 +66,7 @@ fn engine() -> Engine {
 fn prompt() -> Prompt {
     let mut prompt = Prompt::new();
     let mut add = |id: &str, class: &str, x: Input| prompt.insert(id, PromptNode::new(class).with("x", x));
-    add("a", "Lane", Input::Literal(1.into()));
+    add("a", "Lane", Input::literal(1));
     add("b", "Here", Input::link("a", 0));
     add("w", "Wait", Input::link("a", 0));
     add("c", "Other", Input::link("b", 0));
@@ -90,7 +90,7 @@ fn a_run_over_lanes_and_wakers_ends_whole_in_every_interleaving() {
 fn a_waker_that_knocks_at_any_moment_is_heard() {
     explore(|| {
         let mut prompt = Prompt::new();
-        prompt.insert("w", PromptNode::new("Wait").with("x", Input::Literal(1.into())));
+        prompt.insert("w", PromptNode::new("Wait").with("x", Input::literal(1)));
         prompt.insert("t", PromptNode::new("Show").with("x", Input::link("w", 0)));
         assert!(engine().run(prompt).is_ok());
     });

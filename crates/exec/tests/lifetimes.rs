@@ -144,7 +144,7 @@ fn the_hungry_step_after_two_detectors_peaks_lower_with_every_level_that_drops_m
             "l1: AllocateVRAM(); d1: Whole(x=l1.1); l2: AllocateVRAM(anything=d1); d2: Add(x=d1, y=l2.0); big: AllocateVRAM(anything=d2); out: Sink(x=big.0)",
         );
         for (id, size) in [("l1", 2.0), ("l2", 3.0), ("big", 4.0)] {
-            prompt.nodes[id].inputs.insert("size".into(), Input::Literal(json!(size)));
+            prompt.nodes[id].inputs.insert("size".into(), Input::literal(json!(size)));
         }
         let engine = Engine::builder(registry).cache(CachePolicy::None).build();
         let report = engine.start(prompt).options(level(retention)).run().unwrap();

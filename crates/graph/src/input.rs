@@ -10,10 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::id::{Link, NodeId};
-use crate::map::Map;
-
-/// A node's inputs by name, in the order in which they were written.
-pub type Inputs = Map<Arc<str>, Input>;
 
 /// The key that marks a literal list in JSON: a bare list would be taken for a link.
 pub(crate) const WRAP: &str = "__value__";
@@ -25,20 +21,26 @@ const OPAQUE: &str = "__opaque__";
 pub enum Input {
     /// Another node's output.
     Link(Link),
-    /// A value that JSON can say. A list is a list here; in JSON it stands as `{"__value__": [..]}`.
-    Literal(Value),
+    /// A value that JSON can say. A list is a list here; in JSON it stands as `{"__value__": [..]}`. Boxed, because a
+    /// value is three times the size of a link and most inputs are links. See [`Input::literal`].
+    Literal(Box<Value>),
     /// A value that JSON cannot say, passed as a literal by an expansion. This crate never looks inside. In JSON it
     /// shows as `{"__opaque__": true}`.
     Opaque(Arc<dyn Any + Send + Sync>),
     /// A bare JSON list that has not the form of a link. Where the class declares the input, validation refuses it
     /// (`bad_linked_input`); whoever runs a graph that was never validated takes it as a literal list.
-    Malformed(Value),
+    Malformed(Box<Value>),
 }
 
 impl Input {
     /// A link to output `socket` of `node`.
     pub fn link(node: impl Into<NodeId>, socket: usize) -> Self {
         Self::Link(Link::new(node, socket))
+    }
+
+    /// A literal: the value as it is, a list stays a list.
+    pub fn literal(value: impl Into<Value>) -> Self {
+        Self::Literal(Box::new(value.into()))
     }
 
     /// The link, if it is one.
@@ -64,17 +66,17 @@ impl Input {
         match value {
             Value::Array(items) => match link_of(&items) {
                 Some(link) => Self::Link(link),
-                None => Self::Malformed(Value::Array(items)),
+                None => Self::Malformed(Box::new(Value::Array(items))),
             },
             Value::Object(mut object) if object.len() == 1 => match object.remove(WRAP) {
-                Some(list @ Value::Array(_)) => Self::Literal(list),
+                Some(list @ Value::Array(_)) => Self::literal(list),
                 Some(other) => {
                     object.insert(WRAP.to_owned(), other);
-                    Self::Literal(Value::Object(object))
+                    Self::literal(Value::Object(object))
                 }
-                None => Self::Literal(Value::Object(object)),
+                None => Self::literal(Value::Object(object)),
             },
-            other => Self::Literal(other),
+            other => Self::literal(other),
         }
     }
 }
@@ -125,7 +127,7 @@ impl From<Link> for Input {
 impl From<Value> for Input {
     /// The value as a literal; a list stays a list. (`Input::from_json` reads the JSON form instead.)
     fn from(value: Value) -> Self {
-        Self::Literal(value)
+        Self::literal(value)
     }
 }
 
@@ -134,7 +136,7 @@ impl Serialize for Input {
         use serde::ser::SerializeMap;
         match self {
             Self::Link(link) => link.serialize(serializer),
-            Self::Literal(list @ Value::Array(_)) => {
+            Self::Literal(list) if list.is_array() => {
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry(WRAP, list)?;
                 map.end()

@@ -55,6 +55,7 @@ mod def;
 mod dynamic;
 mod id;
 mod input;
+mod inputs;
 mod map;
 mod prompt;
 mod python;
@@ -67,7 +68,8 @@ mod workflow;
 pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
 pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix};
 pub use id::{Link, NodeId};
-pub use input::{Input, Inputs};
+pub use input::Input;
+pub use inputs::{InputIter, Inputs};
 pub use map::{Map, Set};
 pub use prompt::{Prompt, PromptNode, PromptReadError};
 pub use validate::{

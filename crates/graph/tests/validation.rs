@@ -26,7 +26,7 @@ fn kinds(error: &PromptError) -> Vec<(String, ErrorKind)> {
 
 fn literal(prompt: &Prompt, node: &str, input: &str) -> Value {
     match &prompt.get(node).unwrap().inputs[input] {
-        Input::Literal(value) => value.clone(),
+        Input::Literal(value) => (**value).clone(),
         other => panic!("{other:?}"),
     }
 }

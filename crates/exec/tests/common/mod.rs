@@ -72,13 +72,13 @@ pub fn graph(text: &str) -> Prompt {
 
 fn input(value: &str) -> Input {
     if let Some(text) = value.strip_prefix('\'') {
-        return Input::Literal(json!(text.trim_end_matches('\'')));
+        return Input::literal(json!(text.trim_end_matches('\'')));
     }
     if let Ok(number) = value.parse::<i64>() {
-        return Input::Literal(json!(number));
+        return Input::literal(json!(number));
     }
     if value == "true" || value == "false" {
-        return Input::Literal(json!(value == "true"));
+        return Input::literal(json!(value == "true"));
     }
     let (node, socket) = value.rsplit_once('.').unwrap_or((value, "0"));
     match socket.parse() {

@@ -116,12 +116,12 @@ impl Readable<'_> {
     fn pick(&self, choice: u16) -> Input {
         let count = self.earlier + self.outside.len();
         if count == 0 {
-            return Input::Literal(json!(choice % 10));
+            return Input::literal(json!(choice % 10));
         }
         match choice as usize % (count + 1) {
             at if at < self.earlier => Input::link(format!("{}{at}", self.prefix), usize::from(choice >> 8 & 1)),
             at if at < count => self.outside[at - self.earlier].clone(),
-            _ => Input::Literal(json!(choice % 10)),
+            _ => Input::literal(json!(choice % 10)),
         }
     }
 

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::{Prompt, PromptNode};
 use crate::id::{Link, NodeId};
-use crate::input::{Input, Inputs, socket_of};
+use crate::input::{Input, socket_of};
+use crate::inputs::Inputs;
 use crate::map::Set;
 
 /// Why a text is no prompt.
@@ -284,7 +285,7 @@ impl<'de> Visitor<'de> for InputsSeed<'_> {
             found.push((name, map.next_value_seed(InputSeed(self.reader))?));
         }
         // Nodes have few inputs and there are many nodes: no room to spare in each.
-        let mut inputs = Inputs::with_capacity_and_hasher(found.len(), foldhash::fast::RandomState::default());
+        let mut inputs = Inputs::with_capacity(found.len());
         inputs.extend(found.drain(..));
         self.reader.inputs.replace(found);
         Ok(inputs)
@@ -376,12 +377,12 @@ impl<'de> DeserializeSeed<'de> for InputSeed<'_> {
 
 impl<'de> Visitor<'de> for InputSeed<'_> {
     type Value = Input;
-    scalars_are_values!(Input::Literal);
+    scalars_are_values!(literal);
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Input, E> {
-        Ok(Input::Literal(text.into()))
+        Ok(Input::literal(text))
     }
     fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Input, E> {
-        Ok(Input::Literal(text.into()))
+        Ok(Input::literal(text))
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Input, A::Error> {
         Value::deserialize(MapAccessDeserializer::new(map)).map(Input::from_json)
@@ -404,7 +405,7 @@ impl<'de> Visitor<'de> for InputSeed<'_> {
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
-        Ok(Input::Malformed(Value::Array(items)))
+        Ok(Input::Malformed(Box::new(Value::Array(items))))
     }
 }
 
@@ -446,4 +447,8 @@ impl Serialize for PromptNode {
         }
         map.end()
     }
+}
+
+fn literal(scalar: Value) -> Input {
+    Input::literal(scalar)
 }

@@ -12,7 +12,8 @@ use serde_json::Value;
 pub use self::json::PromptReadError;
 pub(crate) use self::json::{kind, syntax};
 use crate::id::{Link, NodeId};
-use crate::input::{Input, Inputs};
+use crate::input::Input;
+use crate::inputs::Inputs;
 use crate::map::Map;
 
 /// A graph to run: API-format JSON as data.

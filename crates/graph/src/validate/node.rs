@@ -10,7 +10,8 @@ use super::error::{ErrorKind, ValidationError};
 use super::{ValidatorCall, Verdict, links, literal};
 use crate::def::{Group, InputDef, NodeDef};
 use crate::id::Link;
-use crate::input::{Input, Inputs};
+use crate::input::Input;
+use crate::inputs::Inputs;
 use crate::map::Map;
 use crate::prompt::Prompt;
 use crate::suggest;
@@ -67,7 +68,7 @@ pub(super) fn check(
                 if let Some(value) = replacement
                     && let Some((_, node)) = prompt.nodes.get_index_mut(index as usize)
                 {
-                    node.inputs[place] = Input::Literal(value);
+                    node.inputs[place] = Input::literal(value);
                 }
             }
         }

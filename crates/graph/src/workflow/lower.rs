@@ -137,7 +137,7 @@ impl<'w> Lowering<'_, 'w> {
 
 /// A stored value as an input: a list is a list here, never a link.
 fn stored(value: Value) -> Input {
-    if value.is_array() { Input::Literal(value) } else { Input::from_json(value) }
+    if value.is_array() { Input::literal(value) } else { Input::from_json(value) }
 }
 
 fn unknown(definitions: &dyn Definitions, node: &str, class_type: &str) -> WorkflowError {
