@@ -152,7 +152,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 }
 
 /// So many nodes in all are run at each size.
-const NODES_MEASURED: usize = 3_000_000;
+const NODES_MEASURED: usize = 5_000_000;
 
 /// Microseconds per node.
 struct Row {
@@ -169,7 +169,7 @@ struct Row {
 /// As many nodes at every size, so that each is measured equally often; the median of the runs at that size.
 fn measure(make: fn(usize) -> Prompt, n: usize) -> Row {
     let text = serde_json::to_string(&make(n)).unwrap();
-    let rows: Vec<Row> = (0..(NODES_MEASURED / n).clamp(3, 301)).map(|_| once(&text, n)).collect();
+    let rows: Vec<Row> = (0..(NODES_MEASURED / n).clamp(5, 301)).map(|_| once(&text, n)).collect();
     let median = |of: fn(&Row) -> f64| {
         let mut all: Vec<f64> = rows.iter().map(of).collect();
         all.sort_by(f64::total_cmp);

@@ -66,6 +66,7 @@ impl Prepared {
 
     /// Fills the arguments of one call, or answers the blocker that stops it.
     pub(super) fn fill(&self, call: usize, args: &mut Args) -> Result<(), Blocker> {
+        args.extras.reserve(self.inputs.len().saturating_sub(args.slots.len()));
         for (to, arg) in &self.inputs {
             let arg = match arg {
                 Arg::Values(values) if self.whole_lists => {

@@ -19,6 +19,7 @@ impl Execution<'_> {
     pub(super) fn prepare(&self, ix: NodeIx, node: &PromptNode, class: &Class, to: &mut Prepared) -> Result<(), Fault> {
         to.clear();
         to.whole_lists = class.def.input_is_list;
+        to.inputs.reserve(node.inputs.len() + class.hidden.len());
         let mut edges = self.list.inputs(ix).peekable();
         for (at, (name, input)) in node.inputs.iter().enumerate() {
             let slot = find_input(class, name, at);
