@@ -35,6 +35,19 @@ pub enum Kind {
     Activations,
 }
 
+impl Kind {
+    /// What would free bytes of this kind that did not give way by themselves.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Cache => "a smaller cache",
+            Self::Weights => "a layer's end (these weights are in use)",
+            Self::Staging => "fewer slots (--async-offload 1)",
+            Self::Outputs => "fewer results kept at once",
+            Self::Activations => "a smaller picture or batch",
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -207,6 +220,17 @@ impl Budget {
         Report { pool: self.pool.clone(), limit: self.limit(), used: self.used(), peak: self.peak(), rows }
     }
 
+    /// Who holds more now than when `before` was taken: after a prompt whose results are all dropped, these leak. Each row
+    /// has the bytes that are too many.
+    pub fn leaks(&self, before: &Report) -> Vec<Row> {
+        let then = |row: &Row| before.rows.iter().find(|b| (&b.holder, b.kind) == (&row.holder, row.kind));
+        let more = |row: Row| {
+            let used = row.used.saturating_sub(then(&row).map_or(0, |b| b.used));
+            (used > 0).then_some(Row { used, ..row })
+        };
+        self.report().rows.into_iter().filter_map(more).collect()
+    }
+
     /// Starts new peaks at what is held now, for example at the start of a run.
     pub fn reset_peaks(&self) {
         self.peak.store(self.used(), Relaxed);
@@ -366,6 +390,15 @@ impl Report {
             _ = write!(text, "{lead}{} ({}, {})", row.holder, row.kind, human_bytes(row.used));
         }
         text
+    }
+
+    /// What would free the bytes of the largest holders, a clause per kind; empty when nobody holds anything.
+    pub fn remedies(&self, n: usize) -> String {
+        let mut kinds: Vec<Kind> = self.rows.iter().filter(|r| r.used > 0).take(n).map(|r| r.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let clauses: Vec<&str> = kinds.into_iter().map(Kind::remedy).collect();
+        if clauses.is_empty() { String::new() } else { format!("; to free some: {}", clauses.join(", ")) }
     }
 
     /// Bytes held for one kind of thing.

@@ -1,5 +1,6 @@
 //! ComfyUI's memory controls: its flags, its states, its numbers, as limits and placements. Knows arithmetic only.
 
+use crate::{Pager, Policy, Provider, Reading};
 use std::fmt;
 
 const MIB: u64 = 1 << 20;
@@ -179,12 +180,37 @@ impl Controls {
         required + required / 10 + extra
     }
 
-    /// Where the diffusion model computes: on the device if there is one, loaded there at once only if it fits.
+    /// What is left for weights when `free` bytes of the device are, of which a computation needs `required`: at least the
+    /// weight ratio's share of what is free beside the least that a computation is given, and less what the model
+    /// has there already.
+    pub fn low_vram_budget(&self, total: u64, free: u64, required: u64, loaded: u64) -> u64 {
+        let share = (free / 5 * 2).min(free.saturating_sub(self.minimum_inference(total)));
+        free.saturating_sub(required).max(share).saturating_sub(loaded)
+    }
+
+    /// What stays, for the pager: by plan, or without residency per weight what came first.
+    pub fn policy(&self) -> Policy {
+        if self.dynamic { Policy::Plan } else { Policy::AllResident }
+    }
+
+    /// How weight files are read: past the system's cache with `--fast-disk`, else as there is room.
+    pub fn reading(&self) -> Reading {
+        if self.fast_disk { Reading::PastCache } else { Reading::Auto }
+    }
+
+    /// Puts a device of `total` bytes, of which computing needs `activations`, under these controls: limit, slots, policy.
+    pub fn apply<P: Provider>(&self, pager: &Pager<P>, total: u64, activations: u64) {
+        pager.set_policy(self.policy());
+        pager.set_slots(self.slots);
+        pager.set_limit(self.weights_limit(total, activations));
+    }
+
+    /// Where the diffusion model is loaded at first: on the device if there is one and all of it fits what is free there.
     pub fn unet(&self, size: u64, free: u64) -> Placement {
         match self.state {
-            VramState::Disabled => Placement::Host,
+            VramState::Disabled | VramState::NoVram => Placement::Host,
             VramState::HighVram | VramState::Shared => Placement::Device,
-            _ if size < free => Placement::Device,
+            _ if self.smart && size < free => Placement::Device,
             _ => Placement::Host,
         }
     }
@@ -198,9 +224,14 @@ impl Controls {
     pub fn text_encoder(&self) -> Placement {
         match self.state {
             _ if self.gpu_only => Placement::Device,
-            VramState::NormalVram | VramState::HighVram | VramState::Shared => Placement::Device,
-            VramState::Disabled | VramState::NoVram | VramState::LowVram => Placement::Host,
+            VramState::NormalVram | VramState::HighVram => Placement::Device,
+            VramState::Disabled | VramState::NoVram | VramState::LowVram | VramState::Shared => Placement::Host,
         }
+    }
+
+    /// Where text encoders' and autoencoders' weights are when they don't run, and results between nodes.
+    pub fn offload(&self) -> Placement {
+        if self.gpu_only { Placement::Device } else { Placement::Host }
     }
 
     /// Where the autoencoder runs.

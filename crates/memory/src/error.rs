@@ -187,8 +187,8 @@ pub enum MemoryError {
 /// A reservation that did not fit, with everyone who holds something.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "{}: {holder} asked for {} of {kind}, {} of {} are free{}",
-    report.pool, crate::human_bytes(*asked), crate::human_bytes(report.free()), crate::human_bytes(report.limit), report.top_holders(4)
+    "{}: {holder} asked for {} of {kind}, {} of {} are free{}{}",
+    report.pool, crate::human_bytes(*asked), crate::human_bytes(report.free()), crate::human_bytes(report.limit), report.top_holders(4), report.remedies(4)
 )]
 pub struct OutOfMemory {
     /// Who asked.

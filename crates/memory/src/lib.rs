@@ -45,6 +45,7 @@ mod error;
 mod forecast;
 mod format;
 mod governor;
+mod loading;
 mod machine;
 mod model;
 mod page_lock;
@@ -68,8 +69,9 @@ pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
 pub use forecast::{Forecast, Outline};
-pub use format::{Identity, MappedFile, Reading, ShardedFile, TensorInfo, WeightFile, open_weights};
+pub use format::{Identity, MappedFile, Reading, ShardedFile, TensorInfo, WeightFile, open_weights, open_weights_by};
 pub use governor::Governor;
+pub use loading::{Loaded, to_unload, unload_order};
 pub use machine::{available_memory, total_memory};
 pub use pager::{
     CaptureRefused, ContentKey, Counters, Frozen, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule,

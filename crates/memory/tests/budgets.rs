@@ -23,7 +23,7 @@ fn a_dropped_reservation_gives_its_bytes_back() {
 }
 
 #[test]
-fn running_out_names_the_top_holders() {
+fn running_out_names_the_top_holders_and_what_would_free_them() {
     let budget = Budget::new("host memory", 8 * MIB);
     let _w = budget.account("unet", Kind::Weights).try_reserve(5 * MIB).unwrap();
     let _o = budget.account("VAEDecode \"8\"", Kind::Outputs).try_reserve(2 * MIB).unwrap();
@@ -31,7 +31,8 @@ fn running_out_names_the_top_holders() {
     assert_eq!(
         error.to_string(),
         "host memory: KSampler \"3\" asked for 4.0 MiB of activations, 1.0 MiB of 8.0 MiB are free; \
-         held by unet (weights, 5.0 MiB), VAEDecode \"8\" (outputs, 2.0 MiB)"
+         held by unet (weights, 5.0 MiB), VAEDecode \"8\" (outputs, 2.0 MiB); \
+         to free some: a layer's end (these weights are in use), fewer results kept at once"
     );
 }
 

@@ -1,7 +1,10 @@
 //! ComfyUI's memory flags and numbers.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_memory::{Applied, Controls, Placement, VramState};
+use kiln_memory::{
+    Applied, Budget, Controls, Kind, Loaded, Pager, Placement, Policy, Reading, Tally, VramState, to_unload,
+    unload_order,
+};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -34,6 +37,77 @@ fn each_state_has_its_flag_its_limit_and_its_placements() {
         );
     }
     assert_eq!(with(&[]).unet(4 * GIB, 5 * GIB), Device, "a model that fits is loaded on the device");
+    assert_eq!(with(&[("--novram", None)]).unet(4 * GIB, 5 * GIB), Host);
+    let shared = Controls { state: VramState::Shared, ..with(&[]) };
+    assert_eq!((shared.unet(9 * GIB, GIB), shared.unet_offload(), shared.text_encoder()), (Device, Host, Host));
+    assert_eq!(shared.weights_limit(8 * GIB, GIB), 7 * GIB - 400 * MIB);
+}
+
+#[test]
+fn with_gpu_only_nothing_leaves_the_device_and_without_it_what_does_not_run_does() {
+    assert_eq!(with(&[("--gpu-only", None)]).offload(), Placement::Device);
+    for flags in [&[][..], &[("--highvram", None)], &[("--lowvram", None)]] {
+        assert_eq!(with(flags).offload(), Placement::Host);
+    }
+    assert_eq!(with(&[("--gpu-only", None), ("--cpu-vae", None)]).vae(), Placement::Host, "a flag of its own");
+}
+
+#[test]
+fn without_smart_memory_models_load_on_the_host_and_everyone_unneeded_goes() {
+    let c = with(&[("--disable-smart-memory", None)]);
+    assert_eq!(c.unet(GIB, 8 * GIB), Placement::Host);
+    let models = [(5, true), (3, false)].map(|(size, needed)| Loaded { size, offloaded: 0, references: 1, needed });
+    assert_eq!(to_unload(&models, 0, 100, c.smart), [(1, 3)]);
+}
+
+#[test]
+fn models_give_way_by_what_is_off_already_then_by_references_then_by_size() {
+    let model = |size, offloaded, references| Loaded { size, offloaded, references, needed: false };
+    let mut models = [model(9, 0, 2), model(4, 0, 1), model(3, 0, 1), model(8, 6, 3), model(1, 0, 0)];
+    models[4].needed = true;
+    assert_eq!(unload_order(&models), [3, 2, 1, 0]);
+    assert_eq!(to_unload(&models, 10, 2, true), [(3, 2), (2, 3), (1, 3)], "the last one in part");
+}
+
+#[test]
+fn the_budget_of_low_vram_is_what_the_computation_leaves_or_the_weight_ratios_share() {
+    let c = with(&[]);
+    let least = GIB / 5 * 4 + 400 * MIB;
+    assert_eq!(c.low_vram_budget(8 * GIB, 8 * GIB, 2 * GIB, 0), 6 * GIB);
+    assert_eq!(c.low_vram_budget(8 * GIB, 8 * GIB, 2 * GIB, GIB), 5 * GIB, "less what is loaded");
+    assert_eq!(c.low_vram_budget(8 * GIB, 5 * GIB, 5 * GIB, 0), 2 * GIB, "two fifths of what is free");
+    assert_eq!(c.low_vram_budget(8 * GIB, 3 * GIB / 2, 3 * GIB / 2, 0), 3 * GIB / 2 - least, "beside the least");
+    assert_eq!(c.low_vram_budget(8 * GIB, GIB, 2 * GIB, 0), 0);
+}
+
+#[test]
+fn flags_reach_the_pager_as_limit_slots_and_policy_and_the_files_as_a_way_of_reading() {
+    let pager = Pager::new(Tally::default(), 0);
+    let limits = |flags: &[(&str, Option<&str>)]| {
+        with(flags).apply(&pager, 8 * GIB, GIB);
+        (pager.limit(), pager.slots(), pager.describe().policy, with(flags).reading())
+    };
+    assert_eq!(limits(&[]), (7 * GIB - 400 * MIB, 2, Policy::Plan, Reading::Auto));
+    let flags = [("--vram-limit", Some("3G")), ("--async-offload", Some("5")), ("--fast-disk", None)];
+    assert_eq!(limits(&flags), (3 * GIB, 5, Policy::Plan, Reading::PastCache));
+    let flags = [("--novram", None), ("--disable-async-offload", None), ("--disable-dynamic-vram", None)];
+    assert_eq!(limits(&flags), (0, 0, Policy::AllResident, Reading::Auto));
+    let flags = [("--disable-dynamic-vram", None), ("--enable-dynamic-vram", None), ("--reserve-vram", Some("2"))];
+    assert_eq!(limits(&flags), (5 * GIB, 2, Policy::Plan, Reading::Auto));
+}
+
+#[test]
+fn what_is_still_held_after_everything_was_dropped_is_told_by_holder() {
+    let budget = Budget::unlimited("host");
+    let (cache, node) = (budget.account("cache", Kind::Cache), budget.account("KSampler \"3\"", Kind::Outputs));
+    let kept = cache.take(100);
+    let before = budget.report();
+    let (forgotten, more) = (node.take(30), cache.take(5));
+    let leaks: Vec<_> = budget.leaks(&before).into_iter().map(|r| (r.holder.to_string(), r.used)).collect();
+    assert_eq!(leaks, [("cache".to_owned(), 5), ("KSampler \"3\"".to_owned(), 30)]);
+    drop((forgotten, more));
+    assert_eq!(budget.leaks(&before), []);
+    drop(kept);
 }
 
 #[test]

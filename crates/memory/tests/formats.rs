@@ -1,7 +1,9 @@
 //! GGUF files and sharded checkpoints, good and broken.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_memory::{Dtype, TensorSource, WeightFile, open_weights};
+use kiln_memory::{
+    Budget, Dtype, Reading, TensorSource, WeightFile, Weights, decode_f32, open_weights, open_weights_by,
+};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -191,4 +193,139 @@ fn an_index_that_is_wrong_names_the_tensor_or_the_byte() {
     assert!(complaint(r#"{"weight_map":{"a":"../m-1.safetensors"}}"#).contains("not a plain file name"));
     assert!(complaint(r#"{"weight_map":{"a":"none.safetensors"}}"#).contains("none.safetensors: "));
     assert!(complaint("{").contains("the index of a sharded checkpoint can't be read"));
+}
+
+/// Numbers that have nothing special about them, as bytes; scales are kept small so that nothing is infinite.
+fn blocks(dtype: Dtype, count: usize) -> Vec<u8> {
+    let (_, bytes) = dtype.block();
+    let mut x = 0x9e37_79b9u32;
+    let mut all: Vec<u8> = std::iter::repeat_with(|| {
+        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (x >> 24) as u8
+    })
+    .take(count * bytes)
+    .collect();
+    let scales: &[usize] = match dtype {
+        Dtype::Q8_0 | Dtype::Q4_0 => &[0],
+        Dtype::Q4K => &[0, 2],
+        Dtype::Q6K => &[208],
+        _ => &[],
+    };
+    for block in all.chunks_exact_mut(bytes) {
+        for at in scales {
+            block[*at..at + 2].copy_from_slice(&half::f16::from_f32(0.125).to_le_bytes());
+        }
+    }
+    all
+}
+
+/// Each kind's own decoding is compared with a second one in `decoding.rs`; here with what comes out of a file, by every
+/// way of reading it, whole, in part, and as a weight.
+#[test]
+fn every_kind_of_a_gguf_file_is_decoded_at_use() {
+    let kinds = [
+        ("f32", 0, Dtype::F32, 64),
+        ("f16", 1, Dtype::F16, 64),
+        ("q4_0", 2, Dtype::Q4_0, 96),
+        ("q8_0", 8, Dtype::Q8_0, 64),
+        ("q4_k", 12, Dtype::Q4K, 512),
+        ("q6_k", 14, Dtype::Q6K, 768),
+        ("bf16", 30, Dtype::BF16, 64),
+    ];
+    let stored = kinds.map(|(_, _, dtype, n)| blocks(dtype, n / dtype.block().0));
+    let gguf = kinds
+        .iter()
+        .zip(&stored)
+        .fold(Gguf::default(), |g, ((name, kind, _, n), bytes)| g.tensor(name, &[*n as u64], *kind, bytes));
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(&dir, "m.gguf", &gguf.bytes());
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    for reading in [Reading::Cached, Reading::PastCache] {
+        let source = open_weights_by(&path, reading).unwrap();
+        let unet = Weights::shared(source.clone(), "unet", &Budget::unlimited("host"));
+        for ((name, _, dtype, n), bytes) in kinds.iter().zip(&stored) {
+            let mut expected = vec![0.0; *n];
+            decode_f32(*dtype, bytes, &mut expected).unwrap();
+            assert_eq!(source.info(name).unwrap().dtype, *dtype);
+            let weight = unet.weight(name).unwrap();
+            assert_eq!(bits(&weight.read().unwrap()), bits(&expected), "{name}");
+            let block = dtype.block().0;
+            for part in [block..2 * block, 1..block.max(2) + 3] {
+                let mut out = vec![0.0; part.len()];
+                source.read_part(name, part.clone(), &mut out).unwrap();
+                assert_eq!(bits(&out), bits(&expected[part.clone()]), "{name} {part:?}");
+            }
+        }
+    }
+}
+
+/// Every type of a safetensors header, packed blobs of bytes among them.
+#[test]
+fn every_type_of_a_safetensors_file_opens_and_what_has_an_f32_form_is_read() {
+    let types = [
+        Dtype::F64,
+        Dtype::F32,
+        Dtype::F16,
+        Dtype::BF16,
+        Dtype::F8E4M3,
+        Dtype::F8E5M2,
+        Dtype::F8E4M3Fnuz,
+        Dtype::F8E5M2Fnuz,
+        Dtype::F8E8M0,
+        Dtype::F6E2M3,
+        Dtype::F6E3M2,
+        Dtype::F4,
+        Dtype::C64,
+        Dtype::I64,
+        Dtype::I32,
+        Dtype::I16,
+        Dtype::I8,
+        Dtype::U64,
+        Dtype::U32,
+        Dtype::U16,
+        Dtype::U8,
+        Dtype::Bool,
+    ];
+    let (mut header, mut data) = (String::from("{"), Vec::new());
+    for dtype in types {
+        let bytes = blocks(dtype, 24 / dtype.block().0);
+        let (start, comma) = (data.len(), if data.is_empty() { "" } else { "," });
+        data.extend(&bytes);
+        let end = data.len();
+        let entry = format!(r#"{comma}"{dtype}":{{"dtype":"{dtype}","shape":[4,6],"data_offsets":[{start},{end}]}}"#);
+        header.push_str(&entry);
+    }
+    header.push('}');
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+    let path = written(&dir, "m.safetensors", &bytes);
+    for reading in [Reading::Cached, Reading::PastCache] {
+        let source = open_weights_by(&path, reading).unwrap();
+        let file = WeightFile::open(&path).unwrap();
+        for dtype in types {
+            let mut out = vec![0.0; 24];
+            let read = source.read_f32(dtype.name(), &mut out);
+            let mut expected = vec![0.0; 24];
+            match decode_f32(dtype, file.bytes(dtype.name()).unwrap(), &mut expected) {
+                Ok(()) => {
+                    read.unwrap();
+                    assert!(out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{dtype}");
+                }
+                Err(error) => assert_eq!(read.unwrap_err().to_string(), format!("tensor `{dtype}`: {error}")),
+            }
+        }
+        assert_eq!(file.bytes("U8").unwrap(), blocks(Dtype::U8, 24), "a packed blob is its bytes");
+    }
+}
+
+#[test]
+fn a_sharded_checkpoint_is_read_past_the_cache_like_any_other_file() {
+    let dir = tempfile::tempdir().unwrap();
+    shard(dir.path(), "m-1.safetensors", "a", 1.0);
+    shard(dir.path(), "m-2.safetensors", "b", 2.0);
+    let index = br#"{"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors"}}"#;
+    let source = open_weights_by(written(&dir, "m.index.json", index), Reading::PastCache).unwrap();
+    let mut out = [0.0];
+    source.read_f32("b", &mut out).unwrap();
+    assert_eq!((out, source.slice("b")), ([2.0], None));
 }

@@ -330,3 +330,31 @@ fn a_few_rows_are_read_without_the_rest() {
     let error = clip.weight("f16").unwrap().read_rows(99..101).unwrap_err().to_string();
     assert_eq!(error, "weight `f16` has shape [100, 3], rows 99..101 was asked for");
 }
+
+/// Anchor A3 of the study: a new text runs the same models again, a new LoRA is as many bytes as the weights it touches.
+#[test]
+fn a_new_prompt_moves_no_byte_that_is_resident_and_a_new_lora_only_the_bytes_it_touches() {
+    let unet = |budget: &std::sync::Arc<Budget>| Weights::new(halves(), "unet", budget);
+    let pass = |weights: &Weights| {
+        let before = weights.pager().counters();
+        (0..40).for_each(|i| drop(weights.weight(&i.to_string()).unwrap().read().unwrap()));
+        weights.pager().counters().moved() - before.moved()
+    };
+    for (limit, missing) in [(u64::MAX, 0), (30 * 16384, 10 + 4)] {
+        let budget = Budget::new("host", limit);
+        let unet = unet(&budget);
+        unet.pager().set_slots(0);
+        let prompt = || unet.pager().set_schedule(Schedule::new().then("unet", 4).repeating());
+        prompt();
+        (0..4).for_each(|_| _ = pass(&unet));
+        prompt();
+        let again: u64 = (0..4).map(|_| pass(&unet)).sum();
+        assert!(again <= 4 * missing * 16384, "{} units again", again / 16384);
+        if missing == 0 {
+            let patched = unet.patched(shifts(&[("3", 1.0), ("17", 2.0)]));
+            assert_eq!([pass(&patched), pass(&patched)], [2 * 16384, 0]);
+            let other = unet.patched(shifts(&[("3", 1.0), ("18", 2.0)]));
+            assert_eq!(pass(&other), 2 * 16384, "17 back to what it was, 18 changed, 3 the same");
+        }
+    }
+}

@@ -10,7 +10,7 @@ mod sniff;
 
 pub use mapped::{Identity, MappedFile};
 pub use reader::Reading;
-pub use sharded::{ShardedFile, open_weights};
+pub use sharded::{ShardedFile, open_weights, open_weights_by};
 
 use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, TensorSource, decode_f32};
 use bytes::Bytes;

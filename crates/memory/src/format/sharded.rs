@@ -1,7 +1,7 @@
 //! A checkpoint in several files, with an index that says which tensor is in which. Knows the index; the files are
 //! [`WeightFile`]s.
 
-use super::WeightFile;
+use super::{Reading, WeightFile};
 use crate::{FormatError, Problem, SourceError, TensorInfo, TensorSource};
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -19,11 +19,23 @@ use std::{
 /// # Errors
 /// [`FormatError`], with the file and the byte.
 pub fn open_weights(path: impl AsRef<Path>) -> Result<Arc<dyn TensorSource>, FormatError> {
+    open_weights_by(path, Reading::Auto)
+}
+
+/// As [`open_weights`], saying how the bytes of tensors shall come.
+///
+/// # Errors
+/// As [`open_weights`].
+pub fn open_weights_by(path: impl AsRef<Path>, reading: Reading) -> Result<Arc<dyn TensorSource>, FormatError> {
     let path = path.as_ref();
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
-        return Ok(ShardedFile::open(path)?);
+        let file = ShardedFile::open(path)?;
+        file.shards().iter().for_each(|shard| shard.set_reading(reading));
+        return Ok(file);
     }
-    Ok(WeightFile::open(path)?)
+    let file = WeightFile::open(path)?;
+    file.set_reading(reading);
+    Ok(file)
 }
 
 /// Several weight files under one index. Opening costs the headers of those that the index names.
