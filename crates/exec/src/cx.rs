@@ -9,6 +9,7 @@ use kiln_graph::NodeId;
 
 use crate::builder::GraphBuilder;
 use crate::cancel::Cancel;
+use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::event::{Event, Listener, NodeProgress, NodeState, Preview};
 use crate::host::Host;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     /// The run is over for another reason: calls that are still under way stop at their next checkpoint.
     pub halted: AtomicBool,
     pub host: Arc<Host>,
+    /// What nodes ask of the schedule.
+    pub desk: Arc<Desk>,
     pub listener: Option<Listener>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kiln_graph::{DynamicPrompt, InputDef, NodeId, Prompt};
 
 use crate::args::{Arg, Args};
+use crate::desk::Schedule;
 use crate::error::NodeError;
 use crate::kind;
 use crate::socket::Socket;
@@ -34,6 +35,8 @@ pub enum HiddenValue {
     Prompt(Arc<Prompt>),
     /// See [`LivePrompt`].
     Live(Arc<DynamicPrompt>),
+    /// See [`Schedule`].
+    Schedule(Schedule),
     /// See [`ExtraPngInfo`].
     ExtraPngInfo(Option<Arc<serde_json::Value>>),
 }
@@ -44,6 +47,7 @@ pub(crate) enum HiddenKind {
     UniqueId,
     Prompt,
     Live,
+    Schedule,
     ExtraPngInfo,
 }
 
@@ -56,6 +60,7 @@ impl HiddenKind {
             "UNIQUE_ID" => Some(Self::UniqueId),
             "PROMPT" => Some(Self::Prompt),
             "DYNPROMPT" => Some(Self::Live),
+            "EXECUTION_LIST" => Some(Self::Schedule),
             "EXTRA_PNGINFO" => Some(Self::ExtraPngInfo),
             _ => None,
         }

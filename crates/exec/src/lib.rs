@@ -90,6 +90,7 @@ mod cache;
 mod cancel;
 mod convert;
 mod cx;
+mod desk;
 mod dynamic;
 mod engine;
 mod error;
@@ -134,6 +135,7 @@ pub use cache::{AvailableMemory, CacheItem, CachePolicy, CacheProvider, CachedRe
 pub use cancel::Cancel;
 pub use convert::{Any, Combo, FromValue, IntoValue, OrBlock};
 pub use cx::{Cx, Progress};
+pub use desk::Schedule;
 pub use dynamic::{DynNode, DynReply};
 pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, InputReport, NodeError, RunError};

@@ -30,12 +30,15 @@ impl Class {
         let hidden: Vec<_> =
             def.inputs.iter().enumerate().filter_map(|(at, input)| Some((at, HiddenKind::of(input)?))).collect();
         let wants_id = hidden.iter().any(|(_, kind)| *kind == HiddenKind::UniqueId);
+        // What it asks of the schedule is not among its outputs, so a kept result would not be all of it.
+        let asks = hidden.iter().any(|(_, kind)| *kind == HiddenKind::Schedule);
+        let behaviour = if asks { behaviour.uncached() } else { behaviour };
         let mut hasher = blake3::Hasher::new();
         hasher.update(def.class_type.as_bytes()).update(&[0]).update(&behaviour.version.to_le_bytes());
         Self {
             has_lazy: behaviour.needs.is_some() && def.inputs.iter().any(|input| input.lazy),
             keyed_by_id: def.not_idempotent || wants_id,
-            run_once: def.not_idempotent || def.output_node,
+            run_once: def.not_idempotent || def.output_node || asks,
             seed: hasher.finalize(),
             hidden,
             def: Arc::new(def),

@@ -20,7 +20,7 @@ impl Execution<'_> {
     pub(super) fn admit(&mut self, root: NodeIx) -> Result<(), Fault> {
         let mut stack = vec![root];
         while let Some(ix) = stack.pop() {
-            if self.list.state(ix) != State::Absent {
+            if self.list.state(ix) != State::Absent || self.nodes[ix].flags.inhibited {
                 continue;
             }
             self.plan([ix])?;
@@ -87,6 +87,7 @@ impl Execution<'_> {
         stack.push(root);
         while let Some(ix) = stack.pop() {
             match self.list.state(ix) {
+                State::Absent if self.nodes[ix].flags.inhibited => continue,
                 State::Absent => self.admit(ix)?,
                 State::Idle => {}
                 _ => continue,
@@ -156,9 +157,14 @@ impl Execution<'_> {
 
     /// Takes all edges into a node away: it will not read anything any more. What nobody else can need goes, too.
     pub(super) fn unlink(&mut self, ix: NodeIx) {
+        self.unlink_as(ix, true);
+    }
+
+    /// The same for a node that was scheduled, so that its strong edges counted as such, or was not.
+    pub(super) fn unlink_as(&mut self, ix: NodeIx, counted: bool) {
         let mut stack = std::mem::take(&mut self.scratch.gone);
         while let Some(edge) = self.list.pop_input(ix) {
-            self.drop_edge(edge, true, &mut stack);
+            self.drop_edge(edge, counted, &mut stack);
         }
         self.drop_unneeded(&mut stack);
         self.scratch.gone = stack;

@@ -2,6 +2,7 @@
 //!
 //! Single-threaded: all decisions are made here, in one place after the other. Other threads only call nodes.
 
+mod asks;
 mod call;
 mod dispatch;
 mod expansion;
@@ -75,6 +76,8 @@ pub(crate) struct Execution<'e> {
     keeps_everything: bool,
     /// There are lazy links, and the retention level does not count them.
     lazy_uncounted: bool,
+    /// Blocks from outside that are to be released.
+    blocked: usize,
     /// Nodes of finished expansions that nothing refers to, the oldest first.
     graveyard: VecDeque<NodeIx>,
     /// Hits that are still to be shown.
@@ -118,6 +121,7 @@ impl<'e> Execution<'e> {
             cancel,
             halted: std::sync::atomic::AtomicBool::new(false),
             host: Arc::clone(&engine.host),
+            desk: Arc::default(),
             listener,
         };
         let keyed = session.cache.is_active() || engine.provider.is_some() || options.trace;
@@ -137,6 +141,7 @@ impl<'e> Execution<'e> {
             keyed,
             keeps_everything: options.retention == Retention::Keep,
             lazy_uncounted: false,
+            blocked: 0,
             graveyard: VecDeque::new(),
             hits: HashMap::new(),
             outputs: Map::default(),
@@ -157,6 +162,7 @@ impl<'e> Execution<'e> {
     /// Runs to the end, whatever that is.
     pub(crate) fn run(mut self, checked: Checked) -> Result<Report, RunError> {
         let knock = futures::task::waker(Arc::clone(&self.flight.mailbox));
+        self.shared.desk.wakes(knock.clone());
         let _awake = self.shared.cancel.wakes(knock);
         self.tell_start();
         let driven = self.drive(&checked.outputs);
@@ -189,10 +195,13 @@ impl<'e> Execution<'e> {
                 let result = self.land(landed);
                 self.survive(node, result)?;
             }
+            if self.shared.desk.has_asks() {
+                self.do_asks()?;
+            }
             if let Some(ix) = self.next() {
                 let result = self.dispatch(ix);
                 self.survive(ix, result)?;
-            } else if !self.flight.is_empty() {
+            } else if !self.flight.is_empty() || self.waits_for_release() {
                 if let Some(landed) = self.flight.wait() {
                     let node = landed.node;
                     let result = self.land(landed);
@@ -287,7 +296,8 @@ impl<'e> Execution<'e> {
         let blamed = cycle.iter().find(|ix| self.nodes[**ix].added.is_some()).or(cycle.first()).copied();
         let message = match names.first() {
             Some(first) => format!("Dependency cycle detected: {} → {first}", names.join(" → ")),
-            None => "Dependency cycle detected".to_owned(),
+            None if self.blocked > 0 => "a node is blocked from outside, and nobody is left to release it".to_owned(),
+            None => "nodes wait for one that will not run".to_owned(),
         };
         Fault { node: blamed, error: NodeError::of(ErrorKind::DependencyCycle, message) }
     }

@@ -61,6 +61,8 @@ pub(super) struct Flags {
     pub buried: bool,
     /// It failed.
     pub failed: bool,
+    /// Another node asked that it does not run.
+    pub inhibited: bool,
 }
 
 /// What a node of an expansion has besides.
@@ -110,6 +112,8 @@ pub(super) struct Nodes<'e> {
     keys: Vec<Option<Key>>,
     free: Vec<NodeIx>,
     added: HashMap<NodeId, NodeIx, foldhash::fast::RandomState>,
+    /// Nodes of the prompt that are others in this run.
+    overrides: HashMap<NodeIx, Arc<PromptNode>>,
     pub peak: usize,
     /// Nodes that were forgotten so far.
     forgotten: u32,
@@ -126,6 +130,7 @@ impl<'e> Nodes<'e> {
             keys: Vec::new(),
             free: Vec::new(),
             added: HashMap::default(),
+            overrides: HashMap::new(),
             peak: prompt.len(),
             forgotten: 0,
         }
@@ -173,6 +178,7 @@ impl<'e> Nodes<'e> {
     /// The node as it was written; nothing for a free slot.
     pub(super) fn source(&self, ix: NodeIx) -> Option<Source<'e>> {
         match self.prompt.nodes.get_index(ix.0 as usize) {
+            Some(_) if self.is_overridden(ix) => self.overrides.get(&ix).cloned().map(Source::Added),
             Some((_, node)) => Some(Source::Given(node)),
             None => self[ix].added.as_ref().map(|added| Source::Added(Arc::clone(&added.node))),
         }
@@ -227,8 +233,25 @@ impl<'e> Nodes<'e> {
 
     /// Where the links of a node of the prompt lead, if validation came to it.
     pub(super) fn routes(&self, ix: NodeIx) -> Option<&'e [Route]> {
+        if self.is_overridden(ix) {
+            return None;
+        }
         // A node of the prompt links to nodes of the prompt, whose numbers are their places.
         self.routes.of(ix.0 as usize)
+    }
+
+    fn is_overridden(&self, ix: NodeIx) -> bool {
+        !self.overrides.is_empty() && self.overrides.contains_key(&ix)
+    }
+
+    /// The node is another one from now on.
+    pub(super) fn override_source(&mut self, ix: NodeIx, node: PromptNode) {
+        let node = Arc::new(node);
+        if let Some(added) = &mut self[ix].added {
+            added.node = node;
+        } else {
+            self.overrides.insert(ix, node);
+        }
     }
 
     /// The class of a node of the prompt, by validation's numbers.

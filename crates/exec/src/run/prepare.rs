@@ -9,6 +9,7 @@ use super::call::{Prepared, Where};
 use super::plan::find_input;
 use super::{Execution, Fault};
 use crate::args::Arg;
+use crate::desk::Schedule;
 use crate::error::NodeError;
 use crate::hidden::{HiddenKind, HiddenValue};
 use crate::known::literal;
@@ -63,6 +64,7 @@ impl Execution<'_> {
             HiddenKind::UniqueId => HiddenValue::UniqueId(self.nodes.id(ix)),
             HiddenKind::Prompt => HiddenValue::Prompt(Arc::clone(self.prompt)),
             HiddenKind::Live => HiddenValue::Live(Arc::clone(&self.graph)),
+            HiddenKind::Schedule => HiddenValue::Schedule(Schedule::new(&self.shared.desk, self.nodes.id(ix))),
             HiddenKind::ExtraPngInfo => HiddenValue::ExtraPngInfo(self.options.extra_pnginfo.clone()),
         }
     }

@@ -173,7 +173,18 @@ impl ExecutionList {
 
     /// Blocks a scheduled node by something outside the graph.
     pub fn hold(&mut self, node: NodeIx) {
-        self.entries[node.0 as usize].blocks += 1;
+        let entry = &mut self.entries[node.0 as usize];
+        entry.blocks += 1;
+        if entry.state == State::Ready {
+            entry.state = State::Pending;
+            self.ready.remove(node);
+        }
+    }
+
+    /// How many blocks a node has that no edge stands for.
+    pub fn holds(&self, node: NodeIx) -> u32 {
+        let edges = self.inputs(node).filter(|at| self.edge(*at).blocking).count() as u32;
+        self.entries[node.0 as usize].blocks.saturating_sub(edges)
     }
 
     /// Takes a [`hold`](Self::hold) away.
@@ -255,6 +266,9 @@ impl ExecutionList {
         let entry = &mut self.entries[node.0 as usize];
         if matches!(entry.state, State::Pending | State::Ready | State::Running) {
             self.unfinished -= 1;
+        }
+        if entry.state == State::Ready {
+            self.ready.remove(node);
         }
         *entry = Entry { rank: RANKS as u8 - 1, ..Entry::default() };
     }

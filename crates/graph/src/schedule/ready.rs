@@ -47,6 +47,10 @@ impl Ready {
         self.queues.iter().flatten().take(window).copied().collect()
     }
 
+    pub(super) fn remove(&mut self, node: NodeIx) {
+        self.queues.iter_mut().for_each(|queue| queue.retain(|ready| *ready != node));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.queues.iter().map(VecDeque::len).sum()
     }
