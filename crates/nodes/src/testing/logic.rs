@@ -131,7 +131,8 @@ impl Execute for TestStringConditions {
             "a IN b" => b.contains(&a),
             "a BEGINSWITH b" => a.starts_with(&b),
             "a ENDSWITH b" => a.ends_with(&b),
-            _ => Regex::new(&format!("^(?:{b})")).is_ok_and(|pattern| pattern.is_match(&a)),
+            // The pattern must be one by itself, before anything stands around it.
+            _ => Regex::new(&b).is_ok() && Regex::new(&format!("^(?:{b})")).is_ok_and(|pattern| pattern.is_match(&a)),
         })
     }
 }
