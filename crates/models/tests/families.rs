@@ -1,0 +1,203 @@
+//! Every family in every format: it loads, says what an f32 file of the same numbers says, and says it streamed, too.
+//!
+//! README's table of formats names these tests. The numbers of the networks themselves are compared with the reference by
+//! `examples/parity`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common {
+    pub(crate) mod formats;
+    pub(crate) mod tiny;
+}
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use common::formats::Format;
+use common::tiny::{Family, Tensors, VOCABULARY};
+use kiln_memory::Budget;
+use kiln_models::{
+    Checkpoint, DiffusionModel, LatentFormat, TextEncoders,
+    clip::{Hidden, Token},
+    detect::{Kind, Prediction},
+    unet::{Extras, UNet},
+    vae::Vae,
+};
+
+/// What a file's networks answer to fixed questions.
+#[derive(Debug, PartialEq)]
+struct Said {
+    unet: Vec<f32>,
+    texts: Vec<Vec<f32>>,
+    latent: Vec<f32>,
+    picture: Vec<f32>,
+}
+
+fn wave<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.37).sin()).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+fn floats<const D: usize>(x: &Tensor<D>) -> Vec<f32> {
+    x.try_to_vec_as::<f32>().unwrap()
+}
+
+fn ask_unet(family: Family, unet: &UNet) -> Vec<f32> {
+    let y = family.adm().map(|adm| wave([1, adm]));
+    let extras = Extras { y: y.as_ref(), ..Extras::default() };
+    let x = wave([1, family.channels(), 6, 5]);
+    floats(&unet.forward(x, &[500.0], &wave([1, 3, family.context()]), &extras).unwrap())
+}
+
+fn ask_texts(texts: &TextEncoders) -> Vec<Vec<f32>> {
+    let chunk: Vec<Token> = (0..6).map(|i| Token::Id(i * 17 % VOCABULARY as u32)).collect();
+    let say = |encoder: &kiln_models::Encoder| {
+        let said = encoder.model.forward(std::slice::from_ref(&chunk), texts.kind.hidden(), &Device::flex()).unwrap();
+        let pooled = floats(&said.projected.unwrap_or(said.pooled));
+        [floats(&said.hidden), pooled].concat()
+    };
+    texts.encoders.iter().map(say).collect()
+}
+
+fn ask_vae(vae: &Vae) -> (Vec<f32>, Vec<f32>) {
+    let latent = vae.encode_picture(wave([1, 8, 6, 3]) * 0.5 + 0.5).unwrap();
+    (floats(&latent), floats(&vae.decode_picture(wave([1, 4, 3, 2])).unwrap()))
+}
+
+fn ask(family: Family, checkpoint: &Checkpoint) -> Said {
+    let (latent, picture) = ask_vae(checkpoint.vae.as_ref().unwrap());
+    let texts = ask_texts(checkpoint.text.as_ref().unwrap());
+    Said { unet: ask_unet(family, &checkpoint.model.unet), texts, latent, picture }
+}
+
+fn expected(family: Family) -> (Kind, Prediction, LatentFormat) {
+    use Family::*;
+    let v = |zero_terminal_snr| Prediction::V { zero_terminal_snr };
+    match family {
+        Sd1 | Sd1Inpainting | InstructPix2Pix => (Kind::Sd1, Prediction::Eps, LatentFormat::SD1),
+        Sd2Eps | Sd2Inpainting => (Kind::Sd2, Prediction::Eps, LatentFormat::SD1),
+        Sd2V => (Kind::Sd2, v(false), LatentFormat::SD1),
+        Sdxl => (Kind::Sdxl, Prediction::Eps, LatentFormat::SDXL),
+        SdxlV => (Kind::Sdxl, v(true), LatentFormat::SDXL),
+        Playground => (Kind::Sdxl, Prediction::Edm, LatentFormat::PLAYGROUND),
+        Refiner => (Kind::SdxlRefiner, Prediction::Eps, LatentFormat::SDXL),
+    }
+}
+
+fn opened(family: Family, path: &Path, budget: u64) -> Checkpoint {
+    let checkpoint = Checkpoint::open(path, &Budget::new("test", budget)).unwrap();
+    let DiffusionModel { kind, prediction, latent, .. } = &checkpoint.model;
+    assert_eq!((*kind, *prediction, *latent), expected(family));
+    checkpoint
+}
+
+/// Enough for everything, and less than the largest layer: every weight then passes through.
+const PLENTY: u64 = 1 << 32;
+const NOTHING: u64 = 1 << 10;
+
+fn in_format(family: Family, format: Format) {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| -> PathBuf { dir.path().join(name) };
+    let whole = family.parts().checkpoint();
+    let meant: Tensors = format.write(&place("model.safetensors"), &whole);
+    Format::F32.write(&place("same.safetensors"), &meant);
+    let same = ask(family, &opened(family, &place("same.safetensors"), PLENTY));
+    assert!(same.unet.iter().chain(&same.picture).all(|v| v.is_finite()));
+    let file = place("model.safetensors");
+    assert!(ask(family, &opened(family, &file, PLENTY)) == same, "it says something else than its numbers in f32");
+    assert!(ask(family, &opened(family, &file, NOTHING)) == same, "it says something else when it is streamed");
+}
+
+/// UNet, text encoders and autoencoder each in a file of its own, in diffusers' and Hugging Face's names.
+fn in_parts(family: Family) {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| -> PathBuf { dir.path().join(name) };
+    let parts = family.parts();
+    Format::F32.write(&place("model.safetensors"), &parts.checkpoint());
+    let whole = ask(family, &opened(family, &place("model.safetensors"), PLENTY));
+    let budget = Budget::unlimited("test");
+    for (name, tensors) in [("unet.safetensors", parts.unet.clone()), ("diffusers.safetensors", parts.diffusers_unet())]
+    {
+        Format::F32.write(&place(name), &tensors);
+        let model = DiffusionModel::open(&place(name), &budget).unwrap();
+        assert_eq!(model.kind, expected(family).0, "{name}");
+        assert!(ask_unet(family, &model.unet) == whole.unet, "{name}");
+    }
+    for (name, tensors) in
+        [("vae.safetensors", parts.vae.clone()), ("vae_diffusers.safetensors", parts.diffusers_vae())]
+    {
+        Format::F32.write(&place(name), &tensors);
+        let vae = Vae::open(&place(name), &budget).unwrap();
+        assert!(ask_vae(&vae) == (whole.latent.clone(), whole.picture.clone()), "{name}");
+    }
+    let files: Vec<PathBuf> = (0..parts.texts.len()).map(|i| place(&format!("text{i}.safetensors"))).collect();
+    for (file, (_, tensors)) in files.iter().zip(&parts.texts) {
+        Format::F32.write(file, tensors);
+    }
+    // The order of the files doesn't matter.
+    let paths: Vec<&Path> = files.iter().rev().map(PathBuf::as_path).collect();
+    let texts = TextEncoders::open(&paths, expected(family).0, &budget).unwrap();
+    assert!(ask_texts(&texts) == whole.texts, "its text encoders say something else");
+}
+
+macro_rules! families {
+    ($($name:ident is $family:ident;)*) => {
+        $(mod $name {
+            use super::{Family, Format, in_format, in_parts};
+
+            #[test]
+            fn in_f32() {
+                in_format(Family::$family, Format::F32);
+            }
+
+            #[test]
+            fn in_f16() {
+                in_format(Family::$family, Format::F16);
+            }
+
+            #[test]
+            fn in_bf16() {
+                in_format(Family::$family, Format::Bf16);
+            }
+
+            #[test]
+            fn in_fp8_e4m3fn() {
+                in_format(Family::$family, Format::E4m3);
+            }
+
+            #[test]
+            fn in_fp8_e5m2() {
+                in_format(Family::$family, Format::E5m2);
+            }
+
+            #[test]
+            fn in_gguf() {
+                in_format(Family::$family, Format::Gguf);
+            }
+
+            #[test]
+            fn in_separate_files_and_diffusers_names() {
+                in_parts(Family::$family);
+            }
+        })*
+    };
+}
+
+families! {
+    sd1 is Sd1;
+    sd1_inpainting is Sd1Inpainting;
+    instruct_pix2pix is InstructPix2Pix;
+    sd2 is Sd2Eps;
+    sd2_v is Sd2V;
+    sd2_inpainting is Sd2Inpainting;
+    sdxl is Sdxl;
+    sdxl_v_zsnr is SdxlV;
+    playground is Playground;
+    sdxl_refiner is Refiner;
+}
+
+#[test]
+fn the_hidden_state_of_each_family_is_its_own() {
+    assert_eq!(Kind::Sd1.hidden(), Hidden::LAST);
+    assert_eq!(Kind::Sd2.hidden(), Hidden { layer: -2, norm: true });
+    assert_eq!(Kind::Sdxl.hidden(), Hidden { layer: -2, norm: false });
+}
