@@ -18,6 +18,7 @@ mod open;
 pub mod options;
 mod session;
 mod summary;
+mod warnings;
 
 pub use console::{Console, NodeRow};
 pub use interrupt::{explain_failure, on_ctrl_c};
@@ -25,3 +26,4 @@ pub use lines::{lines, summary_line};
 pub use open::{OpenError, Opened, open};
 pub use session::{Failure, Finished, Session};
 pub use summary::Summary;
+pub use warnings::Warnings;

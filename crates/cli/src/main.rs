@@ -20,6 +20,8 @@ enum Kiln {
 }
 
 fn main() -> ExitCode {
+    // Only a second one could fail.
+    let _ = tracing::subscriber::set_global_default(kiln_cli::Warnings::new(|line| eprintln!("{line}")));
     let done = match Kiln::parse() {
         Kiln::Run(run) => run.execute(),
         Kiln::Validate(validate) => validate.execute(),

@@ -70,6 +70,16 @@ impl TextEncoders {
         lora::text_keys(&configs)
     }
 
+    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
+    pub fn lora_shapes(&self) -> Names {
+        let scoped = |encoder: &Encoder| {
+            let names = encoder.weights.map().names();
+            let scope = format!("{}.transformer.", encoder.role.name());
+            names.iter().map(|(key, shape)| (format!("{scope}{key}"), shape.to_vec())).collect::<Vec<_>>()
+        };
+        self.encoders.iter().flat_map(scoped).collect()
+    }
+
     /// The same encoders with adapters of a LoRA file applied to their weights when they are loaded.
     ///
     /// # Errors
@@ -173,6 +183,12 @@ impl DiffusionModel {
     /// When the configuration contradicts itself.
     pub fn lora_keys(&self) -> Result<Prefixes, ModelError> {
         lora::unet_keys(self.unet.config())
+    }
+
+    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
+    pub fn lora_shapes(&self) -> Names {
+        let names = self.weights.map().names();
+        names.iter().map(|(key, shape)| (format!("diffusion_model.{key}"), shape)).collect()
     }
 
     /// The same model with adapters of a LoRA file applied to its weights when they are loaded.

@@ -133,5 +133,8 @@ fn inputs_of_another_shape_are_refused_by_name() {
     let flux = call(Tensor::zeros([1, 16, 8, 8], &device), &context);
     assert_eq!(flux, "UNet: input `latent` should be [batch, 4, h, w], found [1, 16, 8, 8]");
     let wide = call(Tensor::zeros([1, 4, 8, 8], &device), &Tensor::zeros([1, 77, 768], &device));
-    assert_eq!(wide, "UNet: input `context` should be [1, tokens, 64], found [1, 77, 768]");
+    assert_eq!(
+        wide,
+        "UNet: input `context` should be [1, tokens, 64] as this model's own text encoders give it, found [1, 77, 768]"
+    );
 }

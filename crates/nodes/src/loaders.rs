@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use kiln_exec::{Cx, Execute, Fingerprint, Host, Known, Node, NodeError, json};
 use kiln_models::detect::Kind;
-use kiln_models::lora::LoraFile;
-use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
+use kiln_models::lora::{LoraFile, Misfit, Prefixes, Target};
+use kiln_models::{Checkpoint, DiffusionModel, Names, TextEncoders};
 
 use crate::payload::{Clip, Model, Vae};
 use crate::studio::{InStudio, Studio, models};
@@ -235,7 +235,11 @@ impl Execute for LoraLoader {
         let file = LoraFile::open(&cx.studio()?.folders().model("loras", &lora_name)?)?;
         let mut prefixes = model.network.lora_keys()?;
         prefixes.extend(clip.text.lora_keys()?);
-        let found = matched(&file, &prefixes, &lora_name)?;
+        let mut shapes = model.network.lora_shapes();
+        for (key, shape) in clip.text.lora_shapes().iter() {
+            shapes.insert(key, shape);
+        }
+        let found = matched(&file, &prefixes, &shapes, &lora_name)?;
         let text = clip.text.patched(&file, &found, strength_clip)?;
         let network = model.network.patched(&file, &found, strength_model)?;
         Ok((Model { network: Arc::new(network), ..model }, Clip { text: Arc::new(text), ..clip }))
@@ -269,24 +273,32 @@ impl Execute for LoraLoaderModelOnly {
             return Ok(model);
         }
         let file = LoraFile::open(&cx.studio()?.folders().model("loras", &lora_name)?)?;
-        let found = matched(&file, &model.network.lora_keys()?, &lora_name)?;
+        let found = matched(&file, &model.network.lora_keys()?, &model.network.lora_shapes(), &lora_name)?;
         let network = model.network.patched(&file, &found, strength_model)?;
         Ok(Model { network: Arc::new(network), ..model })
     }
 }
 
-/// What of the file belongs to the model; a file of which nothing does is for another family.
-fn matched(
-    file: &LoraFile,
-    prefixes: &kiln_models::lora::Prefixes,
-    name: &str,
-) -> Result<Vec<kiln_models::lora::Target>, NodeError> {
+/// What of the file belongs to the model; a file of which nothing does, or nothing fits, is for another family.
+fn matched(file: &LoraFile, prefixes: &Prefixes, shapes: &Names, name: &str) -> Result<Vec<Target>, NodeError> {
     let found = file.find(prefixes);
     if found.targets.is_empty() {
         let example = found.unmatched.first().map(|key| format!(" (it has `{key}`)")).unwrap_or_default();
         return Err(NodeError::new(format!(
             "`lora_name` {name}: none of its {} tensors fits this model{example}; it is for another family",
             found.unmatched.len()
+        )));
+    }
+    let misfit = |target: &Target| shapes.shape(&target.key).and_then(|shape| file.misfit(target, shape));
+    let misfits: Vec<(&Target, Misfit)> = found.targets.iter().filter_map(|t| Some((t, misfit(t)?))).collect();
+    if let Some((target, Misfit { tensor, found: shape, weight })) = misfits.first()
+        && misfits.len() == found.targets.len()
+    {
+        return Err(NodeError::new(format!(
+            "`lora_name` {name}: none of its {} adapters fits this model: tensor `{tensor}` is {shape:?}, and \
+             `{}` is {weight:?}; it is for another family",
+            misfits.len(),
+            target.key
         )));
     }
     for key in &found.unmatched {

@@ -107,6 +107,17 @@ impl Target {
     }
 }
 
+/// A tensor of an adapter that can't change a weight of its target's shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The tensor in the file.
+    pub tensor: String,
+    /// Its shape.
+    pub found: Vec<usize>,
+    /// The shape of the weight.
+    pub weight: Vec<usize>,
+}
+
 impl LoraFile {
     /// Opens a file by pointer.
     ///
@@ -143,6 +154,35 @@ impl LoraFile {
         found.unmatched =
             self.source.names().into_iter().filter(|name| !used.contains(*name)).map(str::to_owned).collect();
         found
+    }
+
+    /// What keeps an adapter from changing a weight of this shape, as far as the header tells: the sides of low-rank
+    /// factors, the shape of what is added or set. `None` also for kinds whose factors don't say.
+    pub fn misfit(&self, target: &Target, weight: &[usize]) -> Option<Misfit> {
+        let shape = |end: &str| self.source.info(&format!("{}{end}", target.prefix)).map(|info| info.shape.clone());
+        let wrong = |end: &str, found: Vec<usize>| {
+            Some(Misfit { tensor: format!("{}{end}", target.prefix), found, weight: weight.to_vec() })
+        };
+        let (rows, columns) = (weight.first().copied()?, weight.iter().skip(1).product::<usize>());
+        match target.kind {
+            Kind::LowRank(_) if shape(".reshape_weight").is_some() => None,
+            Kind::LowRank(i) => {
+                let (up, down) = (shape(PAIRS[i].0)?, shape(PAIRS[i].1)?);
+                if up.first() != Some(&rows) {
+                    return wrong(PAIRS[i].0, up);
+                }
+                let through = shape(".lora_mid.weight").map_or(1, |mid| mid.iter().skip(2).product());
+                let fits = down.iter().skip(1).product::<usize>() * through == columns;
+                if fits { None } else { wrong(PAIRS[i].1, down) }
+            }
+            Kind::Added(i) => {
+                shape(ADDED[i].0).filter(|found| found != weight).and_then(|found| wrong(ADDED[i].0, found))
+            }
+            Kind::Set => {
+                shape(".set_weight").filter(|found| found != weight).and_then(|found| wrong(".set_weight", found))
+            }
+            _ => None,
+        }
     }
 
     fn has(&self, prefix: &str, end: &str) -> bool {

@@ -17,7 +17,7 @@ mod patch;
 
 pub use adapter::{Adapter, AdapterError};
 pub use array::Array;
-pub use file::{Found, LoraFile, Target};
+pub use file::{Found, LoraFile, Misfit, Target};
 pub use keys::{Prefixes, text_keys, unet_keys};
 pub use mix::Mix;
 pub use patch::{Patch, Patches};

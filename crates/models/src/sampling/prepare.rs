@@ -154,6 +154,7 @@ impl Ground<'_> {
     fn entry(&self, entry: &Condition, role: Role) -> Result<Prepared, SamplingError> {
         let [batch, _, height, width] = self.latent.dims();
         let negative = role == Role::Negative;
+        check_finite(&entry.context, role)?;
         let mut area = entry.area.map(|area| in_cells(area, height, width)).transpose()?;
         let mut mask = None;
         if let Some(Mask { weights, strength, bounds }) = &entry.mask {
@@ -209,6 +210,14 @@ impl Ground<'_> {
         let mask = fit(&mask.clone().narrow(1, 0, 1))?.round();
         Ok(Some(Tensor::cat(vec![mask, picture], 1)))
     }
+}
+
+/// A prompt weight like `(cat:1e99)` makes numbers that no network survives; said here, where it still has a name.
+fn check_finite(context: &Tensor<3>, role: Role) -> Result<(), SamplingError> {
+    let values = context.try_to_vec_as::<f32>().map_err(|e| SamplingError::Read(e.to_string()))?;
+    let Some(found) = values.into_iter().find(|v| !v.is_finite()) else { return Ok(()) };
+    let expected = "a prompt of finite numbers (is there a weight like `(word:1e9)` or too many brackets in it?)";
+    Err(SamplingError::Number { what: role.name(), found: f64::from(found), expected })
 }
 
 /// Cut in its middle to the sides' ratio, then resized bilinearly.

@@ -26,7 +26,8 @@ impl Call<'_> {
         let [rows, tokens, found] = self.context.dims();
         let wanted = config.context_dim.unwrap_or(found);
         if rows != batch || tokens == 0 || found != wanted {
-            return Err(self.wrong("context", format!("[{batch}, tokens, {wanted}]"), &self.context.dims()));
+            let expected = format!("[{batch}, tokens, {wanted}] as this model's own text encoders give it");
+            return Err(self.wrong("context", expected, &self.context.dims()));
         }
         match (config.adm_channels, self.y) {
             (Some(adm), Some(y)) if y.dims() != [batch, adm] => {
