@@ -86,6 +86,8 @@ impl Visit for Line {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::sync::{Arc, Mutex};
 
     use super::Warnings;

@@ -31,7 +31,7 @@ fn with(node: &str, input: &str, value: impl Into<Value>) -> Value {
 
 /// Runs a graph, and answers what it complains of: `class "id"` and the message, or every fault of validation.
 fn complaint(bench: &Bench, graph: &Value) -> Option<String> {
-    let error = bench.engine.run(Prompt::from_json(&graph.to_string()).unwrap()).err()?;
+    let error = bench.engine.run(Prompt::from_json(graph.to_string()).unwrap()).err()?;
     assert!(!matches!(error.kind(), ErrorKind::Panicked), "{error}");
     Some(format!("{error:?} {error}"))
 }

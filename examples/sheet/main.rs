@@ -1,7 +1,12 @@
-//! The README's picture sheet: one graph with many samplers, its pictures side by side.
+//! The README's picture sheet: one graph with many samplers, its pictures side by side. And every sampler with every
+//! scheduler.
 //!
 //!     cargo run --release --example sheet -- docs/sheet.png
+//!     cargo run --release --example sheet -- --grid docs/samplers.png
 #![allow(clippy::print_stdout)]
+
+mod grid;
+mod letters;
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +15,8 @@ use kiln::nodes::files::{Colour, Folders, PngImage, write_png};
 use kiln::nodes::{
     CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, KSampler, PreviewImage, Studio, VAEDecode,
 };
+
+type Failure = Box<dyn std::error::Error>;
 
 const PROMPTS: [(&str, u64); 12] = [
     ("a red apple", 1),
@@ -28,12 +35,59 @@ const PROMPTS: [(&str, u64); 12] = [
 const COLUMNS: usize = 6;
 const SIDE: usize = 128;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let file = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "output/sheet.png".into()));
+fn main() -> Result<(), Failure> {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let grid = arguments.iter().position(|argument| argument == "--grid").map(|at| arguments.remove(at)).is_some();
+    let file = PathBuf::from(arguments.pop().unwrap_or_else(|| "output/sheet.png".into()));
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = Folders::under(std::env::temp_dir().join("kiln-sheet")).with_bundled(house.join("assets"));
     let engine = Engine::builder(kiln::nodes::registry()).host(Studio::new(folders).into_host()).build();
+    let sheet = if grid { grid::drawn(&engine) } else { prompts(&engine)? };
+    save(&file, sheet)
+}
 
+/// A picture in the making: rows of RGB.
+struct Canvas {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Canvas {
+    fn white(width: usize, height: usize) -> Self {
+        Self { width, height, rgb: vec![255; width * height * 3] }
+    }
+
+    /// Copies a square picture of `side` pixels to where its left upper corner is to be.
+    fn paste(&mut self, left: usize, top: usize, picture: &[u8], side: usize) {
+        for (row, line) in picture.chunks_exact(side * 3).enumerate() {
+            let start = ((top + row) * self.width + left) * 3;
+            self.rgb[start..start + side * 3].copy_from_slice(line);
+        }
+    }
+
+    fn dot(&mut self, x: usize, y: usize, colour: [u8; 3]) {
+        if x < self.width && y < self.height {
+            let at = (y * self.width + x) * 3;
+            self.rgb[at..at + 3].copy_from_slice(&colour);
+        }
+    }
+}
+
+fn save(file: &Path, canvas: Canvas) -> Result<(), Failure> {
+    let Canvas { width, height, rgb } = canvas;
+    let (width, height) = (u32::try_from(width)?, u32::try_from(height)?);
+    let picture = PngImage { width, height, colour: Colour::Rgb, pixels: rgb, texts: std::iter::empty().collect() };
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(file, write_png(&picture, 9)?)?;
+    println!("{}", file.display());
+    Ok(())
+}
+
+/// Twelve prompts, all in one graph.
+fn prompts(engine: &Engine) -> Result<Canvas, Failure> {
     let graph = GraphBuilder::new();
     let (model, clip, vae) = graph.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
     let negative = graph.add(CLIPTextEncode::node().clip(clip.clone()).text(""));
@@ -53,27 +107,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let options = pictures.iter().cloned().fold(RunOptions::new(), RunOptions::fetching);
     let report = engine.start(graph.into_prompt()).options(options).run()?;
-    let mut sheet = vec![255; PROMPTS.len().div_ceil(COLUMNS) * SIDE * COLUMNS * SIDE * 3];
+    let mut sheet = Canvas::white(COLUMNS * SIDE, PROMPTS.len().div_ceil(COLUMNS) * SIDE);
     for (at, link) in pictures.iter().enumerate() {
         let value = report.values(link).and_then(|values| values.at(0)).ok_or("a picture is missing")?;
         let image = Image::from_value(value.clone()).map_err(|_| "not a picture")?;
-        paste(&mut sheet, at, &image.rgb().to_bytes().map_err(|error| error.to_string())?);
+        let pixels = image.rgb().to_bytes().map_err(|error| error.to_string())?;
+        sheet.paste(at % COLUMNS * SIDE, at / COLUMNS * SIDE, &pixels, SIDE);
     }
-    let (width, height) = ((COLUMNS * SIDE) as u32, (PROMPTS.len().div_ceil(COLUMNS) * SIDE) as u32);
-    let picture = PngImage { width, height, colour: Colour::Rgb, pixels: sheet, texts: std::iter::empty().collect() };
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(&file, write_png(&picture, 9)?)?;
-    println!("{}", file.display());
-    Ok(())
-}
-
-/// Copies picture number `at` into its place, row by row.
-fn paste(sheet: &mut [u8], at: usize, picture: &[u8]) {
-    let (top, left) = (at / COLUMNS * SIDE, at % COLUMNS * SIDE);
-    for (row, line) in picture.chunks_exact(SIDE * 3).enumerate() {
-        let start = ((top + row) * COLUMNS * SIDE + left) * 3;
-        sheet[start..start + SIDE * 3].copy_from_slice(line);
-    }
+    Ok(sheet)
 }
