@@ -4,7 +4,7 @@
 //! disk), prints time and memory beside the target of each, and fails when one is missed.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_memory::{Budget, ProcessMemory, Weights, human_bytes, open_weights, process_memory};
+use kiln_memory::{Budget, ProcessMemory, TensorInfo, Weights, human_bytes, open_weights, process_memory};
 use std::{
     fmt::Write as _,
     fs,
@@ -44,7 +44,7 @@ fn measure(name: &str, path: &Path, most_ms: f64, most_anonymous: u64) -> bool {
     let (first, weights) = open();
     let (anonymous, file_backed) = grown(before);
     let names = weights.names();
-    let size: usize = names.iter().filter_map(|name| weights.info(name)).map(|info| info.bytes()).sum();
+    let size: usize = names.iter().filter_map(|name| weights.info(name)).map(TensorInfo::bytes).sum();
     let ms = (1..TRIES).map(|_| open().0).fold(first, f64::min);
     let met = ms <= most_ms && anonymous <= most_anonymous;
     println!(

@@ -15,6 +15,8 @@
 //!   map where it lies there so. Running short of memory is a placement ([`Acquired::Stream`]), never an error.
 //! - With the feature `burn`, `Weight::acquire` gives the weight as a tensor.
 //!
+//! `README.md` beside this crate says how it works, in two pages and a figure.
+//!
 //! What this crate must not know: nodes, graphs, models' code.
 //!
 //! ```
