@@ -22,6 +22,8 @@ pub struct Console {
 struct State {
     bars: HashMap<NodeId, (ProgressBar, Instant)>,
     rows: Vec<NodeRow>,
+    /// Rows of nodes that are to run again and have not finished.
+    again: HashMap<NodeId, usize>,
     cached: usize,
     shown: Vec<serde_json::Value>,
 }
@@ -61,7 +63,11 @@ impl Console {
             Event::ExecutionStart { .. } => *state = State::default(),
             Event::ExecutionCached { nodes, .. } => state.cached = nodes.len(),
             Event::Progress { node, value, max, .. } => self.step(&mut state, node, *value, *max),
-            Event::Reexecuted { node, .. } => state.rows.push(self.row(node, Duration::ZERO, 0, true)),
+            Event::Reexecuted { node, .. } => {
+                let row = state.rows.len();
+                state.rows.push(self.row(node, Duration::ZERO, 0, true));
+                state.again.insert(node.clone(), row);
+            }
             Event::Finished { node, micros, bytes, .. } => self.finish(&mut state, node, *micros, *bytes),
             Event::Executed { output: Some(output), .. } => state.shown.push(output.clone()),
             Event::ExecutionError(_) | Event::ExecutionInterrupted { .. } => state.abandon(),
@@ -93,7 +99,8 @@ impl Console {
             bar.finish_and_clear();
         }
         let time = Duration::from_micros(micros);
-        match state.rows.iter_mut().rev().find(|row| row.again && row.time.is_zero() && row.name == self.name(node)) {
+        let again = state.again.remove(node);
+        match again.and_then(|row| state.rows.get_mut(row)) {
             Some(row) => (row.time, row.bytes) = (time, bytes),
             None => state.rows.push(self.row(node, time, bytes, false)),
         }

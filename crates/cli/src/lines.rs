@@ -4,8 +4,9 @@
 //! `executed`, told here of every node that ran and not only of those that show something, `dropped` and `reexecuted`.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{BufWriter, Stdout, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kiln_exec::{Event, Listener, NodeId, Summary};
 use serde_json::{Value, json};
@@ -13,16 +14,43 @@ use serde_json::{Value, json};
 /// Nodes whose `executed` was told because they show something.
 type Told = HashSet<NodeId>;
 
+/// How long a line may wait to be seen.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Lines on their way to standard output. Written in one go where they come thick and fast, at once at the end of a run.
+struct Out {
+    told: Told,
+    to: BufWriter<Stdout>,
+}
+
+impl Out {
+    fn tell(&mut self, event: &Event) {
+        if let Some(line) = line(event, &mut self.told) {
+            // Whoever read the lines may have gone; the run goes on all the same.
+            let _ = writeln!(self.to, "{line}");
+        }
+        let ends = matches!(
+            event,
+            Event::ExecutionSuccess { .. } | Event::ExecutionError(_) | Event::ExecutionInterrupted { .. }
+        );
+        if ends {
+            let _ = self.to.flush();
+        }
+    }
+}
+
 /// A listener that writes a line per event on standard output.
 pub fn lines() -> Listener {
-    let told = Mutex::new(Told::new());
-    Arc::new(move |event: &Event| {
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = line(event, &mut told) {
-            // Whoever read the lines may have gone; the run goes on all the same.
-            let _ = writeln!(std::io::stdout(), "{line}");
+    let out = Arc::new(Mutex::new(Out { told: Told::new(), to: BufWriter::with_capacity(1 << 16, std::io::stdout()) }));
+    let waiting = Arc::downgrade(&out);
+    std::thread::spawn(move || {
+        while let Some(out) = waiting.upgrade() {
+            let _ = out.lock().unwrap_or_else(PoisonError::into_inner).to.flush();
+            drop(out);
+            std::thread::sleep(SOON);
         }
-    })
+    });
+    Arc::new(move |event: &Event| out.lock().unwrap_or_else(PoisonError::into_inner).tell(event))
 }
 
 /// The last line: what the run came to, with exactly these keys.

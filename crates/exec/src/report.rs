@@ -54,7 +54,8 @@ pub struct NodeOutput {
 pub struct Summary {
     /// Nodes that ran, counting each time.
     pub executed: u64,
-    /// Results taken from the cache.
+    /// Nodes whose results were known: those of the prompt that were in the cache when the run began, and those that
+    /// found an equal one's result on the way.
     pub cached: u64,
     /// Nodes that ran once more because a dropped output was needed again; they count as executed, too.
     pub reexecuted: u64,

@@ -144,7 +144,9 @@ impl Execution<'_> {
 
     fn serve_with(&mut self, ix: NodeIx, entry: &Entry) {
         self.nodes[ix].flags.served = true;
-        self.summary.cached += 1;
+        if !std::mem::take(&mut self.nodes[ix].flags.known) {
+            self.summary.cached += 1;
+        }
         self.note(ix, || What::Cached);
         self.store_outputs(ix, &mut entry.outputs.clone());
     }
@@ -212,9 +214,12 @@ impl Execution<'_> {
         if !self.session.cache.is_active() {
             return;
         }
-        for (ix, _) in self.nodes.iter() {
-            if let Some(key) = self.nodes.key(ix) {
-                self.session.cache.touch(&key);
+        for ix in (0..self.nodes.capacity() as u32).map(NodeIx) {
+            let Some(key) = self.nodes.key(ix) else { continue };
+            if self.session.cache.touch(&key) {
+                // Known, also if nothing asks for it because what reads it is known as well.
+                self.nodes[ix].flags.known = true;
+                self.summary.cached += 1;
             }
         }
         let (prompt, registry) = (self.prompt, &self.engine.registry);

@@ -61,6 +61,8 @@ pub(super) struct Flags {
     pub buried: bool,
     /// It failed.
     pub failed: bool,
+    /// Its result was in the cache when the run began, and is counted.
+    pub known: bool,
     /// Another node asked that it does not run.
     pub inhibited: bool,
 }

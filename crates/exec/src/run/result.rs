@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use kiln_graph::schedule::NodeIx;
+use kiln_graph::schedule::{NodeIx, State};
 
 use super::call::{CallResult, Prepared, Where};
 use super::expansion::{join_ui, joined, padded};
+use super::nodes::Node;
 use super::{Execution, Fault};
 use crate::args::Arg;
 use crate::engine::Checked;
@@ -89,7 +90,10 @@ impl Execution<'_> {
 
     /// An error with everything that is known about its node.
     pub(super) fn run_error(&self, node: Option<NodeIx>, error: NodeError) -> RunError {
-        let executed = self.nodes.iter().filter(|(_, node)| node.runs > 0).map(|(ix, _)| self.nodes.id(ix)).collect();
+        let finished =
+            |ix: NodeIx, node: &Node| node.runs > 0 && !node.flags.failed && self.list.state(ix) == State::Done;
+        let executed = self.nodes.iter().filter(|(ix, node)| finished(*ix, node)).map(|(ix, _)| self.nodes.id(ix));
+        let executed = executed.collect();
         let class = node.and_then(|ix| self.nodes.source(ix)).map(|source| source.class_type.clone());
         RunError::new(RunErrorInner {
             error,
