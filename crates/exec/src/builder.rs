@@ -186,9 +186,11 @@ impl GraphBuilder {
         self.insert(id.into(), draft)
     }
 
-    /// Adds a node without types under an id of its own (behind the builder's prefix).
+    /// Adds a node without types under an id of its own (behind the builder's prefix). A loop that clones its nodes
+    /// under their ids puts id before id: what comes behind a prefix is shortened as prefixes are.
     pub fn add_draft_as(&self, id: &str, draft: Draft) -> NodeId {
-        self.insert(format!("{}{id}", self.prefix).into(), draft)
+        let short = if self.prefix.is_empty() { id.into() } else { kiln_graph::short_id(id) };
+        self.insert(format!("{}{short}", self.prefix).into(), draft)
     }
 
     /// The node that is shown as running in place of `node`.

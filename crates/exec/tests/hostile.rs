@@ -180,3 +180,32 @@ fn a_fingerprint_that_panics_runs_its_node_every_time_and_what_depends_on_it() {
     assert_eq!(engine.run(graph(text)).unwrap().summary.executed, 5);
     assert_eq!(engine.run(graph(text)).unwrap().summary.executed, 3);
 }
+
+#[test]
+fn a_loop_that_clones_its_nodes_under_their_ids_needs_no_more_memory_per_iteration() {
+    let world = common::World::default();
+    let longest = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let seen = std::sync::Arc::clone(&longest);
+    let registry =
+        common::registry(&world).with_dyn(DynNode::new(def("Loop", &["n", "of"], 1), move |args, cx: &mut Cx| {
+            let n = int(args, "n");
+            if n == 0 {
+                return Ok(DynReply::from(args.get("of").cloned().unwrap_or_default()));
+            }
+            let me = cx.node_id().to_string();
+            seen.fetch_max(me.len(), std::sync::atomic::Ordering::Relaxed);
+            let g = cx.graph();
+            let body =
+                g.add_draft_as(&format!("{me}.body"), Draft::new("Add").input("x", Reply::from(Value::Int(n.into()))));
+            let again = Draft::new("Loop")
+                .input("n", Reply::from(Value::Int(i128::from(n) - 1)))
+                .input("of", Link::new(body, 0));
+            let again = g.add_draft_as(&me, again);
+            let results = vec![Link::new(again, 0).into()];
+            Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)).into())
+        }));
+    let report = run(registry, "l: Loop(n=20000); out: Sink(x=l)", RunOptions::default()).unwrap();
+    assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(1)]);
+    assert!(longest.load(std::sync::atomic::Ordering::Relaxed) < 400, "{longest:?}");
+    assert!(report.summary.peak_nodes < 5000, "{:?}", report.summary);
+}

@@ -66,7 +66,7 @@ mod view;
 mod workflow;
 
 pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
-pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix};
+pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix, short_id};
 pub use id::{Link, NodeId};
 pub use input::Input;
 pub use inputs::{InputIter, Inputs};

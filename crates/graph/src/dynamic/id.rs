@@ -1,5 +1,6 @@
 //! Ids of expanded nodes: unique, the same in every run, and bounded in length however deep the expansion.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::id::NodeId;
@@ -15,17 +16,20 @@ const HEAD: usize = 64;
 /// loop by expansion lives one level deeper than the one before; so that a hundred thousand iterations do not get
 /// ids of a megabyte, an id of more than 128 bytes goes in as its beginning and a digest of the whole.
 pub fn expansion_prefix(node: &NodeId, call: u32, graph: u32) -> String {
-    let id = node.as_str();
-    let mut prefix = String::with_capacity(id.len().min(LONGEST) + 12);
-    if id.len() <= LONGEST {
-        prefix.push_str(id);
-    } else {
-        prefix.push_str(head(id));
-        // Writing into a String cannot fail.
-        let _ = write!(prefix, "~{:032x}", fnv128(id.as_bytes()));
-    }
+    let id = short_id(node.as_str());
+    let mut prefix = String::with_capacity(id.len() + 12);
+    prefix.push_str(&id);
+    // Writing into a String cannot fail.
     let _ = write!(prefix, ".{call}.{graph}.");
     prefix
+}
+
+/// The id itself, or of one of more than 128 bytes its beginning and a digest of the whole.
+pub fn short_id(id: &str) -> Cow<'_, str> {
+    if id.len() <= LONGEST {
+        return id.into();
+    }
+    format!("{}~{:032x}", head(id), fnv128(id.as_bytes())).into()
 }
 
 fn head(id: &str) -> &str {

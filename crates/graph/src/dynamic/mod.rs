@@ -6,7 +6,7 @@ mod id;
 
 use std::sync::Arc;
 
-pub use self::id::expansion_prefix;
+pub use self::id::{expansion_prefix, short_id};
 use crate::id::NodeId;
 use crate::map::Map;
 use crate::prompt::{Prompt, PromptNode};
