@@ -74,7 +74,7 @@ impl<'a> Known<'a> {
             Source::Node(inputs) => (Some(inputs), None),
             Source::Validation(call) => (None, Some(call)),
         };
-        let of_node = node.into_iter().flat_map(|inputs| inputs.keys()).map(|name| &**name);
+        let of_node = node.into_iter().flat_map(kiln_graph::Inputs::keys).map(|name| &**name);
         of_node.chain(call.into_iter().flat_map(|call| &call.inputs).map(|(name, _)| &***name))
     }
 

@@ -58,7 +58,9 @@ proptest! {
             let (_, node) = prompt.nodes.get_index(place).unwrap();
             let expected = looked_up(&prompt, node);
             prop_assert_eq!(routes.of(place), Some(&expected[..]));
-            expected.iter().for_each(|route| needed[route.source as usize] = true);
+            for route in &expected {
+                needed[route.source as usize] = true;
+            }
         }
     }
 }

@@ -32,12 +32,11 @@ pub(super) fn look_up<'d>(prompt: &Prompt, definitions: &'d dyn Definitions) -> 
     for (id, node) in &prompt.nodes {
         // A prompt read from JSON has each name once, so a few classes are told apart by where it is.
         let is_it = |at: &usize| known.get_index(*at).is_some_and(|(name, _)| Arc::ptr_eq(name, &node.class_type));
-        let at = match (0..RECENT).find(is_it).or_else(|| known.get_index_of(&node.class_type)) {
-            Some(at) => at,
-            None => {
-                let def = definitions.get(&node.class_type).ok_or_else(|| unknown_class(id, node, definitions))?;
-                known.insert_full(Arc::clone(&node.class_type), def).0
-            }
+        let at = if let Some(at) = (0..RECENT).find(is_it).or_else(|| known.get_index_of(&node.class_type)) {
+            at
+        } else {
+            let def = definitions.get(&node.class_type).ok_or_else(|| unknown_class(id, node, definitions))?;
+            known.insert_full(Arc::clone(&node.class_type), def).0
         };
         defs.push(known[at]);
         numbers.push(at as u32);
