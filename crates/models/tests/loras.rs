@@ -120,6 +120,25 @@ fn apply(tensors: &[(&str, &[usize], f32)], shape: &[usize], weight: f32) -> Vec
 }
 
 #[test]
+fn in_place_is_the_same_as_a_delta_added() {
+    let wave = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<f32>>();
+    for (rows, rank, columns) in [(33, 6, 1100), (1, 1, 1), (16, 16, 512), (5, 3, 7)] {
+        let mut source = MemorySource::new("test lora");
+        source.insert_f32("x.lora_up.weight", &[rows, rank], wave(rows * rank)).unwrap();
+        source.insert_f32("x.lora_down.weight", &[rank, columns], wave(rank * columns)).unwrap();
+        let file = LoraFile::new(Arc::new(source));
+        let prefixes: Prefixes = [("x".to_owned(), "x.weight".to_owned())].into_iter().collect();
+        let adapter = file.adapter(&file.find(&prefixes).targets[0]).unwrap();
+        let mut array = Array { shape: vec![rows, columns], values: wave(rows * columns) };
+        let mut values = array.values.clone();
+        adapter.apply(&mut array, 0.5).unwrap();
+        assert!(adapter.apply_in_place(&mut values, 0.5));
+        assert_eq!(values, array.values, "{rows} x {columns}, rank {rank}");
+        assert!(!adapter.apply_in_place(&mut values[1..], 0.5), "one value too few");
+    }
+}
+
+#[test]
 fn alpha_over_rank_is_the_scale() {
     let values = apply(
         &[("x.lora_up.weight", &[2, 4], 1.0), ("x.lora_down.weight", &[4, 3], 1.0), ("x.alpha", &[], 2.0)],

@@ -97,6 +97,14 @@ impl Factors {
 }
 
 impl Adapter {
+    /// Changes a weight's values where they lie, for the kind that nearly every file is of: plain low-rank factors.
+    /// Answers whether it did; then nothing is left for [`apply`](Self::apply) to do.
+    pub fn apply_in_place(&self, values: &mut [f32], strength: f32) -> bool {
+        let Self::Delta { factors, alpha, dora: None, reshape: None } = self else { return false };
+        let Factors::LowRank(low_rank) = &**factors else { return false };
+        low_rank.add_to(values, strength * scale(*alpha, factors)).is_some()
+    }
+
     /// Changes `weight` by `strength`.
     ///
     /// # Errors
@@ -145,15 +153,20 @@ fn add_delta(
     strength: f32,
 ) -> Result<(), AdapterError> {
     let mut delta = factors.delta(weight)?;
-    let scale = match (alpha, factors.rank()) {
-        (Some(alpha), Some(rank)) if rank > 0 => (f64::from(alpha) / rank as f64) as f32,
-        _ => 1.0,
-    };
+    let scale = scale(alpha, factors);
     match dora {
         None => weight.add(strength * scale, &delta).ok_or(AdapterError::Factors { kind: "delta" }),
         Some(lengths) => {
             delta.values.iter_mut().for_each(|v| *v *= scale);
             decompose(weight, &delta, lengths, strength)
         }
+    }
+}
+
+/// The file's `alpha` over the rank; 1 without.
+fn scale(alpha: Option<f32>, factors: &Factors) -> f32 {
+    match (alpha, factors.rank()) {
+        (Some(alpha), Some(rank)) if rank > 0 => (f64::from(alpha) / rank as f64) as f32,
+        _ => 1.0,
     }
 }

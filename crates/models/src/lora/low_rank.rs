@@ -1,5 +1,7 @@
 //! Deltas built from small factors: LoRA, LoCon, LoHa, LoKr, GLoRA.
 
+use rayon::prelude::*;
+
 use super::{AdapterError, Array, adapter::misfit};
 
 /// `up · down`, with LoCon's middle between them where there is one.
@@ -16,6 +18,51 @@ pub struct LowRank {
 impl LowRank {
     pub(super) fn rank(&self) -> usize {
         self.down.rows()
+    }
+
+    /// Adds `scale · up · down` to a weight where it lies; `None` when there is a middle or the shapes don't fit.
+    ///
+    /// A UNet has a billion weights: nothing of a weight's size is allocated, and a stretch of `down` stays in the nearest
+    /// cache while it serves several rows. The sum over ranks is complete before the scale, as in the reference.
+    pub(super) fn add_to(&self, values: &mut [f32], scale: f32) -> Option<()> {
+        const ROWS: usize = 16;
+        const STRETCH: usize = 512;
+        let (rank, columns) = (self.down.rows(), self.down.columns());
+        let fits = self.up.columns() == rank && self.up.rows() * columns == values.len();
+        if self.mid.is_some() || !fits || values.is_empty() || rank == 0 {
+            return None;
+        }
+        let rows = values.par_chunks_mut(columns * ROWS).zip(self.up.values.par_chunks(rank * ROWS));
+        rows.for_each(|(rows, ups)| {
+            let mut sums = [0.0f32; STRETCH];
+            for start in (0..columns).step_by(STRETCH) {
+                let end = columns.min(start + STRETCH);
+                for (row, up) in rows.chunks_mut(columns).zip(ups.chunks(rank)) {
+                    let sums = &mut sums[..end - start];
+                    self.sum(up, start, sums);
+                    row[start..end].iter_mut().zip(sums).for_each(|(value, sum)| *value += scale * *sum);
+                }
+            }
+        });
+        Some(())
+    }
+
+    /// `up · down` for one row of `up`, from column `start` on. Four ranks at a time, added in their order.
+    fn sum(&self, up: &[f32], start: usize, sums: &mut [f32]) {
+        sums.fill(0.0);
+        let (columns, length) = (self.down.columns(), sums.len());
+        let right = |rank: usize| &self.down.values[rank * columns + start..][..length];
+        let fours = up.len() / 4 * 4;
+        for rank in (0..fours).step_by(4) {
+            let [a, b, c, d] = [right(rank), right(rank + 1), right(rank + 2), right(rank + 3)];
+            let [p, q, r, s] = [up[rank], up[rank + 1], up[rank + 2], up[rank + 3]];
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = *sum + p * a[i] + q * b[i] + r * c[i] + s * d[i];
+            }
+        }
+        for rank in fours..up.len() {
+            sums.iter_mut().zip(right(rank)).for_each(|(sum, value)| *sum += up[rank] * value);
+        }
     }
 
     pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {

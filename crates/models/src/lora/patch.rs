@@ -103,9 +103,12 @@ impl kiln_memory::Patch for Patch {
 
     /// An adapter that doesn't fit is reported and leaves the weight as it is, as in the reference.
     fn apply(&self, shape: &[usize], values: &mut [f32]) -> Result<(), String> {
+        let adapter = self.file.adapter(&self.target);
+        if adapter.as_ref().is_ok_and(|adapter| adapter.apply_in_place(values, self.strength)) {
+            return Ok(());
+        }
         let mut weight = Array { shape: shape.to_vec(), values: values.to_vec() };
-        let done = self.file.adapter(&self.target).and_then(|adapter| adapter.apply(&mut weight, self.strength));
-        match done {
+        match adapter.and_then(|adapter| adapter.apply(&mut weight, self.strength)) {
             Ok(()) if weight.values.len() == values.len() => values.copy_from_slice(&weight.values),
             Ok(()) => {
                 return Err(format!("would change the shape to {:?}, which this network can't take", weight.shape));
