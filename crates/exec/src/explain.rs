@@ -78,7 +78,7 @@ impl fmt::Display for Reason {
             Self::Source { input, node } => write!(f, "input `{input}` reads from \"{node}\", which changed"),
             Self::Class { was } => write!(f, "was a {was} before"),
             Self::NotKept => f.write_str("unchanged, but its result was not kept"),
-            Self::NeededAgain { by, dropped_at } => write!(f, "dropped at {dropped_at}, needed again by \"{by}\""),
+            Self::NeededAgain { by, dropped_at } => write!(f, "dropped at {dropped_at}, needed again by {by}"),
             Self::Cached => f.write_str("unchanged, taken from the cache"),
             Self::NotNeeded => f.write_str("not needed"),
         }

@@ -500,7 +500,7 @@ fn explanations_name_the_literal_that_changed_and_what_was_dropped_too_early() {
     );
     let late = common::bench(CachePolicy::None).run_with(LATE, options());
     let again = late.report().explanations.last().unwrap().to_string();
-    assert_eq!(again, "Make \"a\": dropped at 2, needed again by \"d.0.0.1\"");
+    assert_eq!(again, "Make \"a\": dropped at 2, needed again by d.0.0.1");
 }
 
 #[test]
