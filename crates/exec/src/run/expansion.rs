@@ -125,8 +125,11 @@ impl Execution<'_> {
         if self.options.late_edges != LateEdges::Restrict {
             return Ok(());
         }
+        // An edge may have moved on to what its source handed over to; the name that the node knows counts as well.
+        let node = self.nodes.source(ix);
+        let named = node.iter().flat_map(|node| node.links()).filter_map(|(_, link)| self.nodes.find(&link.node));
         let own: std::collections::HashSet<NodeIx> =
-            expanding.children.iter().copied().chain(old.iter().map(|edge| edge.from)).collect();
+            expanding.children.iter().copied().chain(old.iter().map(|edge| edge.from)).chain(named).collect();
         let allowed = |node: &NodeId| self.nodes.find(node).is_some_and(|found| own.contains(&found));
         let nodes = expanding.children.iter().filter_map(|child| self.nodes.source(*child));
         let links: Vec<NodeId> =
