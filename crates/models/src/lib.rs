@@ -44,6 +44,7 @@ mod contents;
 pub mod controlnet;
 pub mod detect;
 mod error;
+mod frequency;
 pub mod image;
 mod keymap;
 mod latent;

@@ -6,7 +6,7 @@
 //!
 //! # What lies where
 //! One file or folder per family: [`loaders`], [`conditioning`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`],
-//! [`controlnet`], [`upscale`], [`load`] and [`save`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`merge`].
+//! [`controlnet`], [`upscale`], [`load`] and [`save`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`].
 //! [`payload`] are the types on links. [`files`] knows folders, numbers of saved files, and pictures as bytes; it can be
 //! used without any node. [`registry()`] lists every class.
 //!
@@ -50,6 +50,7 @@ pub mod logic;
 pub mod mask;
 pub mod merge;
 pub mod model;
+pub mod patches;
 pub mod payload;
 pub mod primitive;
 mod registry;

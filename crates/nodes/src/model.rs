@@ -190,6 +190,7 @@ impl Execute for RescaleCFG {
     type Output = Model;
 
     fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
-        Ok(Model { rescale_cfg: Some(self.multiplier), ..self.model })
+        // The last node that says how predictions are mixed has its way.
+        Ok(Model { rescale_cfg: Some(self.multiplier), perp_negative: None, ..self.model })
     }
 }

@@ -3,7 +3,7 @@
 use kiln_exec::Registry;
 
 use crate::{
-    conditioning as c, controlnet, flow, image, latent, load, loaders, logic, mask, merge, model, primitive,
+    conditioning as c, controlnet, flow, image, latent, load, loaders, logic, mask, merge, model, patches, primitive,
     sampling as s, save, text, upscale, vae,
 };
 
@@ -66,6 +66,12 @@ fn sampling(registry: &mut Registry) {
         s::SamplingPercentToSigma,
         model::ModelSamplingDiscrete, model::ModelSamplingContinuousEDM, model::ModelSamplingContinuousV,
         model::ModelSamplingSD3, model::ModelSamplingAuraFlow, model::ModelSamplingFlux, model::RescaleCFG,
+        patches::FreeU, patches::FreeU_V2, patches::PatchModelAddDownscale, patches::HyperTile, patches::TomePatchModel,
+        patches::PerturbedAttentionGuidance, patches::SelfAttentionGuidance, patches::Mahiro, patches::CFGNorm,
+        patches::CFGZeroStar, patches::TCFG, patches::APG, patches::FreSca, patches::EpsilonScaling,
+        patches::TemporalScoreRescaling, patches::LatentApplyOperationCFG, patches::DifferentialDiffusion,
+        patches::PerpNeg, patches::UNetSelfAttentionMultiply, patches::UNetCrossAttentionMultiply,
+        patches::UNetTemporalAttentionMultiply, patches::CLIPAttentionMultiply,
         merge::ModelMergeSimple, merge::ModelMergeBlocks, merge::ModelMergeAdd, merge::ModelMergeSubtract,
         merge::CLIPMergeSimple, merge::CLIPMergeAdd, merge::CLIPMergeSubtract,
     );

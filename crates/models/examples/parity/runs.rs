@@ -191,7 +191,7 @@ impl Bench {
         let discard = sampler.discards_penultimate();
         let sigmas = steps::sigmas(&self.sampling.levels, scheduler, case.steps, case.denoise, discard)?;
         let job = Job {
-            model: &NetworkPredictor { network: &*self.checkpoint.model.unet, sampling: &self.sampling },
+            model: &NetworkPredictor { network: &*self.checkpoint.model.unet, sampling: &self.sampling, patches: None },
             sampling: &self.sampling,
             format: &self.checkpoint.model.latent,
             guidance,

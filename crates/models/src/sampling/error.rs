@@ -13,6 +13,9 @@ pub enum SamplingError {
     /// The step callback failed.
     #[error("the step callback failed: {0}")]
     Callback(Box<dyn std::error::Error + Send + Sync>),
+    /// A change of the guidance failed.
+    #[error("a change of the guidance failed: {0}")]
+    Change(String),
     /// The network failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -1,16 +1,36 @@
 //! One evaluation of several lists of conditions at a noise level: batching, areas, masks, averaging.
 
+use std::sync::Mutex;
+
 use burn::tensor::{Tensor, TensorData};
 
 use super::error::SamplingError;
 use super::inpaint::repeat_batch;
+use super::network::Steering;
 use super::predictor::{Inputs, Predictor};
 use super::prepare::{Prepared, Rect};
+use crate::random::TorchGenerator;
 
 /// How far an area without a mask fades at its inner edges, in cells.
 const FEATHER: usize = 8;
 /// Prompts share a batch while the shorter one isn't repeated more often than this.
 const MOST_REPEATS: usize = 4;
+
+/// What the middle of the network does, for one question.
+pub(super) use crate::unet::MiddleAttention as Middle;
+
+/// What a model is asked, under whatever conditions.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) model: &'a dyn Predictor,
+    /// The noisy latents, `[B, C, h, w]`.
+    pub(super) x: &'a Tensor<4>,
+    pub(super) sigma: f32,
+    /// How many conditions may go through the network together.
+    pub(super) max_batch: usize,
+    pub(super) middle: Middle<'a>,
+    pub(super) draws: Option<&'a Mutex<TorchGenerator>>,
+}
 
 /// A condition that holds now.
 struct Task<'a> {
@@ -33,12 +53,10 @@ enum Mult {
 ///
 /// A list whose conditions all rest at this level gives zeros, as the reference does.
 pub(super) fn evaluate(
-    model: &dyn Predictor,
+    question: &Question<'_>,
     lists: &[Option<&[Prepared]>],
-    x: &Tensor<4>,
-    sigma: f32,
-    max_batch: usize,
 ) -> Result<Vec<Option<Tensor<4>>>, SamplingError> {
+    let Question { x, sigma, max_batch, .. } = *question;
     let mut pending: Vec<Task<'_>> = Vec::new();
     for (list, conditions) in lists.iter().enumerate() {
         let holding = conditions.iter().copied().flatten().filter(|c| c.holds_at(sigma));
@@ -47,7 +65,7 @@ pub(super) fn evaluate(
     let mut sums: Vec<Sum> = lists.iter().map(|_| Sum::default()).collect();
     while !pending.is_empty() {
         let batch = take_batch(&mut pending, max_batch);
-        let outputs = run(model, &batch, sigma)?;
+        let outputs = run(question, &batch)?;
         for (task, output) in batch.into_iter().zip(outputs) {
             sums[task.list].add(x, task, output);
         }
@@ -63,7 +81,7 @@ fn take_batch<'a>(pending: &mut Vec<Task<'a>>, max_batch: usize) -> Vec<Task<'a>
     fitting.into_iter().take(amount).map(|i| pending.remove(i)).collect()
 }
 
-fn run(model: &dyn Predictor, batch: &[Task<'_>], sigma: f32) -> Result<Vec<Tensor<4>>, SamplingError> {
+fn run(question: &Question<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, SamplingError> {
     let items = batch[0].x.dims()[0];
     let tokens = batch.iter().fold(1, |all, task| lcm(all, task.tokens()));
     let stack = |part: &dyn Fn(&Task<'_>) -> Option<Tensor<4>>| {
@@ -82,10 +100,28 @@ fn run(model: &dyn Predictor, batch: &[Task<'_>], sigma: f32) -> Result<Vec<Tens
         concat: stack(&|task| task.condition.inputs.concat.clone().map(|c| crop(&c, task.area))),
         control: batch[0].condition.control.as_deref(),
         negative: batch.iter().flat_map(|task| std::iter::repeat_n(task.condition.inputs.negative, items)).collect(),
+        steering: steering(question, batch),
     };
     let x = Tensor::cat(batch.iter().map(|task| task.x.clone()).collect(), 0);
-    let output = model.denoised(x, sigma, inputs)?;
+    let output = question.model.denoised(x, question.sigma, inputs)?;
+    if let (Middle::Noted(record), Some(negative)) = (question.middle, first_negative(batch)) {
+        record.keep(negative * items, items);
+    }
     Ok((0..batch.len()).map(|i| output.clone().narrow(0, i * items, items)).collect())
+}
+
+/// Attention is noted where the negative is among the batch.
+fn steering<'a>(question: &Question<'a>, batch: &[Task<'_>]) -> Steering<'a> {
+    let middle = match question.middle {
+        Middle::Noted(_) if first_negative(batch).is_none() => Middle::Plain,
+        middle => middle,
+    };
+    let hooks = question.model.patches().map(|patches| &patches.hooks);
+    Steering { hooks, middle, draws: question.draws }
+}
+
+fn first_negative(batch: &[Task<'_>]) -> Option<usize> {
+    batch.iter().position(|task| task.condition.inputs.negative)
 }
 
 impl<'a> Task<'a> {

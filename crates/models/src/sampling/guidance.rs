@@ -3,8 +3,13 @@
 use burn::tensor::Tensor;
 
 use super::error::SamplingError;
+use super::evaluate::Question;
+use super::patches::{Memory, ModelPatches, Moment, Pair};
+use super::prepare::Prepared;
 use crate::conditioning::Conditioning;
 use crate::sampler::Denoised;
+use crate::schedule::ModelSampling;
+use crate::unet::Noted;
 
 /// Conditionings and the rule that mixes their predictions (the guider nodes).
 #[derive(Debug, Clone)]
@@ -113,43 +118,121 @@ impl Guidance {
     }
 
     /// One denoised latent from the lists' predictions; those that weren't evaluated are `None`.
-    pub(super) fn mix(&self, x: &Tensor<4>, sigma: f32, predictions: Vec<Option<Tensor<4>>>) -> Option<Denoised> {
+    pub(super) fn mix(
+        &self,
+        mixing: &mut Mixing<'_>,
+        predictions: Vec<Option<Tensor<4>>>,
+    ) -> Result<Option<Denoised>, SamplingError> {
+        let (x, sigma) = (mixing.question.x, mixing.question.sigma);
         let mut predictions = predictions.into_iter();
         let mut next = || predictions.next().flatten();
         match self {
-            Self::Basic(_) => Some(Denoised { guided: next()?, uncond: None }),
+            Self::Basic(_) => {
+                let Some(cond) = next() else { return Ok(None) };
+                let sides = Sides { cond: 0, uncond: None, scale: 1.0, changed_before: true };
+                mixing.guide(sides, Pair { cond, uncond: None }, |pair| pair.cond.clone()).map(Some)
+            }
             Self::Cfg { scale, rescale, .. } => {
-                let (cond, uncond) = (next()?, next());
-                let guided = match (&uncond, rescale) {
-                    (None, _) => cond,
-                    (Some(uncond), Some(multiplier)) => rescaled(x, sigma, cond, uncond.clone(), *scale, *multiplier),
-                    (Some(uncond), None) => towards(uncond, cond, *scale),
+                let (Some(cond), uncond) = (next(), next()) else { return Ok(None) };
+                let sides = Sides { cond: 0, uncond: Some(1), scale: *scale, changed_before: true };
+                let mix = |pair: &Pair| match (&pair.uncond, rescale) {
+                    (None, _) => pair.cond.clone(),
+                    (Some(uncond), Some(multiplier)) => {
+                        rescaled(x, sigma, pair.cond.clone(), uncond.clone(), *scale, *multiplier)
+                    }
+                    (Some(uncond), None) => towards(uncond, pair.cond.clone(), *scale),
                 };
-                Some(Denoised { guided, uncond })
+                mixing.guide(sides, Pair { cond, uncond }, mix).map(Some)
             }
             Self::PerpNeg { scale, negative_scale, .. } => {
-                let (positive, negative, empty) = (next()?, next()?, next()?);
-                let guided = perpendicular(positive, negative.clone(), &empty, *scale, *negative_scale);
-                Some(Denoised { guided, uncond: Some(negative) })
-            }
-            Self::Dual { scale_conds, scale_negative, nested, .. } => {
-                let (negative, middle, positive) = (next(), next(), next()?);
-                let guided = match (&negative, &middle) {
-                    (Some(negative), Some(middle)) if *nested => {
-                        towards(negative, towards(middle, positive, *scale_conds), *scale_negative)
-                    }
-                    (negative, Some(middle)) => {
-                        let base = match negative {
-                            Some(negative) => towards(negative, middle.clone(), *scale_negative),
-                            None => middle.clone(),
-                        };
-                        base + (positive - middle.clone()) * *scale_conds as f32
-                    }
-                    (_, None) => positive,
+                let (Some(cond), Some(negative), Some(empty)) = (next(), next(), next()) else { return Ok(None) };
+                let sides = Sides { cond: 0, uncond: Some(1), scale: *scale, changed_before: true };
+                let mix = |pair: &Pair| {
+                    let negative = pair.uncond.clone().unwrap_or_else(|| empty.clone());
+                    perpendicular(pair.cond.clone(), negative, &empty, *scale, *negative_scale)
                 };
-                Some(Denoised { guided, uncond: negative })
+                mixing.guide(sides, Pair { cond, uncond: Some(negative) }, mix).map(Some)
+            }
+            Self::Dual { .. } => {
+                let (negative, middle) = (next(), next());
+                let Some(positive) = next() else { return Ok(None) };
+                self.mix_three(mixing, negative, middle, positive).map(Some)
             }
         }
+    }
+
+    /// Two conditionings and a negative one. Changes around guidance hold for the pair that guidance is made of.
+    fn mix_three(
+        &self,
+        mixing: &mut Mixing<'_>,
+        negative: Option<Tensor<4>>,
+        middle: Option<Tensor<4>>,
+        positive: Tensor<4>,
+    ) -> Result<Denoised, SamplingError> {
+        let Self::Dual { scale_conds, scale_negative, nested, .. } = self else {
+            return Err(SamplingError::NoConditioning("positive"));
+        };
+        let guided_by = |scale: f64| {
+            move |pair: &Pair| match &pair.uncond {
+                Some(uncond) => towards(uncond, pair.cond.clone(), scale),
+                None => pair.cond.clone(),
+            }
+        };
+        let Some(middle) = middle else { return Ok(Denoised { guided: positive, uncond: negative }) };
+        if *nested {
+            let sides = Sides { cond: 2, uncond: Some(1), scale: *scale_conds, changed_before: false };
+            let pair = Pair { cond: positive, uncond: Some(middle) };
+            let both = mixing.guide(sides, pair, guided_by(*scale_conds))?.guided;
+            let guided = match &negative {
+                Some(negative) => towards(negative, both, *scale_negative),
+                None => both,
+            };
+            return Ok(Denoised { guided, uncond: negative });
+        }
+        let sides = Sides { cond: 1, uncond: Some(0), scale: *scale_negative, changed_before: false };
+        let pair = Pair { cond: middle.clone(), uncond: negative.clone() };
+        let base = mixing.guide(sides, pair, guided_by(*scale_negative))?.guided;
+        Ok(Denoised { guided: base + (positive - middle) * *scale_conds as f32, uncond: negative })
+    }
+}
+
+/// What mixing needs beside predictions: whatever changes them, and whom to ask for more.
+pub(super) struct Mixing<'a> {
+    pub(super) patches: Option<&'a ModelPatches>,
+    pub(super) question: Question<'a>,
+    pub(super) sampling: &'a ModelSampling,
+    /// The conditions of each list.
+    pub(super) lists: &'a [Vec<Prepared>],
+    pub(super) noted: Option<Noted>,
+    pub(super) memory: &'a mut Memory,
+}
+
+/// The lists that guidance goes between, and how far.
+struct Sides {
+    cond: usize,
+    uncond: Option<usize>,
+    scale: f64,
+    /// Whether changes before the mixture hold.
+    changed_before: bool,
+}
+
+impl Mixing<'_> {
+    fn guide(&mut self, sides: Sides, pair: Pair, mix: impl Fn(&Pair) -> Tensor<4>) -> Result<Denoised, SamplingError> {
+        let Some(patches) = self.patches else {
+            return Ok(Denoised { guided: mix(&pair), uncond: pair.uncond });
+        };
+        let Question { x, sigma, .. } = self.question;
+        let scale = sides.scale as f32;
+        let pair = if sides.changed_before { patches.before(x, sigma, scale, pair, self.memory)? } else { pair };
+        let moment = Moment {
+            question: self.question,
+            sampling: self.sampling,
+            scale,
+            cond_list: &self.lists[sides.cond],
+            uncond_list: sides.uncond.map(|list| self.lists[list].as_slice()),
+        };
+        let guided = patches.after(&moment, &pair, self.noted.as_ref(), mix(&pair))?;
+        Ok(Denoised { guided, uncond: pair.uncond })
     }
 }
 

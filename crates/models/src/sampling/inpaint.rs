@@ -24,11 +24,46 @@ pub(super) struct Inpainting<'a> {
     pub(super) inner: &'a mut dyn Denoiser,
     pub(super) sampling: &'a ModelSampling,
     pub(super) keep: &'a Keep,
+    pub(super) liberation: Option<Liberation>,
+}
+
+/// Differential diffusion: a place is free from the step on that its mask value names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Liberation {
+    /// How much of the mask is the sharp one; 0 means all of it, as in the reference.
+    degree: f64,
+    /// Time steps of the first and the last level.
+    from: f32,
+    to: f32,
+}
+
+impl Liberation {
+    pub(super) fn new(degree: f64, sampling: &ModelSampling, sigmas: &[f32]) -> Self {
+        let levels = &sampling.levels;
+        let (first, last) = (sigmas.first().copied(), sigmas.last().copied());
+        let least = levels.sigma_min();
+        let from = levels.timestep(first.unwrap_or(least));
+        Self { degree, from, to: levels.timestep(last.unwrap_or(least).max(least)) }
+    }
+
+    fn mask(&self, mask: &Tensor<4>, sampling: &ModelSampling, sigma: f32) -> Tensor<4> {
+        let threshold = (sampling.levels.timestep(sigma) - self.to) / (self.from - self.to);
+        let sharp = mask.clone().greater_equal_elem(threshold).float();
+        if self.degree > 0.0 && self.degree < 1.0 {
+            let degree = self.degree as f32;
+            return sharp * degree + mask.clone() * (1.0 - degree);
+        }
+        sharp
+    }
 }
 
 impl Denoiser for Inpainting<'_> {
     fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError> {
         let Keep { mask, latent, noise } = self.keep;
+        let mask = match self.liberation {
+            Some(liberation) => &liberation.mask(mask, self.sampling, sigma),
+            None => mask,
+        };
         let outside = mask.clone().neg().add_scalar(1.0);
         let original = scaling::noisy(self.sampling, noise.clone(), latent.clone(), sigma, false);
         let x = x.clone() * mask.clone() + original * outside.clone();

@@ -1,11 +1,14 @@
 //! KSampler's path: noise, conditioning and a list of noise levels to a latent.
 
+use std::sync::Mutex;
+
 use burn::tensor::{Tensor, TensorData};
 
 use super::error::SamplingError;
-use super::evaluate::evaluate;
-use super::guidance::Guidance;
-use super::inpaint::{Inpainting, Keep, fitted_mask};
+use super::evaluate::{Middle, Question, evaluate};
+use super::guidance::{Guidance, Mixing};
+use super::inpaint::{Inpainting, Keep, Liberation, fitted_mask};
+use super::patches::{Memory, ModelPatches};
 use super::predictor::Predictor;
 use super::prepare::{Ground, Prepared, prepare};
 use super::scaling;
@@ -13,6 +16,7 @@ use crate::LatentFormat;
 use crate::random::{TorchGenerator, initial_noise};
 use crate::sampler::{Denoised, Denoiser, Options, SamplerKind, Step, StepFn, Walk};
 use crate::schedule::ModelSampling;
+use crate::unet::AttentionRecord;
 
 /// A sampling run. The levels come from [`schedule`](crate::schedule), the noise from [`noise_for`].
 #[derive(Clone)]
@@ -91,6 +95,7 @@ impl Job<'_> {
     pub fn run(&self, on_step: &mut StepFn<'_>) -> Result<Outcome, SamplingError> {
         let latent = self.fitted_latent()?;
         self.guidance.check()?;
+        self.model.patches().map_or(Ok(()), ModelPatches::check)?;
         let Some(&first) = self.sigmas.first() else {
             return Ok(Outcome { latent: latent.clone(), denoised: latent });
         };
@@ -110,8 +115,11 @@ impl Job<'_> {
             model: self.model,
             guidance: self.guidance,
             lists,
-            wanted: self.guidance.wanted(self.sampler.needs_uncond()),
+            wanted: self.guidance.wanted(self.sampler.needs_uncond() || self.wants_negative()),
             max_batch: self.max_batch,
+            sampling: self.sampling,
+            draws: self.draws(),
+            memory: Memory::default(),
         };
         let mut last = None;
         let x = self.walk(&mut guided, keep.as_ref(), x, &mut last, on_step)?;
@@ -136,7 +144,9 @@ impl Job<'_> {
         let mut inpainting;
         let model: &mut dyn Denoiser = match keep {
             Some(keep) => {
-                inpainting = Inpainting { inner: guided, sampling: self.sampling, keep };
+                let liberation = self.model.patches().and_then(|patches| patches.differential);
+                let liberation = liberation.map(|degree| Liberation::new(degree, self.sampling, self.sigmas));
+                inpainting = Inpainting { inner: guided, sampling: self.sampling, keep, liberation };
                 &mut inpainting
             }
             None => guided,
@@ -153,6 +163,18 @@ impl Job<'_> {
             return Err(SamplingError::Shape { what: "noise", expected, found: self.noise.dims().to_vec() });
         }
         Ok(latent)
+    }
+
+    fn wants_negative(&self) -> bool {
+        self.model.patches().is_some_and(ModelPatches::want_negative)
+    }
+
+    /// torch's global generator after it drew the initial noise, where a change of the network throws dice.
+    fn draws(&self) -> Option<Mutex<TorchGenerator>> {
+        self.model.patches().filter(|patches| patches.hooks.draws())?;
+        let mut generator = TorchGenerator::new(self.seed);
+        generator.randn(self.noise.dims().iter().product());
+        Some(Mutex::new(generator))
     }
 
     fn keep(&self, latent: &Tensor<4>) -> Result<Option<Keep>, SamplingError> {
@@ -176,14 +198,37 @@ struct Guided<'a> {
     lists: Vec<Vec<Prepared>>,
     wanted: Vec<bool>,
     max_batch: usize,
+    sampling: &'a ModelSampling,
+    draws: Option<Mutex<TorchGenerator>>,
+    memory: Memory,
 }
 
 impl Denoiser for Guided<'_> {
     fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError> {
         let lists: Vec<Option<&[Prepared]>> =
             self.lists.iter().zip(&self.wanted).map(|(list, wanted)| wanted.then_some(list.as_slice())).collect();
-        let predictions = evaluate(self.model, &lists, x, sigma, self.max_batch)?;
-        self.guidance.mix(x, sigma, predictions).ok_or(SamplingError::NoConditioning("positive"))
+        let patches = self.model.patches();
+        let record = AttentionRecord::default();
+        let noting = patches.is_some_and(ModelPatches::notes_attention);
+        let plain = Question {
+            model: self.model,
+            x,
+            sigma,
+            max_batch: self.max_batch,
+            middle: Middle::Plain,
+            draws: self.draws.as_ref(),
+        };
+        let middle = if noting { Middle::Noted(&record) } else { Middle::Plain };
+        let predictions = evaluate(&Question { middle, ..plain }, &lists)?;
+        let mut mixing = Mixing {
+            patches,
+            question: plain,
+            sampling: self.sampling,
+            lists: &self.lists,
+            noted: record.take(),
+            memory: &mut self.memory,
+        };
+        self.guidance.mix(&mut mixing, predictions)?.ok_or(SamplingError::NoConditioning("positive"))
     }
 }
 

@@ -3,10 +3,13 @@
 //! Knows tensors. Knows nothing of noise levels: input scaling and the meaning of the output belong to
 //! [`ModelSampling`](crate::schedule::ModelSampling).
 
+use std::sync::Mutex;
+
 use burn::tensor::Tensor;
 
 use crate::ModelError;
-use crate::unet::Residuals;
+use crate::random::TorchGenerator;
+use crate::unet::{Hooks, MiddleAttention, Residuals};
 
 /// A network that predicts something about the noise in a latent.
 ///
@@ -24,7 +27,7 @@ pub trait Network: std::fmt::Debug {
         x: Tensor<4>,
         timesteps: &[f32],
         context: Tensor<3>,
-        extras: &Extras,
+        extras: &Extras<'_>,
     ) -> Result<Tensor<4>, ModelError>;
 
     /// Channels of the latent that the network denoises (4 for Stable Diffusion, also where the input has 9).
@@ -44,7 +47,7 @@ pub trait Network: std::fmt::Debug {
 
 /// What an evaluation gets beside latent, time step and context.
 #[derive(Debug, Clone, Default)]
-pub struct Extras {
+pub struct Extras<'a> {
     /// Vector `[B, adm]` beside the time embedding: pooled text and sizes (SDXL).
     pub vector: Option<Tensor<2>>,
     /// What a ControlNet adds to the network's skips.
@@ -53,6 +56,19 @@ pub struct Extras {
     pub negative: Vec<bool>,
     /// The noise level, for patches that depend on it.
     pub sigma: f32,
+    /// What changes the pass itself.
+    pub steering: Steering<'a>,
+}
+
+/// What the model and the question carry to change a network's pass.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Steering<'a> {
+    /// The model's changes.
+    pub hooks: Option<&'a Hooks>,
+    /// What the middle does.
+    pub middle: MiddleAttention<'a>,
+    /// The run's dice.
+    pub draws: Option<&'a Mutex<TorchGenerator>>,
 }
 
 impl Network for crate::unet::UNet {
@@ -61,11 +77,15 @@ impl Network for crate::unet::UNet {
         x: Tensor<4>,
         timesteps: &[f32],
         context: Tensor<3>,
-        extras: &Extras,
+        extras: &Extras<'_>,
     ) -> Result<Tensor<4>, ModelError> {
         let beside = crate::unet::Extras {
             y: extras.vector.as_ref(),
             control: extras.control.as_ref(),
+            hooks: extras.steering.hooks,
+            middle: extras.steering.middle,
+            draws: extras.steering.draws,
+            sigma: extras.sigma,
             ..crate::unet::Extras::default()
         };
         self.forward(x, timesteps, &context, &beside)

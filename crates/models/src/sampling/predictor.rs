@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 
 use super::control::ControlCall;
 use super::error::SamplingError;
-use super::network::{Extras, Network};
+use super::network::{Extras, Network, Steering};
+use super::patches::ModelPatches;
 use super::{ControlSource, scaling};
 use crate::schedule::ModelSampling;
 
@@ -30,6 +31,11 @@ pub trait Predictor {
     fn vector_width(&self) -> Option<usize> {
         None
     }
+
+    /// What the model carries to change how it is sampled.
+    fn patches(&self) -> Option<&ModelPatches> {
+        None
+    }
 }
 
 /// What an evaluation is conditioned on.
@@ -45,6 +51,8 @@ pub struct Inputs<'a> {
     pub control: Option<&'a dyn ControlSource>,
     /// Per batch item: whether it is of the negative conditioning.
     pub negative: Vec<bool>,
+    /// What changes the network's pass.
+    pub steering: Steering<'a>,
 }
 
 /// A network with the meaning of its time steps and outputs.
@@ -54,6 +62,8 @@ pub struct NetworkPredictor<'a> {
     pub network: &'a dyn Network,
     /// Its noise schedule and prediction type.
     pub sampling: &'a ModelSampling,
+    /// What the model carries to change how it is sampled.
+    pub patches: Option<&'a ModelPatches>,
 }
 
 impl Predictor for NetworkPredictor<'_> {
@@ -72,7 +82,8 @@ impl Predictor for NetworkPredictor<'_> {
             None => scaled,
         };
         let timesteps = vec![self.sampling.levels.timestep(sigma); x.dims()[0]];
-        let extras = Extras { vector: inputs.vector, control, negative: inputs.negative, sigma };
+        let extras =
+            Extras { vector: inputs.vector, control, negative: inputs.negative, sigma, steering: inputs.steering };
         let output = self.network.forward(input, &timesteps, inputs.context, &extras)?;
         Ok(scaling::denoised(self.sampling, x, output, sigma))
     }
@@ -87,5 +98,9 @@ impl Predictor for NetworkPredictor<'_> {
 
     fn vector_width(&self) -> Option<usize> {
         self.network.vector_width()
+    }
+
+    fn patches(&self) -> Option<&ModelPatches> {
+        self.patches
     }
 }

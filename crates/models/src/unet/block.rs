@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{residual::Residual, transformer::SpatialTransformer};
+use super::{hooks::Steer, residual::Residual, transformer::SpatialTransformer};
 use crate::{ModelError, layers::Conv2d, ops, watch::Watch};
 
 /// A step of a block.
@@ -21,6 +21,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) embed: Tensor<2>,
     pub(crate) context: &'a Tensor<3>,
     pub(crate) watch: Watch<'a>,
+    /// What the model carries to change the pass.
+    pub(crate) steer: Steer<'a>,
 }
 
 impl Pass<'_> {
@@ -37,7 +39,7 @@ impl Pass<'_> {
     fn unit(&self, unit: &Unit, h: Tensor<4>, next: Option<[usize; 2]>) -> Result<Tensor<4>, ModelError> {
         match unit {
             Unit::Residual(block) => block.forward(h, &self.embed, self.watch),
-            Unit::Transformer(transformer) => transformer.forward(h, self.context, self.watch),
+            Unit::Transformer(transformer) => transformer.forward(h, self),
             Unit::Conv { path, conv } | Unit::Down { path, conv } => {
                 let h = conv.forward(h)?;
                 self.watch.see(path, &h);

@@ -1,10 +1,12 @@
 //! Stable Diffusion's UNet: SD1, SD2, SDXL base and refiner, inpainting variants, and any other width.
 
+mod attention;
 mod block;
 mod builder;
 mod check;
 mod config;
 mod embed;
+pub(crate) mod hooks;
 mod keys;
 mod model;
 mod residual;
@@ -16,6 +18,8 @@ pub(crate) use check::Call;
 pub use config::{Heads, Middle, UNetConfig};
 pub(crate) use embed::Embedding;
 pub use embed::sinusoidal;
+pub use hooks::{AttentionRecord, Downscale, FreeU, Hook, Hooks, HyperTile, MiddleAttention};
+pub(crate) use hooks::{Noted, Steer};
 pub(crate) use keys::Layout;
 pub use keys::{diffusers, is_diffusers, original};
 pub use model::{Extras, Residuals, UNet};

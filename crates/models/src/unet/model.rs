@@ -2,6 +2,8 @@
 //!
 //! Knows names and order of its blocks. Knows nothing of noise levels: time steps come in, the raw output goes out.
 
+use std::sync::Mutex;
+
 use burn::tensor::Tensor;
 
 use super::{
@@ -10,11 +12,13 @@ use super::{
     check::Call,
     config::UNetConfig,
     embed::Embedding,
+    hooks::{Hooks, MiddleAttention, Steer},
 };
 use crate::{
     Keyed, ModelError, Names,
     layers::{Conv2d, GroupNorm},
     ops,
+    random::TorchGenerator,
     shelf::Shelf,
     watch::Watch,
 };
@@ -42,6 +46,22 @@ pub struct Extras<'a> {
     pub control: Option<&'a Residuals>,
     /// Sees named activations.
     pub watch: Watch<'a>,
+    /// What the model carries to change the pass.
+    pub hooks: Option<&'a Hooks>,
+    /// What the middle block's self-attention does.
+    pub middle: MiddleAttention<'a>,
+    /// The noise level, for changes that hold for a part of a run.
+    pub sigma: f32,
+    /// The dice of changes that throw them; without, they take the first choice.
+    pub draws: Option<&'a Mutex<TorchGenerator>>,
+}
+
+impl<'a> Extras<'a> {
+    /// The changes at work outside of the middle.
+    fn steer(&self, latent: [usize; 2]) -> Steer<'a> {
+        let hooks = self.hooks.map_or(&[][..], Hooks::as_slice);
+        Steer { hooks, sigma: self.sigma, latent, middle: MiddleAttention::Plain, draws: self.draws }
+    }
 }
 
 /// What a ControlNet or T2I-Adapter adds to the activations.
@@ -137,9 +157,12 @@ impl UNet {
     ) -> Result<Tensor<4>, ModelError> {
         Call { network: "UNet", x: &x, timesteps, context, y: extras.y }.check(&self.config)?;
         let embed = self.embedding.forward(timesteps, extras.y, &x, extras.watch)?;
-        let pass = Pass { embed, context, watch: extras.watch };
+        let steer = extras.steer([x.dims()[2], x.dims()[3]]);
+        let mut pass = Pass { embed, context, watch: extras.watch, steer };
         let (h, skips) = self.down(x, &pass, extras.control)?;
+        pass.steer.middle = extras.middle;
         let mut h = pass.through(&self.middle, h, None)?;
+        pass.steer = steer;
         if let Some(residual) = extras.control.and_then(|control| control.middle.as_ref()) {
             h = add("control.middle", h, residual)?;
         }
@@ -159,7 +182,9 @@ impl UNet {
             if let Some(Some(residual)) = control.and_then(|control| control.input.get(n)) {
                 h = add("control.input", h, residual)?;
             }
-            skips.push(h.clone());
+            let (skip, next) = pass.steer.after_input(n, h)?;
+            skips.push(skip);
+            h = next;
         }
         Ok((h, skips))
     }
@@ -181,7 +206,8 @@ impl UNet {
                 }
             }
             let size = skips.last().map(|next| [next.dims()[2], next.dims()[3]]);
-            h = pass.through(block, Tensor::cat(vec![h, skip], 1), size)?;
+            let (joined, skip) = pass.steer.before_output(h, skip)?;
+            h = pass.through(block, Tensor::cat(vec![joined, skip], 1), size)?;
         }
         Ok(h)
     }

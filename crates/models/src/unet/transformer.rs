@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 
+use super::{attention::Attention, block::Pass};
 use crate::{
     ModelError,
     layers::{Conv2d, GroupNorm, LayerNorm, Linear},
-    ops::{self, Mask},
+    ops,
     shelf::Shelf,
     watch::Watch,
 };
@@ -65,14 +66,14 @@ impl SpatialTransformer {
     }
 
     /// # Shapes
-    /// `x` `[batch, channels, h, w]`, `context` `[batch, tokens, width]`; returns the shape of `x`.
-    pub(super) fn forward(&self, x: Tensor<4>, context: &Tensor<3>, watch: Watch<'_>) -> Result<Tensor<4>, ModelError> {
-        let [_, _, height, width] = x.dims();
+    /// `x` `[batch, channels, h, w]`, kept.
+    pub(super) fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Result<Tensor<4>, ModelError> {
+        let ([_, _, height, width], watch) = (x.dims(), pass.watch);
         let h = self.norm.forward(x.clone())?;
         watch.see_in(&self.path, "norm", &h);
         let mut tokens = self.enter(h, watch)?;
-        for block in &self.blocks {
-            tokens = block.forward(tokens, context)?;
+        for (n, block) in self.blocks.iter().enumerate() {
+            tokens = block.forward(tokens, pass, (n == 0).then_some([height, width]))?;
         }
         let y = self.leave(tokens, height, width, watch)? + x;
         watch.see(&self.path, &y);
@@ -147,39 +148,11 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Result<Tensor<3>, ModelError> {
-        let normed = self.norm1.forward(x.clone())?;
-        let x = self.itself.forward(normed.clone(), normed)? + x;
-        let x = self.context.forward(self.norm2.forward(x.clone())?, context.clone())? + x;
+    /// `sides`: rows and columns of the map, for the first block of a stack.
+    fn forward(&self, x: Tensor<3>, pass: &Pass<'_>, sides: Option<[usize; 2]>) -> Result<Tensor<3>, ModelError> {
+        let x = self.itself.to_itself(self.norm1.forward(x.clone())?, &pass.steer, sides)? + x;
+        let x = self.context.forward(self.norm2.forward(x.clone())?, pass.context.clone())? + x;
         let gated = ops::geglu(self.gate.forward(self.norm3.forward(x.clone())?)?)?;
         Ok(self.out.forward(gated)? + x)
-    }
-}
-
-#[derive(Debug)]
-struct Attention {
-    q: Linear,
-    k: Linear,
-    v: Linear,
-    out: Linear,
-    heads: usize,
-}
-
-impl Attention {
-    fn new(shelf: &Shelf<'_>, path: &str, channels: usize, context: usize, heads: usize) -> Result<Self, ModelError> {
-        let plain = |end: &str, inputs| Linear::without_bias(shelf, &format!("{path}.{end}"), inputs, channels);
-        Ok(Self {
-            q: plain("to_q", channels)?,
-            k: plain("to_k", context)?,
-            v: plain("to_v", context)?,
-            out: Linear::new(shelf, &format!("{path}.to_out.0"), channels, channels)?,
-            heads,
-        })
-    }
-
-    fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Result<Tensor<3>, ModelError> {
-        let q = self.q.forward(x)?;
-        let (k, v) = (self.k.forward(context.clone())?, self.v.forward(context)?);
-        self.out.forward(ops::attention(q, k, v, self.heads, Mask::None)?)
     }
 }

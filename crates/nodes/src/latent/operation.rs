@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError, object};
+use kiln_models::sampling::{LatentChange, SamplingError};
 
 use crate::image::{gaussian, sharpening};
 use crate::payload::{Image, Latent, values};
@@ -42,6 +43,12 @@ impl LatentOperation {
                 Ok(crate::image::filtered(&direction, &kernel, radius)?.planes() * length)
             }
         }
+    }
+}
+
+impl LatentChange for LatentOperation {
+    fn apply(&self, latent: Tensor<4>) -> Result<Tensor<4>, SamplingError> {
+        (*self).apply(latent).map_err(|error| SamplingError::Change(error.to_string()))
     }
 }
 

@@ -11,7 +11,7 @@ mod sampling;
 pub use image::Image;
 pub use latent::Latent;
 pub use mask::Mask;
-pub use model::{Clip, Conditioning, Model, UpscaleModel, Vae};
+pub use model::{Clip, Conditioning, Model, PerpNegative, UpscaleModel, Vae};
 pub use sampling::{Guider, Noise, Sampler, Sigmas};
 
 use burn::tensor::Tensor;

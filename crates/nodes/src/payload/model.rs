@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kiln_exec::object;
 use kiln_models::conditioning::Conditioning as Conditions;
 use kiln_models::detect::Prediction as Detected;
+use kiln_models::sampling::{Guidance, ModelPatches};
 use kiln_models::schedule::{Levels, ModelSampling, Prediction};
 use kiln_models::upscale::Upscaler;
 use kiln_models::{DiffusionModel, TextEncoders};
@@ -19,6 +20,19 @@ pub struct Model {
     pub sampling: Arc<ModelSampling>,
     /// The multiplier of RescaleCFG, if it is on.
     pub rescale_cfg: Option<f64>,
+    /// What the PerpNeg node left, if it was there.
+    pub perp_negative: Option<PerpNegative>,
+    /// What else changes how it is sampled.
+    pub patches: Arc<ModelPatches>,
+}
+
+/// A rule for the negative: only what of it is at right angles to the positive counts.
+#[derive(Clone, Debug)]
+pub struct PerpNegative {
+    /// An empty prompt, from which both are measured.
+    pub empty: Conditioning,
+    /// The negative's share.
+    pub scale: f64,
 }
 
 object!(Model, "MODEL");
@@ -34,12 +48,40 @@ impl Model {
                 ModelSampling::new(Prediction::V, Levels::continuous_edm(sigma_min.into(), sigma_max.into()))
             }
         };
-        Self { network: Arc::new(network), sampling: Arc::new(sampling), rescale_cfg: None }
+        Self {
+            network: Arc::new(network),
+            sampling: Arc::new(sampling),
+            rescale_cfg: None,
+            perp_negative: None,
+            patches: Arc::default(),
+        }
     }
 
     /// The same on another schedule.
     pub fn with_sampling(self, sampling: ModelSampling) -> Self {
         Self { sampling: Arc::new(sampling), ..self }
+    }
+
+    /// The same with more changes.
+    pub(crate) fn patched(self, change: impl FnOnce(&mut ModelPatches)) -> Self {
+        let mut patches = (*self.patches).clone();
+        change(&mut patches);
+        Self { patches: Arc::new(patches), ..self }
+    }
+
+    /// Classifier-free guidance as this model wants it.
+    pub(crate) fn guidance(&self, positive: &Conditioning, negative: &Conditioning, scale: f64) -> Guidance {
+        let (positive, negative) = ((*positive.0).clone(), (*negative.0).clone());
+        match &self.perp_negative {
+            Some(PerpNegative { empty, scale: negative_scale }) => Guidance::PerpNeg {
+                positive,
+                negative,
+                empty: (*empty.0).clone(),
+                scale,
+                negative_scale: *negative_scale,
+            },
+            None => Guidance::Cfg { positive, negative, scale, rescale: self.rescale_cfg },
+        }
     }
 }
 

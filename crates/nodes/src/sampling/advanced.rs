@@ -1,7 +1,6 @@
 //! Samplers whose parts are nodes of their own.
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
-use kiln_models::sampling::Guidance;
 
 use super::run::{Run, Sampled};
 use crate::payload::{Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas};
@@ -41,12 +40,7 @@ impl Execute for SamplerCustom {
     type Output = (Latent, Latent);
 
     fn execute(self, cx: &mut Cx) -> Result<(Latent, Latent), NodeError> {
-        let guidance = Guidance::Cfg {
-            positive: (*self.positive.0).clone(),
-            negative: (*self.negative.0).clone(),
-            scale: self.cfg,
-            rescale: self.model.rescale_cfg,
-        };
+        let guidance = self.model.guidance(&self.positive, &self.negative, self.cfg);
         let run = Run {
             model: &self.model,
             guidance: &guidance,

@@ -45,12 +45,7 @@ impl Execute for CFGGuider {
     type Output = Guider;
 
     fn execute(self, _: &mut Cx) -> Result<Guider, NodeError> {
-        let guidance = Guidance::Cfg {
-            positive: (*self.positive.0).clone(),
-            negative: (*self.negative.0).clone(),
-            scale: self.cfg,
-            rescale: self.model.rescale_cfg,
-        };
+        let guidance = self.model.guidance(&self.positive, &self.negative, self.cfg);
         Ok(Guider { model: self.model, guidance: Arc::new(guidance) })
     }
 }

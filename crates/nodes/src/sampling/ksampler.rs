@@ -2,7 +2,6 @@
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
 use kiln_models::sampler::{Options, SamplerKind};
-use kiln_models::sampling::Guidance;
 use kiln_models::schedule::{Scheduler, steps};
 
 use super::run::Run;
@@ -133,12 +132,7 @@ struct Common<'a> {
 
 impl Common<'_> {
     fn run(&self, cx: &Cx, kind: SamplerKind, sigmas: &[f32], noise: Noise) -> Result<Latent, NodeError> {
-        let guidance = Guidance::Cfg {
-            positive: (*self.positive.0).clone(),
-            negative: (*self.negative.0).clone(),
-            scale: self.cfg,
-            rescale: self.model.rescale_cfg,
-        };
+        let guidance = self.model.guidance(self.positive, self.negative, self.cfg);
         let sampler = Sampler { kind, options: Options::default() };
         let Self { model, latent, .. } = self;
         Ok(Run { model, guidance: &guidance, sampler: &sampler, sigmas, noise, latent }.sample(cx)?.latent)

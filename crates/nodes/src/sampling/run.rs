@@ -47,11 +47,11 @@ impl Run<'_> {
         if self.sigmas.len() < 2 {
             return Ok(Sampled { latent: self.latent.clone(), denoised: self.latent.clone() });
         }
-        let Model { network, sampling, .. } = self.model;
+        let Model { network, sampling, patches, .. } = self.model;
         let latent = fitting(self.latent.tensor(), network.unet.config().out_channels)?;
         let noise = self.noise_for(&latent)?;
         let job = Job {
-            model: &NetworkPredictor { network: &*network.unet, sampling },
+            model: &NetworkPredictor { network: &*network.unet, sampling, patches: Some(patches) },
             sampling,
             format: &network.latent,
             guidance: self.guidance,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use kiln_exec::{
-    Engine, Event, FromValue, GraphBuilder, Link, Out, Prompt, Report, RunError, RunOptions, Value, Values,
+    Draft, Engine, Event, FromValue, GraphBuilder, Link, Out, Prompt, Reply, Report, RunError, RunOptions, Value,
+    Values,
 };
 use kiln_nodes::files::{Folders, Frames, Place, load_image};
 use kiln_nodes::{Image, PreviewImage, Studio};
@@ -100,4 +101,22 @@ pub fn values_of(values: &Values) -> Vec<Value> {
 
 pub fn link(node: &str, socket: usize) -> Link {
     Link::new(node, socket)
+}
+
+/// Adds a node by its class, with links and literals; answers its first output.
+pub fn node(g: &GraphBuilder, class: &str, links: &[(&str, &Link)], widgets: &serde_json::Value) -> Link {
+    let draft =
+        links.iter().fold(Draft::new(class), |draft, (name, link)| draft.input(name, Reply::Link((*link).clone())));
+    let widgets = widgets.as_object().unwrap().iter();
+    Link::new(
+        &g.add_draft(
+            widgets.fold(draft, |draft, (name, value)| draft.input(name, Reply::from(Value::from_json(value)))),
+        ),
+        0,
+    )
+}
+
+/// An output taken to be of a kind.
+pub fn out<K>(link: &Link) -> Out<K> {
+    Out::link(&link.node, link.socket)
 }

@@ -181,7 +181,7 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
         let channels = network.config().out_channels;
         let latent = Tensor::zeros([1, channels, run.height / 8, run.width / 8], &Device::flex());
         let job = Job {
-            model: &NetworkPredictor { network: &network, sampling: &sampling },
+            model: &NetworkPredictor { network: &network, sampling: &sampling, patches: None },
             sampling: &sampling,
             format: &LatentFormat::SD1,
             guidance: &guidance,

@@ -1,0 +1,120 @@
+//! Changes of the mixed prediction, some of which ask the network once more.
+
+use burn::tensor::Tensor;
+
+use super::{GuidancePatch, ModelPatches, Moment, Pair, blur, length, per_item};
+use crate::sampling::error::SamplingError;
+use crate::sampling::evaluate::{Middle, evaluate};
+use crate::sampling::prepare::Prepared;
+use crate::schedule::Prediction;
+use crate::unet::Noted;
+
+impl ModelPatches {
+    /// The mixture of `pair` as the sampler is to see it.
+    pub(in crate::sampling) fn after(
+        &self,
+        moment: &Moment<'_>,
+        pair: &Pair,
+        noted: Option<&Noted>,
+        mut guided: Tensor<4>,
+    ) -> Result<Tensor<4>, SamplingError> {
+        for patch in &self.guidance {
+            guided = match patch {
+                GuidancePatch::Perturbed { scale } if *scale != 0.0 => {
+                    let perturbed = moment.ask(moment.cond_list, moment.question.x, Middle::Itself)?;
+                    guided + (pair.cond.clone() - perturbed) * *scale
+                }
+                GuidancePatch::SelfAttention { scale, blur } => {
+                    self_attention(moment, pair, noted, guided, *scale, *blur)?
+                }
+                GuidancePatch::Direction => directed(pair, guided, moment.scale),
+                GuidancePatch::ZeroStar => zero_star(moment.question.x, pair, guided, moment.scale),
+                GuidancePatch::Norm { strength } => {
+                    let lengths = |x: &Tensor<4>| x.clone().square().sum_dim(1).sqrt();
+                    let factor = lengths(&pair.cond) / (lengths(&guided) + 1e-8);
+                    guided * factor.clamp(0.0, 1.0) * *strength
+                }
+                GuidancePatch::Epsilon { factor } => {
+                    let x = moment.question.x;
+                    x.clone() - (x.clone() - guided).div_scalar(if *factor == 0.0 { 1e-9 } else { *factor })
+                }
+                GuidancePatch::Temporal { k, sigma } => temporal(moment, guided, *k, *sigma),
+                _ => guided,
+            };
+        }
+        Ok(guided)
+    }
+}
+
+impl Moment<'_> {
+    /// One more prediction under conditions.
+    fn ask(&self, list: &[Prepared], x: &Tensor<4>, middle: Middle<'_>) -> Result<Tensor<4>, SamplingError> {
+        let question = super::Question { x, middle, ..self.question };
+        let mut answers = evaluate(&question, &[Some(list)])?;
+        answers.pop().flatten().ok_or(SamplingError::NoConditioning("positive"))
+    }
+}
+
+/// Away from the prediction over a picture that is blurred where the negative looks most.
+fn self_attention(
+    moment: &Moment<'_>,
+    pair: &Pair,
+    noted: Option<&Noted>,
+    guided: Tensor<4>,
+    scale: f32,
+    reach: f32,
+) -> Result<Tensor<4>, SamplingError> {
+    let [_, _, height, width] = guided.dims();
+    // Too small for the blur's margin.
+    if height.min(width) <= blur::MARGIN {
+        return Ok(guided);
+    }
+    let missing =
+        SamplingError::Missing { which: "negative", what: "prediction", hint: "SelfAttentionGuidance needs one" };
+    let (Some(list), Some(uncond), Some(noted)) = (moment.uncond_list, &pair.uncond, noted) else {
+        return Err(missing);
+    };
+    let degraded = blur::where_looked_at(uncond, noted, reach)?;
+    let x = degraded.clone() + moment.question.x.clone() - uncond.clone();
+    let answer = moment.ask(list, &x, Middle::Plain)?;
+    Ok(guided + (degraded - answer) * scale)
+}
+
+/// The guided prediction or the scaled positive one, the more of the latter the less it is like the scaled negative.
+fn directed(pair: &Pair, guided: Tensor<4>, scale: f32) -> Tensor<4> {
+    const EPS: f32 = 1e-8;
+    let leap = pair.cond.clone() * scale;
+    let root = |x: Tensor<4>| x.clone().abs().sqrt() * x.sign();
+    let (a, b) = (root(pair.uncond_or_zeros() * scale), root((leap.clone() + guided.clone()) * 0.5));
+    let norm = |x: &Tensor<4>| x.clone().square().sum_dim(1).sqrt().clamp_min(EPS);
+    let likeness = (a.clone() * b.clone()).sum_dim(1) / (norm(&a) * norm(&b));
+    let share = (likeness.mean().reshape([1, 1, 1, 1]) + 1.0) * 2.0;
+    (guided * share.clone() + leap * (share.neg() + 4.0)) * 0.25
+}
+
+fn zero_star(x: &Tensor<4>, pair: &Pair, guided: Tensor<4>, scale: f32) -> Tensor<4> {
+    let uncond = pair.uncond_or_zeros();
+    let (positive, negative) = (x.clone() - pair.cond.clone(), x.clone() - uncond.clone());
+    let fit = per_item(positive * negative.clone()) / (length(&negative).square() + 1e-8);
+    guided + uncond.clone() * (fit.clone() - 1.0) + uncond * (fit.neg() + 1.0) * scale
+}
+
+fn temporal(moment: &Moment<'_>, guided: Tensor<4>, k: f32, reach: f32) -> Tensor<4> {
+    let sigma = moment.question.sigma;
+    if k == 1.0 || sigma == 0.0 {
+        return guided;
+    }
+    let half = moment.sampling.half_log_snr(sigma);
+    let snr = (2.0 * half).exp();
+    if snr == 0.0 {
+        return guided;
+    }
+    let variance = reach * reach;
+    let ratio = if snr.is_infinite() { k } else { (snr * variance + 1.0) / (snr * variance / k + 1.0) };
+    let alpha = match moment.sampling.prediction {
+        Prediction::Flow => sigma * half.exp(),
+        _ => 1.0,
+    };
+    let start = moment.question.x.clone().div_scalar(alpha);
+    start.clone() + (guided - start) * ratio
+}

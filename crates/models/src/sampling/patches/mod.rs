@@ -1,0 +1,177 @@
+//! What a model carries to change how it is sampled: around guidance, inside of the network, and at the denoise mask.
+//!
+//! Knows predictions and how to ask for more of them. Knows nothing of nodes; each change names its paper.
+
+mod after;
+mod before;
+mod blur;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use super::error::SamplingError;
+use super::evaluate::Question;
+use super::prepare::Prepared;
+use crate::schedule::ModelSampling;
+use crate::unet::Hooks;
+
+/// Everything that a model carries.
+#[derive(Debug, Clone, Default)]
+pub struct ModelPatches {
+    /// Inside of the network.
+    pub hooks: Hooks,
+    /// Around guidance, in the order of the nodes.
+    pub guidance: Vec<GuidancePatch>,
+    /// Differential diffusion (Levin and Fried 2023): the denoise mask tells *when* a place is freed, to this degree.
+    pub differential: Option<f64>,
+}
+
+/// A change around guidance.
+#[derive(Debug, Clone)]
+pub enum GuidancePatch {
+    /// TCFG (arXiv 2503.18137): of the negative only what lies along the common direction stays.
+    Tangential,
+    /// Adaptive projected guidance (Sadat et al. 2024).
+    Projected {
+        /// How much of the guidance along the positive prediction stays.
+        eta: f32,
+        /// The longest guidance; 0 for no limit.
+        norm: f32,
+        /// How much of the steps before is added; 0 for nothing.
+        momentum: f32,
+    },
+    /// FreSca (arXiv 2504.02154): low and high frequencies of the guidance scaled apart.
+    Frequencies {
+        /// Factor on the low ones.
+        low: f32,
+        /// Factor on the high ones.
+        high: f32,
+        /// How many count as low, along each axis.
+        cutoff: usize,
+    },
+    /// Any change of the guidance as a latent.
+    Operation(Arc<dyn LatentChange>),
+    /// Perturbed-attention guidance (Ahn et al. 2024).
+    Perturbed {
+        /// How far from the perturbed prediction.
+        scale: f32,
+    },
+    /// Self-attention guidance (Hong et al. 2023).
+    SelfAttention {
+        /// How far from the prediction over blurred places.
+        scale: f32,
+        /// How far the blur reaches, in cells; 0 for none.
+        blur: f32,
+    },
+    /// Guidance by direction (ComfyUI's Mahiro).
+    Direction,
+    /// CFG-Zero* (arXiv 2503.18886) without its zero steps: the negative scaled to fit the positive best.
+    ZeroStar,
+    /// Guided cells no longer than the positive prediction's, times a factor.
+    Norm {
+        /// The factor.
+        strength: f32,
+    },
+    /// Epsilon scaling (arXiv 2308.15321): the predicted noise divided by a number.
+    Epsilon {
+        /// The number.
+        factor: f32,
+    },
+    /// Temporal score rescaling (arXiv 2510.01184).
+    Temporal {
+        /// The factor at low noise.
+        k: f32,
+        /// How early it takes effect.
+        sigma: f32,
+    },
+}
+
+/// A change of latents that nodes hand around.
+pub trait LatentChange: std::fmt::Debug + Send + Sync {
+    /// The changed latent, of the same shape.
+    ///
+    /// # Errors
+    /// When the latent doesn't suit it.
+    fn apply(&self, latent: Tensor<4>) -> Result<Tensor<4>, SamplingError>;
+}
+
+impl ModelPatches {
+    /// Whether the negative is wanted at scale 1, too.
+    pub(super) fn want_negative(&self) -> bool {
+        self.notes_attention()
+    }
+
+    /// Whether self-attention of the negative is to be noted.
+    pub(super) fn notes_attention(&self) -> bool {
+        self.guidance.iter().any(|patch| matches!(patch, GuidancePatch::SelfAttention { .. }))
+    }
+
+    /// Whether all numbers are numbers.
+    pub(super) fn check(&self) -> Result<(), SamplingError> {
+        for patch in &self.guidance {
+            let numbers: &[(&'static str, f32)] = match patch {
+                GuidancePatch::Projected { eta, norm, momentum } => {
+                    &[("eta", *eta), ("norm_threshold", *norm), ("momentum", *momentum)]
+                }
+                GuidancePatch::Frequencies { low, high, .. } => &[("scale_low", *low), ("scale_high", *high)],
+                GuidancePatch::Perturbed { scale } => &[("scale", *scale)],
+                GuidancePatch::SelfAttention { scale, blur } => &[("scale", *scale), ("blur_sigma", *blur)],
+                GuidancePatch::Norm { strength } => &[("strength", *strength)],
+                GuidancePatch::Epsilon { factor } => &[("scaling_factor", *factor)],
+                GuidancePatch::Temporal { k, sigma } => &[("tsr_k", *k), ("tsr_sigma", *sigma)],
+                GuidancePatch::Tangential
+                | GuidancePatch::Operation(_)
+                | GuidancePatch::Direction
+                | GuidancePatch::ZeroStar => &[],
+            };
+            if let Some((what, found)) = numbers.iter().find(|(_, number)| !number.is_finite()) {
+                return Err(SamplingError::Number { what, found: f64::from(*found), expected: "a finite number" });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One evaluation under guidance, as the changes see it.
+pub(super) struct Moment<'a> {
+    pub(super) question: Question<'a>,
+    pub(super) sampling: &'a ModelSampling,
+    /// How far from the negative to the positive.
+    pub(super) scale: f32,
+    /// The conditions behind the two predictions.
+    pub(super) cond_list: &'a [Prepared],
+    pub(super) uncond_list: Option<&'a [Prepared]>,
+}
+
+/// The two predictions that guidance is made of. A negative that isn't evaluated counts as zeros where it must count.
+pub(super) struct Pair {
+    pub(super) cond: Tensor<4>,
+    pub(super) uncond: Option<Tensor<4>>,
+}
+
+impl Pair {
+    fn uncond_or_zeros(&self) -> Tensor<4> {
+        self.uncond.clone().unwrap_or_else(|| self.cond.zeros_like())
+    }
+}
+
+/// What changes remember from step to step of one run.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Guidance summed up so far, by the change's place in the list.
+    sums: HashMap<usize, Tensor<4>>,
+    last_sigma: Option<f32>,
+}
+
+/// Sum over everything but the batch, `[B, 1, 1, 1]`.
+fn per_item(x: Tensor<4>) -> Tensor<4> {
+    let [batch, c, h, w] = x.dims();
+    x.reshape([batch, c * h * w]).sum_dim(1).reshape([batch, 1, 1, 1])
+}
+
+/// Length over everything but the batch, `[B, 1, 1, 1]`.
+fn length(x: &Tensor<4>) -> Tensor<4> {
+    per_item(x.clone().square()).sqrt()
+}

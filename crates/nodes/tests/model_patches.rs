@@ -1,0 +1,200 @@
+//! Nodes that hang changes on a model, in whole runs of the bundled one: neutral numbers give the plain run to the bit,
+//! others another, and what can be written as another graph equals that graph.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{Bench, node, one, out};
+use kiln_exec::{Draft, GraphBuilder, Link, Out, Reply, RunOptions, Value};
+use kiln_nodes::sampling::{BasicScheduler, CFGGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced};
+use kiln_nodes::{
+    CLIPTextEncode, CheckpointLoaderSimple, Clip, Conditioning, EmptyLatentImage, KSampler, Latent, Model, Vae,
+};
+use serde_json::{Value as Json, json};
+
+/// What every graph here begins with.
+struct Start {
+    model: Out<Model>,
+    clip: Out<Clip>,
+    positive: Out<Conditioning>,
+    negative: Out<Conditioning>,
+}
+
+fn start(g: &GraphBuilder) -> Start {
+    let (model, clip, _): (Out<Model>, Out<Clip>, Out<Vae>) =
+        g.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
+    Start {
+        positive: g.add(CLIPTextEncode::node().text("a red apple").clip(&clip)),
+        negative: g.add(CLIPTextEncode::node().text("blue").clip(&clip)),
+        model,
+        clip,
+    }
+}
+
+/// Samples with `model` and answers the latent's values.
+fn sampled(bench: &Bench, g: GraphBuilder, s: &Start, model: &Link, cells: usize) -> Vec<f32> {
+    let latent = g.add(EmptyLatentImage::node().width(cells * 8).height(cells * 8).batch_size(1));
+    let sampler = KSampler::node().model(out::<Model>(model)).positive(&s.positive).negative(&s.negative);
+    let sampler = sampler.latent_image(latent).seed(4).steps(2).cfg(3.0).sampler_name("euler").scheduler("normal");
+    let sampled = g.add(sampler.denoise(1.0));
+    latent_of(bench, g, &sampled)
+}
+
+fn latent_of(bench: &Bench, g: GraphBuilder, sampled: &Out<Latent>) -> Vec<f32> {
+    let link = sampled.as_link().unwrap().clone();
+    g.add_draft(Draft::new("PreviewAny").input("source", Reply::from(Value::Null)));
+    let options = RunOptions { fetch: vec![link.clone()], ..RunOptions::default() };
+    let report = bench.engine.start(g.into_prompt()).options(options).run().unwrap();
+    let latent: Latent = one(report.values(&link).unwrap());
+    latent.tensor().into_data().try_to_vec::<f32>().unwrap()
+}
+
+/// A run whose model went through one node of `class`.
+fn with(bench: &Bench, class: &str, widgets: &Json) -> Vec<f32> {
+    let g = GraphBuilder::new();
+    let s = start(&g);
+    let model = node(&g, class, &[("model", s.model.as_link().unwrap())], widgets);
+    sampled(bench, g, &s, &model, 8)
+}
+
+fn plain(bench: &Bench) -> Vec<f32> {
+    let g = GraphBuilder::new();
+    let s = start(&g);
+    let model = s.model.as_link().unwrap().clone();
+    sampled(bench, g, &s, &model, 8)
+}
+
+/// The largest difference, relative to the largest value.
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    let largest = b.iter().fold(0f32, |most, v| most.max(v.abs()));
+    a.iter().zip(b).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / largest
+}
+
+#[test]
+fn neutral_numbers_give_the_plain_run() {
+    let bench = Bench::new();
+    let plain = plain(&bench);
+    let shrink = json!({
+        "block_number": 3, "downscale_factor": 1.0, "start_percent": 0.0, "end_percent": 1.0,
+        "downscale_after_skip": true, "downscale_method": "nearest-exact", "upscale_method": "nearest-exact"
+    });
+    let ones = json!({"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.0});
+    let neutral = [
+        ("FreeU", json!({"b1": 1.0, "b2": 1.0, "s1": 1.0, "s2": 1.0})),
+        ("FreeU_V2", json!({"b1": 1.0, "b2": 1.0, "s1": 1.0, "s2": 1.0})),
+        ("PatchModelAddDownscale", shrink),
+        ("HyperTile", json!({"tile_size": 2048, "swap_size": 1, "max_depth": 0, "scale_depth": false})),
+        ("TomePatchModel", json!({"ratio": 0.0})),
+        ("PerturbedAttentionGuidance", json!({"scale": 0.0})),
+        ("TemporalScoreRescaling", json!({"tsr_k": 1.0, "tsr_sigma": 1.0})),
+        ("UNetSelfAttentionMultiply", ones.clone()),
+        ("UNetCrossAttentionMultiply", ones),
+    ];
+    for (class, widgets) in neutral {
+        assert_eq!(with(&bench, class, &widgets), plain, "{class}");
+    }
+    // The same prediction by another sum.
+    let close = [
+        ("SelfAttentionGuidance", json!({"scale": 0.0, "blur_sigma": 2.0})),
+        ("Epsilon Scaling", json!({"scaling_factor": 1.0})),
+        ("FreSca", json!({"scale_low": 1.0, "scale_high": 1.0, "freq_cutoff": 20})),
+    ];
+    for (class, widgets) in &close {
+        let distance = distance(&with(&bench, class, widgets), &plain);
+        assert!(distance < 1e-4, "{class}: {distance}");
+    }
+}
+
+#[test]
+fn every_change_changes_the_run() {
+    let bench = Bench::new();
+    let plain = plain(&bench);
+    let shrink = json!({
+        "block_number": 3, "downscale_factor": 2.0, "start_percent": 0.0, "end_percent": 0.9,
+        "downscale_after_skip": true, "downscale_method": "bicubic", "upscale_method": "bicubic"
+    });
+    let changes = [
+        ("FreeU", json!({"b1": 1.1, "b2": 1.2, "s1": 0.9, "s2": 0.2})),
+        ("FreeU_V2", json!({"b1": 1.3, "b2": 1.4, "s1": 0.9, "s2": 0.2})),
+        ("PatchModelAddDownscale", shrink),
+        ("HyperTile", json!({"tile_size": 32, "swap_size": 3, "max_depth": 0, "scale_depth": false})),
+        ("TomePatchModel", json!({"ratio": 0.5})),
+        ("PerturbedAttentionGuidance", json!({"scale": 3.0})),
+        ("SelfAttentionGuidance", json!({"scale": 0.5, "blur_sigma": 2.0})),
+        ("Mahiro", json!({})),
+        ("CFGNorm", json!({"strength": 1.0})),
+        ("CFGZeroStar", json!({})),
+        ("TCFG", json!({})),
+        ("APG", json!({"eta": 0.5, "norm_threshold": 5.0, "momentum": 0.0})),
+        ("FreSca", json!({"scale_low": 1.0, "scale_high": 1.25, "freq_cutoff": 2})),
+        ("Epsilon Scaling", json!({"scaling_factor": 1.05})),
+        ("TemporalScoreRescaling", json!({"tsr_k": 0.7, "tsr_sigma": 1.0})),
+        ("UNetSelfAttentionMultiply", json!({"q": 1.0, "k": 1.2, "v": 1.0, "out": 1.0})),
+        ("UNetCrossAttentionMultiply", json!({"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.5})),
+    ];
+    for (class, widgets) in changes {
+        let run = with(&bench, class, &widgets);
+        assert!(run.iter().all(|v| v.is_finite()), "{class}");
+        assert!(distance(&run, &plain) > 1e-4, "{class}");
+    }
+}
+
+#[test]
+fn the_dice_of_a_seed_fall_alike() {
+    let bench = Bench::new();
+    let tome = json!({"ratio": 0.5});
+    assert_eq!(with(&bench, "TomePatchModel", &tome), with(&Bench::new(), "TomePatchModel", &tome));
+}
+
+#[test]
+fn factors_on_queries_or_on_keys_are_one_and_the_same_and_temporal_layers_are_none_here() {
+    let bench = Bench::new();
+    let times = |q: f64, k: f64, v: f64, out: f64| json!({"q": q, "k": k, "v": v, "out": out});
+    let class = "UNetSelfAttentionMultiply";
+    // Powers of two round alike.
+    assert_eq!(with(&bench, class, &times(2.0, 1.0, 1.0, 1.0)), with(&bench, class, &times(1.0, 2.0, 1.0, 1.0)));
+    let temporal = |own: f64, between: f64| json!({"self_structural": own, "self_temporal": between, "cross_structural": 1.0, "cross_temporal": between});
+    let class = "UNetTemporalAttentionMultiply";
+    assert_eq!(with(&bench, class, &temporal(1.0, 7.0)), plain(&bench));
+    assert_eq!(
+        with(&bench, class, &temporal(0.5, 7.0)),
+        with(&bench, "UNetSelfAttentionMultiply", &times(1.0, 1.0, 1.0, 0.5))
+    );
+}
+
+#[test]
+fn text_encoders_that_attend_to_nothing_say_the_same_of_words_in_any_order() {
+    let bench = Bench::new();
+    let encoded = |text: &str, factor: f64| {
+        let g = GraphBuilder::new();
+        let s = start(&g);
+        let widgets = json!({"q": 1.0, "k": 1.0, "v": 1.0, "out": factor});
+        let clip = node(&g, "CLIPAttentionMultiply", &[("clip", s.clip.as_link().unwrap())], &widgets);
+        let encoded = g.add(CLIPTextEncode::node().text(text).clip(out::<Clip>(&clip)));
+        g.add_draft(Draft::new("PreviewAny").input("source", Reply::from(Value::Null)));
+        let conditioning: Conditioning = one(&bench.fetch(g, &encoded).unwrap());
+        conditioning.0.entries[0].context.clone().slice([0..1, 3..4]).try_to_vec_as::<f32>().unwrap()
+    };
+    // The third word sees nothing of the two before it.
+    assert_eq!(encoded("red blue apple", 0.0), encoded("blue red apple", 0.0));
+    assert_ne!(encoded("red blue apple", 1.0), encoded("blue red apple", 1.0));
+}
+
+#[test]
+fn changes_travel_with_a_guider() {
+    let bench = Bench::new();
+    let widgets = json!({"scale": 2.0});
+    let expected = with(&bench, "PerturbedAttentionGuidance", &widgets);
+    let g = GraphBuilder::new();
+    let s = start(&g);
+    let model = node(&g, "PerturbedAttentionGuidance", &[("model", s.model.as_link().unwrap())], &widgets);
+    let model = out::<Model>(&model);
+    let guider = g.add(CFGGuider::node().model(&model).positive(&s.positive).negative(&s.negative).cfg(3.0));
+    let sigmas = g.add(BasicScheduler::node().model(&model).scheduler("normal").steps(2).denoise(1.0));
+    let noise = g.add(RandomNoise::node().noise_seed(4));
+    let sampler = g.add(KSamplerSelect::node().sampler_name("euler"));
+    let parts = SamplerCustomAdvanced::node().noise(noise).guider(guider).sampler(sampler).sigmas(sigmas);
+    let latent = g.add(EmptyLatentImage::node().width(64).height(64).batch_size(1));
+    let (sampled, _) = g.add(parts.latent_image(latent));
+    assert_eq!(latent_of(&bench, g, &sampled), expected);
+}
