@@ -3,8 +3,8 @@
 //! # From a file to a network
 //! [`Checkpoint::open`] maps a file, reads its header, and tells from tensor names and shapes alone what it holds
 //! ([`detect`]). Each family has a folder with `config.rs` (plain sizes, found by `from_names`), `keys.rs` (what files
-//! call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`upscale`],
-//! [`taesd`]. `config.init(&keyed)` builds a network over [`Keyed`] weights, after every tensor was found in its shape;
+//! call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
+//! [`upscale`], [`taesd`]. `config.init(&keyed)` builds a network over [`Keyed`] weights, after every tensor was found in its shape;
 //! an error names all that are missing or misshapen.
 //!
 //! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
@@ -57,6 +57,7 @@ pub mod sampler;
 pub mod sampling;
 pub mod schedule;
 mod shelf;
+pub mod t2i;
 pub mod taesd;
 pub mod text;
 pub mod tokenizer;

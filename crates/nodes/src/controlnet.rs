@@ -1,4 +1,4 @@
-//! ControlNets: networks that steer a model by a picture of edges, depth, poses.
+//! ControlNets and T2I-Adapters: networks that steer a model by a picture of edges, depth, poses.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use kiln_models::conditioning::ControlLink;
 use kiln_models::controlnet::{Control, ControlNet as Network};
 use kiln_models::image::Planes;
 use kiln_models::sampling::ControlSource;
+use kiln_models::t2i::{Adapted, Adapter};
 
 use crate::loaders::file_fingerprint;
 use crate::payload::{Conditioning, Image, Model, Vae};
@@ -14,7 +15,12 @@ use crate::studio::{InStudio, models};
 
 /// A network that steers another one.
 #[derive(Clone, Debug)]
-pub struct ControlNet(pub Arc<Network>);
+pub enum ControlNet {
+    /// A second way down beside the UNet's.
+    Net(Arc<Network>),
+    /// A small network that looks at the picture once.
+    Adapter(Arc<Adapter>),
+}
 
 object!(ControlNet, "CONTROL_NET");
 
@@ -22,7 +28,7 @@ fn controlnets(host: &Host) -> Vec<String> {
     models(host, "controlnet")
 }
 
-/// Opens a ControlNet.
+/// Opens a ControlNet or a T2I-Adapter.
 #[derive(Node)]
 #[node(display_name = "Load ControlNet Model", category = "loaders", aliases("controlnet"))]
 pub struct ControlNetLoader {
@@ -41,7 +47,10 @@ impl Execute for ControlNetLoader {
     fn execute(self, cx: &mut Cx) -> Result<ControlNet, NodeError> {
         let studio = cx.studio()?;
         let path = studio.folders().model("controlnet", &self.control_net_name)?;
-        Ok(ControlNet(Arc::new(Network::open(&path, None, studio.budget())?)))
+        if Adapter::is_in(&path)? {
+            return Ok(ControlNet::Adapter(Arc::new(Adapter::open(&path, studio.budget())?)));
+        }
+        Ok(ControlNet::Net(Arc::new(Network::open(&path, None, studio.budget())?)))
     }
 }
 
@@ -66,7 +75,7 @@ impl Execute for DiffControlNetLoader {
     fn execute(self, cx: &mut Cx) -> Result<ControlNet, NodeError> {
         let studio = cx.studio()?;
         let path = studio.folders().model("controlnet", &self.control_net_name)?;
-        Ok(ControlNet(Arc::new(Network::open(&path, Some(&self.model.network), studio.budget())?)))
+        Ok(ControlNet::Net(Arc::new(Network::open(&path, Some(&self.model.network), studio.budget())?)))
     }
 }
 
@@ -146,7 +155,7 @@ type Source = Arc<dyn ControlSource>;
 
 /// A control in the making. Conditions that had the same control before share one after: it is evaluated once for both.
 struct Chain {
-    network: Arc<Network>,
+    network: ControlNet,
     hint: Planes,
     strength: f32,
     range: [f64; 2],
@@ -164,7 +173,7 @@ impl Chain {
         to_negative: bool,
     ) -> Result<Self, NodeError> {
         let hint = Planes::from_tensor(&image.rgb().planes())?;
-        Ok(Self { network: network.0.clone(), hint, strength: strength as f32, range, to_negative, made: Vec::new() })
+        Ok(Self { network: network.clone(), hint, strength: strength as f32, range, to_negative, made: Vec::new() })
     }
 
     fn onto(&mut self, conditioning: &Conditioning) -> Conditioning {
@@ -185,8 +194,11 @@ impl Chain {
             return source.clone();
         }
         let Self { network, hint, strength, range, .. } = self;
-        let control = Control::new(network.clone(), hint.clone(), *strength, *range, before.clone());
-        let source: Source = Arc::new(control);
+        let (hint, previous) = (hint.clone(), before.clone());
+        let source: Source = match network {
+            ControlNet::Net(net) => Arc::new(Control::new(net.clone(), hint, *strength, *range, previous)),
+            ControlNet::Adapter(net) => Arc::new(Adapted::new(net.clone(), hint, *strength, *range, previous)),
+        };
         self.made.push((before, source.clone()));
         source
     }

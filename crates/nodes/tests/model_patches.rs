@@ -4,70 +4,25 @@
 
 mod common;
 
-use common::{Bench, node, one, out};
-use kiln_exec::{Draft, GraphBuilder, Link, Out, Reply, RunOptions, Value};
+use common::{Bench, Start, distance, node, out};
+use kiln_exec::{GraphBuilder, Link};
 use kiln_nodes::sampling::{BasicScheduler, CFGGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced};
-use kiln_nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, Clip, Conditioning, EmptyLatentImage, KSampler, Latent, Model, Vae,
-};
+use kiln_nodes::{CLIPTextEncode, Clip, Conditioning, EmptyLatentImage, Model};
 use serde_json::{Value as Json, json};
 
-/// What every graph here begins with.
-struct Start {
-    model: Out<Model>,
-    clip: Out<Clip>,
-    positive: Out<Conditioning>,
-    negative: Out<Conditioning>,
-}
-
-fn start(g: &GraphBuilder) -> Start {
-    let (model, clip, _): (Out<Model>, Out<Clip>, Out<Vae>) =
-        g.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
-    Start {
-        positive: g.add(CLIPTextEncode::node().text("a red apple").clip(&clip)),
-        negative: g.add(CLIPTextEncode::node().text("blue").clip(&clip)),
-        model,
-        clip,
-    }
-}
-
-/// Samples with `model` and answers the latent's values.
-fn sampled(bench: &Bench, g: GraphBuilder, s: &Start, model: &Link, cells: usize) -> Vec<f32> {
-    let latent = g.add(EmptyLatentImage::node().width(cells * 8).height(cells * 8).batch_size(1));
-    let sampler = KSampler::node().model(out::<Model>(model)).positive(&s.positive).negative(&s.negative);
-    let sampler = sampler.latent_image(latent).seed(4).steps(2).cfg(3.0).sampler_name("euler").scheduler("normal");
-    let sampled = g.add(sampler.denoise(1.0));
-    latent_of(bench, g, &sampled)
-}
-
-fn latent_of(bench: &Bench, g: GraphBuilder, sampled: &Out<Latent>) -> Vec<f32> {
-    let link = sampled.as_link().unwrap().clone();
-    g.add_draft(Draft::new("PreviewAny").input("source", Reply::from(Value::Null)));
-    let options = RunOptions { fetch: vec![link.clone()], ..RunOptions::default() };
-    let report = bench.engine.start(g.into_prompt()).options(options).run().unwrap();
-    let latent: Latent = one(report.values(&link).unwrap());
-    latent.tensor().into_data().try_to_vec::<f32>().unwrap()
-}
+const MODEL: &str = "fluent-tiny.safetensors";
 
 /// A run whose model went through one node of `class`.
 fn with(bench: &Bench, class: &str, widgets: &Json) -> Vec<f32> {
     let g = GraphBuilder::new();
-    let s = start(&g);
-    let model = node(&g, class, &[("model", s.model.as_link().unwrap())], widgets);
-    sampled(bench, g, &s, &model, 8)
+    let mut s = Start::new(&g, MODEL);
+    s.model = node(&g, class, &[("model", &s.model)], widgets);
+    s.sampled(bench, g)
 }
 
 fn plain(bench: &Bench) -> Vec<f32> {
     let g = GraphBuilder::new();
-    let s = start(&g);
-    let model = s.model.as_link().unwrap().clone();
-    sampled(bench, g, &s, &model, 8)
-}
-
-/// The largest difference, relative to the largest value.
-fn distance(a: &[f32], b: &[f32]) -> f32 {
-    let largest = b.iter().fold(0f32, |most, v| most.max(v.abs()));
-    a.iter().zip(b).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / largest
+    Start::new(&g, MODEL).sampled(bench, g)
 }
 
 #[test]
@@ -167,12 +122,12 @@ fn text_encoders_that_attend_to_nothing_say_the_same_of_words_in_any_order() {
     let bench = Bench::new();
     let encoded = |text: &str, factor: f64| {
         let g = GraphBuilder::new();
-        let s = start(&g);
+        let s = Start::new(&g, MODEL);
         let widgets = json!({"q": 1.0, "k": 1.0, "v": 1.0, "out": factor});
-        let clip = node(&g, "CLIPAttentionMultiply", &[("clip", s.clip.as_link().unwrap())], &widgets);
+        let clip = node(&g, "CLIPAttentionMultiply", &[("clip", &s.clip)], &widgets);
         let encoded = g.add(CLIPTextEncode::node().text(text).clip(out::<Clip>(&clip)));
-        g.add_draft(Draft::new("PreviewAny").input("source", Reply::from(Value::Null)));
-        let conditioning: Conditioning = one(&bench.fetch(g, &encoded).unwrap());
+        node(&g, "PreviewAny", &[("source", encoded.as_link().unwrap())], &json!({}));
+        let conditioning: Conditioning = common::one(&bench.fetch(g, &encoded).unwrap());
         conditioning.0.entries[0].context.clone().slice([0..1, 3..4]).try_to_vec_as::<f32>().unwrap()
     };
     // The third word sees nothing of the two before it.
@@ -186,15 +141,15 @@ fn changes_travel_with_a_guider() {
     let widgets = json!({"scale": 2.0});
     let expected = with(&bench, "PerturbedAttentionGuidance", &widgets);
     let g = GraphBuilder::new();
-    let s = start(&g);
-    let model = node(&g, "PerturbedAttentionGuidance", &[("model", s.model.as_link().unwrap())], &widgets);
-    let model = out::<Model>(&model);
-    let guider = g.add(CFGGuider::node().model(&model).positive(&s.positive).negative(&s.negative).cfg(3.0));
+    let s = Start::new(&g, MODEL);
+    let model = out::<Model>(&node(&g, "PerturbedAttentionGuidance", &[("model", &s.model)], &widgets));
+    let [positive, negative] = [&s.positive, &s.negative].map(|link: &Link| out::<Conditioning>(link));
+    let guider = g.add(CFGGuider::node().model(&model).positive(positive).negative(negative).cfg(3.0));
     let sigmas = g.add(BasicScheduler::node().model(&model).scheduler("normal").steps(2).denoise(1.0));
     let noise = g.add(RandomNoise::node().noise_seed(4));
     let sampler = g.add(KSamplerSelect::node().sampler_name("euler"));
     let parts = SamplerCustomAdvanced::node().noise(noise).guider(guider).sampler(sampler).sigmas(sigmas);
     let latent = g.add(EmptyLatentImage::node().width(64).height(64).batch_size(1));
     let (sampled, _) = g.add(parts.latent_image(latent));
-    assert_eq!(latent_of(&bench, g, &sampled), expected);
+    assert_eq!(bench.latent(g, sampled.as_link().unwrap()), expected);
 }

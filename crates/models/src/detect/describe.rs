@@ -39,6 +39,7 @@ const PROBES: &[(&str, Probe)] = &[
             .any(|mark| name.contains(mark))
     }),
     ("a ControlNet", |name| name.contains("zero_convs.0.") || name.contains("controlnet_cond_embedding.")),
+    ("a T2I-Adapter", |name| ["body.0.block1.weight", "body.0.out_conv.weight"].iter().any(|end| name.ends_with(end))),
     ("an upscaler", |name| name == "conv_first.weight" || name == "model.0.weight" || name == "body.0.weight"),
     ("a tiny autoencoder", |name| name == "3.conv.0.weight" || name.starts_with("taesd_decoder.")),
     ("an embedding", |name| name == "emb_params"),

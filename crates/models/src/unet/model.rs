@@ -84,6 +84,17 @@ impl Residuals {
         Self { input: each(self.input), middle: scale(self.middle), output: each(self.output) }
     }
 
+    /// Repeated as a whole and cut to so many latents.
+    #[must_use]
+    pub fn for_batch(self, batch: usize) -> Self {
+        let repeat = |residual: Tensor<4>| match residual.dims()[0] {
+            own if own == batch || own == 0 => residual,
+            own => residual.repeat_dim(0, batch.div_ceil(own)).narrow(0, 0, batch),
+        };
+        let each = |list: Vec<Option<Tensor<4>>>| list.into_iter().map(|residual| residual.map(repeat)).collect();
+        Self { input: each(self.input), middle: self.middle.map(repeat), output: each(self.output) }
+    }
+
     /// The sum with another network's residuals, place by place.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

@@ -105,18 +105,113 @@ pub fn link(node: &str, socket: usize) -> Link {
 
 /// Adds a node by its class, with links and literals; answers its first output.
 pub fn node(g: &GraphBuilder, class: &str, links: &[(&str, &Link)], widgets: &serde_json::Value) -> Link {
-    let draft =
+    let linked =
         links.iter().fold(Draft::new(class), |draft, (name, link)| draft.input(name, Reply::Link((*link).clone())));
     let widgets = widgets.as_object().unwrap().iter();
-    Link::new(
-        &g.add_draft(
-            widgets.fold(draft, |draft, (name, value)| draft.input(name, Reply::from(Value::from_json(value)))),
-        ),
-        0,
-    )
+    let draft = widgets.fold(linked, |draft, (name, value)| draft.input(name, Reply::from(Value::from_json(value))));
+    let id = g.add_draft(draft);
+    Link::new(id, 0)
 }
 
 /// An output taken to be of a kind.
 pub fn out<K>(link: &Link) -> Out<K> {
     Out::link(&link.node, link.socket)
+}
+
+/// What the runs of the model tests begin with: the bundled checkpoint and two prompts.
+pub struct Start {
+    pub model: Link,
+    pub clip: Link,
+    pub vae: Link,
+    pub positive: Link,
+    pub negative: Link,
+}
+
+impl Start {
+    pub fn new(g: &GraphBuilder, checkpoint: &str) -> Self {
+        let model = node(g, "CheckpointLoaderSimple", &[], &serde_json::json!({"ckpt_name": checkpoint}));
+        let clip = Link::new(&model.node, 1);
+        let vae = Link::new(&model.node, 2);
+        let [positive, negative] = ["a red apple", "blue"]
+            .map(|text| node(g, "CLIPTextEncode", &[("clip", &clip)], &serde_json::json!({"text": text})));
+        Self { model, clip, vae, positive, negative }
+    }
+
+    /// Two steps at 64 x 64 pixels: the latent's values.
+    pub fn sampled(&self, bench: &Bench, g: GraphBuilder) -> Vec<f32> {
+        let size = serde_json::json!({"width": 64, "height": 64, "batch_size": 1});
+        let latent = node(&g, "EmptyLatentImage", &[], &size);
+        let links = [
+            ("model", &self.model),
+            ("positive", &self.positive),
+            ("negative", &self.negative),
+            ("latent_image", &latent),
+        ];
+        let widgets = serde_json::json!({
+            "seed": 4, "steps": 2, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0
+        });
+        let sampled = node(&g, "KSampler", &links, &widgets);
+        bench.latent(g, &sampled)
+    }
+}
+
+impl Bench {
+    /// Runs a graph and answers the values of the latent on `link`.
+    pub fn latent(&self, g: GraphBuilder, link: &Link) -> Vec<f32> {
+        // Something has to be shown.
+        g.add_draft(Draft::new("PreviewAny").input("source", Reply::from(Value::Null)));
+        let options = RunOptions { fetch: vec![link.clone()], ..RunOptions::default() };
+        let report = self.engine.start(g.into_prompt()).options(options).run().unwrap();
+        let latent: kiln_nodes::Latent = one(report.values(link).unwrap());
+        latent.tensor().into_data().try_to_vec::<f32>().unwrap()
+    }
+
+    /// A model file of a kind; its folder is made.
+    pub fn model_path(&self, kind: &str, name: &str) -> PathBuf {
+        let folder = self.root.path().join("models").join(kind);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder.join(name)
+    }
+}
+
+/// The largest difference, relative to the largest value.
+pub fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let largest = b.iter().fold(0f32, |most, v| most.max(v.abs()));
+    a.iter().zip(b).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / largest
+}
+
+/// Writes a safetensors file of f32 whose values are a function of name and shape.
+pub fn write_computed(path: &Path, names: &kiln_models::Names) {
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = names
+        .iter()
+        .map(|(name, shape)| {
+            let mut values = vec![0f32; shape.iter().product()];
+            kiln_memory::hash_uniform(name, shape, &mut values);
+            (name.to_owned(), shape.to_vec(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// Writes a copy of the bundled checkpoint, in f32, in which `change(name, place, value)` has had its way with every value.
+pub fn write_remade(path: &Path, change: impl Fn(&str, usize, f32) -> f32) {
+    let file = std::fs::read(assets().join("fluent-tiny.safetensors")).unwrap();
+    let found = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let halves = found.tensors().into_iter().filter(|(_, view)| view.dtype() == safetensors::Dtype::F16);
+    let remade: Vec<(String, Vec<usize>, Vec<u8>)> = halves
+        .map(|(name, view)| {
+            let value = |half: &[u8]| half::f16::from_le_bytes([half[0], half[1]]).to_f32();
+            let values = view.data().chunks_exact(2).enumerate().map(|(place, half)| change(&name, place, value(half)));
+            let bytes = values.flat_map(f32::to_le_bytes).collect();
+            (name, view.shape().to_vec(), bytes)
+        })
+        .collect();
+    let views = remade.iter().map(|(name, shape, bytes)| {
+        (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }

@@ -1,0 +1,158 @@
+//! The network of a T2I-Adapter. Knows nothing of strength, ranges or other controls.
+
+use std::{path::Path, sync::Arc};
+
+use burn::tensor::Tensor;
+use kiln_memory::Budget;
+
+use super::{
+    block::{Extractor, Residual, Shape},
+    config::{AdapterConfig, AdapterKind},
+    keys,
+};
+use crate::{Keyed, ModelError, Names, checkpoint, layers::Conv2d, names_of, shelf::Shelf, unet::Residuals};
+
+/// A T2I-Adapter over weight handles.
+#[derive(Debug)]
+pub struct Adapter {
+    config: AdapterConfig,
+    levels: Levels,
+}
+
+#[derive(Debug)]
+enum Levels {
+    Full { entrance: Conv2d, levels: Vec<Vec<Residual>> },
+    Light(Vec<Extractor>),
+}
+
+impl AdapterConfig {
+    /// Builds the network over its weights.
+    ///
+    /// # Errors
+    /// `ModelError::Weights` listing every missing tensor and every wrong shape.
+    pub fn init(&self, keyed: &Keyed) -> Result<Adapter, ModelError> {
+        Shelf::build("T2I-Adapter", keyed, |shelf| Adapter::new(self, shelf))
+    }
+
+    /// Name and shape of every tensor of this network, in original names.
+    ///
+    /// # Errors
+    /// Never for a configuration that was read off a file.
+    pub fn tensors(&self) -> Result<Names, ModelError> {
+        Shelf::survey(|shelf| Adapter::new(self, shelf))
+    }
+}
+
+impl Adapter {
+    /// Whether a file holds a T2I-Adapter. Reads its header.
+    ///
+    /// # Errors
+    /// Of the file; `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
+    pub fn is_in(path: &Path) -> Result<bool, ModelError> {
+        let names = names_of(&*checkpoint::open(path)?);
+        Ok(AdapterConfig::from_names(&keys::canonical(&names).names())?.is_some())
+    }
+
+    /// Opens a T2I-Adapter's file by pointer.
+    ///
+    /// # Errors
+    /// Of the file; `ModelError::NotThere` when it holds no T2I-Adapter.
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = checkpoint::open(path)?;
+        let names = names_of(&*source);
+        let map = keys::canonical(&names);
+        let config = AdapterConfig::from_names(&map.names())?;
+        let missing = "`conv_in.weight` and `body.0.block1.weight`, or `body.0.out_conv.weight`";
+        let config = config.ok_or_else(|| checkpoint::not_there(path, "T2I-Adapter", &names, missing))?;
+        config.init(&Keyed::new(source, map, "controlnet", budget))
+    }
+
+    fn new(config: &AdapterConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+        let inputs = config.picture * config.shuffle * config.shuffle;
+        let before = |level: usize, first| level.checked_sub(1).map_or(first, |level| config.channels[level]);
+        let levels = config.channels.iter().enumerate();
+        let levels = match config.kind {
+            AdapterKind::Light { blocks } => {
+                let level = |(n, channels): (usize, &usize)| {
+                    let sides = [before(n, inputs), *channels];
+                    Extractor::new(shelf, &format!("body.{n}"), sides, blocks, config.halves(n))
+                };
+                Levels::Light(levels.map(level).collect::<Result<_, _>>()?)
+            }
+            AdapterKind::Full { blocks, kernel, halves_by_conv } => {
+                let first = config.channels.first().copied().unwrap_or(0);
+                let block = |level: usize, n: usize| {
+                    let outputs = config.channels[level];
+                    let inputs = if n == 0 { before(level, first) } else { outputs };
+                    let halves = (n == 0 && config.halves(level)).then_some(halves_by_conv);
+                    let shape = Shape { inputs, outputs, kernel, halves };
+                    Residual::new(shelf, &format!("body.{}", level * blocks + n), shape)
+                };
+                let level = |(level, _): (usize, &usize)| (0..blocks).map(|n| block(level, n)).collect();
+                Levels::Full {
+                    entrance: Conv2d::new(shelf, "conv_in", inputs, first, 3)?,
+                    levels: levels.map(level).collect::<Result<_, ModelError>>()?,
+                }
+            }
+        };
+        Ok(Self { config: config.clone(), levels })
+    }
+
+    /// The sizes of this network.
+    pub fn config(&self) -> &AdapterConfig {
+        &self.config
+    }
+
+    /// What it adds to the UNet's way down and, for SDXL, to its middle.
+    ///
+    /// # Shapes
+    /// `picture` `[batch, channels, h, w]` in 0..1, sides multiples of [`shuffle`](AdapterConfig::shuffle).
+    /// # Errors
+    /// `ModelError::Input` when the shape doesn't fit, or when weights can't be had.
+    pub fn forward(&self, picture: Tensor<4>) -> Result<Residuals, ModelError> {
+        let ([batch, channels, height, width], side) = (picture.dims(), self.config.shuffle);
+        let fits = height.is_multiple_of(side) && width.is_multiple_of(side) && height * width > 0;
+        if channels != self.config.picture || !fits {
+            let expected = format!("[{batch}, {}, {side} n, {side} m]", self.config.picture);
+            let found = picture.dims().to_vec();
+            return Err(ModelError::Input { network: "T2I-Adapter", what: "picture", expected, found });
+        }
+        let mut residuals = Residuals::default();
+        for (place, map) in self.config.places().into_iter().zip(self.maps(unshuffled(picture, side))?) {
+            match place {
+                None => residuals.middle = Some(map),
+                Some(block) => {
+                    residuals.input.resize(block, None);
+                    residuals.input.push(Some(map));
+                }
+            }
+        }
+        Ok(residuals)
+    }
+
+    /// The result of each level.
+    fn maps(&self, x: Tensor<4>) -> Result<Vec<Tensor<4>>, ModelError> {
+        match &self.levels {
+            Levels::Light(levels) => {
+                let mut h = x;
+                levels.iter().map(|level| level.forward(h.clone()).inspect(|map| h = map.clone())).collect()
+            }
+            Levels::Full { entrance, levels } => {
+                let mut h = entrance.forward(x)?;
+                let run = |level: &Vec<Residual>| {
+                    h = level.iter().try_fold(h.clone(), |h, block| block.forward(h))?;
+                    Ok(h.clone())
+                };
+                levels.iter().map(run).collect()
+            }
+        }
+    }
+}
+
+/// Squares of pixels as channels of one place, torch's order.
+fn unshuffled(x: Tensor<4>, side: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let (rows, columns) = (height / side, width / side);
+    let x = x.reshape([batch, channels, rows, side, columns, side]).permute([0, 1, 3, 5, 2, 4]);
+    x.reshape([batch, channels * side * side, rows, columns])
+}

@@ -1,0 +1,144 @@
+//! ControlNets and T2I-Adapters in whole runs of the bundled model. The networks' weights are a function of their names.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{Bench, Start, distance, node, write_computed};
+use kiln_exec::{GraphBuilder, Link};
+use kiln_memory::Budget;
+use kiln_models::Checkpoint;
+use kiln_models::controlnet::ControlNetConfig;
+use kiln_models::t2i::{AdapterConfig, AdapterKind};
+use serde_json::json;
+
+const MODEL: &str = "fluent-tiny.safetensors";
+
+/// A bench with a ControlNet and a T2I-Adapter for the bundled model.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
+    let unet = checkpoint.model.unet.config().clone();
+    let channels = unet.channel_mult.iter().map(|mult| mult * unet.model_channels).collect();
+    let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
+    let net = ControlNetConfig { hint, unet, hint_channels: 3 };
+    write_computed(&bench.model_path("controlnet", "net.safetensors"), &net.tensors().unwrap());
+    let kind = AdapterKind::Full { blocks: 2, kernel: 1, halves_by_conv: false };
+    let adapter = AdapterConfig { picture: 3, shuffle: 8, channels, kind };
+    write_computed(&bench.model_path("controlnet", "adapter.safetensors"), &adapter.tensors().unwrap());
+    bench
+}
+
+fn picture(g: &GraphBuilder) -> Link {
+    node(g, "EmptyImage", &[], &json!({"width": 48, "height": 48, "batch_size": 1, "color": 0x0040_c0f0}))
+}
+
+fn net(g: &GraphBuilder, file: &str) -> Link {
+    node(g, "ControlNetLoader", &[], &json!({"control_net_name": file}))
+}
+
+/// The old node: one condition, and what the negative then gets.
+fn old(g: &GraphBuilder, condition: &Link, file: &str, strength: f64) -> Link {
+    let links = [("conditioning", condition), ("control_net", &net(g, file)), ("image", &picture(g))];
+    node(g, "ControlNetApply", &links, &json!({"strength": strength}))
+}
+
+/// The new node on both conditions.
+fn steered(g: &GraphBuilder, s: &mut Start, file: &str, strength: f64, range: [f64; 2]) {
+    let links =
+        [("positive", &s.positive), ("negative", &s.negative), ("control_net", &net(g, file)), ("image", &picture(g))];
+    let widgets = json!({"strength": strength, "start_percent": range[0], "end_percent": range[1]});
+    s.positive = node(g, "ControlNetApplyAdvanced", &links, &widgets);
+    s.negative = Link::new(&s.positive.node, 1);
+}
+
+fn run(bench: &Bench, change: impl FnOnce(&GraphBuilder, &mut Start)) -> Vec<f32> {
+    let g = GraphBuilder::new();
+    let mut s = Start::new(&g, MODEL);
+    change(&g, &mut s);
+    s.sampled(bench, g)
+}
+
+#[test]
+fn a_strength_or_a_range_of_nothing_is_the_plain_run() {
+    let bench = bench();
+    let plain = run(&bench, |_, _| {});
+    for file in ["net.safetensors", "adapter.safetensors"] {
+        assert_eq!(run(&bench, |g, s| steered(g, s, file, 0.0, [0.0, 1.0])), plain, "{file}");
+        assert_eq!(run(&bench, |g, s| steered(g, s, file, 1.0, [0.0, 0.0])), plain, "{file}");
+        let full = run(&bench, |g, s| steered(g, s, file, 1.0, [0.0, 1.0]));
+        assert!(distance(&full, &plain) > 1e-3, "{file}");
+        let late = run(&bench, |g, s| steered(g, s, file, 1.0, [0.9, 1.0]));
+        assert!(late != full && late.iter().all(|v| v.is_finite()), "{file}");
+    }
+}
+
+#[test]
+fn the_old_node_speaks_to_the_negative_too() {
+    let bench = bench();
+    for file in ["net.safetensors", "adapter.safetensors"] {
+        let both = run(&bench, |g, s| steered(g, s, file, 0.7, [0.0, 1.0]));
+        let old = run(&bench, |g, s| s.positive = old(g, &s.positive, file, 0.7));
+        assert_eq!(both, old, "{file}");
+    }
+}
+
+#[test]
+fn stacked_strengths_add_up() {
+    let bench = bench();
+    for file in ["net.safetensors", "adapter.safetensors"] {
+        let one = run(&bench, |g, s| steered(g, s, file, 1.0, [0.0, 1.0]));
+        let two = run(&bench, |g, s| {
+            steered(g, s, file, 0.25, [0.0, 1.0]);
+            steered(g, s, file, 0.75, [0.0, 1.0]);
+        });
+        // Two roundings more per activation.
+        assert!(distance(&two, &one) < 1e-4, "{file}: {}", distance(&two, &one));
+    }
+}
+
+#[test]
+fn a_controlnet_and_an_adapter_work_together() {
+    let bench = bench();
+    let net = run(&bench, |g, s| steered(g, s, "net.safetensors", 1.0, [0.0, 1.0]));
+    let both = |first: &'static str, second: &'static str| {
+        run(&bench, |g, s| {
+            steered(g, s, first, 1.0, [0.0, 1.0]);
+            steered(g, s, second, 1.0, [0.0, 1.0]);
+        })
+    };
+    let one = both("net.safetensors", "adapter.safetensors");
+    assert_ne!(one, net);
+    assert_eq!(one, both("adapter.safetensors", "net.safetensors"));
+}
+
+#[test]
+fn a_file_of_something_else_is_told_by_what_it_holds() {
+    let bench = bench();
+    std::fs::copy(common::assets().join(MODEL), bench.model_path("controlnet", "model.safetensors")).unwrap();
+    let g = GraphBuilder::new();
+    let mut s = Start::new(&g, MODEL);
+    steered(&g, &mut s, "model.safetensors", 1.0, [0.0, 1.0]);
+    node(&g, "PreviewAny", &[("source", &s.positive)], &json!({}));
+    let error = bench.run(g).unwrap_err().to_string();
+    assert!(error.contains("no ControlNet") && error.contains("a UNet (SD1, 64 wide)"), "{error}");
+}
+
+#[test]
+fn an_adapter_of_another_width_is_told_by_its_shape() {
+    let bench = bench();
+    let kind = AdapterKind::Light { blocks: 1 };
+    let adapter = AdapterConfig { picture: 3, shuffle: 8, channels: vec![32, 64, 64], kind };
+    write_computed(&bench.model_path("controlnet", "narrow.safetensors"), &adapter.tensors().unwrap());
+    let g = GraphBuilder::new();
+    let mut s = Start::new(&g, MODEL);
+    steered(&g, &mut s, "narrow.safetensors", 1.0, [0.0, 1.0]);
+    let latent = node(&g, "EmptyLatentImage", &[], &json!({"width": 64, "height": 64, "batch_size": 1}));
+    let links = [("model", &s.model), ("positive", &s.positive), ("negative", &s.negative), ("latent_image", &latent)];
+    let widgets = json!({
+        "seed": 4, "steps": 1, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0
+    });
+    let sampled = node(&g, "KSampler", &links, &widgets);
+    node(&g, "PreviewAny", &[("source", &sampled)], &json!({}));
+    let error = bench.run(g).unwrap_err().to_string();
+    assert!(error.contains("control.input") && error.contains("32"), "{error}");
+}
