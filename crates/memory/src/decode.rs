@@ -29,6 +29,10 @@ pub enum DecodeError {
 pub enum Rounding {
     /// To the nearest f16 and back: what text encoders are held in, whatever their file says.
     F16,
+    /// To the nearest number of 4 bits of exponent and 3 of mantissa, as torch rounds: above 448 there is only NaN.
+    F8E4M3,
+    /// To the nearest number of 5 bits of exponent and 2 of mantissa, as torch rounds: above 57344 there is infinity.
+    F8E5M2,
 }
 
 /// Decodes little-endian `bytes` of type `dtype` into `out`, one f32 per element.
@@ -72,12 +76,33 @@ pub(crate) fn rounding_changes(dtype: Dtype, rounding: Option<Rounding>) -> bool
     match rounding {
         None => false,
         Some(Rounding::F16) => !matches!(dtype, Dtype::F16 | Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::Bool),
+        // Narrow numbers may have a scale beside them, which the type doesn't tell.
+        Some(Rounding::F8E4M3 | Rounding::F8E5M2) => dtype != Dtype::Bool,
     }
 }
 
 /// Rounds numbers in place.
 pub(crate) fn round(rounding: Rounding, values: &mut [f32]) {
-    let Rounding::F16 = rounding;
+    match rounding {
+        Rounding::F16 => round_f16(values),
+        Rounding::F8E4M3 => values.iter_mut().for_each(|v| *v = narrowed(*v, 3, -6, 448.0, f32::NAN)),
+        Rounding::F8E5M2 => values.iter_mut().for_each(|v| *v = narrowed(*v, 2, -14, 57344.0, f32::INFINITY)),
+    }
+}
+
+/// The nearest number with so many bits of mantissa and that least exponent, ties to even; `beyond` above `largest`.
+fn narrowed(value: f32, mantissa: i32, least: i32, largest: f32, beyond: f32) -> f32 {
+    if !value.is_finite() {
+        return if value.is_nan() { value } else { beyond.copysign(value) };
+    }
+    let exponent = (((value.to_bits() >> 23) & 0xff) as i32 - 127).max(least);
+    // Powers of two: both products are exact.
+    let step = 2f32.powi(exponent - mantissa);
+    let rounded = (value / step).round_ties_even() * step;
+    if rounded.abs() > largest { beyond.copysign(value) } else { rounded }
+}
+
+fn round_f16(values: &mut [f32]) {
     let mut narrow = [f16::ZERO; 512];
     for chunk in values.chunks_mut(narrow.len()) {
         let narrow = &mut narrow[..chunk.len()];

@@ -71,7 +71,10 @@ pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
 pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
 pub use forecast::{Forecast, Outline};
-pub use format::{Identity, MappedFile, Reading, ShardedFile, TensorInfo, WeightFile, open_weights, open_weights_by};
+pub use format::{
+    Identity, MappedFile, Outgoing, Reading, ShardedFile, TensorInfo, WeightFile, open_weights, open_weights_by,
+    write_safetensors,
+};
 pub use governor::Governor;
 pub use loading::{Loaded, to_unload, unload_order};
 pub use machine::{available_memory, total_memory};

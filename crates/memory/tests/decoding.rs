@@ -93,6 +93,38 @@ fn a_text_encoder_weight_is_rounded_to_f16_whatever_its_file_holds() {
     assert_eq!(*clip.weight("b").unwrap().read().unwrap(), expected);
 }
 
+/// The number of a list that is nearest, the one with an even last bit where two are as near.
+fn nearest(value: f32, list: &[(u8, f32)]) -> f32 {
+    let distance = |v: f32| (f64::from(v) - f64::from(value)).abs();
+    let best = list.iter().map(|(_, v)| distance(*v)).fold(f64::INFINITY, f64::min);
+    let mut near = list.iter().filter(|(_, v)| distance(*v) == best);
+    let first = near.next().unwrap();
+    near.fold(first, |a, b| if b.0 % 2 == 0 { b } else { a }).1
+}
+
+#[test]
+fn eight_bits_are_the_nearest_of_all_there_are() {
+    let all: Vec<u8> = (0..=127).collect();
+    for (rounding, dtype, largest) in
+        [(Rounding::F8E4M3, Dtype::F8E4M3, 448.0f32), (Rounding::F8E5M2, Dtype::F8E5M2, 57344.0)]
+    {
+        let list: Vec<(u8, f32)> =
+            all.iter().copied().zip(decoded(dtype, &all, 128)).filter(|(_, v)| v.is_finite()).collect();
+        let middles = list.windows(2).map(|pair| (pair[0].1 + pair[1].1) / 2.0);
+        let between = (0..4000).map(|i| (i as f32 * 0.01).exp() * 1e-6).filter(|v| *v < largest);
+        let values: Vec<f32> = middles.chain(between).flat_map(|v| [v, -v]).collect();
+        let mut source = MemorySource::new("unet");
+        source.insert_f32("w", &[values.len()], values.clone()).unwrap();
+        source.insert_f32("over", &[2], vec![largest * 1.2, f32::NAN]).unwrap();
+        let unet = Weights::new(source, "unet", &kiln_memory::Budget::unlimited("host")).with_rounding(rounding);
+        for (found, value) in unet.weight("w").unwrap().read().unwrap().iter().zip(&values) {
+            assert_eq!(*found, nearest(value.abs(), &list).copysign(*value), "{dtype}: {value}");
+        }
+        let over = unet.weight("over").unwrap().read().unwrap();
+        assert!(!over[0].is_finite() && over[1].is_nan());
+    }
+}
+
 #[test]
 fn computed_weights_have_the_published_bits() {
     let shapes = [

@@ -141,7 +141,7 @@ impl Checkpoint {
             tracing::debug!(tensor = stranger, file = %path.display(), "a tensor that nothing uses");
         }
         Ok(Self {
-            model: DiffusionModel::over(&source, unet, kind, budget)?,
+            model: DiffusionModel::over(&source, unet, kind, None, budget)?,
             text: text_stack(&source, kind, &detected.text, budget)?,
             vae: detected.vae.as_ref().map(|vae| vae_over(&source, vae, budget)).transpose()?,
         })
@@ -156,24 +156,37 @@ impl DiffusionModel {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        Self::open_rounded(path, None, budget)
+    }
+
+    /// As [`open`](Self::open), with every weight rounded when it is loaded.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_rounded(path: &Path, rounding: Option<Rounding>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = names_of(&*source);
         let found = recognised(path, "UNet", &names, detect::unet(&names))?;
         let unet = found.ok_or_else(|| not_there(path, "UNet", &names, UNET))?;
         let text = Detected::in_checkpoint(&names).map(|detected| detected.text).unwrap_or_default();
         let roles: Vec<Role> = text.iter().map(|(role, _)| *role).collect();
-        Self::over(&source, &unet, Kind::of(&unet.config, &roles), budget)
+        Self::over(&source, &unet, Kind::of(&unet.config, &roles), rounding, budget)
     }
 
     fn over(
         source: &Arc<dyn TensorSource>,
         unet: &Found<UNetConfig>,
         kind: Kind,
+        rounding: Option<Rounding>,
         budget: &Arc<Budget>,
     ) -> Result<Self, ModelError> {
         let prediction = Prediction::of(kind, unet, &**source)?;
         let latent = if prediction == Prediction::Edm { LatentFormat::PLAYGROUND } else { kind.latent() };
         let keyed = Keyed::new(source.clone(), unet.map.clone(), &holder("unet", &**source), budget);
+        let keyed = match rounding {
+            Some(rounding) => keyed.with_rounding(rounding),
+            None => keyed,
+        };
         Ok(Self { unet: Arc::new(unet.config.init(&keyed)?), kind, prediction, latent, weights: keyed })
     }
 
@@ -284,7 +297,8 @@ impl Vae {
 
 /// A file of weights, or the index of one in pieces.
 pub(crate) fn open(path: &Path) -> Result<Arc<dyn TensorSource>, ModelError> {
-    Ok(open_weights(path).map_err(kiln_memory::SourceError::from)?)
+    let file = open_weights(path).map_err(kiln_memory::SourceError::from)?;
+    Ok(crate::scaled::unscaled(file))
 }
 
 /// The name under which the weights of a part (`unet`, `clip`, `vae`, `controlnet`, `upscaler`) of a file are held: a

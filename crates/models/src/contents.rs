@@ -8,13 +8,13 @@ use kiln_memory::{Dtype, Outline, TensorInfo, TensorSource};
 use crate::{
     KeyMap, ModelError, Names, checkpoint, controlnet,
     detect::{self, Detected, Kind, describe},
-    held_as, names_of, upscale,
+    held_as, names_of, t2i, upscale, vision,
 };
 
 /// A network in a file.
 #[derive(Debug, Clone)]
 pub struct Content {
-    /// What it is: `unet`, `clip`, `vae`, `controlnet`, `upscaler`.
+    /// What it is: `unet`, `clip`, `vae`, `controlnet` (or T2I-Adapter), `vision`, `upscaler`.
     pub role: &'static str,
     /// How many tensors it takes.
     pub tensors: usize,
@@ -74,6 +74,14 @@ impl Contents {
         let map = controlnet::canonical(names);
         if let Some(config) = controlnet::ControlNetConfig::from_names(&map.names())? {
             return Ok(Some(Content::new("controlnet", file, source, &map, &config.tensors()?)));
+        }
+        let map = t2i::canonical(names);
+        if let Some(config) = t2i::AdapterConfig::from_names(&map.names())? {
+            return Ok(Some(Content::new("controlnet", file, source, &map, &config.tensors()?)));
+        }
+        let map = vision::canonical(names);
+        if let Some(config) = vision::VisionConfig::from_names(&map.names())? {
+            return Ok(Some(Content::new("vision", file, source, &map, &config.tensors()?)));
         }
         let map = upscale::canonical(names);
         let Some(config) = upscale::UpscaleConfig::from_names(&map.names())? else { return Ok(None) };

@@ -4,7 +4,7 @@
 //! [`Checkpoint::open`] maps a file, reads its header, and tells from tensor names and shapes alone what it holds
 //! ([`detect`]). Each family has a folder with `config.rs` (plain sizes, found by `from_names`), `keys.rs` (what files
 //! call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
-//! [`upscale`], [`taesd`]. `config.init(&keyed)` builds a network over [`Keyed`] weights, after every tensor was found in its shape;
+//! [`vision`], [`upscale`], [`taesd`]. `config.init(&keyed)` builds a network over [`Keyed`] weights, after every tensor was found in its shape;
 //! an error names all that are missing or misshapen.
 //!
 //! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
@@ -16,6 +16,19 @@
 //! gives noise levels, [`sampler`] the 42 samplers as functions, [`sampling`] the path of KSampler with [`conditioning`]
 //! of every kind. [`image`] resizes pictures with PyTorch's and PIL's numbers. [`ops`] are the tensor operators below
 //! all of it, with shapes checked before burn sees them.
+//!
+//! [`sampling::ModelPatches`] are what a model carries to change its sampling; [`save`] makes files of models again.
+//!
+//! # Where other families go
+//! A family is a folder with `config.rs`, `keys.rs` and `model.rs` over weight handles; [`detect`] tells it, and nothing
+//! else knows its names. What the next ones need is there or has its place:
+//!
+//! | family | folder | stands on | has to be added |
+//! |---|---|---|---|
+//! | Flux, Wan (flow-matching transformers) | `dit/flux`, `dit/wan` | [`sampling::Network`]; [`schedule::Levels`] of flow and Flux; [`Keyed`] | a [`detect::Kind`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
+//! | T5, umT5 (text) | `t5` | [`text`]'s chunks of weighted tokens; [`tokenizer`] | a sentencepiece vocabulary, a role in [`detect::Role`], a mask beside the context |
+//! | open-vocabulary detector (YOLO-World's role) | `detector` | [`clip`] for its words, [`layers`], [`image`] | boxes as a type, non-maximum suppression in [`image`], nodes in a file of their own |
+//! | segmenter (Efficient-SAM's role) | `segmenter` | [`layers`], [`image`] masks | points and boxes as prompts; its answer is a mask as all others |
 //!
 //! # Example
 //! The bundled model, opened and asked for one step:
@@ -55,6 +68,8 @@ pub mod ops;
 pub mod random;
 pub mod sampler;
 pub mod sampling;
+pub mod save;
+mod scaled;
 pub mod schedule;
 mod shelf;
 pub mod t2i;
@@ -65,6 +80,7 @@ pub mod unet;
 pub mod upscale;
 pub mod vae;
 mod view;
+pub mod vision;
 mod watch;
 
 pub use checkpoint::{Checkpoint, DiffusionModel, Encoder, TextEncoders, held_as};

@@ -6,7 +6,7 @@
 //!
 //! # What lies where
 //! One file or folder per family: [`loaders`], [`conditioning`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`],
-//! [`controlnet`], [`upscale`], [`load`] and [`save`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`].
+//! [`controlnet`], [`vision`], [`upscale`], [`load`], [`save`] and [`save_models`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`].
 //! [`payload`] are the types on links. [`files`] knows folders, numbers of saved files, and pictures as bytes; it can be
 //! used without any node. [`registry()`] lists every class.
 //!
@@ -57,6 +57,7 @@ mod registry;
 mod resize;
 pub mod sampling;
 pub mod save;
+pub mod save_models;
 mod steward;
 mod studio;
 #[cfg(feature = "testing-nodes")]
@@ -64,6 +65,7 @@ pub mod testing;
 pub mod text;
 pub mod upscale;
 pub mod vae;
+pub mod vision;
 
 pub use conditioning::{CLIPSetLastLayer, CLIPTextEncode};
 pub use flow::KilnSeedLoop;

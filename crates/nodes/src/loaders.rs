@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_exec::{Cx, Execute, Fingerprint, Host, Known, Node, NodeError, json};
+use kiln_memory::Rounding;
 use kiln_models::detect::Kind;
 use kiln_models::lora::{LoraFile, Misfit, Prefixes, Target};
 use kiln_models::{Checkpoint, DiffusionModel, Names, TextEncoders};
@@ -82,8 +83,7 @@ pub struct UNETLoader {
     /// A file of the folder `diffusion_models`.
     #[input(choices = unets)]
     unet_name: String,
-    /// How weights are stored. Kiln keeps them as the file has them.
-    #[allow(dead_code, reason = "weights stay as the file has them")]
+    /// How weights are held: as the file has them, or rounded to numbers of eight bits.
     #[input(combo = ["default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"])]
     weight_dtype: String,
 }
@@ -98,7 +98,13 @@ impl Execute for UNETLoader {
     fn execute(self, cx: &mut Cx) -> Result<Model, NodeError> {
         let studio = cx.studio()?;
         let path = studio.folders().model("diffusion_models", &self.unet_name)?;
-        Ok(Model::new(DiffusionModel::open(&path, studio.budget())?))
+        // Fast multiplication of narrow numbers is for processors that have it; the numbers are the same.
+        let rounding = match self.weight_dtype.as_str() {
+            "fp8_e4m3fn" | "fp8_e4m3fn_fast" => Some(Rounding::F8E4M3),
+            "fp8_e5m2" => Some(Rounding::F8E5M2),
+            _ => None,
+        };
+        Ok(Model::new(DiffusionModel::open_rounded(&path, rounding, studio.budget())?))
     }
 }
 

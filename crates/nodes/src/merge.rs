@@ -169,3 +169,145 @@ impl Execute for CLIPMergeSubtract {
         merged_clip(&self.clip1, &self.clip2, |_| (self.multiplier, -self.multiplier))
     }
 }
+
+/// Mixes two models, each weight by the share of the longest name that it begins with; others by the first share.
+fn merged_by_blocks(first: &Model, second: &Model, shares: &[(&str, f32)]) -> Result<Model, NodeError> {
+    merged(first, second, |key| {
+        let fitting = shares.iter().filter(|(name, _)| key.starts_with(name));
+        let ratio = fitting.max_by_key(|(name, _)| name.len()).or(shares.first()).map_or(1.0, |(_, ratio)| *ratio);
+        (ratio, 1.0 - ratio)
+    })
+}
+
+/// A node that mixes two models with a share for each block.
+macro_rules! merge_by_blocks {
+    ($(#[doc = $doc:literal])* $class:ident { $($field:ident: $name:literal = $tooltip:literal,)* }) => {
+        $(#[doc = $doc])*
+        #[derive(Node)]
+        #[node(
+            category = "advanced/model_merging/model_specific",
+            module = "comfy_extras.nodes_model_merging_model_specific"
+        )]
+        pub struct $class {
+            /// The first model.
+            model1: Model,
+            /// The second model.
+            model2: Model,
+            $(
+                #[doc = $tooltip]
+                #[input(name = $name, default = 1.0, min = 0.0, max = 1.0, step = 0.01)]
+                $field: f32,
+            )*
+        }
+
+        impl Execute for $class {
+            type Output = Model;
+
+            fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
+                merged_by_blocks(&self.model1, &self.model2, &[$(($name, self.$field)),*])
+            }
+        }
+    };
+}
+
+merge_by_blocks! {
+    /// Mixes two models of Stable Diffusion 1, with a share of the first for each block.
+    ModelMergeSD1 {
+        time_embed: "time_embed." = "Its share in the embedding of time.",
+        label_emb: "label_emb." = "Its share in the embedding of sizes.",
+        input_blocks_0: "input_blocks.0." = "Its share in input block 0.",
+        input_blocks_1: "input_blocks.1." = "Its share in input block 1.",
+        input_blocks_2: "input_blocks.2." = "Its share in input block 2.",
+        input_blocks_3: "input_blocks.3." = "Its share in input block 3.",
+        input_blocks_4: "input_blocks.4." = "Its share in input block 4.",
+        input_blocks_5: "input_blocks.5." = "Its share in input block 5.",
+        input_blocks_6: "input_blocks.6." = "Its share in input block 6.",
+        input_blocks_7: "input_blocks.7." = "Its share in input block 7.",
+        input_blocks_8: "input_blocks.8." = "Its share in input block 8.",
+        input_blocks_9: "input_blocks.9." = "Its share in input block 9.",
+        input_blocks_10: "input_blocks.10." = "Its share in input block 10.",
+        input_blocks_11: "input_blocks.11." = "Its share in input block 11.",
+        middle_block_0: "middle_block.0." = "Its share in middle block 0.",
+        middle_block_1: "middle_block.1." = "Its share in middle block 1.",
+        middle_block_2: "middle_block.2." = "Its share in middle block 2.",
+        output_blocks_0: "output_blocks.0." = "Its share in output block 0.",
+        output_blocks_1: "output_blocks.1." = "Its share in output block 1.",
+        output_blocks_2: "output_blocks.2." = "Its share in output block 2.",
+        output_blocks_3: "output_blocks.3." = "Its share in output block 3.",
+        output_blocks_4: "output_blocks.4." = "Its share in output block 4.",
+        output_blocks_5: "output_blocks.5." = "Its share in output block 5.",
+        output_blocks_6: "output_blocks.6." = "Its share in output block 6.",
+        output_blocks_7: "output_blocks.7." = "Its share in output block 7.",
+        output_blocks_8: "output_blocks.8." = "Its share in output block 8.",
+        output_blocks_9: "output_blocks.9." = "Its share in output block 9.",
+        output_blocks_10: "output_blocks.10." = "Its share in output block 10.",
+        output_blocks_11: "output_blocks.11." = "Its share in output block 11.",
+        out: "out." = "Its share in the end.",
+    }
+}
+
+merge_by_blocks! {
+    /// Mixes two models of Stable Diffusion 2, with a share of the first for each block.
+    ModelMergeSD2 {
+        time_embed: "time_embed." = "Its share in the embedding of time.",
+        label_emb: "label_emb." = "Its share in the embedding of sizes.",
+        input_blocks_0: "input_blocks.0." = "Its share in input block 0.",
+        input_blocks_1: "input_blocks.1." = "Its share in input block 1.",
+        input_blocks_2: "input_blocks.2." = "Its share in input block 2.",
+        input_blocks_3: "input_blocks.3." = "Its share in input block 3.",
+        input_blocks_4: "input_blocks.4." = "Its share in input block 4.",
+        input_blocks_5: "input_blocks.5." = "Its share in input block 5.",
+        input_blocks_6: "input_blocks.6." = "Its share in input block 6.",
+        input_blocks_7: "input_blocks.7." = "Its share in input block 7.",
+        input_blocks_8: "input_blocks.8." = "Its share in input block 8.",
+        input_blocks_9: "input_blocks.9." = "Its share in input block 9.",
+        input_blocks_10: "input_blocks.10." = "Its share in input block 10.",
+        input_blocks_11: "input_blocks.11." = "Its share in input block 11.",
+        middle_block_0: "middle_block.0." = "Its share in middle block 0.",
+        middle_block_1: "middle_block.1." = "Its share in middle block 1.",
+        middle_block_2: "middle_block.2." = "Its share in middle block 2.",
+        output_blocks_0: "output_blocks.0." = "Its share in output block 0.",
+        output_blocks_1: "output_blocks.1." = "Its share in output block 1.",
+        output_blocks_2: "output_blocks.2." = "Its share in output block 2.",
+        output_blocks_3: "output_blocks.3." = "Its share in output block 3.",
+        output_blocks_4: "output_blocks.4." = "Its share in output block 4.",
+        output_blocks_5: "output_blocks.5." = "Its share in output block 5.",
+        output_blocks_6: "output_blocks.6." = "Its share in output block 6.",
+        output_blocks_7: "output_blocks.7." = "Its share in output block 7.",
+        output_blocks_8: "output_blocks.8." = "Its share in output block 8.",
+        output_blocks_9: "output_blocks.9." = "Its share in output block 9.",
+        output_blocks_10: "output_blocks.10." = "Its share in output block 10.",
+        output_blocks_11: "output_blocks.11." = "Its share in output block 11.",
+        out: "out." = "Its share in the end.",
+    }
+}
+
+merge_by_blocks! {
+    /// Mixes two models of SDXL, with a share of the first for each block.
+    ModelMergeSDXL {
+        time_embed: "time_embed." = "Its share in the embedding of time.",
+        label_emb: "label_emb." = "Its share in the embedding of sizes.",
+        input_blocks_0: "input_blocks.0" = "Its share in input block 0.",
+        input_blocks_1: "input_blocks.1" = "Its share in input block 1.",
+        input_blocks_2: "input_blocks.2" = "Its share in input block 2.",
+        input_blocks_3: "input_blocks.3" = "Its share in input block 3.",
+        input_blocks_4: "input_blocks.4" = "Its share in input block 4.",
+        input_blocks_5: "input_blocks.5" = "Its share in input block 5.",
+        input_blocks_6: "input_blocks.6" = "Its share in input block 6.",
+        input_blocks_7: "input_blocks.7" = "Its share in input block 7.",
+        input_blocks_8: "input_blocks.8" = "Its share in input block 8.",
+        middle_block_0: "middle_block.0" = "Its share in middle block 0.",
+        middle_block_1: "middle_block.1" = "Its share in middle block 1.",
+        middle_block_2: "middle_block.2" = "Its share in middle block 2.",
+        output_blocks_0: "output_blocks.0" = "Its share in output block 0.",
+        output_blocks_1: "output_blocks.1" = "Its share in output block 1.",
+        output_blocks_2: "output_blocks.2" = "Its share in output block 2.",
+        output_blocks_3: "output_blocks.3" = "Its share in output block 3.",
+        output_blocks_4: "output_blocks.4" = "Its share in output block 4.",
+        output_blocks_5: "output_blocks.5" = "Its share in output block 5.",
+        output_blocks_6: "output_blocks.6" = "Its share in output block 6.",
+        output_blocks_7: "output_blocks.7" = "Its share in output block 7.",
+        output_blocks_8: "output_blocks.8" = "Its share in output block 8.",
+        out: "out." = "Its share in the end.",
+    }
+}

@@ -4,7 +4,7 @@ use kiln_exec::Registry;
 
 use crate::{
     conditioning as c, controlnet, flow, image, latent, load, loaders, logic, mask, merge, model, patches, primitive,
-    sampling as s, save, text, upscale, vae,
+    sampling as s, save, save_models, text, upscale, vae, vision,
 };
 
 /// A registry with all nodes of this crate.
@@ -38,6 +38,8 @@ fn loading(registry: &mut Registry) {
         upscale::UpscaleModelLoader, upscale::ImageUpscaleWithModel,
         load::LoadImage, load::LoadImageMask, load::LoadImageOutput,
         save::SaveImage, save::PreviewImage, save::MaskPreview,
+        save_models::CheckpointSave, save_models::ModelSave, save_models::CLIPSave, save_models::VAESave,
+        save_models::LoraSave,
         vae::VAEDecode, vae::VAEEncode, vae::VAEDecodeTiled, vae::VAEEncodeTiled, vae::VAEEncodeForInpaint,
     );
 }
@@ -49,6 +51,7 @@ fn conditioning(registry: &mut Registry) {
         c::ConditioningSetArea, c::ConditioningSetAreaPercentage, c::ConditioningSetAreaStrength,
         c::ConditioningSetMask, c::ConditioningSetTimestepRange,
         c::InpaintModelConditioning, c::InstructPixToPixConditioning,
+        vision::CLIPVisionLoader, vision::CLIPVisionEncode, vision::StyleModelLoader, vision::StyleModelApply,
         controlnet::ControlNetLoader, controlnet::DiffControlNetLoader, controlnet::ControlNetApply, controlnet::ControlNetApplyAdvanced,
     );
 }
@@ -56,12 +59,13 @@ fn conditioning(registry: &mut Registry) {
 fn sampling(registry: &mut Registry) {
     nodes!(registry:
         s::KSampler, s::KSamplerAdvanced, s::SamplerCustom, s::SamplerCustomAdvanced,
-        s::BasicGuider, s::CFGGuider, s::DualCFGGuider, s::RandomNoise, s::DisableNoise,
+        s::BasicGuider, s::CFGGuider, s::DualCFGGuider, s::PerpNegGuider, s::RandomNoise, s::DisableNoise, s::AddNoise,
         s::KSamplerSelect, s::SamplerEulerAncestral, s::SamplerEulerAncestralCFGPP, s::SamplerLMS,
         s::SamplerDPMPP_2S_Ancestral, s::SamplerDPMPP_SDE, s::SamplerDPMPP_2M_SDE, s::SamplerDPMPP_3M_SDE,
-        s::SamplerDPMAdaptative,
+        s::SamplerDPMAdaptative, s::SamplerER_SDE, s::SamplerSASolver, s::SamplerEulerCFGpp, s::SamplerLCMUpscale,
         s::BasicScheduler, s::KarrasScheduler, s::ExponentialScheduler, s::PolyexponentialScheduler,
         s::LaplaceScheduler, s::VPScheduler, s::SDTurboScheduler, s::BetaSamplingScheduler,
+        s::AlignYourStepsScheduler,
         s::SplitSigmas, s::SplitSigmasDenoise, s::FlipSigmas, s::SetFirstSigma, s::ExtendIntermediateSigmas,
         s::SamplingPercentToSigma,
         model::ModelSamplingDiscrete, model::ModelSamplingContinuousEDM, model::ModelSamplingContinuousV,
@@ -73,6 +77,7 @@ fn sampling(registry: &mut Registry) {
         patches::PerpNeg, patches::UNetSelfAttentionMultiply, patches::UNetCrossAttentionMultiply,
         patches::UNetTemporalAttentionMultiply, patches::CLIPAttentionMultiply,
         merge::ModelMergeSimple, merge::ModelMergeBlocks, merge::ModelMergeAdd, merge::ModelMergeSubtract,
+        merge::ModelMergeSD1, merge::ModelMergeSD2, merge::ModelMergeSDXL,
         merge::CLIPMergeSimple, merge::CLIPMergeAdd, merge::CLIPMergeSubtract,
     );
 }

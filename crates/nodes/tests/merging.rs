@@ -87,6 +87,38 @@ fn each_third_of_the_network_has_its_own_share() {
 }
 
 #[test]
+fn each_block_has_its_own_share() {
+    let bench = bench();
+    let blocks = |inputs: usize, end: &str| -> Vec<String> {
+        let of = |kind: &str, count: usize| (0..count).map(|i| format!("{kind}_{i}{end}")).collect::<Vec<_>>();
+        let named = |kind: &str, count| of(kind, count).into_iter().map(|name| name.replacen("blocks_", "blocks.", 1));
+        let middle = of("middle_block", 3).into_iter().map(|name| name.replacen("block_", "block.", 1));
+        let ends = ["time_embed.", "label_emb.", "out."].map(str::to_owned);
+        ends.into_iter()
+            .chain(named("input_blocks", inputs))
+            .chain(middle)
+            .chain(named("output_blocks", inputs))
+            .collect()
+    };
+    for (class, inputs, end) in [("ModelMergeSD1", 12, "."), ("ModelMergeSD2", 12, "."), ("ModelMergeSDXL", 9, "")] {
+        let share = |name: &str| match name.trim_end_matches('.') {
+            "time_embed" | "output_blocks.1" => 0.0,
+            "middle_block.1" => 0.25,
+            _ => 1.0,
+        };
+        let widgets: serde_json::Map<String, Json> =
+            blocks(inputs, end).into_iter().map(|name| (name.clone(), json!(share(&name)))).collect();
+        let expected = by_hand(&bench, |key, own, others| {
+            // The first share, that of `time_embed.`, is everybody else's.
+            let name = blocks(inputs, end).into_iter().find(|name| key.starts_with(name.as_str()));
+            let share = name.map_or(0.0, |name| share(&name)) as f32;
+            own * share + others * (1.0 - share)
+        });
+        assert_eq!(merged(&bench, class, &widgets.into()), expected, "{class}");
+    }
+}
+
+#[test]
 fn a_difference_added_back_is_the_other_model() {
     let bench = bench();
     let there_and_back = run(&bench, MODEL, |g, s| {

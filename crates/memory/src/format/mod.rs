@@ -7,10 +7,12 @@ mod reader;
 mod safetensors;
 mod sharded;
 mod sniff;
+mod write;
 
 pub use mapped::{Identity, MappedFile};
 pub use reader::Reading;
 pub use sharded::{ShardedFile, open_weights, open_weights_by};
+pub use write::{Outgoing, write_safetensors};
 
 use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, TensorSource, decode_f32};
 use bytes::Bytes;

@@ -19,7 +19,7 @@ pub fn open_clip(names: &Names, prefix: &str) -> KeyMap {
     for (name, shape) in names.iter() {
         let Some(key) = name.strip_prefix(prefix) else { continue };
         if let Some(rest) = key.strip_prefix("transformer.resblocks.") {
-            layer(&mut map, rest, name, shape);
+            layer(&mut map, "text_model.encoder.layers", rest, name, shape);
         } else {
             outside(&mut map, key, name, shape);
         }
@@ -50,9 +50,10 @@ const LAYER: [(&str, &str); 5] = [
     ("mlp.c_proj.", "mlp.fc2."),
 ];
 
-fn layer(map: &mut KeyMap, rest: &str, name: &str, shape: &[usize]) {
+/// Maps a tensor of OpenCLIP's block `rest` (`3.attn.in_proj_weight`) to keys of block `layers.3`.
+pub(crate) fn layer(map: &mut KeyMap, layers: &str, rest: &str, name: &str, shape: &[usize]) {
     let Some((index, key)) = rest.split_once('.') else { return map.whole(rest, name, shape) };
-    let path = format!("text_model.encoder.layers.{index}");
+    let path = format!("{layers}.{index}");
     if let Some(end) = key.strip_prefix("attn.in_proj_") {
         return thirds(map, &path, end, name, shape);
     }

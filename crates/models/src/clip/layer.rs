@@ -1,8 +1,8 @@
-//! One block of a CLIP text encoder: causal attention and MLP, each added to its input.
+//! One block of a CLIP encoder: attention and MLP, each added to its input.
 
 use burn::tensor::Tensor;
 
-use super::config::{Activation, TextConfig};
+use super::config::Activation;
 use crate::{
     ModelError,
     layers::{LayerNorm, Linear},
@@ -10,9 +10,20 @@ use crate::{
     shelf::Shelf,
 };
 
+/// The sizes of a block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LayerShape {
+    pub(crate) width: usize,
+    pub(crate) mlp: usize,
+    pub(crate) heads: usize,
+    pub(crate) activation: Activation,
+    /// Causal for text, none for pictures.
+    pub(crate) mask: Mask,
+}
+
 /// Source: OpenAI CLIP `model.py`, `ResidualAttentionBlock`, under Hugging Face's names.
 #[derive(Debug)]
-pub(super) struct Layer {
+pub(crate) struct Layer {
     norm1: LayerNorm,
     q: Linear,
     k: Linear,
@@ -23,11 +34,12 @@ pub(super) struct Layer {
     fc2: Linear,
     heads: usize,
     activation: Activation,
+    mask: Mask,
 }
 
 impl Layer {
-    pub(super) fn new(config: &TextConfig, shelf: &Shelf<'_>, path: &str) -> Result<Self, ModelError> {
-        let (width, mlp) = (config.width, config.mlp);
+    pub(crate) fn new(shape: LayerShape, shelf: &Shelf<'_>, path: &str) -> Result<Self, ModelError> {
+        let LayerShape { width, mlp, heads, activation, mask } = shape;
         let linear = |end: &str, inputs, outputs| Linear::new(shelf, &format!("{path}.{end}"), inputs, outputs);
         Ok(Self {
             norm1: LayerNorm::new(shelf, &format!("{path}.layer_norm1"), width)?,
@@ -38,17 +50,18 @@ impl Layer {
             norm2: LayerNorm::new(shelf, &format!("{path}.layer_norm2"), width)?,
             fc1: linear("mlp.fc1", width, mlp)?,
             fc2: linear("mlp.fc2", mlp, width)?,
-            heads: config.heads,
-            activation: config.activation,
+            heads,
+            activation,
+            mask,
         })
     }
 
     /// # Shapes
     /// `[chunks, tokens, width]`, kept.
-    pub(super) fn forward(&self, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+    pub(crate) fn forward(&self, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
         let h = self.norm1.forward(x.clone())?;
         let (q, k, v) = (self.q.forward(h.clone())?, self.k.forward(h.clone())?, self.v.forward(h)?);
-        let x = x + self.out.forward(ops::attention(q, k, v, self.heads, Mask::Causal)?)?;
+        let x = x + self.out.forward(ops::attention(q, k, v, self.heads, self.mask)?)?;
         let h = self.fc1.forward(self.norm2.forward(x.clone())?)?;
         let h = match self.activation {
             Activation::QuickGelu => ops::quick_gelu(h)?,

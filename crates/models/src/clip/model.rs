@@ -7,10 +7,15 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kiln_memory::Weight;
 
-use super::{Token, config::TextConfig, layer::Layer};
+use super::{
+    Token,
+    config::TextConfig,
+    layer::{Layer, LayerShape},
+};
 use crate::{
     Keyed, ModelError, Names,
     layers::{LayerNorm, Linear},
+    ops::Mask,
     shelf::Shelf,
 };
 
@@ -84,8 +89,9 @@ impl TextConfig {
 
 impl TextModel {
     fn new(config: &TextConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
-        let TextConfig { vocabulary, positions, width, .. } = *config;
-        let layer = |i| Layer::new(config, shelf, &format!("text_model.encoder.layers.{i}"));
+        let TextConfig { vocabulary, positions, width, mlp, heads, activation, .. } = *config;
+        let shape = LayerShape { width, mlp, heads, activation, mask: Mask::Causal };
+        let layer = |i| Layer::new(shape, shelf, &format!("text_model.encoder.layers.{i}"));
         let projection = |outputs| Linear::without_bias(shelf, "text_projection", width, outputs);
         Ok(Self {
             tokens: shelf.take("text_model.embeddings.token_embedding.weight", &[vocabulary, width])?,

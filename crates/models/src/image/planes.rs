@@ -86,7 +86,7 @@ impl Planes {
     }
 
     /// A part of each plane. The part must lie inside.
-    pub(super) fn window(&self, y: usize, x: usize, height: usize, width: usize) -> Self {
+    pub(crate) fn window(&self, y: usize, x: usize, height: usize, width: usize) -> Self {
         let [b, c, h, w] = self.shape;
         let rows = (0..b * c).flat_map(|plane| (y..y + height).map(move |row| (plane * h + row) * w + x));
         let values = rows.flat_map(|start| self.values[start..start + width].iter().copied()).collect();

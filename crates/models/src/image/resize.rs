@@ -75,6 +75,11 @@ impl Planes {
         }
     }
 
+    /// Resized as torch's bicubic interpolation with antialiasing does it (A = -0.5), to a size without empty sides.
+    pub(crate) fn resize_antialiased(&self, width: usize, height: usize) -> Self {
+        self.by_taps(width, height, smooth_bicubic)
+    }
+
     fn by_taps(&self, width: usize, height: usize, taps: fn(usize, usize) -> Vec<Taps>) -> Self {
         let [_, _, h, w] = self.shape();
         let (across, down) = (taps(w, width), taps(h, height));
@@ -148,6 +153,27 @@ fn bicubic(n: usize, m: usize) -> Vec<Taps> {
         let weights = [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)];
         let place = |k: i64| (left as i64 - 1 + k).clamp(0, n as i64 - 1) as usize;
         Taps((0..4).zip(weights).map(|(k, weight)| (place(k), weight)).collect())
+    };
+    (0..m).map(taps).collect()
+}
+
+/// As many taps as the filter covers when it is as wide as a place of the result.
+fn smooth_bicubic(n: usize, m: usize) -> Vec<Taps> {
+    const A: f32 = -0.5;
+    let filter = |x: f32| match x.abs() {
+        x if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => ((x - 5.0) * x + 8.0) * x * A - 4.0 * A,
+        _ => 0.0,
+    };
+    let scale = n as f32 / m as f32;
+    let wide = scale.max(1.0);
+    let taps = |i: usize| {
+        let centre = scale * (i as f32 + 0.5);
+        let first = ((centre - 2.0 * wide + 0.5).max(0.0)) as usize;
+        let last = ((centre + 2.0 * wide + 0.5) as usize).min(n);
+        let weights: Vec<f32> = (first..last).map(|j| filter((j as f32 - centre + 0.5) / wide)).collect();
+        let total: f32 = weights.iter().sum();
+        Taps((first..last).zip(weights).map(|(j, weight)| (j, weight / total)).collect())
     };
     (0..m).map(taps).collect()
 }

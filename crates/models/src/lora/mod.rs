@@ -8,15 +8,18 @@
 mod adapter;
 mod array;
 mod dora;
+mod extract;
 mod file;
 mod keys;
 mod low_rank;
 mod mix;
 mod orthogonal;
 mod patch;
+mod thin;
 
 pub use adapter::{Adapter, AdapterError};
 pub use array::Array;
+pub use extract::{Extraction, extract};
 pub use file::{Found, LoraFile, Misfit, Target};
 pub use keys::{Prefixes, text_keys, unet_keys};
 pub use mix::Mix;

@@ -35,6 +35,18 @@ fn euler_steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], eta: f32) -> 
     Ok(x)
 }
 
+/// Euler along the guided direction, from the place that the negative's answer puts the latent at.
+pub(super) fn euler_alternative(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    for (i, pair) in sigmas.windows(2).enumerate() {
+        let (s, t) = (pair[0], pair[1]);
+        let (denoised, uncond) = walk.denoise_both(&x, s)?;
+        walk.show(i, sigmas, &x, &denoised)?;
+        let d = direction(&(x.clone() - denoised.clone() + uncond), s, &denoised);
+        x = x + d * (t - s);
+    }
+    Ok(x)
+}
+
 /// DPM-Solver++(2S) with noise; on flow models, too, in its form for noise prediction.
 pub(super) fn dpmpp_2s_ancestral(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);

@@ -7,15 +7,19 @@ use crate::sampling::SamplingError;
 /// Points of the sums that stand for integrals.
 const POINTS: usize = 200;
 
-/// How noise is scaled over the run.
-fn phi(v: f64) -> f64 {
-    v * (v.powf(0.3).exp() + 10.0)
+/// How noise is scaled over the run: by the paper's function, or by a power as in a reverse-time SDE.
+fn scaler(reverse_time: Option<f32>) -> impl Fn(f64) -> f64 + Copy {
+    move |v: f64| match reverse_time {
+        Some(eta) => v.powf(f64::from(eta) + 1.0),
+        None => v * (v.powf(0.3).exp() + 10.0),
+    }
 }
 
 /// ER-SDE-Solver-3.
 pub(super) fn er_sde(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let sigmas = walk.off_the_end(sigmas);
     let (s_noise, stages) = (walk.options().s_noise, walk.options().max_stage);
+    let phi = scaler(walk.options().reverse_time);
     let mut past: Vec<Past> = Vec::new();
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -36,7 +40,7 @@ pub(super) fn er_sde(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Resu
             .filter(|_| stages >= 2)
             .map(|last| (denoised.clone() - last.denoised.clone()) * (1.0 / (e - last.e)) as f32);
         if let Some(slope) = &slope {
-            let terms = Terms::new(e, e_next);
+            let terms = Terms::new(e, e_next, phi);
             x = x + slope.clone() * (alpha_next * terms.first as f32);
             if let ([.., before, Past { slope: Some(old), .. }], 3..) = (past.as_slice(), stages) {
                 let curve = (slope.clone() - old.clone()) * (1.0 / ((e - before.e) / 2.0)) as f32;
@@ -69,7 +73,7 @@ struct Terms {
 }
 
 impl Terms {
-    fn new(e: f64, e_next: f64) -> Self {
+    fn new(e: f64, e_next: f64, phi: impl Fn(f64) -> f64) -> Self {
         let dt = e_next - e;
         let stride = -dt / POINTS as f64;
         let points = (0..POINTS).map(|k| e_next + k as f64 * stride);

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::{
-    Walk, adaptive, ancestral, cfg_pp, dpm_solver, dpmpp, dpmpp_sde, er_sde, multistep, residual, sa_solver, seeds,
-    single, uni_pc,
+    Walk, adaptive, ancestral, cfg_pp, dpm_solver, dpmpp, dpmpp_sde, er_sde, lcm_upscale, multistep, residual,
+    sa_solver, seeds, single, uni_pc,
 };
 use crate::sampling::SamplingError;
 use crate::schedule::nearest;
@@ -72,6 +72,12 @@ table! {
 }
 
 impl SamplerKind {
+    /// Euler's method with the other form of CFG++. Only a node of its own gives it.
+    pub const EULER_ALTERNATIVE_CFG_PP: Self =
+        Self { name: "euler_alternative_cfg_pp", run: cfg_pp::euler_alternative };
+    /// Latent consistency sampling on a latent that grows. Only a node of its own gives it.
+    pub const LCM_UPSCALE: Self = Self { name: "lcm_upscale", run: lcm_upscale::lcm_upscale };
+
     /// All of them in ComfyUI's order.
     pub fn all() -> &'static [Self] {
         TABLE

@@ -15,6 +15,7 @@ mod dpmpp;
 mod dpmpp_sde;
 mod er_sde;
 mod kind;
+mod lcm_upscale;
 mod math;
 mod multistep;
 mod noise;
@@ -26,4 +27,4 @@ mod uni_pc;
 mod walk;
 
 pub use kind::{SamplerFn, SamplerKind};
-pub use walk::{Denoised, Denoiser, Options, Step, StepFn, Walk};
+pub use walk::{Denoised, Denoiser, Enlarging, Options, Step, StepFn, Walk};

@@ -19,6 +19,13 @@ impl StepNoise {
         Self { generator: TorchGenerator::new(seed) }
     }
 
+    /// A generator that has drawn so many values already.
+    pub(super) fn after(seed: u64, drawn: usize) -> Self {
+        let mut generator = TorchGenerator::new(seed);
+        generator.randn(drawn);
+        Self { generator }
+    }
+
     pub(super) fn draw(&mut self, like: &Latent) -> Latent {
         let shape = like.dims();
         tensor(self.generator.randn(shape.iter().product()), shape, &like.device())

@@ -57,7 +57,14 @@ fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Resu
         if c == 0 {
             x = guess.clone();
         } else {
-            let weights = coefficients(walk, s, &lambdas[i + 1 - c..=i], (lambdas[i - 1], lambdas[i]), predicted.tau);
+            let weights = coefficients(
+                walk,
+                s,
+                &lambdas[i + 1 - c..=i],
+                (lambdas[i - 1], lambdas[i]),
+                predicted.tau,
+                Half::Corrector,
+            );
             let decay = (-predicted.tau * predicted.tau * predicted.h).exp();
             x = x * (f64::from(s / sigmas[i - 1]) * decay) as f32;
             x = weighted(x, &weights, &known);
@@ -75,7 +82,8 @@ fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Resu
             continue;
         }
         let tau = tau_of(t);
-        let weights = coefficients(walk, t, &lambdas[i + 1 - p..=i], (lambdas[i], lambdas[i + 1]), tau);
+        let weights =
+            coefficients(walk, t, &lambdas[i + 1 - p..=i], (lambdas[i], lambdas[i + 1]), tau, Half::Predictor);
         let h = lambdas[i + 1] - lambdas[i];
         guess = x.clone() * (f64::from(t / s) * (-tau * tau * h).exp()) as f32;
         guess = weighted(guess, &weights, &known);
@@ -91,6 +99,13 @@ fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Resu
     Ok(x)
 }
 
+/// Which half of a step.
+#[derive(Clone, Copy)]
+enum Half {
+    Predictor,
+    Corrector,
+}
+
 /// The latent plus the newest denoised latents times their weights (oldest first).
 fn weighted(x: Latent, weights: &[f64], known: &VecDeque<Latent>) -> Latent {
     let newest = known.iter().skip(known.len().saturating_sub(weights.len()));
@@ -98,8 +113,19 @@ fn weighted(x: Latent, weights: &[f64], known: &VecDeque<Latent>) -> Latent {
 }
 
 /// Weights of denoised latents known at `known` half log-SNRs for a step over `(from, to)` that ends at `sigma`.
-fn coefficients(walk: &Walk<'_>, sigma: f32, known: &[f64], (from, to): (f64, f64), tau: f64) -> Vec<f64> {
+fn coefficients(walk: &Walk<'_>, sigma: f32, known: &[f64], (from, to): (f64, f64), tau: f64, half: Half) -> Vec<f64> {
     let k = 1.0 + tau * tau;
+    if let ([before, _], true) = (known, walk.options().simple_order_2) {
+        let (h, alpha) = (to - from, f64::from(walk.alpha(sigma)));
+        let whole = -(-h * k).exp_m1();
+        return match half {
+            Half::Corrector => vec![alpha * (whole - 0.5 * k * h), alpha * 0.5 * k * h],
+            Half::Predictor => {
+                let older = 0.5 * k * h * h / (before - from);
+                vec![alpha * older, alpha * (whole - older)]
+            }
+        };
+    }
     let decay = (-k * (to - from)).exp();
     let moment = |p: i32| to.powi(p) - from.powi(p) * decay;
     let exact = |p: i32| {

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::math::Latent;
 use super::noise::{Brownian, StepNoise};
+use crate::image::Method;
 use crate::sampling::SamplingError;
 use crate::schedule::ModelSampling;
 
@@ -48,8 +49,14 @@ pub struct Options {
     pub orders: (usize, usize),
     /// The part of the run, in percentages, in which sa_solver adds noise.
     pub noisy_range: (f64, f64),
+    /// Whether sa_solver takes the short formulas where its order is 2.
+    pub simple_order_2: bool,
     /// Highest order of er_sde, 1 to 3.
     pub max_stage: usize,
+    /// The exponent by which er_sde scales noise as a reverse-time SDE (0: an ODE); its own function without.
+    pub reverse_time: Option<f32>,
+    /// How lcm_upscale enlarges the latent.
+    pub enlarging: Enlarging,
     /// Independent step noise from `seed + 1`, as ComfyUI after 0.3.75 draws it on the CPU.
     pub noise_seed_plus_one: bool,
 }
@@ -67,9 +74,29 @@ impl Default for Options {
             accept_safety: 0.81,
             orders: (3, 4),
             noisy_range: (0.2, 0.8),
+            simple_order_2: false,
             max_stage: 3,
+            reverse_time: None,
+            enlarging: Enlarging::default(),
             noise_seed_plus_one: false,
         }
+    }
+}
+
+/// How a latent grows over a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Enlarging {
+    /// How many times as large it is at the end, along each side.
+    pub ratio: f64,
+    /// In how many steps; half of the run's without.
+    pub steps: Option<usize>,
+    /// How it is resized.
+    pub method: Method,
+}
+
+impl Default for Enlarging {
+    fn default() -> Self {
+        Self { ratio: 1.0, steps: None, method: Method::Bislerp }
     }
 }
 
@@ -150,6 +177,11 @@ impl<'a> Walk<'a> {
     /// One draw of independent normal noise.
     pub(super) fn noise(&mut self, like: &Latent) -> Latent {
         self.noise.draw(like)
+    }
+
+    /// Noise of torch's global generator, which has drawn the initial noise of this shape.
+    pub(super) fn global_noise(&self, initial: [usize; 4]) -> StepNoise {
+        StepNoise::after(self.seed, initial.iter().product())
     }
 
     /// Noise from one Brownian path over the run's levels.

@@ -60,6 +60,10 @@ impl Liberation {
 impl Denoiser for Inpainting<'_> {
     fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError> {
         let Keep { mask, latent, noise } = self.keep;
+        if x.dims() != latent.dims() {
+            let expected = format!("{:?} throughout: its mask has that size", latent.dims());
+            return Err(SamplingError::Shape { what: "latent", expected, found: x.dims().to_vec() });
+        }
         let mask = match self.liberation {
             Some(liberation) => &liberation.mask(mask, self.sampling, sigma),
             None => mask,

@@ -120,7 +120,11 @@ impl Job<'_> {
             sampling: self.sampling,
             draws: self.draws(),
             memory: Memory::default(),
+            places: None,
         };
+        let [_, _, height, width] = latent.dims();
+        let placed = keep.is_some() || guided.lists.iter().flatten().any(Prepared::has_places);
+        guided.places = placed.then_some([height, width]);
         let mut last = None;
         let x = self.walk(&mut guided, keep.as_ref(), x, &mut last, on_step)?;
         let end = self.sampler.last_sigma(self.sigmas);
@@ -201,10 +205,16 @@ struct Guided<'a> {
     sampling: &'a ModelSampling,
     draws: Option<Mutex<TorchGenerator>>,
     memory: Memory,
+    /// The size that conditions or a mask were prepared for, if they have places.
+    places: Option<[usize; 2]>,
 }
 
 impl Denoiser for Guided<'_> {
     fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError> {
+        if let Some(cells) = self.places.filter(|cells| x.dims()[2..] != *cells) {
+            let expected = format!("{cells:?} cells throughout where areas, masks or pictures are set to them");
+            return Err(SamplingError::Shape { what: "latent", expected, found: x.dims()[2..].to_vec() });
+        }
         let lists: Vec<Option<&[Prepared]>> =
             self.lists.iter().zip(&self.wanted).map(|(list, wanted)| wanted.then_some(list.as_slice())).collect();
         let patches = self.model.patches();

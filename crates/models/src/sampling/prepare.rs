@@ -62,6 +62,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Whether something of it lies at places of the latent.
+    pub(super) fn has_places(&self) -> bool {
+        self.area.is_some() || self.mask.is_some() || self.inputs.concat.is_some()
+    }
+
     pub(super) fn holds_at(&self, sigma: f32) -> bool {
         self.range.is_none_or(|(start, end)| sigma <= start && sigma >= end)
     }

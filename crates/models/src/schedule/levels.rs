@@ -101,3 +101,73 @@ fn check(n: usize, min: f64, max: f64) -> Result<(), ScheduleError> {
 fn exp(x: f32) -> f32 {
     f64::from(x).exp() as f32
 }
+
+/// Noise levels of "Align Your Steps" (Sabour et al. 2024) for ten steps.
+const ALIGNED: [(&str, [f64; 11]); 3] = [
+    (
+        "SD1",
+        [
+            14.6146412293,
+            6.4745760956,
+            3.8636745985,
+            2.6946151520,
+            1.8841921177,
+            1.3943805092,
+            0.9642583904,
+            0.6523686016,
+            0.3977456272,
+            0.1515232662,
+            0.0291671582,
+        ],
+    ),
+    (
+        "SDXL",
+        [
+            14.6146412293,
+            6.3184485287,
+            3.7681790315,
+            2.1811480769,
+            1.3405244945,
+            0.8620721141,
+            0.5550693289,
+            0.3798540708,
+            0.2332364134,
+            0.1114188177,
+            0.0291671582,
+        ],
+    ),
+    ("SVD", [700.00, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002]),
+];
+
+/// "Align Your Steps" for a family, the last `denoise` of `n` steps, between the ten by the logarithm of the level.
+///
+/// # Shapes
+/// Returns one level more than there are steps, the last one 0; none for `denoise` 0.
+/// # Errors
+/// For no steps, or a family that the paper hasn't.
+pub fn align_your_steps(family: &str, n: usize, denoise: f64) -> Result<Vec<f32>, ScheduleError> {
+    let table = ALIGNED.iter().find(|(name, _)| *name == family).map(|(_, table)| table);
+    let unknown = || ScheduleError::UnknownScheduler { name: family.to_owned(), nearest: "SD1" };
+    let table = table.ok_or_else(unknown)?;
+    if n == 0 {
+        return Err(ScheduleError::NoSteps);
+    }
+    if denoise <= 0.0 {
+        return Ok(Vec::new());
+    }
+    let wanted = if denoise < 1.0 { (n as f64 * denoise).round_ties_even() as usize } else { n };
+    let level = |i: usize| {
+        if n + 1 == table.len() {
+            return table[i];
+        }
+        let place = i as f64 * (table.len() - 1) as f64 / n as f64;
+        let low = (place as usize).min(table.len() - 2);
+        let share = place - low as f64;
+        (table[low].ln() * (1.0 - share) + table[low + 1].ln() * share).exp()
+    };
+    let mut levels: Vec<f32> = (n - wanted.min(n)..=n).map(|i| level(i) as f32).collect();
+    if let Some(last) = levels.last_mut() {
+        *last = 0.0;
+    }
+    Ok(levels)
+}

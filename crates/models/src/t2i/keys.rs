@@ -3,7 +3,7 @@
 use crate::{KeyMap, Names};
 
 /// Keys in TencentARC's names, from original files (with or without `adapter.`) or diffusers' ones.
-pub(super) fn canonical(names: &Names) -> KeyMap {
+pub(crate) fn canonical(names: &Names) -> KeyMap {
     const PREFIX: &str = "adapter.";
     let prefix = if names.any("adapter.body.0.") { PREFIX } else { "" };
     let map = KeyMap::under(names, prefix);

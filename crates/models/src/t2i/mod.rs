@@ -10,5 +10,6 @@ mod model;
 mod source;
 
 pub use config::{AdapterConfig, AdapterKind};
+pub(crate) use keys::canonical;
 pub use model::Adapter;
 pub use source::Adapted;

@@ -64,7 +64,8 @@ impl Adapter {
         let config = AdapterConfig::from_names(&map.names())?;
         let missing = "`conv_in.weight` and `body.0.block1.weight`, or `body.0.out_conv.weight`";
         let config = config.ok_or_else(|| checkpoint::not_there(path, "T2I-Adapter", &names, missing))?;
-        config.init(&Keyed::new(source, map, "controlnet", budget))
+        let holder = checkpoint::holder("controlnet", &*source);
+        config.init(&Keyed::new(source, map, &holder, budget))
     }
 
     fn new(config: &AdapterConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {

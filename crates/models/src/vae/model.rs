@@ -21,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Vae {
     config: VaeConfig,
+    /// Where its weights come from; nothing in a survey.
+    weights: Option<Keyed>,
     encoder: Option<Encoder>,
     quant: Option<Conv2d>,
     post_quant: Option<Conv2d>,
@@ -52,7 +54,8 @@ impl VaeConfig {
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
     pub fn init(&self, keyed: &Keyed) -> Result<Vae, ModelError> {
-        Shelf::build("VAE", keyed, |shelf| Vae::new(self, shelf))
+        let vae = Shelf::build("VAE", keyed, |shelf| Vae::new(self, shelf))?;
+        Ok(Vae { weights: Some(keyed.clone()), ..vae })
     }
 
     /// Name and shape of every tensor of this network, in original names without prefix.
@@ -75,7 +78,13 @@ impl Vae {
             post_quant: config.post_quant.then(post_quant).transpose()?,
             decoder: Decoder::new(config, shelf)?,
             config: config.clone(),
+            weights: None,
         })
+    }
+
+    /// Where its weights come from.
+    pub(crate) fn weights(&self) -> Option<&Keyed> {
+        self.weights.as_ref()
     }
 
     /// The sizes of this network.

@@ -84,12 +84,21 @@ impl SavePath {
     /// # Errors
     /// [`FileError::Io`] if the folder cannot be written; no partial file stays behind.
     pub fn write(&mut self, batch: usize, ending: &str, bytes: &[u8]) -> Result<SavedFile, FileError> {
+        self.write_with(batch, ending, &mut |out: &mut dyn Write| out.write_all(bytes))
+    }
+
+    /// As [`write`](Self::write), for files that are made piece by piece. `fill` is asked again if somebody else took the
+    /// number while it wrote.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] if the folder cannot be written or `fill` fails; no partial file stays behind.
+    pub fn write_with(&mut self, batch: usize, ending: &str, fill: &mut Fill<'_>) -> Result<SavedFile, FileError> {
         let name = self.name.replace("%batch_num%", &batch.to_string());
         for _ in 0..MAX_CLASHES {
             let filename = format!("{name}_{:05}_{ending}", self.counter);
             let path = self.folder.join(&filename);
             self.counter += 1;
-            if write_new(&path, bytes)? {
+            if write_new_with(&path, fill)? {
                 return Ok(SavedFile { filename, subfolder: self.subfolder.clone(), place: self.place, path });
             }
         }
@@ -106,12 +115,23 @@ fn outside(prefix: &str, root: &Path) -> FileError {
 /// # Errors
 /// [`FileError::Io`]; the temporary file is removed.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    write_new_with(path, &mut |out: &mut dyn Write| out.write_all(bytes))
+}
+
+/// Writes the contents of a file.
+type Fill<'a> = dyn FnMut(&mut dyn Write) -> std::io::Result<()> + 'a;
+
+fn write_new_with(path: &Path, fill: &mut Fill<'_>) -> Result<bool, FileError> {
     if path.exists() {
         return Ok(false);
     }
     let temporary = temporary_name(path);
     let written = std::fs::File::create_new(&temporary)
-        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|file| {
+            let mut out = std::io::BufWriter::new(file);
+            fill(&mut out)?;
+            out.flush()
+        })
         .map_err(|e| FileError::io("write", path, e));
     let placed = written.and_then(|()| place_new(&temporary, path));
     if placed.as_ref().is_ok_and(|new| *new) {

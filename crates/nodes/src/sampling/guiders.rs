@@ -88,3 +88,38 @@ impl Execute for DualCFGGuider {
         Ok(Guider { model: self.model, guidance: Arc::new(guidance) })
     }
 }
+
+/// Follows one condition and takes away of another only what is at right angles to it.
+#[derive(Node)]
+#[node(category = "_for_testing", module = "comfy_extras.nodes_perpneg", experimental)]
+pub struct PerpNegGuider {
+    /// The model.
+    model: Model,
+    /// What to draw.
+    positive: Conditioning,
+    /// What to move away from.
+    negative: Conditioning,
+    /// An empty prompt, from which both are measured.
+    empty_conditioning: Conditioning,
+    /// How far from the empty prompt.
+    #[input(default = 8.0, min = 0.0, max = 100.0, step = 0.1, round = 0.01)]
+    cfg: f64,
+    /// The negative's share.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01)]
+    neg_scale: f64,
+}
+
+impl Execute for PerpNegGuider {
+    type Output = Guider;
+
+    fn execute(self, _: &mut Cx) -> Result<Guider, NodeError> {
+        let guidance = Guidance::PerpNeg {
+            positive: (*self.positive.0).clone(),
+            negative: (*self.negative.0).clone(),
+            empty: (*self.empty_conditioning.0).clone(),
+            scale: self.cfg,
+            negative_scale: self.neg_scale,
+        };
+        Ok(Guider { model: self.model, guidance: Arc::new(guidance) })
+    }
+}

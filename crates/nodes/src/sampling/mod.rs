@@ -10,17 +10,18 @@ mod schedulers;
 mod sigmas;
 
 pub use advanced::{SamplerCustom, SamplerCustomAdvanced};
-pub use guiders::{BasicGuider, CFGGuider, DualCFGGuider};
+pub use guiders::{BasicGuider, CFGGuider, DualCFGGuider, PerpNegGuider};
 pub use ksampler::{KSampler, KSamplerAdvanced};
-pub use noise::{DisableNoise, RandomNoise};
+pub use noise::{AddNoise, DisableNoise, RandomNoise};
 pub use run::StepPreview;
 pub use samplers::{
     KSamplerSelect, SamplerDPMAdaptative, SamplerDPMPP_2M_SDE, SamplerDPMPP_2S_Ancestral, SamplerDPMPP_3M_SDE,
-    SamplerDPMPP_SDE, SamplerEulerAncestral, SamplerEulerAncestralCFGPP, SamplerLMS,
+    SamplerDPMPP_SDE, SamplerER_SDE, SamplerEulerAncestral, SamplerEulerAncestralCFGPP, SamplerEulerCFGpp,
+    SamplerLCMUpscale, SamplerLMS, SamplerSASolver,
 };
 pub use schedulers::{
-    BasicScheduler, BetaSamplingScheduler, ExponentialScheduler, KarrasScheduler, LaplaceScheduler,
-    PolyexponentialScheduler, SDTurboScheduler, VPScheduler,
+    AlignYourStepsScheduler, BasicScheduler, BetaSamplingScheduler, ExponentialScheduler, KarrasScheduler,
+    LaplaceScheduler, PolyexponentialScheduler, SDTurboScheduler, VPScheduler,
 };
 pub use sigmas::{
     ExtendIntermediateSigmas, FlipSigmas, SamplingPercentToSigma, SetFirstSigma, SplitSigmas, SplitSigmasDenoise,

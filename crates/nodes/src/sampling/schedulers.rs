@@ -208,3 +208,26 @@ impl Execute for BetaSamplingScheduler {
         Ok(levels::beta(&self.model.sampling.levels, self.steps, self.alpha, self.beta)?.into())
     }
 }
+
+/// "Align Your Steps": levels found best for few steps, by family (Sabour et al. 2024).
+#[derive(Node)]
+#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_align_your_steps")]
+pub struct AlignYourStepsScheduler {
+    /// The family.
+    #[input(options = ["SD1", "SDXL", "SVD"], option("multiselect" = false))]
+    model_type: String,
+    /// How many steps.
+    #[input(default = 10, min = 1, max = 10000)]
+    steps: usize,
+    /// How much is denoised: the last part of the steps.
+    #[input(default = 1.0, min = 0.0, max = 1.0, step = 0.01)]
+    denoise: f64,
+}
+
+impl Execute for AlignYourStepsScheduler {
+    type Output = Sigmas;
+
+    fn execute(self, _: &mut Cx) -> Result<Sigmas, NodeError> {
+        Ok(levels::align_your_steps(&self.model_type, self.steps, self.denoise)?.into())
+    }
+}

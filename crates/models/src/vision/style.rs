@@ -1,0 +1,133 @@
+//! The style adapter: a few tokens that look at a picture's tokens and come out as words of its style.
+
+use std::{path::Path, sync::Arc};
+
+use burn::tensor::Tensor;
+use kiln_memory::{Budget, Weight};
+
+use crate::{
+    KeyMap, Keyed, ModelError, Names, checkpoint,
+    clip::{self, Activation, Layer, LayerShape},
+    layers::LayerNorm,
+    names_of, ops,
+    ops::Mask,
+    shelf::Shelf,
+};
+
+/// The sizes of a style adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StyleConfig {
+    /// Channels of the picture's tokens.
+    pub width: usize,
+    /// Channels of the words it makes.
+    pub context: usize,
+    /// How many words it makes.
+    pub words: usize,
+    /// Transformer blocks.
+    pub layers: usize,
+}
+
+/// A style adapter over weight handles.
+#[derive(Debug)]
+pub struct StyleModel {
+    config: StyleConfig,
+    words: Weight,
+    norm_in: LayerNorm,
+    layers: Vec<Layer>,
+    norm_out: LayerNorm,
+    /// `[width, context]`, used as `x · P`.
+    projection: Weight,
+}
+
+/// Attention heads of the released adapter; a file doesn't say.
+const HEADS: usize = 8;
+
+fn canonical(names: &Names) -> KeyMap {
+    let mut map = KeyMap::default();
+    for (name, shape) in names.iter() {
+        match name.strip_prefix("transformer_layers.") {
+            Some(rest) => clip::open_clip_layer(&mut map, "transformer_layers", rest, name, shape),
+            None => map.whole(name, name, shape),
+        }
+    }
+    map
+}
+
+impl StyleConfig {
+    /// Reads the configuration off names and shapes; `None` when they are no style adapter's.
+    pub fn from_names(names: &Names) -> Option<Self> {
+        let [1, words, width] = *names.shape("style_embedding")? else { return None };
+        let context = names.side("proj", 1)?;
+        let layers = names.count("transformer_layers.");
+        (width % HEADS == 0).then_some(Self { width, context, words, layers })
+    }
+
+    /// Builds the network over its weights.
+    ///
+    /// # Errors
+    /// `ModelError::Weights` listing every missing tensor and every wrong shape.
+    pub fn init(&self, keyed: &Keyed) -> Result<StyleModel, ModelError> {
+        Shelf::build("style adapter", keyed, |shelf| StyleModel::new(self, shelf))
+    }
+
+    /// Name and shape of every tensor of this network, attention in three parts.
+    ///
+    /// # Errors
+    /// Never for a configuration that was read off a file.
+    pub fn tensors(&self) -> Result<Names, ModelError> {
+        Shelf::survey(|shelf| StyleModel::new(self, shelf))
+    }
+}
+
+impl StyleModel {
+    /// Opens a style adapter's file by pointer.
+    ///
+    /// # Errors
+    /// Of the file; `ModelError::NotThere` when it holds no style adapter.
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = checkpoint::open(path)?;
+        let names = names_of(&*source);
+        let config = StyleConfig::from_names(&names);
+        let missing = "`style_embedding` [1, words, width] and `proj`";
+        let config = config.ok_or_else(|| checkpoint::not_there(path, "style adapter", &names, missing))?;
+        let holder = checkpoint::holder("style", &*source);
+        config.init(&Keyed::new(source, canonical(&names), &holder, budget))
+    }
+
+    fn new(config: &StyleConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+        let StyleConfig { width, context, words, layers } = *config;
+        let shape =
+            LayerShape { width, mlp: width * 4, heads: HEADS, activation: Activation::QuickGelu, mask: Mask::None };
+        let layer = |i| Layer::new(shape, shelf, &format!("transformer_layers.{i}"));
+        Ok(Self {
+            words: shelf.take("style_embedding", &[1, words, width])?,
+            norm_in: LayerNorm::new(shelf, "ln_pre", width)?,
+            layers: (0..layers).map(layer).collect::<Result<_, _>>()?,
+            norm_out: LayerNorm::new(shelf, "ln_post", width)?,
+            projection: shelf.take("proj", &[width, context])?,
+            config: config.clone(),
+        })
+    }
+
+    /// Words of the style of what a picture encoder saw.
+    ///
+    /// # Shapes
+    /// `tokens` `[batch, tokens, width]`; returns `[batch, words, context]`.
+    /// # Errors
+    /// `ModelError::Input` for tokens of another width, or when weights can't be had.
+    pub fn forward(&self, tokens: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        let ([batch, count, found], &StyleConfig { width, words, .. }) = (tokens.dims(), &self.config);
+        if found != width || count == 0 {
+            let expected = format!("[batch, tokens, {width}] (another picture encoder)");
+            let found = vec![batch, count, found];
+            return Err(ModelError::Input { network: "style adapter", what: "tokens", expected, found });
+        }
+        let device = tokens.device();
+        let own = self.words.acquire::<3>(&device)?.tensor().repeat_dim(0, batch);
+        let x = self.norm_in.forward(Tensor::cat(vec![tokens, own], 1))?;
+        let x = self.layers.iter().try_fold(x, |x, layer| layer.forward(x))?;
+        let x = self.norm_out.forward(x.narrow(1, count, words))?;
+        let projection = self.projection.acquire::<2>(&device)?.tensor().transpose();
+        Ok(ops::linear(x, projection, None)?)
+    }
+}
