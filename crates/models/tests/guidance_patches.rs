@@ -144,7 +144,9 @@ fn a_scale_of_nothing_and_neutral_numbers_change_nothing() {
         GuidancePatch::Frequencies { low: 1.0, high: 1.0, cutoff: 2 },
     ];
     let plain = cfg(&picture(0), &picture(1));
-    neutral.into_iter().for_each(|patch| close(&guided(patch).0, &plain));
+    for patch in neutral {
+        close(&guided(patch).0, &plain);
+    }
 }
 
 #[test]
@@ -157,7 +159,9 @@ fn tangential_damping_keeps_the_negative_along_the_first_singular_vector() {
         let (a, b) = (dot(&uncond, &vector), dot(&cond, &vector));
         vector = zip(&uncond, &cond, |u, c| u * a + c * b);
         let length = norm(&vector);
-        vector.iter_mut().for_each(|v| *v /= length);
+        for v in &mut vector {
+            *v /= length;
+        }
     }
     let along = dot(&uncond, &vector);
     let damped = zip(&x, &vector, |x, v| x - along * v);
@@ -235,7 +239,7 @@ fn direction_mixes_guidance_and_leap_by_their_likeness() {
     let root = |v: f64| v.abs().sqrt() * v.signum();
     let (plain, leap) = (cfg(&picture(0), &picture(1)), zip(&picture(0), &picture(0), |c, _| c * SCALE));
     let a: Vec<f64> = picture(1).iter().map(|u| root(u * SCALE)).collect();
-    let b = zip(&leap, &plain, |l, g| root((l + g) / 2.0));
+    let b = zip(&leap, &plain, |l, g| root(f64::midpoint(l, g)));
     let cells = per_cell(&zip(&a, &b, |a, b| a * b), |v| v.iter().sum());
     let lengths = zip(&per_cell(&a, norm), &per_cell(&b, norm), |a, b| a * b);
     let likeness = zip(&cells, &lengths, |c, l| c / l).iter().sum::<f64>() / cells.len() as f64;

@@ -113,13 +113,11 @@ fn patches_positions_norms_and_projection_are_what_is_written_out() {
     );
     let (positions, picture) = (weight("vision_model.embeddings.position_embedding.weight", &[10, 64]), picture());
     let token = |t: usize| -> Vec<f64> {
-        let value = |c: usize| match t {
-            0 => class[c],
-            _ => {
-                let (y, x) = ((t - 1) / 3 * 4, (t - 1) % 3 * 4);
-                let pixel = |i: usize| picture[i / 16 * 144 + (y + i / 4 % 4) * 12 + x + i % 4];
-                (0..48).map(|i| patches[c * 48 + i] * pixel(i)).sum()
-            }
+        let value = |c: usize| -> f64 {
+            let Some(patch) = t.checked_sub(1) else { return class[c] };
+            let (y, x) = (patch / 3 * 4, patch % 3 * 4);
+            let pixel = |i: usize| picture[i / 16 * 144 + (y + i / 4 % 4) * 12 + x + i % 4];
+            (0..48).map(|i| patches[c * 48 + i] * pixel(i)).sum()
         };
         let row: Vec<f64> = (0..64).map(|c| value(c) + positions[t * 64 + c]).collect();
         normed(&row, "vision_model.pre_layrnorm")

@@ -69,9 +69,10 @@ fn save(bench: &Bench, class: &str, change: impl FnOnce(&GraphBuilder, &mut Star
 fn an_unchanged_checkpoint_is_written_byte_for_byte() {
     let bench = Bench::new();
     save(&bench, "CheckpointSave", |_, _| {}, "kept/kiln");
-    let saved = WeightFile::open(&bench.folder(Place::Output).join("kept/kiln_00001_.safetensors")).unwrap();
-    let original = WeightFile::open(&common::assets().join(MODEL)).unwrap();
-    let checked = names_of(&*saved).iter().filter(|(name, shape)| {
+    let saved = WeightFile::open(bench.folder(Place::Output).join("kept/kiln_00001_.safetensors")).unwrap();
+    let original = WeightFile::open(common::assets().join(MODEL)).unwrap();
+    let names = names_of(&*saved);
+    let checked = names.iter().filter(|(name, shape)| {
         assert_eq!(original.info(name).unwrap().shape, *shape, "{name}");
         assert_eq!(saved.slice(name), original.slice(name), "{name}");
         true
@@ -151,7 +152,7 @@ fn lift(name: &str, place: usize, value: f32) -> f32 {
         _ => return value,
     };
     // Values of one size, so that nothing lies beyond the quantile at which they are cut.
-    let sign = |i: usize| if (i * 7) % 3 == 0 { -1.0 } else { 1.0 };
+    let sign = |i: usize| if (i * 7).is_multiple_of(3) { -1.0 } else { 1.0 };
     value + 0.25 * sign(place / width) * sign(place % width + 1)
 }
 
@@ -229,14 +230,17 @@ fn a_prefix_that_leads_outside_is_told_before_anything_runs() {
 /// The bundled network as a file of its own in e4m3fn, each matrix times a power of two that stands beside it.
 fn write_narrow(bench: &Bench, name: &str, scaled: bool) {
     const PREFIX: &str = "model.diffusion_model.";
-    let original = WeightFile::open(&common::assets().join(MODEL)).unwrap();
+    let original = WeightFile::open(common::assets().join(MODEL)).unwrap();
+    let mut list = vec![0f32; 127];
+    let bytes: Vec<u8> = (0..=126).collect();
+    kiln_memory::decode_f32(kiln_memory::Dtype::F8E4M3, &bytes, &mut list).unwrap();
     let mut tensors: Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     for (key, shape) in names_of(&*original).iter() {
         let Some(stem) = key.strip_prefix(PREFIX) else { continue };
         let mut values = vec![0f32; shape.iter().product()];
         original.read_f32(key, &mut values).unwrap();
         let scale = if scaled && shape.len() == 2 { 0.25f32 } else { 1.0 };
-        let bytes = values.iter().map(|v| narrow(v / scale)).collect();
+        let bytes = values.iter().map(|v| narrow(&list, v / scale)).collect();
         tensors.push((stem.to_owned(), safetensors::Dtype::F8_E4M3, shape.to_vec(), bytes));
         if let (Some(stem), true) = (stem.strip_suffix(".weight"), scaled && shape.len() == 2) {
             let bytes = scale.to_le_bytes().to_vec();
@@ -253,10 +257,7 @@ fn write_narrow(bench: &Bench, name: &str, scaled: bool) {
 }
 
 /// The e4m3fn whose value is nearest, found by trying all of them.
-fn narrow(value: f32) -> u8 {
-    let bytes: Vec<u8> = (0..=126).collect();
-    let mut list = vec![0f32; bytes.len()];
-    kiln_memory::decode_f32(kiln_memory::Dtype::F8E4M3, &bytes, &mut list).unwrap();
+fn narrow(list: &[f32], value: f32) -> u8 {
     let above = list.partition_point(|v| *v < value.abs()).min(126);
     let below = above.saturating_sub(1);
     let (low, high) = (value.abs() - list[below], list[above] - value.abs());

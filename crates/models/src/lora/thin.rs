@@ -66,7 +66,9 @@ fn orthonormal(values: Vec<f32>, rows: usize, width: usize) -> Vec<f32> {
         }
         let length = column.iter().map(|v| v * v).sum::<f64>().sqrt();
         let scale = if length > 1e-30 { 1.0 / length } else { 0.0 };
-        column.iter_mut().for_each(|v| *v *= scale);
+        for v in column.iter_mut() {
+            *v *= scale;
+        }
     }
     (0..rows * width).map(|i| columns[i % width][i / width] as f32).collect()
 }

@@ -6,7 +6,7 @@ use crate::image::Planes;
 
 /// Mean and deviation of red, green and blue.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// `picture` `[batch, 3, h, w]` in 0..1, resized with antialiasing to `side`; `cropped` keeps its proportions and its
 /// middle.
