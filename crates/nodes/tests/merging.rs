@@ -11,14 +11,14 @@ const MODEL: &str = "fluent-tiny.safetensors";
 const UNET: &str = "model.diffusion_model.";
 const TEXT: &str = "cond_stage_model.";
 
-fn checkpoint(bench: &Bench, name: &str, change: impl Fn(&str, usize, f32) -> f32) {
+fn checkpoint<F: Fn(usize, f32) -> f32>(bench: &Bench, name: &str, change: impl Fn(&str) -> F) {
     write_remade(&bench.model_path("checkpoints", name), change);
 }
 
 /// Another model: each weight of the network and the text encoder a little different, by place.
-fn other(name: &str, place: usize, value: f32) -> f32 {
-    let factor = [0.75, 1.25, 0.5, 1.0][place % 4];
-    if name.starts_with(UNET) || name.starts_with(TEXT) { value * factor } else { value }
+fn other(name: &str) -> impl Fn(usize, f32) -> f32 + use<> {
+    let changes = name.starts_with(UNET) || name.starts_with(TEXT);
+    move |place, value| if changes { value * [0.75, 1.25, 0.5, 1.0][place % 4] } else { value }
 }
 
 /// As text encoders hold it, whatever the file has.
@@ -41,11 +41,16 @@ fn merged(bench: &Bench, class: &str, widgets: &Json) -> Vec<f32> {
     })
 }
 
-/// A run of a checkpoint whose network was mixed by hand: `mix(key, own, others)`. On the CPU a network's weights are f32.
-fn by_hand(bench: &Bench, mix: impl Fn(&str, f32, f32) -> f32) -> Vec<f32> {
-    checkpoint(bench, "by_hand.safetensors", |name, place, own| match name.strip_prefix(UNET) {
-        Some(key) => mix(key, own, other(name, place, own)),
-        None => own,
+/// A run of a checkpoint whose network was mixed by hand: the shares `(own, others)` of each key. On the CPU a network's
+/// weights are f32.
+fn by_hand(bench: &Bench, shares: impl Fn(&str) -> (f32, f32)) -> Vec<f32> {
+    checkpoint(bench, "by_hand.safetensors", |name| {
+        let (shares, other) = (name.strip_prefix(UNET).map(&shares), other(name));
+        move |place, value| match shares {
+            // One product each, as a node has it.
+            Some((own, others)) => value * own + other(place, value) * others,
+            None => value,
+        }
     });
     run(bench, "by_hand.safetensors", |_, _| {})
 }
@@ -60,28 +65,28 @@ fn bench() -> Bench {
 fn a_ratio_of_one_or_of_nothing_is_either_model() {
     let bench = bench();
     assert_eq!(merged(&bench, "ModelMergeSimple", &json!({"ratio": 1.0})), run(&bench, MODEL, |_, _| {}));
-    assert_eq!(merged(&bench, "ModelMergeSimple", &json!({"ratio": 0.0})), by_hand(&bench, |_, _, others| others));
+    assert_eq!(merged(&bench, "ModelMergeSimple", &json!({"ratio": 0.0})), by_hand(&bench, |_| (0.0, 1.0)));
 }
 
 #[test]
 fn merges_are_weighted_sums() {
     let bench = bench();
     let simple = merged(&bench, "ModelMergeSimple", &json!({"ratio": 0.25}));
-    assert_eq!(simple, by_hand(&bench, |_, own, others| own * 0.25 + others * 0.75));
+    assert_eq!(simple, by_hand(&bench, |_| (0.25, 0.75)));
     let add = merged(&bench, "ModelMergeAdd", &json!({}));
-    assert_eq!(add, by_hand(&bench, |_, own, others| own + others));
+    assert_eq!(add, by_hand(&bench, |_| (1.0, 1.0)));
     let subtract = merged(&bench, "ModelMergeSubtract", &json!({"multiplier": 2.0}));
-    assert_eq!(subtract, by_hand(&bench, |_, own, others| own * 2.0 - others * 2.0));
+    assert_eq!(subtract, by_hand(&bench, |_| (2.0, -2.0)));
 }
 
 #[test]
 fn each_third_of_the_network_has_its_own_share() {
     let bench = bench();
     let blocks = merged(&bench, "ModelMergeBlocks", &json!({"input": 1.0, "middle": 0.5, "out": 0.0}));
-    let expected = by_hand(&bench, |key, own, others| match key {
-        key if key.starts_with("middle") => own * 0.5 + others * 0.5,
-        key if key.starts_with("out") => others,
-        _ => own,
+    let expected = by_hand(&bench, |key| match key {
+        key if key.starts_with("middle") => (0.5, 0.5),
+        key if key.starts_with("out") => (0.0, 1.0),
+        _ => (1.0, 0.0),
     });
     assert_eq!(blocks, expected);
 }
@@ -108,11 +113,11 @@ fn each_block_has_its_own_share() {
         };
         let widgets: serde_json::Map<String, Json> =
             blocks(inputs, end).into_iter().map(|name| (name.clone(), json!(share(&name)))).collect();
-        let expected = by_hand(&bench, |key, own, others| {
+        let expected = by_hand(&bench, |key| {
             // The first share, that of `time_embed.`, is everybody else's.
             let name = blocks(inputs, end).into_iter().find(|name| key.starts_with(name.as_str()));
             let share = name.map_or(0.0, |name| share(&name)) as f32;
-            own * share + others * (1.0 - share)
+            (share, 1.0 - share)
         });
         assert_eq!(merged(&bench, class, &widgets.into()), expected, "{class}");
     }
@@ -128,7 +133,7 @@ fn a_difference_added_back_is_the_other_model() {
         s.model = node(g, "ModelMergeAdd", &[("model1", &s.model), ("model2", &difference)], &json!({}));
     });
     // The difference is rounded once, in f32.
-    let expected = by_hand(&bench, |_, _, others| others);
+    let expected = by_hand(&bench, |_| (0.0, 1.0));
     assert!(distance(&there_and_back, &expected) < 1e-4, "{}", distance(&there_and_back, &expected));
 }
 
@@ -145,8 +150,9 @@ fn text_encoders_are_weighted_sums_too() {
         })
     };
     let by_hand = |mix: &dyn Fn(f32, f32) -> f32| {
-        checkpoint(&bench, "text.safetensors", |name, place, own| {
-            if name.starts_with(TEXT) { mix(own, half(other(name, place, own))) } else { own }
+        checkpoint(&bench, "text.safetensors", |name| {
+            let (text, other) = (name.starts_with(TEXT), other(name));
+            move |place, own| if text { mix(own, half(other(place, own))) } else { own }
         });
         run(&bench, "text.safetensors", |_, _| {})
     };
@@ -191,13 +197,16 @@ fn down(column: usize) -> f32 {
 
 /// The checkpoint with the LoRA's product in its weights.
 fn with_lora(bench: &Bench, model: f32, text: f32) -> Vec<f32> {
-    checkpoint(bench, "lora_by_hand.safetensors", |name, place, own| {
-        let (width, strength) = match name {
-            "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.weight" => (128, model),
-            name if name.ends_with("encoder.layers.0.self_attn.q_proj.weight") => (64, text),
-            _ => return own,
+    checkpoint(bench, "lora_by_hand.safetensors", |name| {
+        let changed = match name {
+            "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.weight" => Some((128, model)),
+            name if name.ends_with("encoder.layers.0.self_attn.q_proj.weight") => Some((64, text)),
+            _ => None,
         };
-        own + strength * 0.5 * (up(place / width) * down(place % width))
+        move |place, own| match changed {
+            Some((width, strength)) => own + strength * 0.5 * (up(place / width) * down(place % width)),
+            None => own,
+        }
     });
     run(bench, "lora_by_hand.safetensors", |_, _| {})
 }

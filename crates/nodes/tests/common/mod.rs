@@ -197,15 +197,16 @@ pub fn write_computed(path: &Path, names: &kiln_models::Names) {
     std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
-/// Writes a copy of the bundled checkpoint, in f32, in which `change(name, place, value)` has had its way with every value.
-pub fn write_remade(path: &Path, change: impl Fn(&str, usize, f32) -> f32) {
+/// Writes a copy of the bundled checkpoint, in f32, in which `change(name)(place, value)` has had its way with every value.
+pub fn write_remade<F: Fn(usize, f32) -> f32>(path: &Path, change: impl Fn(&str) -> F) {
     let file = std::fs::read(assets().join("fluent-tiny.safetensors")).unwrap();
     let found = safetensors::SafeTensors::deserialize(&file).unwrap();
     let halves = found.tensors().into_iter().filter(|(_, view)| view.dtype() == safetensors::Dtype::F16);
     let remade: Vec<(String, Vec<usize>, Vec<u8>)> = halves
         .map(|(name, view)| {
             let value = |half: &[u8]| half::f16::from_le_bytes([half[0], half[1]]).to_f32();
-            let values = view.data().chunks_exact(2).enumerate().map(|(place, half)| change(&name, place, value(half)));
+            let change = change(&name);
+            let values = view.data().chunks_exact(2).enumerate().map(|(place, half)| change(place, value(half)));
             let bytes = values.flat_map(f32::to_le_bytes).collect();
             (name, view.shape().to_vec(), bytes)
         })
