@@ -198,10 +198,12 @@ impl Controls {
         if self.fast_disk { Reading::PastCache } else { Reading::Auto }
     }
 
-    /// Puts a device of `total` bytes, of which computing needs `activations`, under these controls: limit, slots, policy.
+    /// Puts a device of `total` bytes, of which computing needs `activations`, under these controls: limit, slots,
+    /// policy, and how files are read.
     pub fn apply<P: Provider>(&self, pager: &Pager<P>, total: u64, activations: u64) {
         pager.set_policy(self.policy());
         pager.set_slots(self.slots);
+        pager.set_reading(self.reading());
         pager.set_limit(self.weights_limit(total, activations));
     }
 

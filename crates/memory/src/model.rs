@@ -3,7 +3,7 @@
 
 use crate::{
     Account, Ahead, ContentKey, Dtype, HostPager, HostVm, Lease, MemoryError, MissingTensor, OutOfMemory,
-    ProviderError, Residency, Rounding, SourceError, TensorInfo, TensorSource, UnitId, Values, Vbar,
+    ProviderError, Reading, Residency, Rounding, SourceError, TensorInfo, TensorSource, UnitId, Values, Vbar,
     decode::{round, rounding_changes},
     patch::Patches,
     staging::{self, Slots},
@@ -17,6 +17,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
 
 /// A model's weights in use: what they are, which were asked for, and who brings them ahead.
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     stored: u64,
     /// Addresses for every tensor of the source as f32, made when the first one needs some.
     range: OnceLock<Option<Vbar<HostVm>>>,
+    /// Weights that are being read now, and since when.
+    reads: Mutex<Vec<(String, Instant)>>,
     /// Set once something had to be streamed: from then on passes are followed and brought ahead.
     short: AtomicBool,
 }
@@ -102,6 +105,9 @@ struct Follower {
     told: Arc<[Job]>,
     ahead: Option<Arc<Ahead<Job, Values>>>,
 }
+
+/// A read that takes longer is told.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// Uses in a pass that are remembered.
 const LONGEST_PASS: usize = 1 << 16;
@@ -201,9 +207,14 @@ impl Core {
     pub(crate) fn new(source: Arc<dyn TensorSource>, account: Account, staging: Arc<Slots>, pager: HostPager) -> Self {
         let (rounding, residency) = (None, Residency::default());
         let (range, short) = (OnceLock::new(), AtomicBool::new(false));
+        match pager.reading() {
+            Reading::Auto => {}
+            chosen => source.set_reading(chosen),
+        }
         let names = source.names();
         let stored = names.into_iter().filter_map(|name| source.info(name)).map(|info| info.bytes() as u64).sum();
-        Self { source, account, staging, pager, rounding, residency, stored, range, short }
+        let reads = Mutex::default();
+        Self { source, account, staging, pager, rounding, residency, stored, range, reads, short }
     }
 
     /// The same with nothing of it here yet.
@@ -298,7 +309,7 @@ impl Core {
 
     /// Decodes, rounds and patches a weight into `values`.
     fn decode(&self, slot: &Slot, patches: Option<&Arc<Patches>>, values: &mut [f32]) -> Result<(), MemoryError> {
-        self.source.read_f32(&slot.name, values)?;
+        self.timed(&slot.name, || self.source.read_f32(&slot.name, values))?;
         let round_if = |dtype, values: &mut [f32]| match self.rounding {
             Some(rounding) if rounding_changes(dtype, self.rounding) => round(rounding, values),
             _ => {}
@@ -314,6 +325,30 @@ impl Core {
         }
         round_if(Dtype::F32, values);
         Ok(())
+    }
+
+    /// Reads a weight's bytes where others can see how long that takes, and says so when it took too long.
+    fn timed(&self, name: &str, read: impl FnOnce() -> Result<(), SourceError>) -> Result<(), SourceError> {
+        let started = Instant::now();
+        let reads = || self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads().push((name.to_owned(), started));
+        let done = read();
+        reads().retain(|(other, since)| other != name || *since != started);
+        if started.elapsed() > SLOW {
+            tracing::warn!(
+                weight = name,
+                seconds = started.elapsed().as_secs(),
+                "a slow disk: {}",
+                self.source.label()
+            );
+        }
+        done
+    }
+
+    /// The read that has been under way for longest.
+    pub(crate) fn longest_read(&self) -> Option<(String, Duration)> {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.iter().min_by_key(|(_, since)| *since).map(|(name, since)| (name.clone(), since.elapsed()))
     }
 
     fn bring(&self, slot: &Slot, patches: Option<&Arc<Patches>>, when: Use) -> Result<Values, MemoryError> {

@@ -1,7 +1,7 @@
 //! Where tensors come from: names, shapes and bytes, from a file, from memory or from a rule.
 //! Knows no budget and no residency.
 
-use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, TensorInfo, decode_f32};
+use crate::{DecodeError, Dtype, FormatError, MissingTensor, Reading, SourceError, TensorInfo, decode_f32};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::ops::Range;
@@ -62,6 +62,9 @@ pub trait TensorSource: Send + Sync {
     fn check(&self) -> Result<(), FormatError> {
         Ok(())
     }
+
+    /// Says how the bytes of tensors shall come from now on, where there is a choice.
+    fn set_reading(&self, _reading: Reading) {}
 
     /// The bytes of a tensor won't be needed for a while: whatever holds them may let them go.
     fn done_with(&self, _name: &str) {}

@@ -13,6 +13,7 @@ use std::{
     fmt,
     ops::Range,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
 /// What happens to a weight after its use, where it can't be used straight from the map.
@@ -97,6 +98,12 @@ impl Weights {
     /// [`FormatError`] with [`Problem::Changed`](crate::Problem::Changed).
     pub fn check(&self) -> Result<(), FormatError> {
         self.model.core.source.check()
+    }
+
+    /// The weight whose bytes have been waited for longest, if any are being read now: a disk or a network drive that stalls
+    /// shows here while it does. A read that took more than ten seconds is also a warning in the log.
+    pub fn longest_read(&self) -> Option<(String, Duration)> {
+        self.model.core.longest_read()
     }
 
     fn rebuilt(self, change: impl FnOnce(&mut Core)) -> Self {

@@ -85,7 +85,7 @@ fn flags_reach_the_pager_as_limit_slots_and_policy_and_the_files_as_a_way_of_rea
     let pager = Pager::new(Tally::default(), 0);
     let limits = |flags: &[(&str, Option<&str>)]| {
         with(flags).apply(&pager, 8 * GIB, GIB);
-        (pager.limit(), pager.slots(), pager.describe().policy, with(flags).reading())
+        (pager.limit(), pager.slots(), pager.describe().policy, pager.reading())
     };
     assert_eq!(limits(&[]), (7 * GIB - 400 * MIB, 2, Policy::Plan, Reading::Auto));
     let flags = [("--vram-limit", Some("3G")), ("--async-offload", Some("5")), ("--fast-disk", None)];

@@ -140,3 +140,19 @@ fn a_file_that_fits_beside_everything_else_is_read_through_the_cache() {
     files::write(&path, Dtype::F16, 1, 100);
     assert_eq!(WeightFile::open(&path).unwrap().reading(), Reading::Cached);
 }
+
+#[test]
+fn a_pager_set_to_read_past_the_cache_reads_its_models_so() {
+    let dir = files::folder();
+    let path = dir.path().join("m.safetensors");
+    files::write(&path, Dtype::F16, 1, 100);
+    let file = WeightFile::open(&path).unwrap();
+    let budget = Budget::unlimited("host");
+    kiln_memory::HostPager::of(&budget).set_reading(Reading::PastCache);
+    drop(Weights::shared(file.clone(), "unet", &budget));
+    assert_eq!(file.reading(), Reading::Cached, "a pager that nobody keeps is forgotten, with its settings");
+    let pager = kiln_memory::HostPager::of(&budget);
+    pager.set_reading(Reading::PastCache);
+    drop(Weights::shared(file.clone(), "unet", &budget));
+    assert_eq!(file.reading(), Reading::PastCache);
+}

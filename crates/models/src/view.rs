@@ -6,7 +6,9 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use kiln_memory::{Budget, DecodeError, FormatError, Rounding, SourceError, TensorInfo, TensorSource, Weights};
+use kiln_memory::{
+    Budget, DecodeError, FormatError, Reading, Rounding, SourceError, TensorInfo, TensorSource, Weights,
+};
 
 use crate::{
     KeyMap, Names,
@@ -203,6 +205,10 @@ impl TensorSource for View {
 
     fn check(&self) -> Result<(), FormatError> {
         self.inner.check()
+    }
+
+    fn set_reading(&self, reading: Reading) {
+        self.inner.set_reading(reading);
     }
 
     fn done_with(&self, name: &str) {

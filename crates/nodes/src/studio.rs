@@ -47,6 +47,7 @@ impl Memory {
         pager.set_limit(weights_limit(&controls, total));
         pager.set_slots(controls.slots);
         pager.set_policy(if controls.dynamic { Policy::Plan } else { Policy::AllResident });
+        pager.set_reading(controls.reading());
         let governor = Arc::new(Governor::new(budget.clone(), controls.reserved(total)));
         Self { controls, budget, pager, governor }
     }

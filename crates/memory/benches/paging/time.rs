@@ -48,6 +48,11 @@ impl Bench {
 
     /// One pass; `device` is when the device is done with what it has.
     fn pass(&self, compute: Duration, device: &mut Instant) {
+        self.follow(compute, device, &mut |_, _| {});
+    }
+
+    /// As [`pass`](Self::pass); `seen` is told when each unit's copy was done, if there was one, and when its computing is.
+    fn follow(&self, compute: Duration, device: &mut Instant, seen: &mut dyn FnMut(Option<Instant>, Instant)) {
         for unit in &self.units {
             let brought = self.ahead.as_ref().and_then(|ahead| ahead.arrive(unit));
             let copy = match brought {
@@ -63,8 +68,27 @@ impl Bench {
                 done
             });
             *device = (*device).max(ready) + compute;
+            seen(copy.map(|(_, done)| done), *device);
             std::thread::sleep(device.saturating_duration_since(Instant::now()));
         }
+    }
+
+    /// One pass as two lines, a column per 4 ms: when the bus carried something, and when the device computed.
+    fn trace(&self, compute: Duration) -> [String; 2] {
+        let mut device = Instant::now();
+        (0..2).for_each(|_| self.pass(compute / UNITS as u32, &mut device));
+        let from = device;
+        let (mut copies, mut works) = (Vec::new(), Vec::new());
+        let carried = Duration::from_secs_f64(UNIT as f64 / SPEED);
+        self.follow(compute / UNITS as u32, &mut device, &mut |copied, done| {
+            copies.extend(copied.map(|end| (end.checked_sub(carried).unwrap(), end)));
+            works.push((done.checked_sub(compute / UNITS as u32).unwrap(), done));
+        });
+        let columns = (device - from).as_millis() as usize / 4;
+        [copies, works].map(|spans| {
+            let busy = |at: Instant| spans.iter().any(|(start, end)| *start <= at && at < *end);
+            (0..columns).map(|c| if busy(from + Duration::from_millis(c as u64 * 4 + 2)) { '#' } else { '.' }).collect()
+        })
     }
 
     /// Bytes of a steady pass, and how long the bus takes for them.
@@ -129,6 +153,13 @@ pub(crate) fn run(targets: &mut Targets) {
         }
     }
     println!("(time per pass / the longer of computing and copying)\n");
+    println!("One pass at S/C 2, compute = copy, a column per 4 ms:");
+    for (how, slots) in [("2 slots", 2), ("nothing ahead", 0)] {
+        let bench = Bench::new(2.0, slots, Policy::Plan);
+        let [bus, device] = bench.trace(bench.steady().1);
+        println!("{how}\n  bus    {bus}\n  device {device}");
+    }
+    println!();
     targets.at_most("wall / max(compute, copy), 2 slots up to S/C 2", worst[0], 1.08);
     targets.at_most("wall / max(compute, copy), 4 slots up to S/C 4", worst[1], 1.08);
     naive(targets);

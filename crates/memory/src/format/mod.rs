@@ -229,6 +229,10 @@ impl TensorSource for WeightFile {
         self.mapped().check()
     }
 
+    fn set_reading(&self, reading: Reading) {
+        Self::set_reading(self, reading);
+    }
+
     fn done_with(&self, name: &str) {
         if let Some(info) = self.get(name) {
             self.mapped().forget(info.range.clone());

@@ -30,7 +30,7 @@ pub fn open_weights_by(path: impl AsRef<Path>, reading: Reading) -> Result<Arc<d
     let path = path.as_ref();
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
         let file = ShardedFile::open(path)?;
-        file.shards().iter().for_each(|shard| shard.set_reading(reading));
+        file.set_reading(reading);
         return Ok(file);
     }
     let file = WeightFile::open(path)?;
@@ -130,6 +130,12 @@ impl TensorSource for ShardedFile {
 
     fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
         self.shard(name).ok_or_else(|| self.missing(name))?.read_part(name, elements, out)
+    }
+
+    fn set_reading(&self, reading: Reading) {
+        for shard in &self.shards {
+            shard.set_reading(reading);
+        }
     }
 
     fn done_with(&self, name: &str) {

@@ -31,7 +31,7 @@ pub use state::{ContentKey, UnitId};
 pub use vbar::Vbar;
 
 use crate::{
-    Account, Kind, Reclaim,
+    Account, Kind, Reading, Reclaim,
     provider::{Provider, ProviderError},
     sync::{Mutex, MutexGuard},
 };
@@ -94,6 +94,7 @@ impl<P: Provider> Pager<P> {
             clock: 0,
             policy: Policy::default(),
             slots: 2,
+            reading: Reading::Auto,
             timeline: Timeline::default(),
             device: Device::Here,
             losses: 0,
@@ -133,6 +134,16 @@ impl<P: Provider> Pager<P> {
     /// ahead of their use. 2 unless said otherwise; with 0 nothing is brought ahead.
     pub fn set_slots(&self, slots: u64) {
         self.inner.lock().slots = slots;
+    }
+
+    /// How the files of models that come from now on are read. [`Reading::Auto`] leaves each as it is.
+    pub fn set_reading(&self, reading: Reading) {
+        self.inner.lock().reading = reading;
+    }
+
+    /// How the files of models are read.
+    pub fn reading(&self) -> Reading {
+        self.inner.lock().reading
     }
 
     /// How many staging slots there are.

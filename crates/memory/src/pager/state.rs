@@ -5,7 +5,7 @@ use super::{
     Counters, Policy,
     plan::{Begins, Distance, SMALL, Timeline, spread},
 };
-use crate::{Account, Reservation, provider::Ticket};
+use crate::{Account, Reading, Reservation, provider::Ticket};
 use std::{
     ops::Range,
     sync::{Arc, atomic::AtomicUsize},
@@ -124,6 +124,8 @@ pub(super) struct State<R> {
     pub(super) clock: u64,
     pub(super) policy: Policy,
     pub(super) slots: u64,
+    /// How the files of models that come from now on are read.
+    pub(super) reading: Reading,
     pub(super) timeline: Timeline,
     pub(super) device: Device,
     pub(super) losses: u64,

@@ -92,8 +92,13 @@ fn f06_while_one_models_disk_stalls_the_others_go_on() {
         assert_eq!(fast.weight("w").unwrap().read().unwrap()[0], 3.0);
     }
     assert!(!reader.is_finished());
+    while slow.longest_read().is_none() {
+        std::thread::yield_now();
+    }
+    assert_eq!(slow.longest_read().map(|(name, _)| name).as_deref(), Some("w"), "and who waits is told");
     go.send(()).unwrap();
     assert_eq!(reader.join().unwrap(), 1.0);
+    assert_eq!(slow.longest_read(), None);
 }
 
 struct Add(f32);

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use kiln_memory::{Budget, FormatError, SourceError, TensorInfo, TensorSource};
+use kiln_memory::{Budget, FormatError, Reading, SourceError, TensorInfo, TensorSource};
 
 use super::{config::ControlNetConfig, keys, model::ControlNet};
 use crate::{
@@ -98,6 +98,11 @@ impl TensorSource for Overlay {
     fn check(&self) -> Result<(), FormatError> {
         self.over.check()?;
         self.under.check()
+    }
+
+    fn set_reading(&self, reading: Reading) {
+        self.over.set_reading(reading);
+        self.under.set_reading(reading);
     }
 
     fn done_with(&self, name: &str) {
