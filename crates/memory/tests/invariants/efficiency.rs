@@ -162,3 +162,21 @@ fn i27_streamed_units_lie_evenly_between_those_that_stay() {
     assert_eq!(units.matches('-').count(), 30, "{units}");
     assert!(!units.contains("--") && !units.contains("##"), "{units}");
 }
+
+#[test]
+fn i27_what_came_first_moves_to_an_even_spread_without_an_extra_byte() {
+    let pager = Pager::new(Tally::default(), 32 * UNIT as u64);
+    pager.set_policy(Policy::AllResident);
+    let model = Model::new(&pager, &Budget::unlimited("device"), "m", 1, &[UNIT; 60]);
+    model.pass();
+    let front = pager.describe().rows[0].units.clone();
+    assert_eq!(front.trim_end_matches(['-', '+']), "#".repeat(32), "{front}");
+    pager.set_policy(Policy::Plan);
+    pager.set_schedule(Schedule::new().then("m", 20));
+    let missing = 28 * UNIT as u64;
+    let moved: Vec<u64> = (0..6).map(|_| model.pass()).collect();
+    assert!(moved.iter().all(|bytes| *bytes <= missing + 2 * UNIT as u64), "{moved:?}");
+    let units = pager.describe().rows[0].units.clone();
+    // The room of the two slots, which nothing takes here, is still the front's.
+    assert!(!units.contains("--") && !units[4..].contains("##"), "{units}");
+}
