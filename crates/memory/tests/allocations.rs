@@ -87,6 +87,6 @@ fn streaming_in_a_steady_loop_takes_slots_that_were_used_before() {
     let pass = || (0..16).for_each(|i| drop(unet.weight(&i.to_string()).unwrap().read().unwrap()));
     pass();
     let per_pass = allocations(pass);
-    assert!(per_pass <= 16 * 3, "{per_pass} allocations in 16 uses: names and owners, and no slot");
+    assert!(per_pass <= 16 * 4, "{per_pass} allocations in 16 uses: names and owners, and no slot");
     assert_eq!(unet.budget().peak(), 2 << 18, "the two slots that were reserved, and no third");
 }
