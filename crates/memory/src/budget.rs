@@ -126,6 +126,11 @@ impl Budget {
         self.used.load(Relaxed)
     }
 
+    /// How many bytes are held for one kind of thing.
+    pub fn used_for(&self, kind: Kind) -> u64 {
+        lock(&self.accounts).iter().filter(|a| a.kind == kind).map(|a| a.used.load(Relaxed)).sum()
+    }
+
     /// How many bytes may still be reserved.
     pub fn free(&self) -> u64 {
         self.limit().saturating_sub(self.used())

@@ -195,7 +195,7 @@ impl Model {
             follower.ahead = Ahead::new(slots, load).ok().map(Arc::new);
         }
         let Some(ahead) = &follower.ahead else { return };
-        self.core.staging.keep(slots + 1);
+        self.core.staging.keep(slots + 1); // one in use, the others ahead
         if follower.told[..] != pass[..] {
             follower.told = pass.into();
             ahead.set_order(follower.told.clone(), false);

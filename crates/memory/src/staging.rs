@@ -4,7 +4,7 @@
 //! used buffer costs. When the system refuses memory, idle slots go first, then what the budget's other holders can
 //! spare; only if one slot can't be had even then is it an error.
 
-use crate::{Account, Budget, Kind, OutOfMemory, Reservation, page_lock::PageLock};
+use crate::{Account, Budget, Kind, OutOfMemory, Reclaim, Reservation, page_lock::PageLock};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -43,14 +43,18 @@ pub(crate) struct Slot {
 
 impl Slots {
     pub(crate) fn new(account: Account, lock: PageLock) -> Arc<Self> {
-        Arc::new(Self { account, idle: Mutex::default(), keep: AtomicUsize::new(0), lock })
+        let budget = account.budget().clone();
+        let slots = Arc::new(Self { account, idle: Mutex::default(), keep: AtomicUsize::new(0), lock });
+        let reclaim: Arc<dyn Reclaim> = slots.clone();
+        budget.add_reclaimer(Arc::downgrade(&reclaim));
+        slots
     }
 
     pub(crate) fn account(&self) -> &Account {
         &self.account
     }
 
-    /// Keeps so many slots for the next use.
+    /// Keeps so many slots for the next use, from now on; the others go.
     pub(crate) fn keep(&self, slots: usize) {
         self.keep.store(slots, Relaxed);
         self.idle().shrink_to(slots, self.lock);
@@ -110,6 +114,20 @@ impl Slots {
         let id = (buffer.values.len(), idle.next);
         idle.by_capacity.insert(id, buffer);
         idle.shrink_to(self.keep.load(Relaxed), self.lock);
+    }
+}
+
+/// Idle slots give way like caches: before anything that is in use.
+impl Reclaim for Slots {
+    fn kind(&self) -> Kind {
+        Kind::Cache
+    }
+
+    fn reclaim(&self, _: u64) -> u64 {
+        let mut idle = self.idle();
+        let bytes = idle.by_capacity.values().map(|buffer| buffer.held.bytes()).sum();
+        idle.shrink_to(0, self.lock);
+        bytes
     }
 }
 

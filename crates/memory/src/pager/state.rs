@@ -5,7 +5,7 @@ use super::{
     Counters, Policy,
     plan::{Begins, Distance, SMALL, Timeline, spread},
 };
-use crate::{Account, Reading, Reservation, provider::Ticket};
+use crate::{Account, Kind, Reading, Reservation, provider::Ticket};
 use std::{
     ops::Range,
     sync::{Arc, atomic::AtomicUsize},
@@ -242,6 +242,8 @@ impl<R: Copy> State<R> {
         let (page, slots) = (self.page, self.slots);
         let Some(bar) = self.bar_mut(bar) else { return };
         bar.planned = true;
+        // Slots that are there already have been left out of the room.
+        let slots_held = bar.account.budget().used_for(Kind::Staging);
         let charge = |unit: &Unit| (unit.pages.len() * page) as u64;
         let total: u64 = bar.units.iter().map(charge).sum();
         if total <= room {
@@ -249,7 +251,7 @@ impl<R: Copy> State<R> {
             return;
         }
         let largest = bar.units.iter().map(charge).max().unwrap_or(0);
-        let mut room = room.saturating_sub(slots * largest);
+        let mut room = room.saturating_sub((slots * largest).saturating_sub(slots_held));
         let mut rest = Vec::new();
         for (i, unit) in bar.units.iter_mut().enumerate() {
             let size = charge(unit);
