@@ -90,6 +90,11 @@ impl LatentFormat {
         }
     }
 
+    /// What the tiny autoencoder for these latents is called: `taesd`, or `taesdxl` for SDXL's.
+    pub fn tiny_name(&self) -> &'static str {
+        if self.name == Self::SD1.name { "taesd" } else { "taesdxl" }
+    }
+
     /// The colours of one cell of four channels in the model's space, 0..1 each.
     pub fn preview(&self, cell: [f32; 4]) -> [f32; 3] {
         let mut rgb = self.rgb_bias;

@@ -18,6 +18,7 @@ pub struct Studio {
     device: Device,
     memory: Memory,
     previews: bool,
+    tiny_previews: bool,
     metadata: bool,
     /// Read once, when the first prompt is encoded.
     vocabulary: Arc<OnceLock<Arc<Vocabulary>>>,
@@ -73,6 +74,7 @@ impl Studio {
             device: Device::flex(),
             memory: Memory::new(Controls::default(), Budget::unlimited("host memory")),
             previews: true,
+            tiny_previews: false,
             metadata: true,
             vocabulary: Arc::default(),
             #[cfg(feature = "testing-nodes")]
@@ -101,6 +103,12 @@ impl Studio {
     /// The same with or without small pictures of every sampling step.
     pub fn with_previews(self, previews: bool) -> Self {
         Self { previews, ..self }
+    }
+
+    /// The same with previews painted by the family's tiny decoder (`taesd_decoder`, `taesdxl_decoder` in the folder
+    /// `vae_approx`) where there is one: eight times as wide and high as one pixel per cell, and slower.
+    pub fn with_tiny_previews(self, tiny_previews: bool) -> Self {
+        Self { tiny_previews, ..self }
     }
 
     /// The same with or without the graph stored in the pictures it makes.
@@ -141,6 +149,11 @@ impl Studio {
     /// Whether sampling shows its steps.
     pub fn previews(&self) -> bool {
         self.previews
+    }
+
+    /// Whether a tiny decoder paints the previews.
+    pub fn tiny_previews(&self) -> bool {
+        self.tiny_previews
     }
 
     /// Whether pictures carry the graph that made them.

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{Bench, one};
 use kiln_exec::{ErrorKind, Event, GraphBuilder, Out};
+use kiln_models::taesd::{TaesdConfig, TaesdHalf};
 use kiln_nodes::conditioning::{ConditioningCombine, ConditioningSetArea};
-use kiln_nodes::files::{Place, read_png};
+use kiln_nodes::files::{Folders, Place, read_png};
 use kiln_nodes::sampling::{
     BasicScheduler, CFGGuider, KSamplerAdvanced, KSamplerSelect, RandomNoise, SamplerCustomAdvanced, StepPreview,
 };
@@ -17,7 +18,7 @@ use kiln_nodes::upscale::{ImageUpscaleWithModel, UpscaleModelLoader};
 use kiln_nodes::vae::VAEDecodeTiled;
 use kiln_nodes::{
     CLIPSetLastLayer, CLIPTextEncode, CheckpointLoaderSimple, Clip, Conditioning, EmptyLatentImage, Image, KSampler,
-    KilnSeedLoop, Latent, LatentComposite, LatentUpscale, LoadImage, Model, PreviewImage, SaveImage, VAEDecode,
+    KilnSeedLoop, Latent, LatentComposite, LatentUpscale, LoadImage, Model, PreviewImage, SaveImage, Studio, VAEDecode,
     VAEEncode, Vae,
 };
 
@@ -333,4 +334,45 @@ fn bad_input_is_told_in_words() {
             assert!(message.contains(part), "`{part}` is not in: {message}");
         }
     }
+}
+
+/// A tiny decoder of eight channels whose last bias makes every picture this colour.
+fn tiny_decoder(colour: f32) -> Vec<u8> {
+    let decoder = TaesdHalf { latent: 4, channels: 8, picture: 3, pool: false };
+    let names = TaesdConfig { encoder: None, decoder: Some(decoder) }.tensors().unwrap();
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, shape) in names.iter() {
+        let (start, value) = (data.len(), if name == "decoder.19.bias" { colour } else { 0.0 });
+        (0..shape.iter().product::<usize>()).for_each(|_| data.extend(value.to_le_bytes()));
+        let entry = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]});
+        header.insert(name.trim_start_matches("decoder.").to_owned(), entry);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    [(header.len() as u64).to_le_bytes().to_vec(), header, data].concat()
+}
+
+#[test]
+fn a_tiny_decoder_paints_the_previews_where_it_lies_among_the_models() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("models/vae_approx");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("taesd_decoder.safetensors"), tiny_decoder(0.5)).unwrap();
+    let folders = Folders::under(root.path()).with_bundled(common::assets());
+    let engine = Studio::new(folders).with_tiny_previews(true).into_engine();
+    let g = GraphBuilder::new();
+    let s = start(&g);
+    let latent = s.sample(&g, 1, &s.latent, 1.0);
+    g.add(PreviewImage::node().images(s.decode(&g, latent)));
+    let previews = Arc::new(AtomicU32::new(0));
+    let seen = previews.clone();
+    let listen = move |event: &Event| {
+        if let Event::Progress { preview: Some(preview), .. } = event {
+            let step = preview.0.downcast_ref::<StepPreview>().unwrap();
+            assert_eq!((step.width, step.height), (64, 64));
+            assert_eq!(step.rgb, vec![127; 64 * 64 * 3]);
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    engine.start(g.into_prompt()).on_event(listen).run().unwrap();
+    assert_eq!(previews.load(Ordering::SeqCst), 2);
 }

@@ -60,8 +60,8 @@ impl LowRank {
                 *sum = *sum + p * a[i] + q * b[i] + r * c[i] + s * d[i];
             }
         }
-        for rank in fours..up.len() {
-            sums.iter_mut().zip(right(rank)).for_each(|(sum, value)| *sum += up[rank] * value);
+        for (rank, factor) in up.iter().enumerate().skip(fours) {
+            sums.iter_mut().zip(right(rank)).for_each(|(sum, value)| *sum += factor * value);
         }
     }
 

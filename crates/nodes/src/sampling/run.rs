@@ -6,14 +6,16 @@ use kiln_models::LatentFormat;
 use kiln_models::image::{Planes, linear_preview};
 use kiln_models::sampler::Step;
 use kiln_models::sampling::{Guidance, Job, NetworkPredictor, SamplingError, noise_for};
+use kiln_models::taesd::Taesd;
 
 use crate::payload::{Latent, Model, Noise, Sampler, values};
-use crate::studio::InStudio;
+use crate::studio::{InStudio, Studio};
 
 /// How many conditions go through the network together: positive and negative.
 const TOGETHER: usize = 2;
 
-/// What a step looks like, roughly: one pixel per latent cell. Travels with progress events.
+/// What a step looks like, roughly: one pixel per latent cell, or eight by eight from a tiny decoder. Travels with
+/// progress events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPreview {
     /// Width in pixels.
@@ -64,12 +66,12 @@ impl Run<'_> {
             mask: self.latent.noise_mask.as_deref().cloned(),
             max_batch: TOGETHER,
         };
-        let previews = cx.studio()?.previews();
         let mut bar = cx.progress((self.sigmas.len() - 1) as f64);
         bar.set(0.0)?;
+        let painter = Painter::new(&*cx.studio()?, &bar, &network.latent)?;
         let mut stopped = None;
         let outcome = job.run(&mut |step| {
-            report(&mut bar, previews, &step, &network.latent).map_err(|error| {
+            report(&mut bar, painter.as_ref(), &step).map_err(|error| {
                 stopped = Some(error);
                 SamplingError::Cancelled
             })
@@ -107,19 +109,51 @@ fn fitting(latent: Tensor<4>, channels: usize) -> Result<Tensor<4>, NodeError> {
     )))
 }
 
-fn report(bar: &mut Progress, previews: bool, step: &Step<'_>, format: &LatentFormat) -> Result<(), NodeError> {
-    if !(previews && bar.is_watched()) {
-        return bar.step();
-    }
-    match preview(step.denoised, format) {
+fn report(bar: &mut Progress, painter: Option<&Painter>, step: &Step<'_>) -> Result<(), NodeError> {
+    match painter.and_then(|painter| painter.preview(step.denoised)) {
         Some(preview) => bar.step_with(preview),
         None => bar.step(),
     }
 }
 
-fn preview(denoised: &Tensor<4>, format: &LatentFormat) -> Option<StepPreview> {
-    let [_, _, height, width] = denoised.dims();
-    let rgb = linear_preview(&Planes::from_tensor(&denoised.clone().narrow(0, 0, 1)).ok()?, format)?;
+/// Makes small pictures of a run's steps.
+struct Painter {
+    format: LatentFormat,
+    tiny: Option<Taesd>,
+}
+
+impl Painter {
+    /// `None` when nobody looks, or previews are off.
+    fn new(studio: &Studio, bar: &Progress, format: &LatentFormat) -> Result<Option<Self>, NodeError> {
+        if !(studio.previews() && bar.is_watched()) {
+            return Ok(None);
+        }
+        let wanted = format!("{}_decoder.", format.tiny_name());
+        let names = if studio.tiny_previews() { studio.folders().models("vae_approx") } else { Vec::new() };
+        let found = names.iter().find(|name| name.starts_with(&wanted));
+        let open = |name: &String| -> Result<Taesd, NodeError> {
+            Ok(Taesd::open(&studio.folders().model("vae_approx", name)?, studio.budget())?)
+        };
+        Ok(Some(Self { format: *format, tiny: found.map(open).transpose()? }))
+    }
+
+    /// The first latent of the batch.
+    fn preview(&self, denoised: &Tensor<4>) -> Option<StepPreview> {
+        let first = denoised.clone().narrow(0, 0, 1);
+        if let Some(tiny) = &self.tiny {
+            return painted(tiny, first);
+        }
+        let [_, _, height, width] = first.dims();
+        let rgb = linear_preview(&Planes::from_tensor(&first).ok()?, &self.format)?;
+        Some(StepPreview { width, height, rgb })
+    }
+}
+
+/// A latent in the model's space through a tiny decoder.
+fn painted(tiny: &Taesd, latent: Tensor<4>) -> Option<StepPreview> {
+    let picture = tiny.decode(latent).ok()?.permute([0, 2, 3, 1]);
+    let [_, height, width, _] = picture.dims();
+    let rgb = values(picture).ok()?.into_iter().map(|v| (v.clamp(0.0, 1.0) * 255.0) as u8).collect();
     Some(StepPreview { width, height, rgb })
 }
 
