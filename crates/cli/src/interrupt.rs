@@ -1,20 +1,28 @@
 //! How a program at a terminal ends early: Ctrl-C, and what is said of a failure.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use kiln_exec::{Cancel, RunError};
+
+/// Signals that come this close together are one: some programs send theirs to the process and to its group.
+const ONE_PRESS: Duration = Duration::from_millis(300);
 
 /// Lets Ctrl-C stop the run that watches `cancel`. Once per program.
 ///
 /// # Errors
 /// When a handler exists already.
 pub fn on_ctrl_c(cancel: Cancel) -> Result<(), ctrlc::Error> {
-    let asked = AtomicBool::new(false);
+    let asked: OnceLock<Instant> = OnceLock::new();
     ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+        if let Some(first) = asked.get() {
+            if first.elapsed() > ONE_PRESS {
+                std::process::exit(130);
+            }
+            return;
         }
+        let _ = asked.set(Instant::now());
         eprintln!("\nstopping at the next step; press Ctrl-C again to end at once");
         cancel.cancel();
     })

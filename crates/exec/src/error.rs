@@ -177,6 +177,9 @@ pub struct InputReport {
     pub shown: serde_json::Value,
 }
 
+/// Longer paths are shown with their ends only.
+const MOST_STEPS: usize = 6;
+
 /// Why a run ended early: what, and in which node.
 #[derive(Clone)]
 pub struct RunError {
@@ -287,9 +290,19 @@ impl fmt::Display for RunError {
         if let Some(class) = self.class_type() {
             write!(f, "{class} ")?;
         }
-        for (depth, id) in self.node_path().iter().enumerate() {
+        let path = self.node_path();
+        // A loop's path has a step per iteration: its ends say enough.
+        let (first, last) = if path.len() > MOST_STEPS { path.split_at(path.len() - 2) } else { (path, &path[..0]) };
+        let first = if last.is_empty() { first } else { &first[..2] };
+        for (depth, id) in first.iter().enumerate() {
             let arrow = if depth == 0 { "" } else { " → " };
             write!(f, "{arrow}\"{id}\"")?;
+        }
+        if !last.is_empty() {
+            write!(f, " → {} more", path.len() - 4)?;
+        }
+        for id in last {
+            write!(f, " → \"{id}\"")?;
         }
         if !self.node_path().is_empty() {
             f.write_str(": ")?;

@@ -65,6 +65,10 @@ fn an_expansion_without_end_meets_a_limit_and_the_engine_goes_on() {
         assert!(error.message().contains("the limit is 5000"), "{error}");
         assert_eq!(error.node().unwrap().as_str(), "d");
     }
+    let shown = endless().options(RunOptions { max_depth: 50, ..RunOptions::default() }).run().unwrap_err().to_string();
+    assert!(shown.contains(" more → ") && shown.len() < 600, "a path of fifty steps is not shown whole: {shown}");
+    let few = RunOptions { max_nodes: 1, ..RunOptions::default() };
+    assert_eq!(endless().options(few).run().unwrap_err().kind(), ErrorKind::Limit, "the prompt itself counts");
     assert!(engine.run(graph("d: Deep(n=3); out: Sink(x=d)")).is_ok());
 }
 

@@ -174,6 +174,7 @@ impl<'e> Execution<'e> {
     }
 
     fn drive(&mut self, outputs: &[NodeId]) -> Result<(), Fault> {
+        self.check_size()?;
         let roots = self.roots(outputs)?;
         self.plan(roots.iter().copied())?;
         for root in &roots {
@@ -213,6 +214,15 @@ impl<'e> Execution<'e> {
                 return Ok(());
             }
         }
+    }
+
+    fn check_size(&self) -> Result<(), Fault> {
+        let (nodes, most) = (self.prompt.len(), self.options.max_nodes);
+        if nodes > most as usize {
+            let message = format!("the prompt has {nodes} nodes; the limit is {most}");
+            return Err(Fault { node: None, error: NodeError::of(ErrorKind::Limit, message) });
+        }
+        Ok(())
     }
 
     /// The nodes to run: the outputs, and the nodes of outputs that are to be fetched.
