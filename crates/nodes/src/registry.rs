@@ -46,7 +46,7 @@ fn loading(registry: &mut Registry) {
 
 fn conditioning(registry: &mut Registry) {
     nodes!(registry:
-        c::CLIPTextEncode, c::CLIPSetLastLayer, c::CLIPTextEncodeSDXL, c::CLIPTextEncodeSDXLRefiner,
+        c::CLIPTextEncode, c::CLIPTextEncodeControlnet, c::CLIPSetLastLayer, c::CLIPTextEncodeSDXL, c::CLIPTextEncodeSDXLRefiner,
         c::ConditioningCombine, c::ConditioningAverage, c::ConditioningConcat, c::ConditioningZeroOut,
         c::ConditioningSetArea, c::ConditioningSetAreaPercentage, c::ConditioningSetAreaStrength,
         c::ConditioningSetMask, c::ConditioningSetTimestepRange,

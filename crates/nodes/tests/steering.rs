@@ -97,6 +97,26 @@ fn stacked_strengths_add_up() {
 }
 
 #[test]
+fn a_controlnet_may_read_another_prompt_than_the_model() {
+    let bench = bench();
+    let reading = |file: &'static str, text: Option<&'static str>| {
+        run(&bench, |g, s| {
+            steered(g, s, file, 1.0, [0.0, 1.0]);
+            let Some(text) = text else { return };
+            let links = [("clip", &s.clip), ("conditioning", &s.positive)];
+            s.positive = node(g, "CLIPTextEncodeControlnet", &links, &json!({"text": text}));
+        })
+    };
+    let plain = reading("net.safetensors", None);
+    // In batches of their own the sums are the same.
+    assert!(distance(&reading("net.safetensors", Some("a red apple")), &plain) < 1e-5);
+    assert!(distance(&reading("net.safetensors", Some("a green pear")), &plain) > 1e-4);
+    // An adapter reads nothing.
+    let adapted = reading("adapter.safetensors", None);
+    assert!(distance(&reading("adapter.safetensors", Some("a green pear")), &adapted) < 1e-5);
+}
+
+#[test]
 fn a_controlnet_and_an_adapter_work_together() {
     let bench = bench();
     let net = run(&bench, |g, s| steered(g, s, "net.safetensors", 1.0, [0.0, 1.0]));

@@ -80,6 +80,11 @@ impl Conditioning {
         self.each(|entry| entry.control = Some(link(entry.control.as_ref())))
     }
 
+    /// What CLIPTextEncodeControlnet adds: another encoded prompt for ControlNets alone.
+    pub fn set_control_context(&self, context: &Tensor<3>) -> Self {
+        self.each(|entry| entry.control_context = Some(context.clone()))
+    }
+
     /// What InpaintModelConditioning and InstructPixToPixConditioning add.
     pub fn set_concat(&self, concat: &Concat) -> Self {
         self.each(|entry| entry.concat = Some(concat.clone()))

@@ -39,6 +39,8 @@ pub struct Condition {
     pub sizes: Sizes,
     /// A ControlNet.
     pub control: Option<ControlLink>,
+    /// What the ControlNet reads in place of the encoded prompt, `[B, T, D]`.
+    pub control_context: Option<Tensor<3>>,
     /// A picture to work on, for inpainting and instruct-pix2pix networks.
     pub concat: Option<Concat>,
 }
@@ -130,6 +132,7 @@ impl Condition {
             range: None,
             sizes: Sizes::default(),
             control: None,
+            control_context: None,
             concat: None,
         }
     }

@@ -94,8 +94,13 @@ fn run(question: &Question<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, Sa
     });
     let vectors: Option<Vec<_>> =
         batch.iter().map(|task| task.condition.inputs.vector.clone().map(|v| repeat_batch(v, items))).collect();
+    let control_contexts: Option<Vec<_>> = batch
+        .iter()
+        .map(|task| task.condition.inputs.control_context.clone().map(|context| repeat_batch(context, items)))
+        .collect();
     let inputs = Inputs {
         context: Tensor::cat(context.collect(), 0),
+        control_context: control_contexts.map(|contexts| Tensor::cat(contexts, 0)),
         vector: vectors.map(|vectors| Tensor::cat(vectors, 0)),
         concat: stack(&|task| task.condition.inputs.concat.clone().map(|c| crop(&c, task.area))),
         control: batch[0].condition.control.as_deref(),
@@ -164,6 +169,7 @@ impl<'a> Task<'a> {
             && same_control
             && own[2] == theirs[2]
             && tokens_fit
+            && a.control_context.as_ref().map(Tensor::dims) == b.control_context.as_ref().map(Tensor::dims)
             && a.vector.as_ref().map(Tensor::dims) == b.vector.as_ref().map(Tensor::dims)
             && a.concat.as_ref().map(Tensor::dims) == b.concat.as_ref().map(Tensor::dims)
     }

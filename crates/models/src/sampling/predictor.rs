@@ -43,6 +43,8 @@ pub trait Predictor {
 pub struct Inputs<'a> {
     /// Encoded prompts, `[B, T, D]`.
     pub context: Tensor<3>,
+    /// What the control network reads in their place, `[B, T', D]`.
+    pub control_context: Option<Tensor<3>>,
     /// Vector beside the time embedding, `[B, adm]`.
     pub vector: Option<Tensor<2>>,
     /// Channels appended to the latent's, `[B, extra, h, w]`.
@@ -72,7 +74,7 @@ impl Predictor for NetworkPredictor<'_> {
             x: &x,
             sigma,
             sampling: self.sampling,
-            context: &inputs.context,
+            context: inputs.control_context.as_ref().unwrap_or(&inputs.context),
             vector: inputs.vector.as_ref(),
         };
         let control = inputs.control.map(|control| control.residuals(&call)).transpose()?.flatten();

@@ -42,6 +42,8 @@ impl Rect {
 #[derive(Debug, Clone)]
 pub(super) struct NetworkInputs {
     pub(super) context: Tensor<3>,
+    /// What control networks read in its place.
+    pub(super) control_context: Option<Tensor<3>>,
     pub(super) vector: Option<Tensor<2>>,
     pub(super) concat: Option<Tensor<4>>,
     pub(super) negative: bool,
@@ -180,7 +182,13 @@ impl Ground<'_> {
             .vector_width()
             .map(|adm| size_vector(entry, adm, (height, width), negative).map(|v| repeat_batch(v, batch)))
             .transpose()?;
-        let inputs = NetworkInputs { context: entry.context.clone(), vector, concat: self.concat(entry)?, negative };
+        let inputs = NetworkInputs {
+            context: entry.context.clone(),
+            control_context: entry.control_context.clone(),
+            vector,
+            concat: self.concat(entry)?,
+            negative,
+        };
         Ok(Prepared {
             inputs,
             area,

@@ -42,6 +42,29 @@ impl Execute for CLIPTextEncode {
     }
 }
 
+/// Gives ControlNets another prompt to read than the one that the model reads.
+#[derive(Node)]
+#[node(category = "_for_testing/conditioning", module = "comfy_extras.nodes_cond", experimental)]
+pub struct CLIPTextEncodeControlnet {
+    /// The text encoders of the model.
+    clip: Clip,
+    /// The condition, with its ControlNets.
+    conditioning: Conditioning,
+    /// What they read.
+    #[input(multiline, dynamic_prompts)]
+    text: String,
+}
+
+impl Execute for CLIPTextEncodeControlnet {
+    type Output = Conditioning;
+
+    fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
+        let encoded = encode(cx, &self.clip, &self.text, &self.text)?;
+        let Some(entry) = encoded.entries.first() else { return Ok(self.conditioning) };
+        Ok(Conditioning::new(self.conditioning.0.set_control_context(&entry.context)))
+    }
+}
+
 /// Stops text encoders before their last layer (clip skip).
 #[derive(Node)]
 #[node(display_name = "CLIP Set Last Layer", category = "conditioning", aliases("clip skip"))]

@@ -6,7 +6,9 @@ mod inpaint;
 mod region;
 
 pub use combine::{ConditioningAverage, ConditioningCombine, ConditioningConcat, ConditioningZeroOut};
-pub use encode::{CLIPSetLastLayer, CLIPTextEncode, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner};
+pub use encode::{
+    CLIPSetLastLayer, CLIPTextEncode, CLIPTextEncodeControlnet, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
+};
 pub use inpaint::{InpaintModelConditioning, InstructPixToPixConditioning};
 pub use region::{
     ConditioningSetArea, ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask,

@@ -71,6 +71,7 @@ pub fn checks(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let (sigma, c) = (sigma.parse()?, c.parse::<f32>()?);
         let inputs = Inputs {
             context: tensor(vec![c; items], &[items, 1, 1])?,
+            control_context: None,
             vector: None,
             concat: None,
             control: None,
