@@ -83,7 +83,7 @@ impl<P: Provider> Inner<P> {
     fn decide(state: &mut State<P::Region>, place: Place, key: ContentKey, uses: bool) -> Decision<P::Region> {
         if uses {
             state.follow(place.bar, place.unit);
-        } else if state.bar(place.bar).is_some_and(|bar| !bar.planned) {
+        } else if state.bar(place.bar).is_some_and(|bar| bar.planned == 0) {
             state.plan(place.bar);
         }
         if state.device != Device::Here {

@@ -68,8 +68,8 @@ pub(super) struct Bar<R> {
     /// Units from here on are not tried (policy `watermark`).
     pub(super) watermark: usize,
     pub(super) dead: bool,
-    /// Whether it was decided what of it stays.
-    pub(super) planned: bool,
+    /// Of how many units it was decided whether they stay.
+    pub(super) planned: usize,
     /// The prompt it last went to the head of the list in.
     pub(super) prioritised: u64,
     pub(super) counters: Counters,
@@ -88,7 +88,7 @@ impl<R> Bar<R> {
             units,
             watermark: 0,
             dead: false,
-            planned: false,
+            planned: 0,
             prioritised: u64::MAX,
             counters,
             home,
@@ -241,7 +241,7 @@ impl<R: Copy> State<R> {
         let room = self.room_for(bar);
         let (page, slots) = (self.page, self.slots);
         let Some(bar) = self.bar_mut(bar) else { return };
-        bar.planned = true;
+        let decided = std::mem::replace(&mut bar.planned, bar.units.len()) == bar.units.len();
         // Slots that are there already have been left out of the room.
         let slots_held = bar.account.budget().used_for(Kind::Staging);
         let charge = |unit: &Unit| (unit.pages.len() * page) as u64;
@@ -252,6 +252,11 @@ impl<R: Copy> State<R> {
         }
         let largest = bar.units.iter().map(charge).max().unwrap_or(0);
         let mut room = room.saturating_sub((slots * largest).saturating_sub(slots_held));
+        // A little more room is no reason to choose anew: the other choice would have to come first.
+        let kept: u64 = bar.units.iter().filter(|unit| unit.keep).map(charge).sum();
+        if decided && kept <= room && room - kept < 2 * largest {
+            return;
+        }
         let mut rest = Vec::new();
         for (i, unit) in bar.units.iter_mut().enumerate() {
             let size = charge(unit);
