@@ -110,7 +110,7 @@ fn eight_bits_are_the_nearest_of_all_there_are() {
     {
         let list: Vec<(u8, f32)> =
             all.iter().copied().zip(decoded(dtype, &all, 128)).filter(|(_, v)| v.is_finite()).collect();
-        let middles = list.windows(2).map(|pair| (pair[0].1 + pair[1].1) / 2.0);
+        let middles = list.windows(2).map(|pair| f32::midpoint(pair[0].1, pair[1].1));
         let between = (0..4000).map(|i| (i as f32 * 0.01).exp() * 1e-6).filter(|v| *v < largest);
         let values: Vec<f32> = middles.chain(between).flat_map(|v| [v, -v]).collect();
         let mut source = MemorySource::new("unet");
