@@ -81,7 +81,8 @@ fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
     if let Some(name) = args.studio.checkpoint.as_deref().and_then(Path::file_name) {
         args.ckpt = name.to_string_lossy().into_owned();
     }
-    let session = Session::new(args.studio.studio(Path::new("."), &house.join("assets")), args.engine.cache());
+    let studio = args.studio.studio(Path::new("."), &house.join("assets"));
+    let session = Session::new(studio, args.engine.cache()).with_memory_report(args.studio.memory.memory_report);
 
     let Opened { mut prompt, workflow } = match &args.graph {
         Some(file) => open(file, &session.definitions())?,

@@ -110,7 +110,7 @@ impl Console {
         NodeRow { name: self.name(node), time, bytes, again }
     }
 
-    fn name(&self, node: &NodeId) -> String {
+    pub(crate) fn name(&self, node: &NodeId) -> String {
         self.names.get(node).cloned().unwrap_or_else(|| format!("\"{node}\""))
     }
 

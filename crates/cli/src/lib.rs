@@ -16,6 +16,7 @@ mod lines;
 pub mod memory;
 mod open;
 pub mod options;
+pub mod plan;
 mod session;
 mod summary;
 mod warnings;

@@ -13,6 +13,8 @@ use clap::Parser;
 enum Kiln {
     /// Runs a graph: an API-format JSON file, or a workflow saved by the editor.
     Run(command::run::Run),
+    /// Says what weights would take, before anything runs.
+    Memory(command::memory::Memory),
     /// Says whether a graph is fit to run. Nothing is run.
     Validate(command::validate::Validate),
     /// Lists the node classes, or shows one as `/object_info` would.
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let _ = tracing::subscriber::set_global_default(kiln_cli::Warnings::new(|line| eprintln!("{line}")));
     let done = match Kiln::parse() {
         Kiln::Run(run) => run.execute(),
+        Kiln::Memory(memory) => memory.execute(),
         Kiln::Validate(validate) => validate.execute(),
         Kiln::Nodes(nodes) => nodes.execute(),
     };

@@ -59,12 +59,15 @@ pub struct MemoryArgs {
     #[arg(long)]
     pub disable_pinned_memory: bool,
     /// Read streamed weights from disk rather than keep them in host memory, where both would do (with an accelerator; the
-    /// CPU always reads them from the mapped file).
+    /// CPU reads them from the file anyway, past the system's cache where that can't hold it).
     #[arg(long)]
     pub fast_disk: bool,
     /// What comes first stays, nothing gives way to anything, instead of a plan made from what will run.
     #[arg(long)]
     pub disable_dynamic_vram: bool,
+    /// Say after each node who holds how much, and at the end how the weights of each model fared.
+    #[arg(long)]
+    pub memory_report: bool,
     #[command(flatten)]
     others: Others,
 }

@@ -1,12 +1,12 @@
 //! A session: one engine with ComfyUI's nodes, for a program at a terminal. Validates, runs, shows, sums up.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use kiln_exec::{CachePolicy, Cancel, Engine, Listener, Report, RunError, RunOptions};
+use kiln_exec::{CachePolicy, Cancel, Engine, Event, Listener, Report, RunError, RunOptions};
 use kiln_graph::{NodeDefs, Prompt, PromptError, Validated};
-use kiln_memory::process_memory;
+use kiln_memory::{Kind, Reservation, human_bytes, process_memory};
 use kiln_nodes::files::Place;
 use kiln_nodes::{Steward, Studio};
 
@@ -18,6 +18,9 @@ pub struct Session {
     studio: Studio,
     engine: Engine,
     cancel: Cancel,
+    memory_report: bool,
+    /// What the engine's cache holds between runs, as the budget sees it.
+    kept: Mutex<Option<Reservation>>,
 }
 
 /// A run that reached its end.
@@ -39,12 +42,26 @@ pub enum Failure {
     Run(#[from] RunError),
 }
 
+/// A cache that looks at free memory looks at what the budget has left beside weights as well, for those give way.
+fn within_budget(cache: CachePolicy, studio: &Studio) -> CachePolicy {
+    let CachePolicy::RamPressure { headroom, available } = cache else { return cache };
+    let (budget, pager) = (studio.budget().clone(), studio.pager().clone());
+    let left = move || budget.limit().saturating_sub(budget.used().saturating_sub(pager.resident()));
+    CachePolicy::RamPressure { headroom, available: Arc::new(move || available().min(left())) }
+}
+
 impl Session {
-    /// A session in `studio`, keeping results between runs as `cache` says.
+    /// A session in `studio`, keeping results between runs as `cache` says. They count against the studio's budget, too.
     pub fn new(studio: Studio, cache: CachePolicy) -> Self {
         let registry = kiln_nodes::registry();
+        let cache = within_budget(cache, &studio);
         let engine = Engine::builder(registry).host(studio.clone().into_host()).cache(cache).build();
-        Self { studio, engine, cancel: Cancel::new() }
+        Self { studio, engine, cancel: Cancel::new(), memory_report: false, kept: Mutex::default() }
+    }
+
+    /// The same, telling after each node who holds how much, and in the summary how the weights fared.
+    pub fn with_memory_report(self, memory_report: bool) -> Self {
+        Self { memory_report, ..self }
     }
 
     /// Stops what runs, and what would run next.
@@ -83,28 +100,54 @@ impl Session {
     ) -> Result<Finished, RunError> {
         self.studio.budget().reset_peaks();
         let (console, steward) = (Console::new(prompt), Steward::new(&self.studio, prompt));
-        let (show, note) = (console.listener(), steward.listener());
+        let (show, note, tell) = (console.listener(), steward.listener(), self.teller(&console));
         let since = Instant::now();
         let run = self.engine.start(prompt.clone()).options(options).cancelled_by(&self.cancel).validated(validated);
         let report = run
             .on_event(move |event| {
                 note(event);
                 show(event);
+                tell(event);
                 if let Some(also) = &also {
                     also(event);
                 }
             })
-            .run()?;
+            .run();
+        let memory = self.studio.budget().report();
+        self.count_kept();
+        let report = report?;
         let (rows, cached) = console.rows();
         let summary = Summary {
             rows,
             cached,
             wall: since.elapsed(),
-            memory: self.studio.budget().report(),
+            memory,
+            models: self.memory_report.then(|| self.studio.pager().describe()),
             process: process_memory(),
             files: self.files(&report),
         };
         Ok(Finished { report, summary })
+    }
+
+    /// Counts what the engine keeps for the next run.
+    fn count_kept(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = None;
+        let (_, bytes) = self.engine.cache_size();
+        *kept = Some(self.studio.budget().account("results of the last run", Kind::Cache).take(bytes));
+    }
+
+    /// Says on standard error, after each node, who holds how much.
+    fn teller(&self, console: &Arc<Console>) -> Listener {
+        let (budget, console, on) = (self.studio.budget().clone(), console.clone(), self.memory_report);
+        Arc::new(move |event| {
+            let Event::Finished { node, .. } = event else { return };
+            if on {
+                let report = budget.report();
+                let (name, used) = (console.name(node), human_bytes(report.used));
+                eprintln!("after {name}: {used} of {}{}", human_bytes(report.limit), report.top_holders(4));
+            }
+        })
     }
 
     /// The files that output nodes name in what they show.

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kiln_memory::{ProcessMemory, Report, human_bytes};
+use kiln_memory::{Map, ProcessMemory, Report, human_bytes};
 
 use crate::console::NodeRow;
 
@@ -21,6 +21,8 @@ pub struct Summary {
     pub wall: Duration,
     /// Who held what at most.
     pub memory: Report,
+    /// How the weights of each model fared, where that was asked for.
+    pub models: Option<Map>,
     /// What the operating system saw, where it tells.
     pub process: Option<ProcessMemory>,
     /// Files that were written.
@@ -30,7 +32,14 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.nodes(f)?;
-        self.holders(f)?;
+        match &self.models {
+            Some(models) => self.everyone(f, models)?,
+            None => self.holders(f)?,
+        }
+        if self.memory.peak > self.memory.limit {
+            let more = human_bytes(self.memory.peak - self.memory.limit);
+            writeln!(f, "that is {more} more than the limit: computing comes first (a smaller picture takes less)")?;
+        }
         if let Some(process) = self.process {
             let (anonymous, mapped) = (human_bytes(process.anonymous), human_bytes(process.file_backed));
             writeln!(
@@ -85,6 +94,31 @@ impl Summary {
             writeln!(f, "  {:>10}  {} ({})", human_bytes(row.peak), row.holder, row.kind)?;
         }
         Ok(())
+    }
+}
+
+impl Summary {
+    /// Who holds what and held at most, and what each model's weights moved.
+    fn everyone(&self, f: &mut fmt::Formatter<'_>, models: &Map) -> fmt::Result {
+        writeln!(f, "\n{}\n", self.memory)?;
+        let width = models.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(7);
+        let limit = human_bytes(models.limit);
+        writeln!(
+            f,
+            "{:width$}  {:>20}  {:>8}  {:>8}  {:>8}  {:>10}",
+            "weights", "here", "hits", "fills", "streams", "decoded"
+        )?;
+        for row in &models.rows {
+            let (here, total, c) = (human_bytes(row.resident), human_bytes(row.total), row.counters);
+            let here = format!("{here} of {total}");
+            let moved = human_bytes(c.moved());
+            writeln!(
+                f,
+                "{:width$}  {here:>20}  {:>8}  {:>8}  {:>8}  {moved:>10}",
+                row.name, c.hits, c.fills, c.streams
+            )?;
+        }
+        writeln!(f, "at most {limit} of weights stay decoded\n")
     }
 }
 

@@ -65,6 +65,16 @@ fn a_second_run_of_the_same_graph_runs_nothing() {
 }
 
 #[test]
+fn varied_seeds_run_again_what_depends_on_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let seeded = r#"{"1": {"class_type": "RandomNoise", "inputs": {"noise_seed": 7}},
+                     "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}"#;
+    let answer = kiln(&["run", &graph(folder.path(), seeded), "--events", "jsonl", "--repeat", "2", "--vary-seed"]);
+    let last: serde_json::Value = serde_json::from_str(text(&answer.stdout).lines().last().unwrap()).unwrap();
+    assert_eq!(last["executed"], 2);
+}
+
+#[test]
 fn broken_json_is_told_with_line_and_column() {
     let folder = tempfile::tempdir().unwrap();
     let answer = kiln(&["run", &graph(folder.path(), "{\n  \"1\": nothing\n}")]);
@@ -86,4 +96,96 @@ fn a_missing_file_is_told_by_name() {
     let answer = kiln(&["run", "no/such/graph.json"]);
     assert_eq!(answer.status.code(), Some(1));
     assert!(text(&answer.stderr).contains("no/such/graph.json"));
+}
+
+/// The parts of a file as files of their own.
+fn part_of(folder: &Path, prefix: &str, name: &str) -> String {
+    let whole = kiln_memory::WeightFile::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL)).unwrap();
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (tensor, info) in whole.tensors().filter(|(tensor, _)| tensor.starts_with(prefix)) {
+        let start = data.len();
+        data.extend_from_slice(whole.bytes(tensor).unwrap());
+        let entry = serde_json::json!({"dtype": "F16", "shape": info.shape, "data_offsets": [start, data.len()]});
+        header.insert(tensor.trim_start_matches(prefix).to_owned(), entry);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let file = folder.join(name);
+    std::fs::write(&file, [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()).unwrap();
+    file.to_string_lossy().into_owned()
+}
+
+const MODEL: &str = "../../assets/fluent-tiny.safetensors";
+
+fn plan(file: &str, more: &[&str]) -> String {
+    let answer = kiln(&[&["memory", "plan", file], more].concat());
+    assert!(answer.status.success(), "{}", text(&answer.stderr));
+    text(&answer.stdout)
+}
+
+#[test]
+fn a_plan_says_what_stays_what_is_brought_and_why() {
+    let plan = plan("assets/fluent-tiny.safetensors", &["--vram-limit", "20M", "--steps", "10"]);
+    for part in [
+        "assets/fluent-tiny.safetensors: SD1, 32.5 MiB of weights in the file\n",
+        "at most 20.0 MiB of them decoded in memory; 10 steps of euler, one picture\n",
+        "in the file         decoded          passes            stay  brought a pass\n",
+        "clip of fluent-tiny         6.2 MiB       391.0 KiB               2       391.0 KiB             0 B\n",
+        "unet of fluent-tiny        19.7 MiB        39.5 MiB              10  ",
+        "clip of fluent-tiny: fits, and stays from picture to picture (6.0 MiB are tables",
+        "unet of fluent-tiny: larger than its room: ",
+        "stay, spread evenly over a pass; the rest is brought between them, in each of 10 passes\n",
+        "vae of fluent-tiny: ",
+        "first picture: ",
+        "a step: ",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+}
+
+#[test]
+fn a_plan_is_made_for_any_file_with_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let unet = part_of(folder.path(), "model.diffusion_model.", "drawer.safetensors");
+    assert!(plan(&unet, &["--vram-limit", "20M", "--sampler", "heun"]).contains("unet of drawer"));
+    let vae = part_of(folder.path(), "first_stage_model.", "eye.safetensors");
+    assert!(plan(&vae, &["--novram"]).contains("vae of eye: nothing may stay"));
+    let index = folder.path().join("pieces.safetensors.index.json");
+    let map = |prefix: &str, file: &str| {
+        let whole = kiln_memory::WeightFile::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL)).unwrap();
+        let names = whole.names().filter(|name| name.starts_with(prefix)).map(|name| name.trim_start_matches(prefix));
+        names.map(|name| (name.to_owned(), file.into())).collect::<Vec<(String, serde_json::Value)>>()
+    };
+    let entries: serde_json::Map<_, _> = map("model.diffusion_model.", "drawer.safetensors").into_iter().collect();
+    std::fs::write(&index, serde_json::json!({"weight_map": entries}).to_string()).unwrap();
+    assert!(plan(&index.to_string_lossy(), &[]).contains("unet of pieces: fits"));
+    assert!(plan("assets/realesr-animevideov3-x2.safetensors", &[]).contains("upscaler of realesr-animevideov3-x2"));
+}
+
+#[test]
+fn a_plan_for_what_holds_no_network_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("picture.safetensors");
+    std::fs::write(&picture, b"\x89PNG\r\n\x1a\n and so on").unwrap();
+    let lora = part_of(folder.path(), "model.diffusion_model.time_embed.", "lora.safetensors");
+    let none = folder.path().join("none.safetensors").to_string_lossy().into_owned();
+    for (file, says) in [(picture.to_string_lossy().into_owned(), "PNG"), (lora, "network"), (none, "No such file")] {
+        let answer = kiln(&["memory", "plan", &file]);
+        let said = text(&answer.stderr);
+        assert_eq!(answer.status.code(), Some(1), "{said}");
+        assert!(said.contains(says) && said.contains(&file), "{said}");
+    }
+}
+
+#[test]
+fn a_memory_report_says_who_holds_what_and_what_each_model_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().to_string_lossy().into_owned();
+    let graph = "examples/workflows/text_to_image.json";
+    let answer = kiln(&["run", graph, "--output", &output, "--memory-report", "--vram-limit", "20M"]);
+    assert!(answer.status.success(), "{}", text(&answer.stderr));
+    let (said, told) = (text(&answer.stdout), text(&answer.stderr));
+    assert!(told.contains("after KSampler") && told.contains("held by unet of fluent-tiny"), "{told}");
+    for part in ["now        peak", "unet of fluent-tiny", "activations", "at most 20.0 MiB of weights stay decoded"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }

@@ -23,6 +23,8 @@ pub struct Forecast {
     pub first: Vec<(String, u64)>,
     /// The same again, as when only the text changed.
     pub again: Vec<(String, u64)>,
+    /// Who would be where at the end of each run of the repeated prompt.
+    pub during: Vec<Map>,
     /// Who would be where after that.
     pub map: Map,
 }
@@ -75,9 +77,12 @@ impl Forecast {
         }
         let runs = schedule.runs.clone();
         pager.set_schedule(schedule.repeating());
-        let prompt = || {
+        let mut during = Vec::new();
+        let mut prompt = || {
+            during.clear();
             let run = |run: &crate::Run| {
                 let Some((_, vbar, units)) = bars.iter().find(|(name, ..)| *name == run.model) else {
+                    during.push(pager.describe());
                     return (run.model.clone(), 0);
                 };
                 let before = vbar.counters().moved();
@@ -86,12 +91,13 @@ impl Forecast {
                         drop(vacant.fill(&mut |_| Ok(())));
                     }
                 }
+                during.push(pager.describe());
                 (run.model.clone(), vbar.counters().moved() - before)
             };
             runs.iter().map(run).collect()
         };
         let (first, again) = (prompt(), prompt());
-        Ok(Self { first, again, map: pager.describe() })
+        Ok(Self { first, again, during, map: pager.describe() })
     }
 
     /// All bytes of a repeated prompt.

@@ -81,5 +81,5 @@ pub use registry::{register, registry};
 pub use sampling::{KSampler, StepPreview};
 pub use save::{PreviewImage, SaveImage};
 pub use steward::Steward;
-pub use studio::Studio;
+pub use studio::{Studio, weights_limit};
 pub use vae::{VAEDecode, VAEEncode};

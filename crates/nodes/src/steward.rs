@@ -83,3 +83,26 @@ impl Steward {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::files::Folders;
+
+    fn progress() -> Event {
+        Event::Progress { value: 1.0, max: 2.0, prompt_id: "p".into(), node: "5".into(), preview: None }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_machine_is_asked_while_a_run_goes_on_but_not_at_every_step() {
+        let studio = Studio::new(Folders::under("nowhere"));
+        let steward = Steward::new(&studio, &Prompt::default());
+        steward.note(&progress());
+        assert_eq!(studio.budget().limit(), u64::MAX, "asked a moment ago");
+        *steward.polled.lock().unwrap() = Instant::now().checked_sub(PATIENCE).unwrap();
+        steward.note(&progress());
+        assert!(studio.budget().limit() < u64::MAX, "what the machine can spare");
+    }
+}

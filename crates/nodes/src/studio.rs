@@ -6,7 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 use kiln_exec::{Cx, Engine, Host, NodeError};
-use kiln_memory::{Budget, Controls, Governor, HostPager, Policy, VramState, total_memory};
+use kiln_memory::{
+    Budget, Controls, Governor, HostPager, Kind, OutOfMemory, Policy, Reservation, VramState, available_memory,
+    total_memory,
+};
 use kiln_models::tokenizer::{TokenizerError, Vocabulary};
 
 use crate::files::Folders;
@@ -37,15 +40,15 @@ struct Memory {
 }
 
 /// Bytes of decoded weights that stay on the CPU unless something else is asked for. The file's own numbers are in the
-/// system's cache of it anyway; what stays decoded saves the decoding, which next to a step at 512x512 is not to be
-/// measured (`crates/nodes/README.md`).
+/// system's cache of it anyway; what stays decoded saves the decoding, which is little beside a step at 512x512 (README,
+/// "Less memory than the model").
 const DECODED: u64 = 1 << 30;
 
 impl Memory {
     fn new(controls: Controls, budget: Arc<Budget>) -> Self {
         let pager = HostPager::of(&budget);
         let total = total_memory().unwrap_or(u64::MAX);
-        pager.set_limit(weights_limit(&controls, total));
+        pager.set_limit(weights_limit(&controls));
         pager.set_slots(controls.slots);
         pager.set_policy(if controls.dynamic { Policy::Plan } else { Policy::AllResident });
         pager.set_reading(controls.reading());
@@ -54,8 +57,9 @@ impl Memory {
     }
 }
 
-/// How many bytes of decoded weights the CPU keeps of a machine with `total`.
-fn weights_limit(controls: &Controls, total: u64) -> u64 {
+/// How many bytes of weights stay decoded on the CPU of this machine.
+pub fn weights_limit(controls: &Controls) -> u64 {
+    let total = total_memory().unwrap_or(u64::MAX);
     let usual = match controls.state {
         VramState::NoVram => 0,
         VramState::LowVram => controls.weights_limit(total, 0).min(DECODED / 5 * 2),
@@ -173,6 +177,21 @@ impl Studio {
         Ok(self.vocabulary.get_or_init(|| vocabulary).clone())
     }
 
+    /// Room for a computation, on a machine that has `available` bytes left.
+    fn room(&self, holder: &str, bytes: u64, available: Option<u64>) -> Result<Reservation, OutOfMemory> {
+        let account = self.budget().account(holder, Kind::Activations);
+        if let Some(available) = available {
+            self.governor().adjust(available);
+        }
+        match account.claim(bytes) {
+            Err(short) if available.is_none_or(|available| bytes <= available) => {
+                tracing::warn!("{short}; it goes on beyond the limit");
+                Ok(account.take(bytes))
+            }
+            answer => answer,
+        }
+    }
+
     /// What testing nodes share.
     #[cfg(feature = "testing-nodes")]
     pub(crate) fn testing(&self) -> &Arc<crate::testing::Shared> {
@@ -195,15 +214,62 @@ pub(crate) trait InStudio {
     /// # Errors
     /// When the engine's host lends none.
     fn studio(&self) -> Result<Arc<Studio>, NodeError>;
+
+    /// Room for what a computation (`sampling`, `decoding`) holds while it runs: caches and weights give way to it. Beyond
+    /// a limit that was set it is counted all the same, and told; results come before limits.
+    ///
+    /// # Errors
+    /// When the machine itself has not so much left: the message names the largest holders and what would help.
+    fn room(&self, doing: &str, bytes: u64, instead: &str) -> Result<Reservation, NodeError>;
 }
 
 impl InStudio for Cx {
     fn studio(&self) -> Result<Arc<Studio>, NodeError> {
         self.host()
     }
+
+    fn room(&self, doing: &str, bytes: u64, instead: &str) -> Result<Reservation, NodeError> {
+        let studio = self.studio()?;
+        let holder = format!("{doing} \"{}\"", self.node_id());
+        studio.room(&holder, bytes, available_memory()).map_err(|short| NodeError::new(format!("{short}. {instead}")))
+    }
 }
 
 /// The names of all models of `kind`, for a combo; empty without a studio.
 pub(crate) fn models(host: &Host, kind: &str) -> Vec<String> {
     host.get::<Studio>().map(|studio| studio.folders().models(kind)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn studio(ram: Option<u64>) -> Studio {
+        Studio::new(Folders::under("nowhere")).with_controls(Controls { ram_limit: ram, ..Controls::default() })
+    }
+
+    #[test]
+    fn a_computation_may_go_beyond_the_limit_but_not_beyond_the_machine() {
+        let studio = studio(Some(100 << 20));
+        let held = studio.budget().account("KSampler \"3\"", Kind::Outputs).take(60 << 20);
+        drop(studio.room("decoding \"6\"", 200 << 20, Some(4 << 30)).unwrap());
+        assert_eq!(studio.budget().report().peak, 260 << 20);
+        let short = studio.room("decoding \"6\"", 8 << 30, Some(4 << 30)).unwrap_err().to_string();
+        for part in ["decoding \"6\" asked for 8.0 GiB of activations", "KSampler \"3\" (outputs, 60.0 MiB)"] {
+            assert!(short.contains(part), "{short}");
+        }
+        drop(held);
+    }
+
+    #[test]
+    fn each_state_bounds_what_stays_decoded_on_the_cpu() {
+        let limit = |controls: Controls| weights_limit(&controls);
+        let with = |state| Controls { state, ..Controls::default() };
+        assert_eq!(limit(Controls::default()), DECODED);
+        assert_eq!(limit(with(VramState::NoVram)), 0);
+        assert_eq!(limit(with(VramState::LowVram)), DECODED / 5 * 2);
+        assert!(limit(with(VramState::HighVram)) > DECODED);
+        assert_eq!(limit(Controls { vram_limit: Some(7), ..with(VramState::HighVram) }), 7);
+    }
 }

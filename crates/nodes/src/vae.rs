@@ -7,6 +7,7 @@ use kiln_models::vae::Tiles;
 
 use crate::payload::{Image, Latent, Mask, Vae};
 use crate::resize::{Crop, Method, fit, repeat_to};
+use crate::studio::InStudio;
 
 /// Turns latents into pictures.
 #[derive(Node)]
@@ -23,6 +24,9 @@ impl Execute for VAEDecode {
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
         let latent = self.samples.tensor();
+        let ([_, _, height, width], config) = (latent.dims(), self.vae.0.config());
+        let picture = [height * config.scale(), width * config.scale()];
+        let _room = cx.room("decoding", config.activations(picture), "VAEDecodeTiled takes less")?;
         // One by one: as fast, and a long batch needs no more memory than a short one.
         let mut pictures = Vec::new();
         for i in 0..latent.dims()[0] {
@@ -51,6 +55,9 @@ impl Execute for VAEEncode {
 
     fn execute(self, cx: &mut Cx) -> Result<Latent, NodeError> {
         let pixels = self.pixels.rgb().pixels();
+        let [_, height, width, _] = pixels.dims();
+        let bytes = self.vae.0.config().activations([height, width]);
+        let _room = cx.room("encoding", bytes, "VAEEncodeTiled takes less")?;
         let mut latents = Vec::new();
         for i in 0..pixels.dims()[0] {
             cx.checkpoint()?;

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bench, assets, one};
 use kiln_exec::{GraphBuilder, Out, RunOptions};
-use kiln_memory::{Controls, Counters, Forecast, Policy, Schedule, VramState, encode_f32, human_bytes};
+use kiln_memory::{Controls, Counters, Forecast, Kind, Policy, Schedule, VramState, encode_f32, human_bytes};
 use kiln_models::{Content, Contents};
 use kiln_nodes::{
     CLIPTextEncode, CheckpointLoaderSimple, Clip, EmptyLatentImage, Image, KSampler, LoraLoader, Model, PreviewImage,
@@ -142,6 +142,32 @@ fn without_any_room_every_weight_comes_for_each_use_and_the_picture_is_the_same(
     assert_eq!((none.resident(), moved.fills, moved.hits), (0, 0, 0));
     let sync = House::new(Controls { state: VramState::NoVram, slots: 0, ..Controls::default() });
     assert!(sync.draw(APPLE).0 == picture, "and without bringing anything ahead");
+}
+
+#[test]
+fn a_limit_on_all_memory_gives_the_same_picture_and_computing_comes_first() {
+    let house = House::new(unlimited());
+    let (picture, _) = house.draw(APPLE);
+    for percent in [100, 25] {
+        let limit = house.resident() * percent / 100;
+        let limited = House::new(Controls { ram_limit: Some(limit), ..unlimited() });
+        assert!(limited.draw(APPLE).0 == picture, "{percent} %");
+        let report = limited.studio.budget().report();
+        let weights: u64 = report.rows.iter().filter(|row| row.kind == Kind::Weights).map(|row| row.used).sum();
+        assert!(weights <= limit, "{report}");
+        assert_eq!(report.used_for(Kind::Activations), 0, "given back: {report}");
+        assert!(report.rows.iter().any(|row| row.kind == Kind::Activations && row.peak > 0), "{report}");
+    }
+}
+
+#[test]
+fn a_second_run_brings_no_more_than_the_first() {
+    let whole = House::new(unlimited());
+    whole.draw(APPLE);
+    let half = House::new(Controls { vram_limit: Some(whole.resident() / 2), ..unlimited() });
+    let (_, first) = half.draw(APPLE);
+    let (_, second) = half.draw(Job { text: "a frog", seed: 8, ..APPLE });
+    assert!(second.moved() <= first.moved(), "{} after {}", second.moved(), first.moved());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The sub-commands, one per file.
 
+pub(crate) mod memory;
 pub(crate) mod nodes;
 pub(crate) mod run;
 pub(crate) mod validate;
@@ -13,7 +14,7 @@ use kiln_exec::CachePolicy;
 /// A session in the folder where the command was called, with the bundled models of its `assets`.
 pub(crate) fn session(studio: &StudioArgs, cache: CachePolicy) -> Session {
     let here = Path::new(".");
-    Session::new(studio.studio(here, &here.join("assets")), cache)
+    Session::new(studio.studio(here, &here.join("assets")), cache).with_memory_report(studio.memory.memory_report)
 }
 
 /// What a sub-command answers when it fails: a message for a person.

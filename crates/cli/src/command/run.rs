@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use kiln_cli::options::{EngineArgs, StudioArgs};
 use kiln_cli::{Finished, Opened, lines, on_ctrl_c, open, summary_line};
-use kiln_exec::{Report, Summary};
+use kiln_exec::{Prompt, Report, Summary};
+use kiln_graph::Input;
 use serde_json::json;
 
 use super::{Done, session};
@@ -22,6 +23,9 @@ pub(crate) struct Run {
     /// Run it so many times in a row; what the cache keeps is not run again.
     #[arg(long, value_name = "N", default_value_t = 1)]
     repeat: u32,
+    /// With --repeat: add one to every seed each time.
+    #[arg(long)]
+    vary_seed: bool,
     /// Say for each node why it ran or did not.
     #[arg(long)]
     explain: bool,
@@ -54,7 +58,8 @@ impl Run {
         }
         on_ctrl_c(session.cancel().clone())?;
         let (prompt, extra) = (Arc::new(prompt), workflow.map(|workflow| Arc::new(json!({ "workflow": workflow }))));
-        for _ in 0..self.repeat {
+        for turn in 0..self.repeat {
+            let prompt = if self.vary_seed { seeded(&prompt, turn) } else { prompt.clone() };
             let mut options = self.engine.run_options().with_trace(self.explain);
             options.extra_pnginfo.clone_from(&extra);
             match session.run(&prompt, validated.clone(), options, self.events.map(|_| lines())) {
@@ -103,4 +108,18 @@ impl Run {
             println!("{}", summary_line(summary));
         }
     }
+}
+
+/// The prompt with `more` added to every seed that stands in it as a number.
+fn seeded(prompt: &Prompt, more: u32) -> Arc<Prompt> {
+    let mut prompt = prompt.clone();
+    for node in prompt.nodes.values_mut() {
+        for name in ["seed", "noise_seed"] {
+            let Some(input) = node.inputs.get_mut(name) else { continue };
+            if let Some(seed) = input.as_value().and_then(serde_json::Value::as_u64) {
+                *input = Input::literal(seed.wrapping_add(u64::from(more)));
+            }
+        }
+    }
+    Arc::new(prompt)
 }

@@ -66,6 +66,7 @@ impl Run<'_> {
             mask: self.latent.noise_mask.as_deref().cloned(),
             max_batch: TOGETHER,
         };
+        let _room = cx.room("sampling", self.activations(&job.latent), "A smaller picture or batch takes less")?;
         let mut bar = cx.progress((self.sigmas.len() - 1) as f64);
         bar.set(0.0)?;
         let painter = Painter::new(&*cx.studio()?, &bar, &network.latent)?;
@@ -83,6 +84,12 @@ impl Run<'_> {
         check_finite(&outcome.latent, self.sampler.kind.name())?;
         let of = |samples| self.latent.with_samples(samples);
         Ok(Sampled { latent: of(outcome.latent), denoised: of(outcome.denoised) })
+    }
+
+    /// Positive and negative go through the network together.
+    fn activations(&self, latent: &Tensor<4>) -> u64 {
+        let [batch, _, height, width] = latent.dims();
+        self.model.network.unet.config().activations([batch * TOGETHER, height, width])
     }
 
     fn noise_for(&self, latent: &Tensor<4>) -> Result<Tensor<4>, NodeError> {
