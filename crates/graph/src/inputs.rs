@@ -178,6 +178,17 @@ impl Index<&str> for Inputs {
     }
 }
 
+impl IndexMut<&str> for Inputs {
+    /// # Panics
+    /// When there is no such input; [`insert`](Inputs::insert) adds one.
+    fn index_mut(&mut self, name: &str) -> &mut Input {
+        match self.get_mut(name) {
+            Some(input) => input,
+            None => panic!("there is no input `{name}`"),
+        }
+    }
+}
+
 impl Index<usize> for Inputs {
     type Output = Input;
     fn index(&self, place: usize) -> &Input {
