@@ -19,14 +19,12 @@ impl<'e> Execution<'e> {
     pub(super) fn plan(&mut self, roots: impl IntoIterator<Item = NodeIx>) -> Result<(), Fault> {
         let mut stack: Vec<(NodeIx, usize)> = Vec::new();
         for root in roots {
-            if !self.keyed {
-                if self.open(root)? {
+            if self.open(root)? {
+                if self.keyed {
+                    stack.push((root, 0));
+                } else {
                     self.identify(root)?;
                 }
-                continue;
-            }
-            if self.open(root)? {
-                stack.push((root, 0));
             }
             while let Some((ix, cursor)) = stack.last_mut() {
                 let ix = *ix;
