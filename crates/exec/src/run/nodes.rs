@@ -256,8 +256,11 @@ impl<'e> Nodes<'e> {
         }
     }
 
-    /// The class of a node of the prompt, by validation's numbers.
+    /// The class of a node of the prompt, by validation's numbers; `None` for one that is another in this run.
     pub(super) fn class_number(&self, ix: NodeIx) -> Option<u32> {
+        if self.is_overridden(ix) {
+            return None;
+        }
         self.routes.class(ix.0 as usize)
     }
 
