@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln::exec::{Cancel, Cx, Engine, Event, Execute, GraphBuilder, Node, NodeError};
-use kiln::nodes::files::{Folders, Place};
+use kiln::nodes::files::{DirKind, Folders};
 use kiln::nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, KSampler, SaveImage, Studio, VAEDecode,
+    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Environment, Image, KSampler, SaveImage, VAEDecode,
 };
 
 /// Turns a picture into its negative.
@@ -52,11 +52,11 @@ fn graph(steps: u32) -> GraphBuilder {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = std::env::temp_dir().join("kiln-embed");
-    let folders = Folders::under(&output).with_place(Place::Output, &output).with_bundled(house.join("assets"));
+    let folders = Folders::under(&output).with_place(DirKind::Output, &output).with_bundled(house.join("assets"));
 
     // One engine per app: it keeps models and results between runs. Its nodes are ComfyUI's and ours.
     let registry = kiln::nodes::registry().with::<Negative>();
-    let engine = Engine::builder(registry).host(Studio::new(folders).into_host()).build();
+    let engine = Engine::builder(registry).host(Environment::new(folders).into_host()).build();
 
     // A run tells what happens as ComfyUI's messages.
     let report = engine

@@ -62,7 +62,7 @@ struct Args {
     #[arg(long, default_value = "fluent-tiny.safetensors")]
     ckpt: String,
     #[command(flatten)]
-    studio: StudioArgs,
+    environment: StudioArgs,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -76,13 +76,14 @@ fn main() -> ExitCode {
 
 fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
-    args.studio.input_directory.get_or_insert_with(|| house.join("examples/input"));
-    args.studio.checkpoint = file_of(&args.ckpt);
-    if let Some(name) = args.studio.checkpoint.as_deref().and_then(Path::file_name) {
+    args.environment.input_directory.get_or_insert_with(|| house.join("examples/input"));
+    args.environment.checkpoint = file_of(&args.ckpt);
+    if let Some(name) = args.environment.checkpoint.as_deref().and_then(Path::file_name) {
         args.ckpt = name.to_string_lossy().into_owned();
     }
-    let studio = args.studio.studio(Path::new("."), &house.join("assets"));
-    let session = Session::new(studio, args.engine.cache()).with_memory_report(args.studio.memory.memory_report);
+    let environment = args.environment.environment(Path::new("."), &house.join("assets"));
+    let session =
+        Session::new(environment, args.engine.cache()).with_memory_report(args.environment.memory.memory_report);
 
     let Opened { mut prompt, workflow } = match &args.graph {
         Some(file) => open(file, &session.definitions())?,

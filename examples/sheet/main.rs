@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use kiln::exec::{Engine, FromValue, GraphBuilder, Link, RunOptions};
 use kiln::nodes::files::{Colour, Folders, PngImage, write_png};
 use kiln::nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, KSampler, PreviewImage, Studio, VAEDecode,
+    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Environment, Image, KSampler, PreviewImage, VAEDecode,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -41,7 +41,7 @@ fn main() -> Result<(), Failure> {
     let file = PathBuf::from(arguments.pop().unwrap_or_else(|| "output/sheet.png".into()));
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = Folders::under(std::env::temp_dir().join("kiln-sheet")).with_bundled(house.join("assets"));
-    let engine = Engine::builder(kiln::nodes::registry()).host(Studio::new(folders).into_host()).build();
+    let engine = Engine::builder(kiln::nodes::registry()).host(Environment::new(folders).into_host()).build();
     let sheet = if grid { grid::drawn(&engine) } else { prompts(&engine)? };
     save(&file, sheet)
 }

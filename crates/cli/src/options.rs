@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use kiln_exec::{CachePolicy, FileSpill, LateEdges, OnFailure, Order, Retention, RunOptions, Spill};
-use kiln_nodes::Studio;
-use kiln_nodes::files::{Folders, Place};
+use kiln_nodes::Environment;
+use kiln_nodes::files::{DirKind, Folders};
 
 use crate::memory::MemoryArgs;
 
@@ -36,9 +36,9 @@ pub struct StudioArgs {
 }
 
 impl StudioArgs {
-    /// The studio these options describe. `root` holds everything that is not named, `assets` the bundled models. Flags that
+    /// The environment these options describe. `root` holds everything that is not named, `assets` the bundled models. Flags that
     /// have no use here are told on standard error.
-    pub fn studio(&self, root: &std::path::Path, assets: &std::path::Path) -> Studio {
+    pub fn environment(&self, root: &std::path::Path, assets: &std::path::Path) -> Environment {
         let root = self.base_directory.as_deref().unwrap_or(root);
         let mut folders = Folders::under(root).with_bundled(assets);
         if let Some(models) = &self.models_directory {
@@ -47,7 +47,7 @@ impl StudioArgs {
         if let Some(checkpoint) = &self.checkpoint {
             folders.add_model_file("checkpoints", checkpoint);
         }
-        for (place, folder) in [(Place::Output, &self.output_directory), (Place::Input, &self.input_directory)] {
+        for (place, folder) in [(DirKind::Output, &self.output_directory), (DirKind::Input, &self.input_directory)] {
             if let Some(folder) = folder {
                 folders = folders.with_place(place, folder);
             }
@@ -56,7 +56,7 @@ impl StudioArgs {
         for warning in warnings {
             eprintln!("warning: {warning}");
         }
-        Studio::new(folders).with_controls(controls)
+        Environment::new(folders).with_controls(controls)
     }
 }
 

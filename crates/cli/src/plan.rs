@@ -8,7 +8,7 @@ use std::path::Path;
 
 use kiln_memory::{Controls, Forecast, Map, Policy, ProviderError, Schedule, human_bytes};
 use kiln_models::sampler::SamplerKind;
-use kiln_models::{Content, Contents, ModelError};
+use kiln_models::{Component, Inventory, ModelError};
 use kiln_nodes::weights_limit;
 
 /// The picture that is planned for.
@@ -25,7 +25,7 @@ pub struct Picture {
 /// What would happen to the weights of a file.
 pub struct Plan {
     file: String,
-    contents: Contents,
+    contents: Inventory,
     limit: u64,
     picture: Picture,
     /// Per part: how many passes it makes.
@@ -50,7 +50,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`], when the file can't be opened or holds no network that is known.
     pub fn new(file: &Path, controls: &Controls, picture: Picture) -> Result<Self, PlanError> {
-        let contents = Contents::of(file)?;
+        let contents = Inventory::of(file)?;
         let limit = weights_limit(controls).min(controls.ram_limit.unwrap_or(u64::MAX));
         let passes: Vec<u32> = contents.parts.iter().map(|part| picture.passes(part.role)).collect();
         let schedule = contents
@@ -182,7 +182,7 @@ impl Plan {
 }
 
 /// What a part has beside the weights that are decoded.
-fn own_words(part: &Content) -> String {
+fn own_words(part: &Component) -> String {
     let words =
         |bytes: u64, what: &str| if bytes > 0 { format!(" ({} {what})", human_bytes(bytes)) } else { String::new() };
     let tables = words(part.tables, "are tables of which single rows are taken from the file");

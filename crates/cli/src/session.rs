@@ -7,15 +7,15 @@ use std::time::Instant;
 use kiln_exec::{CachePolicy, Cancel, Engine, Event, Listener, Report, RunError, RunOptions};
 use kiln_graph::{NodeDefs, Prompt, PromptError, Validated};
 use kiln_memory::{Kind, Reservation, human_bytes, process_memory};
-use kiln_nodes::files::Place;
-use kiln_nodes::{Steward, Studio};
+use kiln_nodes::files::DirKind;
+use kiln_nodes::{Environment, MemoryObserver};
 
 use crate::console::Console;
 use crate::summary::Summary;
 
-/// An engine and the studio it works in.
+/// An engine and the environment it works in.
 pub struct Session {
-    studio: Studio,
+    environment: Environment,
     engine: Engine,
     cancel: Cancel,
     memory_report: bool,
@@ -43,20 +43,20 @@ pub enum Failure {
 }
 
 /// A cache that looks at free memory looks at what the budget has left beside weights as well, for those give way.
-fn within_budget(cache: CachePolicy, studio: &Studio) -> CachePolicy {
+fn within_budget(cache: CachePolicy, environment: &Environment) -> CachePolicy {
     let CachePolicy::RamPressure { headroom, available } = cache else { return cache };
-    let (budget, pager) = (studio.budget().clone(), studio.pager().clone());
+    let (budget, pager) = (environment.budget().clone(), environment.pager().clone());
     let left = move || budget.limit().saturating_sub(budget.used().saturating_sub(pager.resident()));
     CachePolicy::RamPressure { headroom, available: Arc::new(move || available().min(left())) }
 }
 
 impl Session {
-    /// A session in `studio`, keeping results between runs as `cache` says. They count against the studio's budget, too.
-    pub fn new(studio: Studio, cache: CachePolicy) -> Self {
+    /// A session in `environment`, keeping results between runs as `cache` says. They count against the environment's budget, too.
+    pub fn new(environment: Environment, cache: CachePolicy) -> Self {
         let registry = kiln_nodes::registry();
-        let cache = within_budget(cache, &studio);
-        let engine = Engine::builder(registry).host(studio.clone().into_host()).cache(cache).build();
-        Self { studio, engine, cancel: Cancel::new(), memory_report: false, kept: Mutex::default() }
+        let cache = within_budget(cache, &environment);
+        let engine = Engine::builder(registry).host(environment.clone().into_host()).cache(cache).build();
+        Self { environment, engine, cancel: Cancel::new(), memory_report: false, kept: Mutex::default() }
     }
 
     /// The same, telling after each node who holds how much, and in the summary how the weights fared.
@@ -98,8 +98,8 @@ impl Session {
         options: RunOptions,
         also: Option<Listener>,
     ) -> Result<Finished, RunError> {
-        self.studio.budget().reset_peaks();
-        let (console, steward) = (Console::new(prompt), Steward::new(&self.studio, prompt));
+        self.environment.budget().reset_peaks();
+        let (console, steward) = (Console::new(prompt), MemoryObserver::new(&self.environment, prompt));
         let (show, note, tell) = (console.listener(), steward.listener(), self.teller(&console));
         let since = Instant::now();
         let run = self.engine.start(prompt.clone()).options(options).cancelled_by(&self.cancel).validated(validated);
@@ -113,7 +113,7 @@ impl Session {
                 }
             })
             .run();
-        let memory = self.studio.budget().report();
+        let memory = self.environment.budget().report();
         self.count_kept();
         let report = report?;
         let (rows, cached) = console.rows();
@@ -122,7 +122,7 @@ impl Session {
             cached,
             wall: since.elapsed(),
             memory,
-            models: self.memory_report.then(|| self.studio.pager().describe()),
+            models: self.memory_report.then(|| self.environment.pager().describe()),
             process: process_memory(),
             files: self.files(&report),
         };
@@ -134,12 +134,12 @@ impl Session {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         *kept = None;
         let (_, bytes) = self.engine.cache_size();
-        *kept = Some(self.studio.budget().account("results of the last run", Kind::Cache).take(bytes));
+        *kept = Some(self.environment.budget().account("results of the last run", Kind::Cache).take(bytes));
     }
 
     /// Says on standard error, after each node, who holds how much.
     fn teller(&self, console: &Arc<Console>) -> Listener {
-        let (budget, console, on) = (self.studio.budget().clone(), console.clone(), self.memory_report);
+        let (budget, console, on) = (self.environment.budget().clone(), console.clone(), self.memory_report);
         Arc::new(move |event| {
             let Event::Finished { node, .. } = event else { return };
             if on {
@@ -157,8 +157,8 @@ impl Session {
     }
 
     fn file(&self, item: &serde_json::Value) -> Option<PathBuf> {
-        let place = Place::named(item.get("type")?.as_str()?)?;
-        let folder = self.studio.folders().place(place);
+        let place = DirKind::named(item.get("type")?.as_str()?)?;
+        let folder = self.environment.folders().place(place);
         Some(folder.join(item.get("subfolder")?.as_str()?).join(item.get("filename")?.as_str()?))
     }
 }

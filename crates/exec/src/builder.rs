@@ -15,38 +15,38 @@ use crate::values::Values;
 
 /// Where an output of an expansion, or an input of a node, comes from.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
+pub enum Source {
     /// An output of some node.
     Link(Link),
     /// Values that are known now.
     Values(Values),
 }
 
-impl From<Link> for Reply {
+impl From<Link> for Source {
     fn from(link: Link) -> Self {
         Self::Link(link)
     }
 }
-impl From<Value> for Reply {
+impl From<Value> for Source {
     fn from(value: Value) -> Self {
         Self::Values(value.into())
     }
 }
-impl From<Values> for Reply {
+impl From<Values> for Source {
     fn from(values: Values) -> Self {
         Self::Values(values)
     }
 }
-impl From<Reply> for Input {
+impl From<Source> for Input {
     /// Plain values become literals, so that equal ones are equal; payloads travel as they are.
-    fn from(reply: Reply) -> Self {
+    fn from(reply: Source) -> Self {
         match reply {
-            Reply::Link(link) => Self::Link(link),
-            Reply::Values(Values::One(value)) => match value.to_json() {
+            Source::Link(link) => Self::Link(link),
+            Source::Values(Values::One(value)) => match value.to_json() {
                 Some(json) => Self::literal(json),
                 None => Self::Opaque(Arc::new(Values::One(value))),
             },
-            Reply::Values(many) => Self::Opaque(Arc::new(many)),
+            Source::Values(many) => Self::Opaque(Arc::new(many)),
         }
     }
 }
@@ -54,7 +54,7 @@ impl From<Reply> for Input {
 /// A typed handle: an output of a node, or a value that stands for one.
 #[derive(Debug)]
 pub struct Out<K> {
-    reply: Reply,
+    reply: Source,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -67,22 +67,22 @@ impl<K> Clone for Out<K> {
 impl<K> Out<K> {
     /// Output `socket` of `node`, taken to be of this kind.
     pub fn link(node: &NodeId, socket: usize) -> Self {
-        Self { reply: Reply::Link(Link::new(node, socket)), kind: PhantomData }
+        Self { reply: Source::Link(Link::new(node, socket)), kind: PhantomData }
     }
 
     /// A value in place of a link.
     pub fn value(value: impl Into<Values>) -> Self {
-        Self { reply: Reply::Values(value.into()), kind: PhantomData }
+        Self { reply: Source::Values(value.into()), kind: PhantomData }
     }
 
     /// The untyped form.
-    pub fn into_reply(self) -> Reply {
+    pub fn into_reply(self) -> Source {
         self.reply
     }
 
     /// The link, unless it is a value.
     pub fn as_link(&self) -> Option<&Link> {
-        if let Reply::Link(link) = &self.reply { Some(link) } else { None }
+        if let Source::Link(link) = &self.reply { Some(link) } else { None }
     }
 
     /// The same handle for sockets of any type.
@@ -113,12 +113,12 @@ impl<S: LinksInto<K>, K> IntoArg<K> for &Out<S> {
 
 /// A node that is being written: a class and inputs, without an id yet.
 #[derive(Clone, Debug)]
-pub struct Draft {
+pub struct NodeSpec {
     class_type: Arc<str>,
     inputs: Inputs,
 }
 
-impl Draft {
+impl NodeSpec {
     /// A node of `class_type` without inputs.
     pub fn new(class_type: &str) -> Self {
         Self { class_type: class_type.into(), inputs: Inputs::default() }
@@ -142,7 +142,7 @@ pub trait TypedNode {
     /// The sockets.
     type Outputs: Outputs;
     /// The node as data.
-    fn into_draft(self) -> Draft;
+    fn into_draft(self) -> NodeSpec;
 }
 
 /// Builds a prompt node by node; ids are `1`, `2`, … unless given.
@@ -176,7 +176,7 @@ impl GraphBuilder {
     }
 
     /// Adds a node without types and answers its id.
-    pub fn add_draft(&self, draft: Draft) -> NodeId {
+    pub fn add_draft(&self, draft: NodeSpec) -> NodeId {
         let mut number = self.prompt.borrow().nodes.len() + 1;
         let mut id = format!("{}{number}", self.prefix);
         while self.prompt.borrow().nodes.contains_key(id.as_str()) {
@@ -188,7 +188,7 @@ impl GraphBuilder {
 
     /// Adds a node without types under an id of its own (behind the builder's prefix). A loop that clones its nodes
     /// under their ids puts id before id: what comes behind a prefix is shortened as prefixes are.
-    pub fn add_draft_as(&self, id: &str, draft: Draft) -> NodeId {
+    pub fn add_draft_as(&self, id: &str, draft: NodeSpec) -> NodeId {
         let short = if self.prefix.is_empty() { id.into() } else { kiln_graph::short_id(id) };
         self.insert(format!("{}{short}", self.prefix).into(), draft)
     }
@@ -225,7 +225,7 @@ impl GraphBuilder {
         self.prompt.into_inner()
     }
 
-    fn insert(&self, id: NodeId, draft: Draft) -> NodeId {
+    fn insert(&self, id: NodeId, draft: NodeSpec) -> NodeId {
         let node = PromptNode { class_type: draft.class_type, inputs: draft.inputs, ..PromptNode::default() };
         self.prompt.borrow_mut().insert(id, node)
     }

@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::cx::Cx;
 use crate::error::NodeError;
 use crate::host::Host;
-use crate::known::{Fingerprint, Known};
+use crate::known::{ConstantInputs, Fingerprint};
 use crate::node::{Behaviour, Body, Call, Lane, Start};
 use crate::outcome::{Answer, Expansion, Outcome, Produced};
 use crate::ui::Ui;
@@ -126,14 +126,17 @@ impl DynNode {
     /// The same with a fingerprint.
     pub fn fingerprint(
         mut self,
-        of: impl Fn(&Known<'_>) -> Result<Fingerprint, NodeError> + Send + Sync + 'static,
+        of: impl Fn(&ConstantInputs<'_>) -> Result<Fingerprint, NodeError> + Send + Sync + 'static,
     ) -> Self {
         self.behaviour.fingerprint = Some(Arc::new(of));
         self
     }
 
     /// The same with a validator; what it looks at stands in the definition.
-    pub fn validate(mut self, with: impl Fn(&Known<'_>) -> Result<(), String> + Send + Sync + 'static) -> Self {
+    pub fn validate(
+        mut self,
+        with: impl Fn(&ConstantInputs<'_>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
         self.behaviour.validate = Some(Arc::new(with));
         self
     }

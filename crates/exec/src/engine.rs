@@ -10,9 +10,9 @@ use crate::cache::{Cache, CachePolicy, CacheProvider};
 use crate::error::RunError;
 use crate::explain::Memory;
 use crate::host::Host;
-use crate::known::Known;
+use crate::known::ConstantInputs;
 use crate::lanes::Lanes;
-use crate::lease::{Behind, Busy, LeftBehind, Turn};
+use crate::lease::{AbandonedCall, Behind, Busy, Turn};
 use crate::options::RunOptions;
 use crate::registry::{CurrentDefs, Registry};
 use crate::report::Report;
@@ -172,7 +172,7 @@ impl Engine {
     }
 
     /// Nodes that did not come back after a cancel, and have not until now.
-    pub fn left_behind(&self) -> Vec<LeftBehind> {
+    pub fn abandoned_calls(&self) -> Vec<AbandonedCall> {
         self.inner.behind.list()
     }
 }
@@ -188,7 +188,7 @@ impl Validators for Inner {
     fn check(&self, call: &ValidatorCall<'_>) -> Verdict {
         let Some(class) = self.registry.get(&call.def.class_type) else { return Verdict::Good };
         let Some(validate) = &class.behaviour.validate else { return Verdict::Good };
-        let known = Known::of_call(call, &self.host);
+        let known = ConstantInputs::of_call(call, &self.host);
         let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| validate(&known)));
         match checked {
             Ok(Ok(())) => Verdict::Good,

@@ -109,7 +109,7 @@ fn a_cancel_at_any_moment_ends_the_run_or_comes_too_late_and_the_next_run_is_who
         }
         thread.join().unwrap();
         is_whole(engine.run(prompt()));
-        assert!(engine.left_behind().is_empty());
+        assert!(engine.abandoned_calls().is_empty());
     });
 }
 

@@ -12,7 +12,7 @@ use crate::values::Values;
 
 /// A node's constants. Linked inputs are unknown, always.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct ConstantInputs<'a> {
     source: Source<'a>,
     host: &'a Host,
 }
@@ -23,7 +23,7 @@ enum Source<'a> {
     Validation(&'a ValidatorCall<'a>),
 }
 
-impl<'a> Known<'a> {
+impl<'a> ConstantInputs<'a> {
     /// What is known of a node with these inputs.
     pub fn new(inputs: &'a Inputs, host: &'a Host) -> Self {
         Self { source: Source::Node(inputs), host }

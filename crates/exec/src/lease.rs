@@ -158,7 +158,7 @@ pub(crate) fn take_back(from: &Mutex<Session>) -> Option<Taken> {
 /// A node that did not come back after a cancel. Its thread cannot be ended from outside; it holds what it holds until
 /// it returns by itself.
 #[derive(Clone)]
-pub struct LeftBehind {
+pub struct AbandonedCall {
     /// The node.
     pub node: Option<NodeId>,
     /// The node of the prompt that it comes from.
@@ -171,7 +171,7 @@ pub struct LeftBehind {
     pub bytes: u64,
 }
 
-impl fmt::Debug for LeftBehind {
+impl fmt::Debug for AbandonedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let node = self.node.as_ref().map_or("?", NodeId::as_str);
         write!(f, "node \"{node}\" of run {}, {} bytes, for {:?}", self.prompt_id, self.bytes, self.since.elapsed())
@@ -183,16 +183,16 @@ pub(crate) type Sign = Arc<()>;
 
 /// All that was left behind and has not come back.
 #[derive(Default)]
-pub(crate) struct Behind(Mutex<Vec<(Weak<()>, LeftBehind)>>);
+pub(crate) struct Behind(Mutex<Vec<(Weak<()>, AbandonedCall)>>);
 
 impl Behind {
-    pub(crate) fn add(&self, sign: Weak<()>, node: LeftBehind) {
+    pub(crate) fn add(&self, sign: Weak<()>, node: AbandonedCall) {
         let mut all = lock(&self.0);
         all.retain(|(sign, _)| sign.strong_count() > 0);
         all.push((sign, node));
     }
 
-    pub(crate) fn list(&self) -> Vec<LeftBehind> {
+    pub(crate) fn list(&self) -> Vec<AbandonedCall> {
         let mut all = lock(&self.0);
         all.retain(|(sign, _)| sign.strong_count() > 0);
         all.iter().map(|(_, node)| node.clone()).collect()

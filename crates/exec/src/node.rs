@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::cx::Cx;
 use crate::error::NodeError;
 use crate::host::Host;
-use crate::known::{Fingerprint, Known};
+use crate::known::{ConstantInputs, Fingerprint};
 use crate::outcome::{Answer, IntoOutcome, Produced};
 
 /// A struct that is a node class. `#[derive(Node)]` implements it.
@@ -51,7 +51,7 @@ pub trait Execute: NodeClass {
     ///
     /// # Errors
     /// Count as [`Fingerprint::Always`].
-    fn fingerprint(_known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(_known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         Ok(Fingerprint::Stable)
     }
 
@@ -59,7 +59,7 @@ pub trait Execute: NodeClass {
     ///
     /// # Errors
     /// A sentence for the user.
-    fn validate(_known: &Known<'_>) -> Result<(), String> {
+    fn validate(_known: &ConstantInputs<'_>) -> Result<(), String> {
         Ok(())
     }
 
@@ -84,7 +84,7 @@ pub trait ExecuteAsync: NodeClass {
     ///
     /// # Errors
     /// Count as [`Fingerprint::Always`].
-    fn fingerprint(_known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(_known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         Ok(Fingerprint::Stable)
     }
 
@@ -92,7 +92,7 @@ pub trait ExecuteAsync: NodeClass {
     ///
     /// # Errors
     /// A sentence for the user.
-    fn validate(_known: &Known<'_>) -> Result<(), String> {
+    fn validate(_known: &ConstantInputs<'_>) -> Result<(), String> {
         Ok(())
     }
 
@@ -119,8 +119,8 @@ pub(crate) type Call = Arc<dyn Fn(&mut Args, &mut Cx, &mut Produced) -> Result<A
 pub(crate) type Future_ = Pin<Box<dyn Future<Output = Result<(Answer, Produced), NodeError>> + Send>>;
 pub(crate) type Start = Arc<dyn Fn(Args, Cx) -> Future_ + Send + Sync>;
 pub(crate) type Needs = Arc<dyn Fn(&mut Args, &Cx) -> Result<Vec<Arc<str>>, NodeError> + Send + Sync>;
-pub(crate) type FingerprintFn = Arc<dyn Fn(&Known<'_>) -> Result<Fingerprint, NodeError> + Send + Sync>;
-pub(crate) type Validate = Arc<dyn Fn(&Known<'_>) -> Result<(), String> + Send + Sync>;
+pub(crate) type FingerprintFn = Arc<dyn Fn(&ConstantInputs<'_>) -> Result<Fingerprint, NodeError> + Send + Sync>;
+pub(crate) type Validate = Arc<dyn Fn(&ConstantInputs<'_>) -> Result<(), String> + Send + Sync>;
 pub(crate) type Choices = Arc<dyn Fn(&Host) -> Vec<String> + Send + Sync>;
 
 /// The body of a node, types erased.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use kiln_graph::Prompt;
 
-use crate::builder::Reply;
+use crate::builder::Source;
 use crate::outputs::Outputs;
 use crate::ui::Ui;
 use crate::value::Blocker;
@@ -25,7 +25,7 @@ pub enum Outcome<T> {
 #[derive(Debug)]
 pub struct Expansion<T> {
     pub(crate) graph: Prompt,
-    pub(crate) results: Vec<Reply>,
+    pub(crate) results: Vec<Source>,
     types: PhantomData<fn() -> T>,
 }
 
@@ -33,7 +33,7 @@ impl<T> Expansion<T> {
     /// The nodes of `graph` are added to the run; `results` are the outputs, one per socket.
     ///
     /// Results may be links to any node of the run, old or new, and values.
-    pub fn new(graph: Prompt, results: Vec<Reply>) -> Self {
+    pub fn new(graph: Prompt, results: Vec<Source>) -> Self {
         Self { graph, results, types: PhantomData }
     }
 }

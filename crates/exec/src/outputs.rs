@@ -4,7 +4,7 @@
 
 use kiln_graph::{NodeId, OutputDef};
 
-use crate::builder::{Out, Reply};
+use crate::builder::{Out, Source};
 use crate::convert::IntoValue;
 use crate::socket::List;
 use crate::values::Values;
@@ -59,7 +59,7 @@ pub trait Outputs: Sized {
 /// The handles of one node as a list, for use as the result of an expansion.
 pub trait Handles {
     /// Links (or values) in socket order.
-    fn replies(self) -> Vec<Reply>;
+    fn replies(self) -> Vec<Source>;
 }
 
 fn def<T: OutputSlot>() -> OutputDef {
@@ -75,7 +75,7 @@ impl Outputs for () {
     fn write(self, _: &mut Vec<Values>) {}
 }
 impl Handles for () {
-    fn replies(self) -> Vec<Reply> {
+    fn replies(self) -> Vec<Source> {
         Vec::new()
     }
 }
@@ -93,7 +93,7 @@ impl<T: OutputSlot> Outputs for T {
     }
 }
 impl<K> Handles for Out<K> {
-    fn replies(self) -> Vec<Reply> {
+    fn replies(self) -> Vec<Source> {
         vec![self.into_reply()]
     }
 }
@@ -101,7 +101,7 @@ impl<K> Handles for Out<K> {
 macro_rules! tuples {
     ($(($($t:ident $i:tt),+))*) => {$(
         impl<$($t),+> Handles for ($(Out<$t>,)+) {
-            fn replies(self) -> Vec<Reply> {
+            fn replies(self) -> Vec<Source> {
                 vec![$(self.$i.into_reply()),+]
             }
         }

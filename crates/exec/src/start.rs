@@ -14,7 +14,7 @@ use crate::engine::{Checked, Engine};
 use crate::error::{ErrorKind, NodeError, RunError, RunErrorInner};
 use crate::event::{Event, Listener};
 use crate::lanes::Mailbox;
-use crate::lease::{Busy, Lease, LeftBehind, Sign, Taken, take_back};
+use crate::lease::{AbandonedCall, Busy, Lease, Sign, Taken, take_back};
 use crate::options::RunOptions;
 use crate::report::Report;
 use crate::run::Execution;
@@ -210,7 +210,7 @@ impl Wait {
         let class_type = path.first().and_then(|id| self.prompt.get(id.as_str())).map(|node| node.class_type.clone());
         engine.inner.behind.add(
             sign,
-            LeftBehind {
+            AbandonedCall {
                 node: path.last().cloned(),
                 real_node: path.first().cloned(),
                 prompt_id: Arc::clone(prompt_id),

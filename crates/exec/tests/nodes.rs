@@ -55,7 +55,7 @@ struct Show {
 }
 impl Execute for Show {
     type Output = WithUi<()>;
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         match known.get_as::<i64>("n") {
             Some(13) => Err("13 brings bad luck".into()),
             _ => Ok(()),

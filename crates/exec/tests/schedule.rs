@@ -162,18 +162,18 @@ fn loop_registry(world: &common::World) -> Registry {
         };
         let g = cx.graph();
         let mut last =
-            g.add_draft(Draft::new("Pass").input("x", Reply::from(args.get("x").cloned().unwrap_or_default())));
+            g.add_draft(NodeSpec::new("Pass").input("x", Source::from(args.get("x").cloned().unwrap_or_default())));
         for _ in 0..int(args, "times") {
-            last = g.add_draft(Draft::new("Add").input("x", Link::new(last, 0)).input("y", json!(1)));
+            last = g.add_draft(NodeSpec::new("Add").input("x", Link::new(last, 0)).input("y", json!(1)));
         }
-        let result = Draft::new("Result").input("x", Link::new(last, 0)).input("end", json!(end.as_str()));
+        let result = NodeSpec::new("Result").input("x", Link::new(last, 0)).input("end", json!(end.as_str()));
         let result = g.add_draft(result);
         schedule.add_node(end.clone());
         schedule.block(end.clone());
         schedule.inhibit_nodes(["body".into()]);
         schedule.override_node(end, PromptNode::new("Pass").with("x", json!(0)));
         schedule.add_node(result);
-        let nothing = vec![Reply::from(Value::Null)];
+        let nothing = vec![Source::from(Value::Null)];
         Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), nothing)))
     });
     let result = DynNode::new(asking("Result", &["x", "end"], 0), |args, _: &mut Cx| {

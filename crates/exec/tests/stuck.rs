@@ -104,7 +104,7 @@ fn engine(world: &common::World, trap: &Trap, cache: CachePolicy) -> Engine {
         let _held = &opens;
         let x = args.get("x").cloned().unwrap_or_default();
         let g = cx.graph();
-        let inner = g.add_draft(Draft::new("Stuck").input("x", Reply::from(x)));
+        let inner = g.add_draft(NodeSpec::new("Stuck").input("x", Source::from(x)));
         Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), vec![Link::new(inner, 0).into()])))
     }));
     Engine::builder(registry).cache(cache).build()
@@ -133,10 +133,10 @@ fn goes_on(engine: &Engine) {
 fn comes_home(engine: &Engine, trap: &Trap) {
     trap.open.store(true, Ordering::Release);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !engine.left_behind().is_empty() && Instant::now() < deadline {
+    while !engine.abandoned_calls().is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(engine.left_behind().is_empty(), "{:?}", engine.left_behind());
+    assert!(engine.abandoned_calls().is_empty(), "{:?}", engine.abandoned_calls());
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_node_in_an_endless_loop_ends_in_a_cancel_wherever_it_runs() {
         assert!(error.is_interrupted(), "{class}: {error}");
         assert!(took < GRACE + Duration::from_secs(5), "{class}: {took:?}");
         assert_eq!(error.report().unwrap().summary.live_bytes_at_end, 0);
-        let behind = engine.left_behind();
+        let behind = engine.abandoned_calls();
         assert_eq!(behind.len(), 1, "{class}");
         assert_eq!(behind[0].node.as_ref().unwrap().as_str(), "s", "{class}");
         assert_eq!(behind[0].bytes, 4000, "{class}: what it holds is told");
@@ -178,7 +178,7 @@ fn a_stuck_pool_is_replaced_whole() {
     let nodes: Vec<String> = (0..cores).map(|n| format!("s{n}: StuckPool(x={n}); o{n}: Sink(x=s{n})")).collect();
     let (error, _) = cancelled(&engine, &trap, &nodes.join("; "), cores, RunOptions::default());
     assert!(error.is_interrupted());
-    assert_eq!(engine.left_behind().len(), cores as usize);
+    assert_eq!(engine.abandoned_calls().len(), cores as usize);
     goes_on(&engine);
     comes_home(&engine, &trap);
 }
@@ -192,7 +192,7 @@ fn also_the_rest_of_a_nodes_code_may_never_yield() {
         let text = if class == "StuckValidator" { text.replace(", after=s", "") } else { text };
         let (error, _) = cancelled(&engine, &trap, &text, 1, RunOptions::default());
         assert!(error.is_interrupted(), "{class}: {error}");
-        assert_eq!(engine.left_behind().len(), 1, "{class}");
+        assert_eq!(engine.abandoned_calls().len(), 1, "{class}");
         goes_on(&engine);
         comes_home(&engine, &trap);
     }

@@ -128,17 +128,17 @@ fn builder(item: &DeriveInput, attributes: &NodeAttributes, fields: &[Field<'_>]
             /// Begins a node of this class for a graph.
             #[must_use]
             #vis fn node() -> #builder {
-                #builder(::kiln_exec::Draft::new(<Self as ::kiln_exec::NodeClass>::CLASS))
+                #builder(::kiln_exec::NodeSpec::new(<Self as ::kiln_exec::NodeClass>::CLASS))
             }
         }
         #[doc = #text]
         #[derive(Clone, Debug)]
-        #vis struct #builder(::kiln_exec::Draft);
+        #vis struct #builder(::kiln_exec::NodeSpec);
         #[allow(dead_code, reason = "a builder offers every input, a program uses some")]
         impl #builder { #(#setters)* }
         impl ::kiln_exec::TypedNode for #builder {
             type Outputs = #outputs;
-            fn into_draft(self) -> ::kiln_exec::Draft { self.0 }
+            fn into_draft(self) -> ::kiln_exec::NodeSpec { self.0 }
         }
     }
 }

@@ -46,13 +46,13 @@ mod dtype;
 mod error;
 mod forecast;
 mod format;
-mod governor;
 mod loading;
 mod machine;
 mod model;
 mod page_lock;
 mod pager;
 mod patch;
+mod pressure_monitor;
 mod process;
 mod provider;
 mod quant;
@@ -75,7 +75,6 @@ pub use format::{
     Identity, MappedFile, Outgoing, Reading, ShardedFile, TensorInfo, WeightFile, open_weights, open_weights_by,
     write_safetensors,
 };
-pub use governor::Governor;
 pub use loading::{Loaded, to_unload, unload_order};
 pub use machine::{available_memory, total_memory};
 pub use pager::{
@@ -83,6 +82,7 @@ pub use pager::{
     UnitId, Vacant, Vbar,
 };
 pub use patch::{Patch, PatchSet};
+pub use pressure_monitor::PressureMonitor;
 pub use process::{ProcessMemory, process_memory, reset_peak};
 pub use provider::{
     Arena, ArenaRegion, Call, Delayed, Faulty, HostRegion, HostSegment, HostSegments, HostVm, MemInfo, Provider,

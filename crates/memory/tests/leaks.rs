@@ -6,8 +6,8 @@
 mod support;
 
 use kiln_memory::{
-    Budget, Dtype, Governor, Kind, MemoryError, Patch, PatchSet, Reading, Residency, Rounding, Schedule, WeightFile,
-    Weights, process_memory,
+    Budget, Dtype, Kind, MemoryError, Patch, PatchSet, PressureMonitor, Reading, Residency, Rounding, Schedule,
+    WeightFile, Weights, process_memory,
 };
 use std::{path::PathBuf, sync::Arc};
 use support::{Dice, files};
@@ -56,7 +56,7 @@ fn run(dice: &mut Dice, files: &[PathBuf], budget: &Arc<Budget>) {
     let refusing = dice.one_in(10);
     set.add(dice.below(TENSORS).to_string(), Add(1.0, refusing));
     let patched = if dice.one_in(2) { unet.patched(set) } else { unet.clone() };
-    let governor = Governor::new(budget.clone(), 0);
+    let pressure_monitor = PressureMonitor::new(budget.clone(), 0);
     let stop = dice.below(TENSORS * (passes + 2));
     let mut held = Vec::new();
     let uses = std::iter::once(&clip).chain(std::iter::repeat_n(&patched, passes));
@@ -77,7 +77,7 @@ fn run(dice: &mut Dice, files: &[PathBuf], budget: &Arc<Budget>) {
         }
         if dice.one_in(20) {
             drop(budget.account("vae", Kind::Activations).claim(budget.limit() / 2));
-            governor.adjust(u64::MAX / 2);
+            pressure_monitor.adjust(u64::MAX / 2);
         }
     }
 }

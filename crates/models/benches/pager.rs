@@ -13,7 +13,7 @@ use std::{
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, MemorySource, TensorSource, WeightFile};
 use kiln_models::{
-    Keyed, detect, names_of,
+    ModelWeights, detect, names_of,
     unet::{Extras, UNet},
 };
 
@@ -50,7 +50,7 @@ fn decoded(file: &dyn TensorSource) -> MemorySource {
 
 fn unet(source: Arc<dyn TensorSource>) -> UNet {
     let found = detect::unet(&names_of(&*source)).unwrap().unwrap();
-    found.config.init(&Keyed::new(source, found.map, "unet", &Budget::unlimited("host"))).unwrap()
+    found.config.init(&ModelWeights::new(source, found.map, "unet", &Budget::unlimited("host"))).unwrap()
 }
 
 fn pass(unet: &UNet, side: usize) -> Duration {

@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use kiln_memory::{Budget, Rounding, TensorSource, open_weights};
 
 use crate::{
-    Keyed, LatentFormat, ModelError, Names,
+    LatentFormat, ModelError, ModelWeights, TensorShapes,
     clip::TextModel,
-    detect::{self, Detected, Found, Kind, Prediction, Role, TextFound, describe},
+    detect::{self, Detected, Family, Found, Prediction, TextEncoderKind, TextFound, describe},
     lora::{self, LoraFile, Patches, Prefixes, Target},
     names_of,
     unet::{UNet, UNetConfig},
@@ -20,20 +20,20 @@ pub struct DiffusionModel {
     /// The network.
     pub unet: Arc<UNet>,
     /// The family.
-    pub kind: Kind,
+    pub kind: Family,
     /// What its output means.
     pub prediction: Prediction,
     /// How its latents are scaled.
     pub latent: LatentFormat,
     /// Where its weights come from.
-    pub weights: Keyed,
+    pub weights: ModelWeights,
 }
 
 /// The text encoders of one model, in the order in which their outputs are joined.
 #[derive(Debug, Clone)]
 pub struct TextEncoders {
     /// The family they speak for.
-    pub kind: Kind,
+    pub kind: Family,
     /// Each with its role.
     pub encoders: Vec<Encoder>,
 }
@@ -42,22 +42,22 @@ pub struct TextEncoders {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     /// Which one.
-    pub role: Role,
+    pub role: TextEncoderKind,
     /// The network.
     pub model: Arc<TextModel>,
     /// Where its weights come from.
-    pub weights: Keyed,
+    pub weights: ModelWeights,
 }
 
 impl Encoder {
-    fn with_weights(&self, weights: Keyed) -> Result<Self, ModelError> {
+    fn with_weights(&self, weights: ModelWeights) -> Result<Self, ModelError> {
         Ok(Self { role: self.role, model: Arc::new(self.model.config().init(&weights)?), weights })
     }
 }
 
 impl TextEncoders {
     /// The encoder of that role.
-    pub fn get(&self, role: Role) -> Option<&Arc<TextModel>> {
+    pub fn get(&self, role: TextEncoderKind) -> Option<&Arc<TextModel>> {
         self.encoders.iter().find(|encoder| encoder.role == role).map(|encoder| &encoder.model)
     }
 
@@ -71,7 +71,7 @@ impl TextEncoders {
     }
 
     /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
-    pub fn lora_shapes(&self) -> Names {
+    pub fn lora_shapes(&self) -> TensorShapes {
         let scoped = |encoder: &Encoder| {
             let names = encoder.weights.map().names();
             let scope = format!("{}.transformer.", encoder.role.name());
@@ -124,7 +124,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a full checkpoint. Its weights are held in `budget` under the names that [`held_as`] gives to the parts `unet`,
+    /// Opens a full checkpoint. Its weights are held in `budget` under the names that [`component_label`] gives to the parts `unet`,
     /// `clip` and `vae`.
     ///
     /// # Errors
@@ -169,20 +169,20 @@ impl DiffusionModel {
         let found = recognised(path, "UNet", &names, detect::unet(&names))?;
         let unet = found.ok_or_else(|| not_there(path, "UNet", &names, UNET))?;
         let text = Detected::in_checkpoint(&names).map(|detected| detected.text).unwrap_or_default();
-        let roles: Vec<Role> = text.iter().map(|(role, _)| *role).collect();
-        Self::over(&source, &unet, Kind::of(&unet.config, &roles), rounding, budget)
+        let roles: Vec<TextEncoderKind> = text.iter().map(|(role, _)| *role).collect();
+        Self::over(&source, &unet, Family::of(&unet.config, &roles), rounding, budget)
     }
 
     fn over(
         source: &Arc<dyn TensorSource>,
         unet: &Found<UNetConfig>,
-        kind: Kind,
+        kind: Family,
         rounding: Option<Rounding>,
         budget: &Arc<Budget>,
     ) -> Result<Self, ModelError> {
         let prediction = Prediction::of(kind, unet, &**source)?;
         let latent = if prediction == Prediction::Edm { LatentFormat::PLAYGROUND } else { kind.latent() };
-        let keyed = Keyed::new(source.clone(), unet.map.clone(), &holder("unet", &**source), budget);
+        let keyed = ModelWeights::new(source.clone(), unet.map.clone(), &holder("unet", &**source), budget);
         let keyed = match rounding {
             Some(rounding) => keyed.with_rounding(rounding),
             None => keyed,
@@ -199,7 +199,7 @@ impl DiffusionModel {
     }
 
     /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
-    pub fn lora_shapes(&self) -> Names {
+    pub fn lora_shapes(&self) -> TensorShapes {
         let names = self.weights.map().names();
         names.iter().map(|(key, shape)| (format!("diffusion_model.{key}"), shape)).collect()
     }
@@ -223,7 +223,7 @@ impl DiffusionModel {
         self.with_weights(self.weights.merged(&other.weights, share))
     }
 
-    fn with_weights(&self, weights: Keyed) -> Result<Self, ModelError> {
+    fn with_weights(&self, weights: ModelWeights) -> Result<Self, ModelError> {
         Ok(Self { unet: Arc::new(self.unet.config().init(&weights)?), weights, ..self.clone() })
     }
 }
@@ -233,7 +233,7 @@ impl TextEncoders {
     ///
     /// # Errors
     /// As [`Checkpoint::open`]; `ModelError::NotThere` naming the encoder that none of the files holds.
-    pub fn open(paths: &[&Path], kind: Kind, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+    pub fn open(paths: &[&Path], kind: Family, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let mut encoders = Vec::new();
         for path in paths {
             let source = open(path)?;
@@ -268,13 +268,13 @@ impl TextEncoders {
         let source = open(path)?;
         let names = names_of(&*source);
         let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
-        let roles: Vec<Role> = found.iter().map(|(role, _)| *role).collect();
+        let roles: Vec<TextEncoderKind> = found.iter().map(|(role, _)| *role).collect();
         let kind = match roles.as_slice() {
             [] => return Err(not_there(path, "text encoder", &names, "`text_model.encoder.layers.0.*`")),
-            [Role::L] => Kind::Sd1,
-            [Role::H] => Kind::Sd2,
-            [Role::G] => Kind::SdxlRefiner,
-            _ => Kind::Sdxl,
+            [TextEncoderKind::L] => Family::Sd1,
+            [TextEncoderKind::H] => Family::Sd2,
+            [TextEncoderKind::G] => Family::SdxlRefiner,
+            _ => Family::Sdxl,
         };
         Self::open(&[path], kind, budget)
     }
@@ -291,7 +291,7 @@ impl Vae {
         let found = recognised(path, "VAE", &names, detect::vae(&names, &["", "first_stage_model.", "vae."]))?;
         let vae = found.ok_or_else(|| not_there(path, "VAE", &names, "`decoder.conv_in.weight`"))?;
         let holder = holder("vae", &*source);
-        vae.config.init(&Keyed::new(source, vae.map, &holder, budget))
+        vae.config.init(&ModelWeights::new(source, vae.map, &holder, budget))
     }
 }
 
@@ -305,22 +305,22 @@ pub(crate) fn open(path: &Path) -> Result<Arc<dyn TensorSource>, ModelError> {
 /// report and a schedule tell the parts of different files apart by it.
 ///
 /// ```
-/// assert_eq!(kiln_models::held_as("unet", "sd/v1-5.safetensors"), "unet of v1-5");
+/// assert_eq!(kiln_models::component_label("unet", "sd/v1-5.safetensors"), "unet of v1-5");
 /// ```
-pub fn held_as(part: &str, file: &str) -> String {
+pub fn component_label(part: &str, file: &str) -> String {
     let file = file.strip_suffix(".index.json").unwrap_or(file);
     let stem = Path::new(file).file_stem().map_or_else(|| file.into(), std::ffi::OsStr::to_string_lossy);
     format!("{part} of {stem}")
 }
 
 pub(crate) fn holder(part: &str, source: &dyn TensorSource) -> String {
-    held_as(part, &source.label())
+    component_label(part, &source.label())
 }
 
 pub(crate) fn recognised<T>(
     path: &Path,
     wanted: &'static str,
-    names: &Names,
+    names: &TensorShapes,
     result: Result<T, ModelError>,
 ) -> Result<T, ModelError> {
     result.map_err(|error| match error {
@@ -334,7 +334,7 @@ pub(crate) fn recognised<T>(
     })
 }
 
-pub(crate) fn not_there(path: &Path, wanted: &'static str, names: &Names, missing: &str) -> ModelError {
+pub(crate) fn not_there(path: &Path, wanted: &'static str, names: &TensorShapes, missing: &str) -> ModelError {
     ModelError::NotThere { path: path.to_path_buf(), wanted, recognised: describe(names), missing: missing.to_owned() }
 }
 
@@ -343,7 +343,7 @@ fn vae_over(
     vae: &Found<VaeConfig>,
     budget: &Arc<Budget>,
 ) -> Result<Arc<Vae>, ModelError> {
-    let keyed = Keyed::new(source.clone(), vae.map.clone(), &holder("vae", &**source), budget);
+    let keyed = ModelWeights::new(source.clone(), vae.map.clone(), &holder("vae", &**source), budget);
     Ok(Arc::new(vae.config.init(&keyed)?))
 }
 
@@ -354,13 +354,13 @@ fn text_over(
     budget: &Arc<Budget>,
 ) -> Result<Encoder, ModelError> {
     let holder = holder("clip", &**source);
-    let keyed = Keyed::new(source.clone(), found.map.clone(), &holder, budget).with_rounding(Rounding::F16);
+    let keyed = ModelWeights::new(source.clone(), found.map.clone(), &holder, budget).with_rounding(Rounding::F16);
     Ok(Encoder { role: *role, model: Arc::new(found.config.init(&keyed)?), weights: keyed })
 }
 
 fn text_stack(
     source: &Arc<dyn TensorSource>,
-    kind: Kind,
+    kind: Family,
     found: &[TextFound],
     budget: &Arc<Budget>,
 ) -> Result<Option<TextEncoders>, ModelError> {
@@ -369,8 +369,8 @@ fn text_stack(
 }
 
 /// The encoders that `kind` needs, in its order; `None` when one is missing.
-fn in_order(kind: Kind, encoders: &[Encoder]) -> Option<TextEncoders> {
-    let find = |role: &Role| encoders.iter().find(|encoder| encoder.role == *role).cloned();
+fn in_order(kind: Family, encoders: &[Encoder]) -> Option<TextEncoders> {
+    let find = |role: &TextEncoderKind| encoders.iter().find(|encoder| encoder.role == *role).cloned();
     let encoders = kind.roles().iter().map(find).collect::<Option<Vec<_>>>()?;
     Some(TextEncoders { kind, encoders })
 }

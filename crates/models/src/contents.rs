@@ -6,14 +6,14 @@ use std::{path::Path, sync::Arc};
 use kiln_memory::{Dtype, Outline, TensorInfo, TensorSource};
 
 use crate::{
-    KeyMap, ModelError, Names, checkpoint, controlnet,
-    detect::{self, Detected, Kind, describe},
-    held_as, names_of, t2i, upscale, vision,
+    KeyMap, ModelError, TensorShapes, checkpoint, component_label, controlnet,
+    detect::{self, Detected, Family, describe},
+    names_of, t2i, upscale, vision,
 };
 
 /// A network in a file.
 #[derive(Debug, Clone)]
-pub struct Content {
+pub struct Component {
     /// What it is: `unet`, `clip`, `vae`, `controlnet` (or T2I-Adapter), `vision`, `upscaler`.
     pub role: &'static str,
     /// How many tensors it takes.
@@ -30,14 +30,14 @@ pub struct Content {
 
 /// What a file holds.
 #[derive(Debug, Clone)]
-pub struct Contents {
+pub struct Inventory {
     /// The family of its diffusion model, if it has one.
-    pub kind: Option<Kind>,
+    pub kind: Option<Family>,
     /// The networks, in the order in which a picture is made.
-    pub parts: Vec<Content>,
+    pub parts: Vec<Component>,
 }
 
-impl Contents {
+impl Inventory {
     /// Looks into a file (or the index of a file in pieces).
     ///
     /// # Errors
@@ -50,16 +50,16 @@ impl Contents {
         let detected = checkpoint::recognised(path, "network", &names, Detected::in_checkpoint(&names))?;
         let text = checkpoint::recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
         for (_, text) in &text {
-            parts.push(Content::new("clip", &file, &source, &text.map, &text.config.tensors()?));
+            parts.push(Component::new("clip", &file, &source, &text.map, &text.config.tensors()?));
         }
         if let Some(unet) = &detected.unet
             && !names.any("input_hint_block.")
         {
-            parts.push(Content::new("unet", &file, &source, &unet.map, &unet.config.tensors()?));
+            parts.push(Component::new("unet", &file, &source, &unet.map, &unet.config.tensors()?));
         }
         let vae = detect::vae(&names, &["first_stage_model.", "vae.", ""]);
         if let Some(vae) = checkpoint::recognised(path, "VAE", &names, vae)? {
-            parts.push(Content::new("vae", &file, &source, &vae.map, &vae.config.tensors()?));
+            parts.push(Component::new("vae", &file, &source, &vae.map, &vae.config.tensors()?));
         }
         if parts.is_empty() {
             parts.extend(Self::others(&file, &source, &names)?);
@@ -70,22 +70,26 @@ impl Contents {
         Ok(Self { kind: detected.kind, parts })
     }
 
-    fn others(file: &str, source: &Arc<dyn TensorSource>, names: &Names) -> Result<Option<Content>, ModelError> {
+    fn others(
+        file: &str,
+        source: &Arc<dyn TensorSource>,
+        names: &TensorShapes,
+    ) -> Result<Option<Component>, ModelError> {
         let map = controlnet::canonical(names);
         if let Some(config) = controlnet::ControlNetConfig::from_names(&map.names())? {
-            return Ok(Some(Content::new("controlnet", file, source, &map, &config.tensors()?)));
+            return Ok(Some(Component::new("controlnet", file, source, &map, &config.tensors()?)));
         }
         let map = t2i::canonical(names);
         if let Some(config) = t2i::AdapterConfig::from_names(&map.names())? {
-            return Ok(Some(Content::new("controlnet", file, source, &map, &config.tensors()?)));
+            return Ok(Some(Component::new("controlnet", file, source, &map, &config.tensors()?)));
         }
         let map = vision::canonical(names);
         if let Some(config) = vision::VisionConfig::from_names(&map.names())? {
-            return Ok(Some(Content::new("vision", file, source, &map, &config.tensors()?)));
+            return Ok(Some(Component::new("vision", file, source, &map, &config.tensors()?)));
         }
         let map = upscale::canonical(names);
         let Some(config) = upscale::UpscaleConfig::from_names(&map.names())? else { return Ok(None) };
-        Ok(Some(Content::new("upscaler", file, source, &map, &config.tensors()?)))
+        Ok(Some(Component::new("upscaler", file, source, &map, &config.tensors()?)))
     }
 
     /// What the file looks like, in words.
@@ -97,13 +101,19 @@ impl Contents {
     }
 
     /// The part of that role.
-    pub fn part(&self, role: &str) -> Option<&Content> {
+    pub fn part(&self, role: &str) -> Option<&Component> {
         self.parts.iter().find(|part| part.role == role)
     }
 }
 
-impl Content {
-    fn new(role: &'static str, file: &str, source: &Arc<dyn TensorSource>, map: &KeyMap, needed: &Names) -> Self {
+impl Component {
+    fn new(
+        role: &'static str,
+        file: &str,
+        source: &Arc<dyn TensorSource>,
+        map: &KeyMap,
+        needed: &TensorShapes,
+    ) -> Self {
         let (mut part, mut units) = (Self::empty(role), Vec::new());
         for (key, shape) in needed.iter() {
             let Some(info) = map.place(key).and_then(|place| source.info(&place.tensor)) else { continue };
@@ -121,7 +131,7 @@ impl Content {
                 units.push(elements as u64 * 4);
             }
         }
-        Self { outline: Outline::new(held_as(role, file), units), ..part }
+        Self { outline: Outline::new(component_label(role, file), units), ..part }
     }
 
     fn empty(role: &'static str) -> Self {

@@ -40,7 +40,7 @@ pub enum ModelError {
         /// Which network.
         network: String,
         /// Each tensor at fault.
-        faults: Faults,
+        faults: TensorMismatches,
     },
     /// A tensor given to a network doesn't fit it.
     #[error("{network}: input `{what}` should be {expected}, found {found:?}")]
@@ -58,7 +58,7 @@ pub enum ModelError {
 
 /// One tensor that a network needs and doesn't get.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct TensorMismatch {
     /// Name in the file; the network's own key when no tensor stands for it.
     pub tensor: String,
     /// The shape the network needs.
@@ -69,14 +69,14 @@ pub struct Fault {
 
 /// All faults of one network. Shows the first few.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults(pub Vec<Fault>);
+pub struct TensorMismatches(pub Vec<TensorMismatch>);
 
-impl fmt::Display for Faults {
+impl fmt::Display for TensorMismatches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 5;
         for (i, fault) in self.0.iter().take(SHOWN).enumerate() {
             let comma = if i == 0 { "" } else { "; " };
-            let Fault { tensor, expected, found } = fault;
+            let TensorMismatch { tensor, expected, found } = fault;
             match found {
                 None => write!(f, "{comma}tensor `{tensor}` {expected:?} is missing")?,
                 Some(found) => write!(f, "{comma}tensor `{tensor}` should be {expected:?}, found {found:?}")?,

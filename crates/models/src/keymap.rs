@@ -4,11 +4,11 @@
 
 use indexmap::IndexMap;
 
-use crate::Names;
+use crate::TensorShapes;
 
 /// Which part of a file's tensor a key stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum Slice {
     /// All of it, as it is.
     Whole,
     /// Rows `start..end` of its first axis (a part of a fused projection).
@@ -21,11 +21,11 @@ pub enum Part {
 
 /// Where a key's values are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct TensorRef {
     /// Name of the tensor in the file.
     pub tensor: String,
     /// Which part of it.
-    pub part: Part,
+    pub part: Slice,
     /// Shape of that part, as the network sees it.
     pub shape: Vec<usize>,
 }
@@ -33,12 +33,12 @@ pub struct Place {
 /// A network's keys, each with its place in a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyMap {
-    places: IndexMap<String, Place>,
+    places: IndexMap<String, TensorRef>,
 }
 
 impl KeyMap {
     /// Every tensor below `prefix` under its own name without it.
-    pub fn under(names: &Names, prefix: &str) -> Self {
+    pub fn under(names: &TensorShapes, prefix: &str) -> Self {
         let mut map = Self::default();
         for (name, shape) in names.iter() {
             if let Some(key) = name.strip_prefix(prefix) {
@@ -50,16 +50,16 @@ impl KeyMap {
 
     /// Maps `key` to the whole of `tensor`.
     pub fn whole(&mut self, key: impl Into<String>, tensor: impl Into<String>, shape: &[usize]) {
-        self.insert(key, Place { tensor: tensor.into(), part: Part::Whole, shape: shape.to_vec() });
+        self.insert(key, TensorRef { tensor: tensor.into(), part: Slice::Whole, shape: shape.to_vec() });
     }
 
     /// Maps `key` to a place.
-    pub fn insert(&mut self, key: impl Into<String>, place: Place) {
+    pub fn insert(&mut self, key: impl Into<String>, place: TensorRef) {
         self.places.insert(key.into(), place);
     }
 
     /// Where `key` is.
-    pub fn place(&self, key: &str) -> Option<&Place> {
+    pub fn place(&self, key: &str) -> Option<&TensorRef> {
         self.places.get(key)
     }
 
@@ -73,7 +73,7 @@ impl KeyMap {
     }
 
     /// All keys with their places.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &TensorRef)> {
         self.places.iter().map(|(key, place)| (key.as_str(), place))
     }
 
@@ -88,7 +88,7 @@ impl KeyMap {
     }
 
     /// The keys with the shapes that the network sees.
-    pub fn names(&self) -> Names {
+    pub fn names(&self) -> TensorShapes {
         self.iter().map(|(key, place)| (key, place.shape.as_slice())).collect()
     }
 

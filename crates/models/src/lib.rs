@@ -4,7 +4,7 @@
 //! [`Checkpoint::open`] maps a file, reads its header, and tells from tensor names and shapes alone what it holds
 //! ([`detect`]). Each family has a folder with `config.rs` (plain sizes, found by `from_names`), `keys.rs` (what files
 //! call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
-//! [`vision`], [`upscale`], [`taesd`]. `config.init(&keyed)` builds a network over [`Keyed`] weights, after every tensor was found in its shape;
+//! [`vision`], [`upscale`], [`taesd`]. `config.init(&keyed)` builds a network over [`ModelWeights`] weights, after every tensor was found in its shape;
 //! an error names all that are missing or misshapen.
 //!
 //! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
@@ -25,8 +25,8 @@
 //!
 //! | family | folder | stands on | has to be added |
 //! |---|---|---|---|
-//! | Flux, Wan (flow-matching transformers) | `dit/flux`, `dit/wan` | [`sampling::Network`]; [`schedule::Levels`] of flow and Flux; [`Keyed`] | a [`detect::Kind`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
-//! | T5, umT5 (text) | `t5` | [`text`]'s chunks of weighted tokens; [`tokenizer`] | a sentencepiece vocabulary, a role in [`detect::Role`], a mask beside the context |
+//! | Flux, Wan (flow-matching transformers) | `dit/flux`, `dit/wan` | [`sampling::Network`]; [`schedule::Levels`] of flow and Flux; [`ModelWeights`] | a [`detect::detect::Family`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
+//! | T5, umT5 (text) | `t5` | [`text`]'s chunks of weighted tokens; [`tokenizer`] | a sentencepiece vocabulary, a role in [`detect::TextEncoderKind`], a mask beside the context |
 //! | open-vocabulary detector (YOLO-World's role) | `detector` | [`clip`] for its words, [`layers`], [`image`] | boxes as a type, non-maximum suppression in [`image`], nodes in a file of their own |
 //! | segmenter (Efficient-SAM's role) | `segmenter` | [`layers`], [`image`] masks | points and boxes as prompts; its answer is a mask as all others |
 //!
@@ -83,11 +83,11 @@ mod view;
 pub mod vision;
 mod watch;
 
-pub use checkpoint::{Checkpoint, DiffusionModel, Encoder, TextEncoders, held_as};
-pub use contents::{Content, Contents};
-pub use error::{Fault, Faults, ModelError};
-pub use keymap::{KeyMap, Part, Place};
+pub use checkpoint::{Checkpoint, DiffusionModel, Encoder, TextEncoders, component_label};
+pub use contents::{Component, Inventory};
+pub use error::{ModelError, TensorMismatch, TensorMismatches};
+pub use keymap::{KeyMap, Slice, TensorRef};
 pub use latent::LatentFormat;
-pub use names::Names;
-pub use view::{Keyed, names_of};
-pub use watch::{Watch, Watcher};
+pub use names::TensorShapes;
+pub use view::{ModelWeights, names_of};
+pub use watch::{ActivationTap, ActivationTapped};

@@ -7,17 +7,17 @@ use indexmap::IndexMap;
 /// Tensor names with their shapes, in the order they were listed.
 ///
 /// ```
-/// use kiln_models::Names;
-/// let names: Names = [("a.0.weight", vec![2, 3]), ("a.1.weight", vec![4])].into_iter().collect();
+/// use kiln_models::TensorShapes;
+/// let names: TensorShapes = [("a.0.weight", vec![2, 3]), ("a.1.weight", vec![4])].into_iter().collect();
 /// assert_eq!(names.count("a."), 2);
 /// assert_eq!(names.shape("a.0.weight"), Some(&[2, 3][..]));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct TensorShapes {
     shapes: IndexMap<String, Vec<usize>>,
 }
 
-impl Names {
+impl TensorShapes {
     /// Adds a tensor; a name that is there already takes the new shape.
     pub fn insert(&mut self, name: impl Into<String>, shape: impl Into<Vec<usize>>) {
         self.shapes.insert(name.into(), shape.into());
@@ -88,7 +88,7 @@ impl Names {
     }
 }
 
-impl<N: Into<String>, S: Into<Vec<usize>>> FromIterator<(N, S)> for Names {
+impl<N: Into<String>, S: Into<Vec<usize>>> FromIterator<(N, S)> for TensorShapes {
     fn from_iter<I: IntoIterator<Item = (N, S)>>(tensors: I) -> Self {
         Self { shapes: tensors.into_iter().map(|(name, shape)| (name.into(), shape.into())).collect() }
     }

@@ -8,49 +8,51 @@ use std::{cell::RefCell, sync::Arc};
 use kiln_memory::{Budget, ComputedSource, Weight, Weights};
 
 use crate::{
-    ModelError, Names,
-    error::{Fault, Faults},
-    view::Keyed,
+    ModelError, TensorShapes,
+    error::{TensorMismatch, TensorMismatches},
+    view::ModelWeights,
 };
 
 /// Hands out weights by key.
-pub(crate) struct Shelf<'a> {
+pub(crate) struct WeightBuilder<'a> {
     kind: Kind<'a>,
 }
 
 enum Kind<'a> {
     /// Gives out handles without data and notes what was asked for.
     Survey {
-        taken: RefCell<Names>,
+        taken: RefCell<TensorShapes>,
         budget: Arc<Budget>,
     },
     Weights(&'a Weights),
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> WeightBuilder<'a> {
     /// The names and shapes that `new` takes.
-    pub(crate) fn survey<N>(new: impl FnOnce(&Shelf<'_>) -> Result<N, ModelError>) -> Result<Names, ModelError> {
+    pub(crate) fn survey<N>(
+        new: impl FnOnce(&WeightBuilder<'_>) -> Result<N, ModelError>,
+    ) -> Result<TensorShapes, ModelError> {
         let kind = Kind::Survey { taken: RefCell::default(), budget: Budget::unlimited("survey") };
-        let shelf = Shelf { kind };
+        let shelf = WeightBuilder { kind };
         new(&shelf)?;
         match shelf.kind {
             Kind::Survey { taken, .. } => Ok(taken.into_inner()),
-            Kind::Weights(_) => Ok(Names::default()),
+            Kind::Weights(_) => Ok(TensorShapes::default()),
         }
     }
 
     /// Builds `network` over `keyed` after checking that every tensor is there in its shape.
     pub(crate) fn build<N>(
         network: &str,
-        keyed: &'a Keyed,
-        new: impl Fn(&Shelf<'_>) -> Result<N, ModelError>,
+        keyed: &'a ModelWeights,
+        new: impl Fn(&WeightBuilder<'_>) -> Result<N, ModelError>,
     ) -> Result<N, ModelError> {
         let faults = compare(&Self::survey(&new)?, keyed);
         if !faults.is_empty() {
             let network = format!("{network} of {}", keyed.weights().source().label());
-            return Err(ModelError::Weights { network, faults: Faults(faults) });
+            return Err(ModelError::Weights { network, faults: TensorMismatches(faults) });
         }
-        let built = new(&Shelf { kind: Kind::Weights(keyed.weights()) })?;
+        let built = new(&WeightBuilder { kind: Kind::Weights(keyed.weights()) })?;
         for tensor in keyed.unused() {
             tracing::debug!(network, tensor, "a tensor that this network has no use for");
         }
@@ -77,13 +79,13 @@ impl From<kiln_memory::SourceError> for ModelError {
     }
 }
 
-fn compare(expected: &Names, keyed: &Keyed) -> Vec<Fault> {
+fn compare(expected: &TensorShapes, keyed: &ModelWeights) -> Vec<TensorMismatch> {
     let mut faults = Vec::new();
     for (key, shape) in expected.iter() {
         let found = keyed.weights().info(key).map(|info| info.shape.as_slice());
         if found != Some(shape) {
             let tensor = keyed.map().name_in_file(key);
-            faults.push(Fault { tensor, expected: shape.to_vec(), found: found.map(<[usize]>::to_vec) });
+            faults.push(TensorMismatch { tensor, expected: shape.to_vec(), found: found.map(<[usize]>::to_vec) });
         }
     }
     faults

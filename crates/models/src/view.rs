@@ -11,21 +11,21 @@ use kiln_memory::{
 };
 
 use crate::{
-    KeyMap, Names,
-    keymap::Part,
+    KeyMap, TensorShapes,
+    keymap::Slice,
     lora::{Mix, Patches},
 };
 
 /// The weights of one network under its own keys, with the map back to the file's names.
 #[derive(Debug, Clone)]
-pub struct Keyed {
+pub struct ModelWeights {
     weights: Weights,
     map: KeyMap,
     /// What changes them on their way from the file.
     patches: Patches,
 }
 
-impl Keyed {
+impl ModelWeights {
     /// The places of `map` in `source`, held by `holder` under `budget`.
     pub fn new(source: Arc<dyn TensorSource>, map: KeyMap, holder: &str, budget: &Arc<Budget>) -> Self {
         let weights = Weights::new(View::new(source, &map), holder, budget);
@@ -91,7 +91,7 @@ impl Keyed {
 }
 
 /// Names and shapes of a source, in its order.
-pub fn names_of(source: &dyn TensorSource) -> Names {
+pub fn names_of(source: &dyn TensorSource) -> TensorShapes {
     let shape = |name: &str| source.info(name).map(|info| info.shape.clone()).unwrap_or_default();
     source.names().into_iter().map(|name| (name, shape(name))).collect()
 }
@@ -104,19 +104,19 @@ struct View {
 
 struct Seen {
     tensor: String,
-    part: Part,
+    part: Slice,
     info: TensorInfo,
 }
 
 impl View {
     /// Keys whose tensor `inner` lacks, or whose part is outside of it, are left out: a network then reports them missing.
     fn new(inner: Arc<dyn TensorSource>, map: &KeyMap) -> Self {
-        let seen = |(key, place): (&str, &crate::keymap::Place)| {
+        let seen = |(key, place): (&str, &crate::keymap::TensorRef)| {
             let whole = inner.info(&place.tensor)?;
             let elements: usize = place.shape.iter().product();
             let bytes = whole.dtype.bytes_for(elements)?;
             let start = match place.part {
-                Part::Rows(start, _) => start * (bytes / place.shape.first().copied().unwrap_or(1).max(1)),
+                Slice::Rows(start, _) => start * (bytes / place.shape.first().copied().unwrap_or(1).max(1)),
                 _ => 0,
             };
             let range = start..start + bytes;
@@ -158,9 +158,9 @@ impl TensorSource for View {
         let seen = self.tensors.get(name)?;
         let bytes = self.inner.slice(&seen.tensor)?;
         match seen.part {
-            Part::Whole | Part::Reshaped => Some(bytes),
-            Part::Rows(..) => bytes.get(seen.info.range.clone()).map(|part| bytes.slice_ref(part)),
-            Part::Transposed => None,
+            Slice::Whole | Slice::Reshaped => Some(bytes),
+            Slice::Rows(..) => bytes.get(seen.info.range.clone()).map(|part| bytes.slice_ref(part)),
+            Slice::Transposed => None,
         }
     }
 
@@ -172,12 +172,12 @@ impl TensorSource for View {
             return Err(SourceError::Decode { tensor: seen.tensor.clone(), error });
         }
         match seen.part {
-            Part::Whole | Part::Reshaped => self.inner.read_f32(&seen.tensor, out),
-            Part::Rows(start, _) => {
+            Slice::Whole | Slice::Reshaped => self.inner.read_f32(&seen.tensor, out),
+            Slice::Rows(start, _) => {
                 let row = out.len() / seen.info.shape.first().copied().unwrap_or(1).max(1);
                 self.inner.read_part(&seen.tensor, start * row..start * row + out.len(), out)
             }
-            Part::Transposed => {
+            Slice::Transposed => {
                 let (whole, columns) = (self.whole(seen)?, seen.info.shape.first().copied().unwrap_or(1));
                 let rows = out.len() / columns.max(1);
                 out.iter_mut().enumerate().for_each(|(i, v)| *v = whole[(i % rows) * columns + i / rows]);
@@ -189,11 +189,11 @@ impl TensorSource for View {
     fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
         let seen = self.seen(name)?;
         let first = match seen.part {
-            Part::Whole | Part::Reshaped => 0,
-            Part::Rows(start, _) => {
+            Slice::Whole | Slice::Reshaped => 0,
+            Slice::Rows(start, _) => {
                 start * (seen.info.elements() / seen.info.shape.first().copied().unwrap_or(1).max(1))
             }
-            Part::Transposed => {
+            Slice::Transposed => {
                 let mut whole = vec![0.0; seen.info.elements()];
                 self.read_f32(name, &mut whole)?;
                 out.copy_from_slice(&whole[elements]);
@@ -215,7 +215,7 @@ impl TensorSource for View {
         // A part of a tensor is followed by its other parts: only the last one lets the tensor go.
         if let Some(seen) = self.tensors.get(name) {
             let last = self.inner.info(&seen.tensor).is_some_and(|whole| seen.info.range.end == whole.bytes());
-            if last || !matches!(seen.part, Part::Rows(..)) {
+            if last || !matches!(seen.part, Slice::Rows(..)) {
                 self.inner.done_with(&seen.tensor);
             }
         }

@@ -5,17 +5,17 @@
 use burn::tensor::Tensor;
 
 /// Receives a module's name, the shape of its output and the output itself, flattened.
-pub type Watcher<'a> = dyn Fn(&str, &[usize], Tensor<1>) + 'a;
+pub type ActivationTapped<'a> = dyn Fn(&str, &[usize], Tensor<1>) + 'a;
 
-/// Passed down a forward pass; `Watch::default()` looks at nothing.
+/// Passed down a forward pass; `ActivationTap::default()` looks at nothing.
 #[derive(Clone, Copy, Default)]
-pub struct Watch<'a> {
-    watcher: Option<&'a Watcher<'a>>,
+pub struct ActivationTap<'a> {
+    watcher: Option<&'a ActivationTapped<'a>>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> ActivationTap<'a> {
     /// Shows every named output to `watcher`.
-    pub fn new(watcher: &'a Watcher<'a>) -> Self {
+    pub fn new(watcher: &'a ActivationTapped<'a>) -> Self {
         Self { watcher: Some(watcher) }
     }
 
@@ -38,7 +38,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl std::fmt::Debug for Watch<'_> {
+impl std::fmt::Debug for ActivationTap<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.watcher.is_some() { "Watch(on)" } else { "Watch(off)" })
     }

@@ -5,7 +5,7 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_memory::{Budget, hash_uniform};
-use kiln_models::Names;
+use kiln_models::TensorShapes;
 use kiln_models::t2i::{Adapter, AdapterConfig, AdapterKind};
 use kiln_models::unet::Residuals;
 
@@ -52,7 +52,8 @@ fn diffusers_names_are_the_same_network() {
     for config in [full(8, 1, false), light()] {
         let narrow = matches!(config.kind, AdapterKind::Light { .. });
         let names = config.tensors().unwrap();
-        let renamed: Names = names.iter().map(|(name, shape)| (diffusers(name, narrow), shape.to_vec())).collect();
+        let renamed: TensorShapes =
+            names.iter().map(|(name, shape)| (diffusers(name, narrow), shape.to_vec())).collect();
         let path = dir.path().join("adapter.safetensors");
         common::write(&path, &renamed);
         assert!(Adapter::is_in(&path).unwrap());
@@ -80,7 +81,7 @@ impl Map {
         Self { c, h, w, values }
     }
 
-    fn conv(&self, names: &Names, name: &str, stride: usize) -> Self {
+    fn conv(&self, names: &TensorShapes, name: &str, stride: usize) -> Self {
         let shape = names.shape(&format!("{name}.weight")).unwrap().to_vec();
         let (weight, bias) = (tensor(&format!("{name}.weight"), &shape), tensor(&format!("{name}.bias"), &shape[..1]));
         let (k, pad) = (shape[2], (shape[2] / 2) as isize);
@@ -99,7 +100,7 @@ impl Map {
         Self { values: self.values.iter().zip(&other.values).map(|(a, b)| a + b).collect(), ..self.clone() }
     }
 
-    fn block(&self, names: &Names, name: &str) -> Self {
+    fn block(&self, names: &TensorShapes, name: &str) -> Self {
         let has = |end: &str| names.has(&format!("{name}.{end}.weight"));
         let x = if has("in_conv") { self.conv(names, &format!("{name}.in_conv"), 1) } else { self.clone() };
         let mut h = x.conv(names, &format!("{name}.block1"), 1);

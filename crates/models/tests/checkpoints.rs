@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use kiln_memory::Budget;
 use kiln_models::{
-    Checkpoint, ModelError, Names,
+    Checkpoint, ModelError, TensorShapes,
     clip::{Hidden, Token},
-    detect::{Kind, Prediction},
+    detect::{Family, Prediction},
     unet::Extras,
     vae::Vae,
 };
@@ -30,7 +30,7 @@ fn refused(path: &Path) -> String {
 #[test]
 fn the_bundled_checkpoint_opens_and_each_network_runs_once() {
     let checkpoint = open(&bundled()).unwrap();
-    assert_eq!((checkpoint.model.kind, checkpoint.model.prediction), (Kind::Sd1, Prediction::Eps));
+    assert_eq!((checkpoint.model.kind, checkpoint.model.prediction), (Family::Sd1, Prediction::Eps));
     let device = Device::flex();
     let mut chunk = vec![Token::Id(Token::START), Token::Id(320)];
     chunk.resize(77, Token::Id(Token::END));
@@ -71,7 +71,7 @@ fn a_truncated_file_names_the_byte() {
 fn a_lora_in_the_checkpoint_slot_is_called_a_lora() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lora.safetensors");
-    let names: Names = [("lora_unet_mid_block_attentions_0.lora_up.weight", vec![4, 2])].into_iter().collect();
+    let names: TensorShapes = [("lora_unet_mid_block_attentions_0.lora_up.weight", vec![4, 2])].into_iter().collect();
     common::write(&path, &names);
     let message = refused(&path);
     assert!(message.contains("no Stable Diffusion checkpoint. Recognised: a LoRA"), "{message}");
@@ -79,11 +79,11 @@ fn a_lora_in_the_checkpoint_slot_is_called_a_lora() {
 }
 
 /// The bundled model's names, so that a file of zeros can be made with some of them changed.
-fn names() -> Names {
+fn names() -> TensorShapes {
     kiln_models::names_of(&*kiln_memory::WeightFile::open(bundled()).unwrap())
 }
 
-fn without_text(names: &Names) -> Names {
+fn without_text(names: &TensorShapes) -> TensorShapes {
     names.iter().filter(|(name, _)| !name.starts_with("cond_stage_model.")).collect()
 }
 
@@ -93,7 +93,7 @@ fn wrong_and_missing_tensors_are_all_named_with_their_shapes() {
     let path = dir.path().join("wrong.safetensors");
     let gone = "model.diffusion_model.middle_block.0.in_layers.2.bias";
     let wrong = "model.diffusion_model.middle_block.2.in_layers.2.weight";
-    let mut names: Names = without_text(&names()).iter().filter(|(name, _)| *name != gone).collect();
+    let mut names: TensorShapes = without_text(&names()).iter().filter(|(name, _)| *name != gone).collect();
     names.insert(wrong, [128, 96, 3, 3]);
     common::write(&path, &names);
     let message = refused(&path);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::conditioning::{Concat, Conditioning, ControlLink};
 use kiln_models::sampler::{Options, SamplerKind};
-use kiln_models::sampling::{ControlCall, ControlSource, Guidance, Inputs, Job, Predictor, SamplingError, noise_for};
+use kiln_models::sampling::{
+    ControlCall, ControlSource, Guidance, Inputs, Predictor, SamplingError, SamplingRun, noise_for,
+};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::unet::Residuals;
 use kiln_models::{LatentFormat, ModelError};
@@ -66,7 +68,7 @@ fn controlled(value: f32, name: &'static str) -> Conditioning {
 fn ask(model: &Witness, positive: Conditioning, negative: Conditioning, latent: Tensor<4>) {
     let sampling = ModelSampling::eps();
     let guidance = Guidance::Cfg { positive, negative, scale: 2.0, rescale: None };
-    let job = Job {
+    let job = SamplingRun {
         model,
         sampling: &sampling,
         format: &LatentFormat::SD1,

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 use burn::tensor::{Device, Tensor};
 use kiln_memory::Budget;
 use kiln_models::{
-    Checkpoint, Names,
+    Checkpoint, TensorShapes,
     controlnet::{Control, ControlNet, ControlNetConfig},
     image::Planes,
     sampling::{ControlCall, ControlSource},
@@ -49,15 +49,16 @@ fn the_configuration_is_read_off_names_and_shapes() {
 fn diffusers_names_and_the_old_prefix_are_the_same_network() {
     let names = config(&bundled()).tensors().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let open = |names: &Names, file: &str| {
+    let open = |names: &TensorShapes, file: &str| {
         let path = dir.path().join(file);
         common::write(&path, names);
         ControlNet::open(&path, None, &Budget::unlimited("test")).unwrap().config().clone()
     };
     let bare = open(&names, "bare.safetensors");
-    let prefixed: Names = names.iter().map(|(name, shape)| (format!("control_model.{name}"), shape.to_vec())).collect();
+    let prefixed: TensorShapes =
+        names.iter().map(|(name, shape)| (format!("control_model.{name}"), shape.to_vec())).collect();
     assert_eq!(open(&prefixed, "prefixed.safetensors"), bare);
-    let renamed: Names = names.iter().map(|(name, shape)| (diffusers(name), shape.to_vec())).collect();
+    let renamed: TensorShapes = names.iter().map(|(name, shape)| (diffusers(name), shape.to_vec())).collect();
     assert_eq!(open(&renamed, "diffusers.safetensors"), bare);
 }
 
@@ -121,7 +122,12 @@ fn call(source: &dyn ControlSource) -> Option<kiln_models::unet::Residuals> {
 }
 
 /// A file whose own tensors (picture and zero convolutions) follow the recipe; the rest is `shared`.
-fn write_with(path: &Path, names: &Names, marker: &str, shared: impl Fn(&str, &[usize]) -> Vec<(String, Vec<usize>)>) {
+fn write_with(
+    path: &Path,
+    names: &TensorShapes,
+    marker: &str,
+    shared: impl Fn(&str, &[usize]) -> Vec<(String, Vec<usize>)>,
+) {
     let (mut entries, mut data) = (serde_json::Map::new(), Vec::new());
     let own = |name: &str| {
         ["input_hint_block.", "zero_convs.", "middle_block_out."].iter().any(|start| name.starts_with(start))

@@ -4,15 +4,15 @@
 mod common;
 
 use kiln_models::{
-    Names,
+    TensorShapes,
     clip::Activation,
-    detect::{Detected, Kind, Role, describe, ignorable},
+    detect::{Detected, Family, TextEncoderKind, describe, ignorable},
     unet::{Heads, Middle, UNetConfig},
     vae::VaeConfig,
 };
 
 /// Everything a part's network takes is in the file in that shape, and nothing of the part is left over.
-fn assert_consumed(part: &str, needed: &Names, there: &Names) {
+fn assert_consumed(part: &str, needed: &TensorShapes, there: &TensorShapes) {
     for (name, shape) in needed.iter() {
         assert_eq!(there.shape(name), Some(shape), "{part}: {name}");
     }
@@ -21,7 +21,7 @@ fn assert_consumed(part: &str, needed: &Names, there: &Names) {
     assert!(left.is_empty(), "{part} leaves {left:?}");
 }
 
-fn assert_every_key_is_consumed(names: &Names) -> Detected {
+fn assert_every_key_is_consumed(names: &TensorShapes) -> Detected {
     let detected = Detected::in_checkpoint(names).unwrap();
     let (unet, vae) = (detected.unet.as_ref().unwrap(), detected.vae.as_ref().unwrap());
     assert_consumed("unet", &unet.config.tensors().unwrap(), &unet.map.names());
@@ -36,25 +36,25 @@ fn assert_every_key_is_consumed(names: &Names) -> Detected {
 #[test]
 fn every_tensor_of_stable_diffusion_1_5_is_consumed_and_none_is_missing() {
     let detected = assert_every_key_is_consumed(&common::sd15());
-    assert_eq!(detected.kind, Some(Kind::Sd1));
+    assert_eq!(detected.kind, Some(Family::Sd1));
     let config = detected.unet.unwrap().config;
     assert_eq!(config.channel_mult, [1, 2, 4, 4]);
     assert_eq!(config.depth_output, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
     assert_eq!((config.heads, config.context_dim), (Heads::Count(8), Some(768)));
     let (role, text) = &detected.text[0];
-    assert_eq!((*role, text.config.layers, text.config.heads), (Role::L, 12, 12));
+    assert_eq!((*role, text.config.layers, text.config.heads), (TextEncoderKind::L, 12, 12));
     assert_eq!(text.config.activation, Activation::QuickGelu);
 }
 
 #[test]
 fn every_tensor_of_sdxl_is_consumed_and_none_is_missing() {
     let detected = assert_every_key_is_consumed(&common::sdxl());
-    assert_eq!(detected.kind, Some(Kind::Sdxl));
+    assert_eq!(detected.kind, Some(Family::Sdxl));
     let config = detected.unet.unwrap().config;
     assert_eq!((config.middle, config.adm_channels), (Middle::Transformer(10), Some(2816)));
     assert_eq!(config.heads, Heads::Width(64));
-    let roles: Vec<Role> = detected.text.iter().map(|(role, _)| *role).collect();
-    assert_eq!(roles, [Role::L, Role::G]);
+    let roles: Vec<TextEncoderKind> = detected.text.iter().map(|(role, _)| *role).collect();
+    assert_eq!(roles, [TextEncoderKind::L, TextEncoderKind::G]);
     let bigg = &detected.text[1].1.config;
     assert_eq!((bigg.layers, bigg.heads, bigg.projection), (32, 20, Some(1280)));
     assert_eq!(bigg.activation, Activation::Gelu);
@@ -65,7 +65,7 @@ fn the_bundled_model_is_sd1_of_its_own_width() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
     let file = kiln_memory::WeightFile::open(path).unwrap();
     let detected = assert_every_key_is_consumed(&kiln_models::names_of(&*file));
-    assert_eq!(detected.kind, Some(Kind::Sd1));
+    assert_eq!(detected.kind, Some(Family::Sd1));
     let (unet, vae) = (detected.unet.unwrap().config, detected.vae.unwrap().config);
     assert_eq!((unet.model_channels, unet.heads.of(128)), (64, 8));
     assert_eq!((vae.res_blocks, vae.mult.as_slice(), vae.scale()), (0, &[1, 1, 1, 1][..], 8));
@@ -83,17 +83,17 @@ fn a_refiner_is_told_by_its_single_big_encoder_or_by_its_widths() {
     let base = common::sdxl();
     let mut config = Detected::in_checkpoint(&base).unwrap().unet.unwrap().config;
     (config.context_dim, config.adm_channels) = (Some(1280), Some(2560));
-    assert_eq!(Kind::of(&config, &[]), Kind::SdxlRefiner);
-    assert_eq!(Kind::of(&config, &[Role::G]), Kind::SdxlRefiner);
+    assert_eq!(Family::of(&config, &[]), Family::SdxlRefiner);
+    assert_eq!(Family::of(&config, &[TextEncoderKind::G]), Family::SdxlRefiner);
     (config.context_dim, config.adm_channels) = (Some(2048), Some(2816));
-    assert_eq!(Kind::of(&config, &[]), Kind::Sdxl);
+    assert_eq!(Family::of(&config, &[]), Family::Sdxl);
 }
 
 #[test]
 fn a_unet_that_lies_alone_is_found_with_and_without_its_prefix() {
     let full = common::sd15();
     let bare = full.under("model.diffusion_model.");
-    let prefixed: Names = full.iter().filter(|(name, _)| name.starts_with("model.")).collect();
+    let prefixed: TensorShapes = full.iter().filter(|(name, _)| name.starts_with("model.")).collect();
     let expected = Detected::in_checkpoint(&full).unwrap().unet.unwrap().config;
     for names in [bare, prefixed] {
         assert_eq!(kiln_models::detect::unet(&names).unwrap().unwrap().config, expected);
@@ -102,8 +102,9 @@ fn a_unet_that_lies_alone_is_found_with_and_without_its_prefix() {
 
 #[test]
 fn a_decoder_alone_is_an_autoencoder_that_cannot_encode() {
-    let names: Names = common::sd15().under("first_stage_model.");
-    let decoder: Names = names.iter().filter(|(name, _)| name.contains("decoder") || name.contains("post_")).collect();
+    let names: TensorShapes = common::sd15().under("first_stage_model.");
+    let decoder: TensorShapes =
+        names.iter().filter(|(name, _)| name.contains("decoder") || name.contains("post_")).collect();
     let config = VaeConfig::from_names(&decoder).unwrap();
     assert_eq!((config.channels, config.mult.as_slice(), config.encoder), (128, &[1, 2, 4, 4][..], None));
     assert_consumed("decoder", &config.tensors().unwrap(), &decoder);
@@ -128,8 +129,8 @@ fn channels_of_any_width_split_into_heads() {
 fn a_file_is_described_in_words() {
     let words = describe(&common::sd15());
     assert!(words.contains("a UNet (SD1, 320 wide)") && words.contains("a VAE (128 wide)"), "{words}");
-    let lora: Names = [("lora_unet_mid_block.lora_up.weight", vec![4, 2])].into_iter().collect();
+    let lora: TensorShapes = [("lora_unet_mid_block.lora_up.weight", vec![4, 2])].into_iter().collect();
     assert_eq!(describe(&lora), "a LoRA");
-    let strange: Names = [("weird", vec![1])].into_iter().collect();
+    let strange: TensorShapes = [("weird", vec![1])].into_iter().collect();
     assert_eq!(describe(&strange), "nothing; it holds `weird` [1]");
 }

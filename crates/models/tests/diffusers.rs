@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use kiln_memory::{Budget, MemorySource};
 use kiln_models::{
-    Keyed, Names,
+    ModelWeights, TensorShapes,
     clip::{self, Activation, TextConfig},
-    detect::{Detected, Role, text_encoders, unet, vae},
+    detect::{Detected, TextEncoderKind, text_encoders, unet, vae},
 };
 
 fn replaced(name: &str, table: &[(&str, &str)]) -> String {
@@ -72,7 +72,7 @@ fn unet_name(name: &str) -> String {
 fn a_unet_in_diffusers_names_has_the_same_configuration_and_every_tensor() {
     for full in [common::sd15(), common::sdxl()] {
         let original = full.under("model.diffusion_model.");
-        let renamed: Names = original.iter().map(|(name, shape)| (unet_name(name), shape.to_vec())).collect();
+        let renamed: TensorShapes = original.iter().map(|(name, shape)| (unet_name(name), shape.to_vec())).collect();
         assert_eq!(renamed.len(), original.len());
         let (expected, found) = (unet(&original).unwrap().unwrap(), unet(&renamed).unwrap().unwrap());
         assert_eq!(found.config, expected.config);
@@ -116,7 +116,7 @@ fn an_autoencoder_in_diffusers_names_has_the_same_configuration_and_every_tensor
         let matrix = name.contains("attn_1") && shape.len() == 4;
         if matrix { shape[..2].to_vec() } else { shape.to_vec() }
     };
-    let renamed: Names = original.iter().map(|(name, shape)| (vae_name(name), flat(name, shape))).collect();
+    let renamed: TensorShapes = original.iter().map(|(name, shape)| (vae_name(name), flat(name, shape))).collect();
     let found = vae(&renamed, &[""]).unwrap().unwrap();
     assert_eq!(found.config, vae(&original, &[""]).unwrap().unwrap().config);
     for (key, shape) in original.iter() {
@@ -128,11 +128,11 @@ fn an_autoencoder_in_diffusers_names_has_the_same_configuration_and_every_tensor
 fn text_encoders_alone_are_told_by_their_names_and_depth() {
     let full = common::sdxl();
     let big = text_encoders(&full.under("conditioner.embedders.1.model.")).unwrap();
-    assert_eq!((big[0].0, big[0].1.config.activation), (Role::G, Activation::Gelu));
+    assert_eq!((big[0].0, big[0].1.config.activation), (TextEncoderKind::G, Activation::Gelu));
     let small = text_encoders(&full.under("conditioner.embedders.0.transformer.")).unwrap();
-    assert_eq!((small[0].0, small[0].1.config.activation), (Role::L, Activation::QuickGelu));
-    let roles: Vec<Role> = text_encoders(&full).unwrap().iter().map(|(role, _)| *role).collect();
-    assert_eq!(roles, [Role::L, Role::G]);
+    assert_eq!((small[0].0, small[0].1.config.activation), (TextEncoderKind::L, Activation::QuickGelu));
+    let roles: Vec<TextEncoderKind> = text_encoders(&full).unwrap().iter().map(|(role, _)| *role).collect();
+    assert_eq!(roles, [TextEncoderKind::L, TextEncoderKind::G]);
 }
 
 #[test]
@@ -147,15 +147,17 @@ fn an_sd2_text_encoder_is_found_at_its_own_prefix() {
     for (name, shape) in open {
         names.insert(format!("cond_stage_model.model.{name}"), shape);
     }
-    assert_eq!(Detected::in_checkpoint(&names).unwrap().text[0].0, Role::H);
+    assert_eq!(Detected::in_checkpoint(&names).unwrap().text[0].0, TextEncoderKind::H);
 }
 
 #[test]
 fn old_files_without_text_model_in_their_names_are_the_same_encoder() {
     let full = common::sd15().under("cond_stage_model.transformer.");
-    let old: Names = full.iter().map(|(name, shape)| (name.replace("text_model.", ""), shape.to_vec())).collect();
-    let config =
-        |names: &Names| TextConfig::from_names(&clip::hugging_face(names, "").names(), Activation::QuickGelu).unwrap();
+    let old: TensorShapes =
+        full.iter().map(|(name, shape)| (name.replace("text_model.", ""), shape.to_vec())).collect();
+    let config = |names: &TensorShapes| {
+        TextConfig::from_names(&clip::hugging_face(names, "").names(), Activation::QuickGelu).unwrap()
+    };
     assert_eq!(config(&old), config(&full));
 }
 
@@ -167,7 +169,7 @@ fn queries_keys_and_values_come_out_of_their_fused_tensor_and_the_projection_is_
     source.insert_f32("transformer.resblocks.0.attn.in_proj_bias", &[6], count(6)).unwrap();
     source.insert_f32("text_projection", &[2, 3], count(6)).unwrap();
     let map = clip::open_clip(&kiln_models::names_of(&source), "");
-    let keyed = Keyed::new(Arc::new(source), map, "test", &Budget::unlimited("test"));
+    let keyed = ModelWeights::new(Arc::new(source), map, "test", &Budget::unlimited("test"));
     let read = |key: &str| keyed.weights().weight(key).unwrap().read().unwrap().to_vec();
     let path = "text_model.encoder.layers.0.self_attn";
     assert_eq!(read(&format!("{path}.k_proj.weight")), [4.0, 5.0, 6.0, 7.0]);
@@ -176,7 +178,7 @@ fn queries_keys_and_values_come_out_of_their_fused_tensor_and_the_projection_is_
 }
 
 /// An OpenCLIP-H of so many layers and 64 channels, in Hugging Face's names.
-fn short_h(layers: usize) -> Names {
+fn short_h(layers: usize) -> TensorShapes {
     let keys = common::sd15().under("cond_stage_model.transformer.");
     let narrow = |side: &usize| match side {
         768 => 64,
@@ -184,7 +186,7 @@ fn short_h(layers: usize) -> Names {
         49408 => 100,
         other => *other,
     };
-    let mut names = Names::default();
+    let mut names = TensorShapes::default();
     for (name, shape) in keys.iter() {
         let shape: Vec<usize> = shape.iter().map(narrow).collect();
         match name.split_once("layers.0.") {
@@ -198,9 +200,9 @@ fn short_h(layers: usize) -> Names {
 
 #[test]
 fn diffusers_sd2_text_encoder_without_its_last_layer_says_what_the_whole_one_says() {
-    let said = |names: &Names| {
+    let said = |names: &TensorShapes| {
         let found = text_encoders(names).unwrap().remove(0);
-        assert_eq!(found.0, Role::H);
+        assert_eq!(found.0, TextEncoderKind::H);
         let model = found.1.config.init(&common::keyed_as(names, found.1.map)).unwrap();
         let chunk = vec![clip::Token::Id(3); 5];
         let hidden = clip::Hidden { layer: -2, norm: true };

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use common::formats::Format;
-use common::tiny::{Family, Tensors, VOCABULARY};
+use common::tiny::{FamilyCase, Tensors, VOCABULARY};
 use kiln_memory::Budget;
 use kiln_models::{
     Checkpoint, DiffusionModel, LatentFormat, TextEncoders,
     clip::{Hidden, Token},
-    detect::{Kind, Prediction},
+    detect::{Family, Prediction},
     unet::{Extras, UNet},
     vae::Vae,
 };
@@ -41,7 +41,7 @@ fn floats<const D: usize>(x: &Tensor<D>) -> Vec<f32> {
     x.try_to_vec_as::<f32>().unwrap()
 }
 
-fn ask_unet(family: Family, unet: &UNet) -> Vec<f32> {
+fn ask_unet(family: FamilyCase, unet: &UNet) -> Vec<f32> {
     let y = family.adm().map(|adm| wave([1, adm]));
     let extras = Extras { y: y.as_ref(), ..Extras::default() };
     let x = wave([1, family.channels(), 6, 5]);
@@ -63,27 +63,27 @@ fn ask_vae(vae: &Vae) -> (Vec<f32>, Vec<f32>) {
     (floats(&latent), floats(&vae.decode_picture(wave([1, 4, 3, 2])).unwrap()))
 }
 
-fn ask(family: Family, checkpoint: &Checkpoint) -> Said {
+fn ask(family: FamilyCase, checkpoint: &Checkpoint) -> Said {
     let (latent, picture) = ask_vae(checkpoint.vae.as_ref().unwrap());
     let texts = ask_texts(checkpoint.text.as_ref().unwrap());
     Said { unet: ask_unet(family, &checkpoint.model.unet), texts, latent, picture }
 }
 
-fn expected(family: Family) -> (Kind, Prediction, LatentFormat) {
-    use Family::*;
+fn expected(family: FamilyCase) -> (Family, Prediction, LatentFormat) {
+    use FamilyCase::*;
     let v = |zero_terminal_snr| Prediction::V { zero_terminal_snr };
     match family {
-        Sd1 | Sd1Inpainting | InstructPix2Pix => (Kind::Sd1, Prediction::Eps, LatentFormat::SD1),
-        Sd2Eps | Sd2Inpainting => (Kind::Sd2, Prediction::Eps, LatentFormat::SD1),
-        Sd2V => (Kind::Sd2, v(false), LatentFormat::SD1),
-        Sdxl => (Kind::Sdxl, Prediction::Eps, LatentFormat::SDXL),
-        SdxlV => (Kind::Sdxl, v(true), LatentFormat::SDXL),
-        Playground => (Kind::Sdxl, Prediction::Edm, LatentFormat::PLAYGROUND),
-        Refiner => (Kind::SdxlRefiner, Prediction::Eps, LatentFormat::SDXL),
+        Sd1 | Sd1Inpainting | InstructPix2Pix => (Family::Sd1, Prediction::Eps, LatentFormat::SD1),
+        Sd2Eps | Sd2Inpainting => (Family::Sd2, Prediction::Eps, LatentFormat::SD1),
+        Sd2V => (Family::Sd2, v(false), LatentFormat::SD1),
+        Sdxl => (Family::Sdxl, Prediction::Eps, LatentFormat::SDXL),
+        SdxlV => (Family::Sdxl, v(true), LatentFormat::SDXL),
+        Playground => (Family::Sdxl, Prediction::Edm, LatentFormat::PLAYGROUND),
+        Refiner => (Family::SdxlRefiner, Prediction::Eps, LatentFormat::SDXL),
     }
 }
 
-fn opened(family: Family, path: &Path, budget: u64) -> Checkpoint {
+fn opened(family: FamilyCase, path: &Path, budget: u64) -> Checkpoint {
     let checkpoint = Checkpoint::open(path, &Budget::new("test", budget)).unwrap();
     let DiffusionModel { kind, prediction, latent, .. } = &checkpoint.model;
     assert_eq!((*kind, *prediction, *latent), expected(family));
@@ -94,7 +94,7 @@ fn opened(family: Family, path: &Path, budget: u64) -> Checkpoint {
 const PLENTY: u64 = 1 << 32;
 const NOTHING: u64 = 1 << 10;
 
-fn in_format(family: Family, format: Format) {
+fn in_format(family: FamilyCase, format: Format) {
     let dir = tempfile::tempdir().unwrap();
     let place = |name: &str| -> PathBuf { dir.path().join(name) };
     let whole = family.parts().checkpoint();
@@ -108,7 +108,7 @@ fn in_format(family: Family, format: Format) {
 }
 
 /// UNet, text encoders and autoencoder each in a file of its own, in diffusers' and Hugging Face's names.
-fn in_parts(family: Family) {
+fn in_parts(family: FamilyCase) {
     let dir = tempfile::tempdir().unwrap();
     let place = |name: &str| -> PathBuf { dir.path().join(name) };
     let parts = family.parts();
@@ -142,41 +142,41 @@ fn in_parts(family: Family) {
 macro_rules! families {
     ($($name:ident is $family:ident;)*) => {
         $(mod $name {
-            use super::{Family, Format, in_format, in_parts};
+            use super::{FamilyCase, Format, in_format, in_parts};
 
             #[test]
             fn in_f32() {
-                in_format(Family::$family, Format::F32);
+                in_format(FamilyCase::$family, Format::F32);
             }
 
             #[test]
             fn in_f16() {
-                in_format(Family::$family, Format::F16);
+                in_format(FamilyCase::$family, Format::F16);
             }
 
             #[test]
             fn in_bf16() {
-                in_format(Family::$family, Format::Bf16);
+                in_format(FamilyCase::$family, Format::Bf16);
             }
 
             #[test]
             fn in_fp8_e4m3fn() {
-                in_format(Family::$family, Format::E4m3);
+                in_format(FamilyCase::$family, Format::E4m3);
             }
 
             #[test]
             fn in_fp8_e5m2() {
-                in_format(Family::$family, Format::E5m2);
+                in_format(FamilyCase::$family, Format::E5m2);
             }
 
             #[test]
             fn in_gguf() {
-                in_format(Family::$family, Format::Gguf);
+                in_format(FamilyCase::$family, Format::Gguf);
             }
 
             #[test]
             fn in_separate_files_and_diffusers_names() {
-                in_parts(Family::$family);
+                in_parts(FamilyCase::$family);
             }
         })*
     };
@@ -197,7 +197,7 @@ families! {
 
 #[test]
 fn the_hidden_state_of_each_family_is_its_own() {
-    assert_eq!(Kind::Sd1.hidden(), Hidden::LAST);
-    assert_eq!(Kind::Sd2.hidden(), Hidden { layer: -2, norm: true });
-    assert_eq!(Kind::Sdxl.hidden(), Hidden { layer: -2, norm: false });
+    assert_eq!(Family::Sd1.hidden(), Hidden::LAST);
+    assert_eq!(Family::Sd2.hidden(), Hidden { layer: -2, norm: true });
+    assert_eq!(Family::Sdxl.hidden(), Hidden { layer: -2, norm: false });
 }

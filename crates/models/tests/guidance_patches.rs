@@ -9,7 +9,7 @@ use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind};
 use kiln_models::sampling::{
-    Guidance, GuidancePatch, Inputs, Job, LatentChange, ModelPatches, Predictor, SamplingError, noise_for,
+    Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, SamplingError, SamplingRun, noise_for,
 };
 use kiln_models::schedule::ModelSampling;
 use kiln_models::unet::MiddleAttention;
@@ -66,7 +66,7 @@ fn run(patches: ModelPatches, scale: f64, sigmas: &[f32]) -> Result<(Vec<Vec<f32
     let guidance = Guidance::Cfg { positive: says(1.0), negative: says(-1.0), scale, rescale: None };
     let noise = noise_for(&latent, 3, None)?;
     let x = noise.try_to_vec_as::<f32>().unwrap().iter().map(|v| f64::from(v * sigmas[0])).collect();
-    let job = Job {
+    let job = SamplingRun {
         model: &Two { patches },
         sampling: &ModelSampling::eps(),
         format: &LatentFormat::SD1,
@@ -310,7 +310,7 @@ fn differential_diffusion_frees_a_place_at_its_step() {
     let sigmas = [level(999.0), level(500.0), level(50.0), 0.0];
     let guidance = Guidance::Basic(says(1.0));
     let patches = ModelPatches { differential: Some(1.0), ..ModelPatches::default() };
-    let job = Job {
+    let job = SamplingRun {
         model: &Two { patches },
         sampling: &sampling,
         format: &LatentFormat::SD1,

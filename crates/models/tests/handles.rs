@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor};
 use bytes::Bytes;
 use kiln_memory::{Budget, ComputedSource, HostPager, SourceError, TensorInfo, TensorSource, WeightFile};
 use kiln_models::{
-    Keyed, ModelError, Names,
+    ModelError, ModelWeights, TensorShapes,
     clip::{Hidden, Token},
     controlnet::ControlNetConfig,
     detect::Detected,
@@ -64,8 +64,8 @@ fn bundled() -> Detected {
 
 /// Makes two passes with room for everything, and two without any: every weight is read once, and once per pass.
 fn every_weight_by_handle<N>(
-    names: &Names,
-    init: impl Fn(&Keyed) -> Result<N, ModelError>,
+    names: &TensorShapes,
+    init: impl Fn(&ModelWeights) -> Result<N, ModelError>,
     pass: impl Fn(&N) -> Result<(), ModelError>,
 ) {
     for (limit, times) in [(u64::MAX, 1), (0, 2)] {
@@ -74,7 +74,7 @@ fn every_weight_by_handle<N>(
         pager.set_limit(limit);
         pager.set_slots(0); // what is brought ahead at the end of a pass would be counted, too
         let source = Watched { inner: common::computed(names), reads: reads.clone() };
-        let network = init(&Keyed::plain(source, "network", &budget)).unwrap();
+        let network = init(&ModelWeights::plain(source, "network", &budget)).unwrap();
         assert_eq!(*reads.lock().unwrap(), BTreeMap::new(), "nothing is read when a network is built");
         pass(&network).unwrap();
         pass(&network).unwrap();

@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use kiln_memory::Budget;
-use kiln_models::{Checkpoint, Keyed};
+use kiln_models::{Checkpoint, ModelWeights};
 
 fn checkpoint() -> Checkpoint {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
     Checkpoint::open(&path, &Budget::unlimited("test")).unwrap()
 }
 
-fn read(weights: &Keyed, key: &str) -> Vec<f32> {
+fn read(weights: &ModelWeights, key: &str) -> Vec<f32> {
     weights.weights().weight(key).unwrap().read().unwrap().to_vec()
 }
 

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::image::Method;
-use kiln_models::sampler::{Enlarging, Options, SamplerKind};
-use kiln_models::sampling::{Guidance, Inputs, Job, Outcome, Predictor, SamplingError, noise_for};
+use kiln_models::sampler::{Options, ProgressiveUpscale, SamplerKind};
+use kiln_models::sampling::{Guidance, Inputs, Outcome, Predictor, SamplingError, SamplingRun, noise_for};
 use kiln_models::schedule::{ModelSampling, levels};
 
 /// Answers what the prompt says, a little less the more noise there is.
@@ -42,7 +42,7 @@ fn run(
     bend: f32,
 ) -> Result<Outcome, SamplingError> {
     let latent = Tensor::zeros([1, 4, 4, 6], &Device::flex());
-    let job = Job {
+    let job = SamplingRun {
         model: &Sayer { bend },
         sampling: &ModelSampling::eps(),
         format: &LatentFormat::SD1,
@@ -120,7 +120,7 @@ fn the_other_form_of_cfg_plus_plus_goes_from_the_negatives_place() {
 }
 
 fn growing(ratio: f64, steps: Option<usize>) -> Options {
-    Options { enlarging: Enlarging { ratio, steps, method: Method::NearestExact }, ..Options::default() }
+    Options { enlarging: ProgressiveUpscale { ratio, steps, method: Method::NearestExact }, ..Options::default() }
 }
 
 #[test]

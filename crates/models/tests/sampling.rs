@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind, Step, StepFn};
-use kiln_models::sampling::{Guidance, Inputs, Job, Outcome, Predictor, SamplingError, noise_for};
+use kiln_models::sampling::{Guidance, Inputs, Outcome, Predictor, SamplingError, SamplingRun, noise_for};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 
 /// Knows the finished latent: the number in the context, everywhere.
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     fn run(&self, model: &Oracle, on_step: &mut StepFn<'_>) -> Result<Outcome, SamplingError> {
-        let job = Job {
+        let job = SamplingRun {
             model,
             sampling: &self.sampling,
             format: &LatentFormat::SD1,

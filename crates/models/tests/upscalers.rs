@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use kiln_memory::Budget;
 use kiln_models::{
-    KeyMap, Names,
+    KeyMap, TensorShapes,
     taesd::{Taesd, TaesdConfig, TaesdHalf},
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig, Upscaler},
     vae::Tiles,
@@ -49,7 +49,7 @@ fn a_tiled_picture_looks_like_the_whole_one_inside_its_tiles() {
 }
 
 /// ESRGAN's names of 2018 for the same network.
-fn old_names(new: &Names, blocks: usize, doublings: usize) -> Names {
+fn old_names(new: &TensorShapes, blocks: usize, doublings: usize) -> TensorShapes {
     let rename = |name: &str| {
         let (stem, end) = name.rsplit_once('.').unwrap();
         let up = |n: usize| 3 * n;

@@ -5,7 +5,7 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_memory::{Budget, hash_uniform};
-use kiln_models::Names;
+use kiln_models::TensorShapes;
 use kiln_models::clip::Activation;
 use kiln_models::image::Planes;
 use kiln_models::vision::{StyleConfig, VisionConfig, VisionModel, prepared};
@@ -66,12 +66,12 @@ fn open_clip(name: &str, shape: &[usize]) -> Option<(String, Vec<usize>)> {
 fn open_clips_names_are_the_same_network() {
     let names = config(2).tensors().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let open = |names: &Names, file: &str| {
+    let open = |names: &TensorShapes, file: &str| {
         let path = dir.path().join(file);
         common::write(&path, names);
         VisionModel::open(&path, &Budget::unlimited("test")).unwrap().config().clone()
     };
-    let renamed: Names = names.iter().filter_map(|(name, shape)| open_clip(name, shape)).collect();
+    let renamed: TensorShapes = names.iter().filter_map(|(name, shape)| open_clip(name, shape)).collect();
     assert_eq!(open(&names, "hf.safetensors"), config(2));
     assert_eq!(open(&renamed, "open_clip.safetensors"), config(2));
 }

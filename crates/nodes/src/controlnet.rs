@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use kiln_exec::{Cx, Execute, Fingerprint, Host, Known, Node, NodeError, object};
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, object};
 use kiln_models::conditioning::ControlLink;
 use kiln_models::controlnet::{Control, ControlNet as Network};
 use kiln_models::image::Planes;
 use kiln_models::sampling::ControlSource;
-use kiln_models::t2i::{Adapted, Adapter};
+use kiln_models::t2i::{Adapter, AdapterControl};
 
+use crate::environment::{CxExt, models};
 use crate::loaders::file_fingerprint;
 use crate::payload::{Conditioning, Image, Model, Vae};
-use crate::studio::{InStudio, models};
 
 /// A network that steers another one.
 #[derive(Clone, Debug)]
@@ -40,17 +40,17 @@ pub struct ControlNetLoader {
 impl Execute for ControlNetLoader {
     type Output = ControlNet;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "controlnet", &["control_net_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<ControlNet, NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("controlnet", &self.control_net_name)?;
+        let environment = cx.environment()?;
+        let path = environment.folders().model("controlnet", &self.control_net_name)?;
         if Adapter::is_in(&path)? {
-            return Ok(ControlNet::Adapter(Arc::new(Adapter::open(&path, studio.budget())?)));
+            return Ok(ControlNet::Adapter(Arc::new(Adapter::open(&path, environment.budget())?)));
         }
-        Ok(ControlNet::Net(Arc::new(Network::open(&path, None, studio.budget())?)))
+        Ok(ControlNet::Net(Arc::new(Network::open(&path, None, environment.budget())?)))
     }
 }
 
@@ -68,14 +68,14 @@ pub struct DiffControlNetLoader {
 impl Execute for DiffControlNetLoader {
     type Output = ControlNet;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "controlnet", &["control_net_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<ControlNet, NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("controlnet", &self.control_net_name)?;
-        Ok(ControlNet::Net(Arc::new(Network::open(&path, Some(&self.model.network), studio.budget())?)))
+        let environment = cx.environment()?;
+        let path = environment.folders().model("controlnet", &self.control_net_name)?;
+        Ok(ControlNet::Net(Arc::new(Network::open(&path, Some(&self.model.network), environment.budget())?)))
     }
 }
 
@@ -197,7 +197,7 @@ impl Chain {
         let (hint, previous) = (hint.clone(), before.clone());
         let source: Source = match network {
             ControlNet::Net(net) => Arc::new(Control::new(net.clone(), hint, *strength, *range, previous)),
-            ControlNet::Adapter(net) => Arc::new(Adapted::new(net.clone(), hint, *strength, *range, previous)),
+            ControlNet::Adapter(net) => Arc::new(AdapterControl::new(net.clone(), hint, *strength, *range, previous)),
         };
         self.made.push((before, source.clone()));
         source

@@ -12,7 +12,7 @@
 //!
 //! # What a host lends
 //! Nodes own nothing and know no globals: folders, device, the budget of weights and the vocabulary come from the
-//! [`Studio`] that the embedding program gives to its engine. With the feature `testing-nodes` the nodes of ComfyUI's
+//! [`Environment`] that the embedding program gives to its engine. With the feature `testing-nodes` the nodes of ComfyUI's
 //! own execution tests are there as well.
 //!
 //! # Example
@@ -20,11 +20,11 @@
 //! ```
 //! use kiln_exec::GraphBuilder;
 //! use kiln_nodes::files::Folders;
-//! use kiln_nodes::{ImageScale, SaveImage, Studio, image::EmptyImage};
+//! use kiln_nodes::{ImageScale, SaveImage, Environment, image::EmptyImage};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let root = tempfile::tempdir()?;
-//! let engine = Studio::new(Folders::under(root.path())).into_engine();
+//! let engine = Environment::new(Folders::under(root.path())).into_engine();
 //! let graph = GraphBuilder::new();
 //! let green = graph.add(EmptyImage::node().width(64).height(32).batch_size(1).color(0x00_c0_40));
 //! let small = ImageScale::node().image(green).upscale_method("area").width(32).height(0).crop("disabled");
@@ -38,18 +38,20 @@
 mod composite;
 pub mod conditioning;
 pub mod controlnet;
+mod environment;
 pub mod files;
 pub mod flow;
-mod foresight;
 pub mod image;
 pub mod latent;
-mod ledger;
 pub mod load;
 pub mod loaders;
 pub mod logic;
 pub mod mask;
+mod memory_observer;
 pub mod merge;
 pub mod model;
+mod model_schedule;
+mod output_accounting;
 pub mod patches;
 pub mod payload;
 pub mod primitive;
@@ -58,8 +60,6 @@ mod resize;
 pub mod sampling;
 pub mod save;
 pub mod save_models;
-mod steward;
-mod studio;
 #[cfg(feature = "testing-nodes")]
 pub mod testing;
 pub mod text;
@@ -68,18 +68,18 @@ pub mod vae;
 pub mod vision;
 
 pub use conditioning::{CLIPSetLastLayer, CLIPTextEncode};
+pub use environment::{Environment, weights_limit};
 pub use flow::KilnSeedLoop;
-pub use foresight::Foresight;
 pub use image::{ImageBatch, ImageScale};
 pub use latent::{EmptyLatentImage, LatentComposite, LatentUpscale};
-pub use ledger::Ledger;
 pub use load::LoadImage;
 pub use loaders::{CheckpointLoaderSimple, LoraLoader};
 pub use logic::Switch;
+pub use memory_observer::MemoryObserver;
+pub use model_schedule::ModelSchedule;
+pub use output_accounting::OutputAccounting;
 pub use payload::{Clip, Conditioning, Image, Latent, Mask, Model, Vae};
 pub use registry::{register, registry};
 pub use sampling::{KSampler, StepPreview};
 pub use save::{PreviewImage, SaveImage};
-pub use steward::Steward;
-pub use studio::{Studio, weights_limit};
 pub use vae::{VAEDecode, VAEEncode};

@@ -1,11 +1,11 @@
 //! Nodes that read pictures: LoadImage, LoadImageMask, LoadImageOutput.
 
 use burn::tensor::Device;
-use kiln_exec::{Cx, Execute, Fingerprint, Host, Known, Node, NodeError, json};
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, json};
 
-use crate::files::{Frames, Place, load_image};
+use crate::environment::{CxExt, Environment};
+use crate::files::{DirKind, Frames, load_image};
 use crate::payload::{Image, Mask};
-use crate::studio::{InStudio, Studio};
 
 /// The size of the mask of a picture that has no opacity, ComfyUI's.
 const NO_MASK: usize = 64;
@@ -24,16 +24,16 @@ pub struct LoadImage {
 impl Execute for LoadImage {
     type Output = (Image, Mask);
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
-        fingerprint(known, Place::Input)
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        fingerprint(known, DirKind::Input)
     }
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
-        validate(known, Place::Input)
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        validate(known, DirKind::Input)
     }
 
     fn execute(self, cx: &mut Cx) -> Result<(Image, Mask), NodeError> {
-        load(cx, &self.image, Place::Input)
+        load(cx, &self.image, DirKind::Input)
     }
 }
 
@@ -54,16 +54,16 @@ pub struct LoadImageOutput {
 impl Execute for LoadImageOutput {
     type Output = (Image, Mask);
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
-        fingerprint(known, Place::Output)
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        fingerprint(known, DirKind::Output)
     }
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
-        validate(known, Place::Output)
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        validate(known, DirKind::Output)
     }
 
     fn execute(self, cx: &mut Cx) -> Result<(Image, Mask), NodeError> {
-        load(cx, &self.image, Place::Output)
+        load(cx, &self.image, DirKind::Output)
     }
 }
 
@@ -82,16 +82,16 @@ pub struct LoadImageMask {
 impl Execute for LoadImageMask {
     type Output = Mask;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
-        fingerprint(known, Place::Input)
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        fingerprint(known, DirKind::Input)
     }
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
-        validate(known, Place::Input)
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        validate(known, DirKind::Input)
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Mask, NodeError> {
-        let (image, alpha) = load(cx, &self.image, Place::Input)?;
+        let (image, alpha) = load(cx, &self.image, DirKind::Input)?;
         let Some(channel) = ["red", "green", "blue"].iter().position(|c| *c == self.channel) else {
             return Ok(alpha);
         };
@@ -106,13 +106,13 @@ fn output_list() -> serde_json::Value {
 }
 
 fn input_pictures(host: &Host) -> Vec<String> {
-    host.get::<Studio>().map(|studio| studio.folders().pictures(Place::Input)).unwrap_or_default()
+    host.get::<Environment>().map(|environment| environment.folders().pictures(DirKind::Input)).unwrap_or_default()
 }
 
-fn load(cx: &Cx, name: &str, place: Place) -> Result<(Image, Mask), NodeError> {
-    let studio = cx.studio()?;
-    let frames = load_image(&studio.folders().picture(name, place)?)?;
-    tensors(frames, studio.device())
+fn load(cx: &Cx, name: &str, place: DirKind) -> Result<(Image, Mask), NodeError> {
+    let environment = cx.environment()?;
+    let frames = load_image(&environment.folders().picture(name, place)?)?;
+    tensors(frames, environment.device())
 }
 
 /// The colours and the mask; without opacity a small mask that masks nothing.
@@ -126,14 +126,16 @@ fn tensors(frames: Frames, device: &Device) -> Result<(Image, Mask), NodeError> 
     Ok((image, mask))
 }
 
-fn validate(known: &Known<'_>, place: Place) -> Result<(), String> {
-    let (Some(name), Ok(studio)) = (known.get_as::<String>("image"), known.host::<Studio>()) else { return Ok(()) };
-    studio.folders().picture(&name, place).map(drop).map_err(|e| e.to_string())
+fn validate(known: &ConstantInputs<'_>, place: DirKind) -> Result<(), String> {
+    let (Some(name), Ok(environment)) = (known.get_as::<String>("image"), known.host::<Environment>()) else {
+        return Ok(());
+    };
+    environment.folders().picture(&name, place).map(drop).map_err(|e| e.to_string())
 }
 
 /// The hash of the file: another picture under the same name is another picture.
-fn fingerprint(known: &Known<'_>, place: Place) -> Result<Fingerprint, NodeError> {
+fn fingerprint(known: &ConstantInputs<'_>, place: DirKind) -> Result<Fingerprint, NodeError> {
     let Some(name) = known.get_as::<String>("image") else { return Ok(Fingerprint::Stable) };
-    let path = known.host::<Studio>()?.folders().picture(&name, place)?;
+    let path = known.host::<Environment>()?.folders().picture(&name, place)?;
     Ok(Fingerprint::Value(json!(blake3::hash(&std::fs::read(path)?).to_hex().to_string())))
 }

@@ -5,14 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kiln_exec::{Cx, Execute, Fingerprint, Host, Known, Node, NodeError, json};
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, json};
 use kiln_memory::Rounding;
-use kiln_models::detect::Kind;
-use kiln_models::lora::{LoraFile, Misfit, Prefixes, Target};
-use kiln_models::{Checkpoint, DiffusionModel, Names, TextEncoders};
+use kiln_models::detect::Family;
+use kiln_models::lora::{LoraFile, Prefixes, ShapeMismatch, Target};
+use kiln_models::{Checkpoint, DiffusionModel, TensorShapes, TextEncoders};
 
+use crate::environment::{CxExt, Environment, models};
 use crate::payload::{Clip, Model, Vae};
-use crate::studio::{InStudio, Studio, models};
 
 fn checkpoints(host: &Host) -> Vec<String> {
     models(host, "checkpoints")
@@ -35,11 +35,15 @@ fn loras(host: &Host) -> Vec<String> {
 }
 
 /// Size and time of the file: a replaced file is another model.
-pub(crate) fn file_fingerprint(known: &Known<'_>, kind: &str, inputs: &[&str]) -> Result<Fingerprint, NodeError> {
-    let studio = known.host::<Studio>()?;
+pub(crate) fn file_fingerprint(
+    known: &ConstantInputs<'_>,
+    kind: &str,
+    inputs: &[&str],
+) -> Result<Fingerprint, NodeError> {
+    let environment = known.host::<Environment>()?;
     let mut stamps = Vec::new();
     for name in inputs.iter().filter_map(|input| known.get_as::<String>(input)) {
-        let file = std::fs::metadata(studio.folders().model(kind, &name)?)?;
+        let file = std::fs::metadata(environment.folders().model(kind, &name)?)?;
         let age = file.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         stamps.push(json!([file.len(), age.as_nanos() as u64]));
     }
@@ -58,14 +62,14 @@ pub struct CheckpointLoaderSimple {
 impl Execute for CheckpointLoaderSimple {
     type Output = (Model, Clip, Vae);
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "checkpoints", &["ckpt_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<(Model, Clip, Vae), NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("checkpoints", &self.ckpt_name)?;
-        let Checkpoint { model, text, vae } = Checkpoint::open(&path, studio.budget())?;
+        let environment = cx.environment()?;
+        let path = environment.folders().model("checkpoints", &self.ckpt_name)?;
+        let Checkpoint { model, text, vae } = Checkpoint::open(&path, environment.budget())?;
         let lacks = |what: &str, instead: &str| {
             NodeError::new(format!("{} holds no {what}; load one with {instead}", path.display()))
         };
@@ -91,20 +95,20 @@ pub struct UNETLoader {
 impl Execute for UNETLoader {
     type Output = Model;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "diffusion_models", &["unet_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Model, NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("diffusion_models", &self.unet_name)?;
+        let environment = cx.environment()?;
+        let path = environment.folders().model("diffusion_models", &self.unet_name)?;
         // Fast multiplication of narrow numbers is for processors that have it; the numbers are the same.
         let rounding = match self.weight_dtype.as_str() {
             "fp8_e4m3fn" | "fp8_e4m3fn_fast" => Some(Rounding::F8E4M3),
             "fp8_e5m2" => Some(Rounding::F8E5M2),
             _ => None,
         };
-        Ok(Model::new(DiffusionModel::open_rounded(&path, rounding, studio.budget())?))
+        Ok(Model::new(DiffusionModel::open_rounded(&path, rounding, environment.budget())?))
     }
 }
 
@@ -123,7 +127,7 @@ pub struct CLIPLoader {
     #[input(name = "type")]
     family: String,
     /// Where it runs.
-    #[allow(dead_code, reason = "the studio has one device")]
+    #[allow(dead_code, reason = "the environment has one device")]
     #[input(combo = ["default", "cpu"], advanced)]
     device: Option<String>,
 }
@@ -131,7 +135,7 @@ pub struct CLIPLoader {
 impl Execute for CLIPLoader {
     type Output = Clip;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "text_encoders", &["clip_name"])
     }
 
@@ -139,9 +143,9 @@ impl Execute for CLIPLoader {
         if self.family != "stable_diffusion" {
             return Err(NodeError::new(format!("text encoders of type `{}` are not supported yet", self.family)));
         }
-        let studio = cx.studio()?;
-        let path = studio.folders().model("text_encoders", &self.clip_name)?;
-        Ok(Clip::new(TextEncoders::open_any(&path, studio.budget())?))
+        let environment = cx.environment()?;
+        let path = environment.folders().model("text_encoders", &self.clip_name)?;
+        Ok(Clip::new(TextEncoders::open_any(&path, environment.budget())?))
     }
 }
 
@@ -160,7 +164,7 @@ pub struct DualCLIPLoader {
     #[input(name = "type")]
     family: String,
     /// Where they run.
-    #[allow(dead_code, reason = "the studio has one device")]
+    #[allow(dead_code, reason = "the environment has one device")]
     #[input(combo = ["default", "cpu"], advanced)]
     device: Option<String>,
 }
@@ -168,7 +172,7 @@ pub struct DualCLIPLoader {
 impl Execute for DualCLIPLoader {
     type Output = Clip;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "text_encoders", &["clip_name1", "clip_name2"])
     }
 
@@ -176,11 +180,11 @@ impl Execute for DualCLIPLoader {
         if self.family != "sdxl" {
             return Err(NodeError::new(format!("text encoders of type `{}` are not supported yet", self.family)));
         }
-        let studio = cx.studio()?;
-        let find = |name: &str| studio.folders().model("text_encoders", name);
+        let environment = cx.environment()?;
+        let find = |name: &str| environment.folders().model("text_encoders", name);
         let paths: [PathBuf; 2] = [find(&self.clip_name1)?, find(&self.clip_name2)?];
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        Ok(Clip::new(TextEncoders::open(&paths, Kind::Sdxl, studio.budget())?))
+        Ok(Clip::new(TextEncoders::open(&paths, Family::Sdxl, environment.budget())?))
     }
 }
 
@@ -196,14 +200,14 @@ pub struct VAELoader {
 impl Execute for VAELoader {
     type Output = Vae;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "vae", &["vae_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Vae, NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("vae", &self.vae_name)?;
-        Ok(Vae(Arc::new(kiln_models::vae::Vae::open(&path, studio.budget())?)))
+        let environment = cx.environment()?;
+        let path = environment.folders().model("vae", &self.vae_name)?;
+        Ok(Vae(Arc::new(kiln_models::vae::Vae::open(&path, environment.budget())?)))
     }
 }
 
@@ -229,7 +233,7 @@ pub struct LoraLoader {
 impl Execute for LoraLoader {
     type Output = (Model, Clip);
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "loras", &["lora_name"])
     }
 
@@ -238,7 +242,7 @@ impl Execute for LoraLoader {
         if strength_model == 0.0 && strength_clip == 0.0 {
             return Ok((model, clip));
         }
-        let file = LoraFile::open(&cx.studio()?.folders().model("loras", &lora_name)?)?;
+        let file = LoraFile::open(&cx.environment()?.folders().model("loras", &lora_name)?)?;
         let mut prefixes = model.network.lora_keys()?;
         prefixes.extend(clip.text.lora_keys()?);
         let mut shapes = model.network.lora_shapes();
@@ -269,7 +273,7 @@ pub struct LoraLoaderModelOnly {
 impl Execute for LoraLoaderModelOnly {
     type Output = Model;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "loras", &["lora_name"])
     }
 
@@ -278,7 +282,7 @@ impl Execute for LoraLoaderModelOnly {
         if strength_model == 0.0 {
             return Ok(model);
         }
-        let file = LoraFile::open(&cx.studio()?.folders().model("loras", &lora_name)?)?;
+        let file = LoraFile::open(&cx.environment()?.folders().model("loras", &lora_name)?)?;
         let found = matched(&file, &model.network.lora_keys()?, &model.network.lora_shapes(), &lora_name)?;
         let network = model.network.patched(&file, &found, strength_model)?;
         Ok(Model { network: Arc::new(network), ..model })
@@ -286,7 +290,7 @@ impl Execute for LoraLoaderModelOnly {
 }
 
 /// What of the file belongs to the model; a file of which nothing does, or nothing fits, is for another family.
-fn matched(file: &LoraFile, prefixes: &Prefixes, shapes: &Names, name: &str) -> Result<Vec<Target>, NodeError> {
+fn matched(file: &LoraFile, prefixes: &Prefixes, shapes: &TensorShapes, name: &str) -> Result<Vec<Target>, NodeError> {
     let found = file.find(prefixes);
     if found.targets.is_empty() {
         let example = found.unmatched.first().map(|key| format!(" (it has `{key}`)")).unwrap_or_default();
@@ -296,8 +300,8 @@ fn matched(file: &LoraFile, prefixes: &Prefixes, shapes: &Names, name: &str) -> 
         )));
     }
     let misfit = |target: &Target| shapes.shape(&target.key).and_then(|shape| file.misfit(target, shape));
-    let misfits: Vec<(&Target, Misfit)> = found.targets.iter().filter_map(|t| Some((t, misfit(t)?))).collect();
-    if let Some((target, Misfit { tensor, found: shape, weight })) = misfits.first()
+    let misfits: Vec<(&Target, ShapeMismatch)> = found.targets.iter().filter_map(|t| Some((t, misfit(t)?))).collect();
+    if let Some((target, ShapeMismatch { tensor, found: shape, weight })) = misfits.first()
         && misfits.len() == found.targets.len()
     {
         return Err(NodeError::new(format!(

@@ -3,11 +3,11 @@
 //! Files come from [`files`](crate::files); these nodes only decide where and what.
 
 use indexmap::IndexMap;
-use kiln_exec::{Cx, Execute, ExtraPngInfo, Known, Node, NodeError, SubmittedPrompt, Ui, WithUi, json};
+use kiln_exec::{ConstantInputs, Cx, Execute, ExtraPngInfo, Node, NodeError, SubmittedPrompt, Ui, WithUi, json};
 
-use crate::files::{Colour, Moment, Place, PngImage, SavePath, SavedFile, json_text, write_png};
+use crate::environment::{CxExt, Environment};
+use crate::files::{Colour, DirKind, Moment, PngImage, SavePath, SavedFile, json_text, write_png};
 use crate::payload::{Image, Mask};
-use crate::studio::{InStudio, Studio};
 
 /// Deflate level of saved pictures, ComfyUI's.
 const SAVED: u8 = 4;
@@ -36,17 +36,17 @@ pub struct SaveImage {
 impl Execute for SaveImage {
     type Output = WithUi<()>;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
-        let Ok(studio) = known.host::<Studio>() else { return Ok(()) };
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        let Ok(environment) = known.host::<Environment>() else { return Ok(()) };
         if let Some(prefix) = known.get_as::<String>("filename_prefix") {
-            SavePath::check(studio.folders(), Place::Output, &prefix).map_err(|e| e.to_string())?;
+            SavePath::check(environment.folders(), DirKind::Output, &prefix).map_err(|e| e.to_string())?;
         }
-        studio.folders().check_output_writable().map_err(|e| e.to_string())
+        environment.folders().check_output_writable().map_err(|e| e.to_string())
     }
 
     fn execute(self, cx: &mut Cx) -> Result<WithUi<()>, NodeError> {
         let texts = texts(cx, &self.prompt, &self.extra_pnginfo)?;
-        save(cx, &self.images, &Target { place: Place::Output, prefix: &self.filename_prefix, level: SAVED, texts })
+        save(cx, &self.images, &Target { place: DirKind::Output, prefix: &self.filename_prefix, level: SAVED, texts })
     }
 }
 
@@ -66,7 +66,7 @@ impl Execute for PreviewImage {
     fn execute(self, cx: &mut Cx) -> Result<WithUi<()>, NodeError> {
         let texts = texts(cx, &self.prompt, &self.extra_pnginfo)?;
         let prefix = preview_prefix(cx);
-        save(cx, &self.images, &Target { place: Place::Temp, prefix: &prefix, level: PREVIEW, texts })
+        save(cx, &self.images, &Target { place: DirKind::Temp, prefix: &prefix, level: PREVIEW, texts })
     }
 }
 
@@ -87,27 +87,27 @@ impl Execute for MaskPreview {
         let texts = texts(cx, &self.prompt, &self.extra_pnginfo)?;
         let picture = Image::from_planes(self.mask.planes().repeat_dim(1, 3));
         let prefix = preview_prefix(cx);
-        save(cx, &picture, &Target { place: Place::Temp, prefix: &prefix, level: PREVIEW, texts })
+        save(cx, &picture, &Target { place: DirKind::Temp, prefix: &prefix, level: PREVIEW, texts })
     }
 }
 
 /// Where and how pictures are written.
 struct Target<'a> {
-    place: Place,
+    place: DirKind,
     prefix: &'a str,
     level: u8,
     texts: IndexMap<String, String>,
 }
 
 fn save(cx: &Cx, images: &Image, target: &Target<'_>) -> Result<WithUi<()>, NodeError> {
-    let studio = cx.studio()?;
+    let environment = cx.environment()?;
     let [batch, height, width, channels] = images.dims();
     let (image, colour) = match Colour::of_channels(channels) {
         Some(colour) => (images.clone(), colour),
         None => (images.rgb(), Colour::Rgb),
     };
     let bytes = image.to_bytes()?;
-    let mut path = SavePath::new(studio.folders(), target.place, target.prefix, (width, height), Moment::now())?;
+    let mut path = SavePath::new(environment.folders(), target.place, target.prefix, (width, height), Moment::now())?;
     let mut ui = Ui::new();
     for (i, pixels) in bytes.chunks_exact((bytes.len() / batch.max(1)).max(1)).enumerate() {
         cx.checkpoint()?;
@@ -132,7 +132,7 @@ pub(crate) fn shown(file: &SavedFile) -> serde_json::Value {
 
 /// The text chunks: `prompt`, then each part of the extra information, `workflow` first in practice.
 fn texts(cx: &Cx, prompt: &SubmittedPrompt, extra: &ExtraPngInfo) -> Result<IndexMap<String, String>, NodeError> {
-    if !cx.studio()?.metadata() {
+    if !cx.environment()?.metadata() {
         return Ok(IndexMap::new());
     }
     let mut texts = IndexMap::from([("prompt".to_owned(), json_text(&prompt.0.to_value()))]);

@@ -5,28 +5,28 @@
 use std::io::Write;
 
 use indexmap::IndexMap;
-use kiln_exec::{Cx, Execute, ExtraPngInfo, Known, Node, NodeError, SubmittedPrompt};
-use kiln_models::detect::{Kind, Prediction};
+use kiln_exec::{ConstantInputs, Cx, Execute, ExtraPngInfo, Node, NodeError, SubmittedPrompt};
+use kiln_models::detect::{Family, Prediction};
 use kiln_models::lora::{Extraction, extract};
 use kiln_models::save::ModelFile;
 
-use crate::files::{Moment, Place, SavePath, json_text};
+use crate::environment::{CxExt, Environment};
+use crate::files::{DirKind, Moment, SavePath, json_text};
 use crate::payload::{Clip, Model, Vae};
-use crate::studio::{InStudio, Studio};
 
 /// Whether the prefix stays inside of the output folder, and that folder can be written to.
-fn check_prefix(known: &Known<'_>) -> Result<(), String> {
-    let Ok(studio) = known.host::<Studio>() else { return Ok(()) };
+fn check_prefix(known: &ConstantInputs<'_>) -> Result<(), String> {
+    let Ok(environment) = known.host::<Environment>() else { return Ok(()) };
     if let Some(prefix) = known.get_as::<String>("filename_prefix") {
-        SavePath::check(studio.folders(), Place::Output, &prefix).map_err(|e| e.to_string())?;
+        SavePath::check(environment.folders(), DirKind::Output, &prefix).map_err(|e| e.to_string())?;
     }
-    studio.folders().check_output_writable().map_err(|e| e.to_string())
+    environment.folders().check_output_writable().map_err(|e| e.to_string())
 }
 
 /// The graph, as texts by name.
 fn graph(cx: &Cx, prompt: &SubmittedPrompt, extra: &ExtraPngInfo) -> Result<IndexMap<String, String>, NodeError> {
     let mut texts = IndexMap::new();
-    if cx.studio()?.metadata() {
+    if cx.environment()?.metadata() {
         texts.insert("prompt".to_owned(), json_text(&prompt.0.to_value()));
         let parts = extra.0.as_deref().and_then(serde_json::Value::as_object);
         texts.extend(parts.into_iter().flatten().map(|(key, value)| (key.clone(), json_text(value))));
@@ -42,7 +42,7 @@ fn save(
     file: &ModelFile,
 ) -> Result<(), NodeError> {
     cx.checkpoint()?;
-    let mut path = SavePath::new(cx.studio()?.folders(), Place::Output, prefix, (0, 0), Moment::now())?;
+    let mut path = SavePath::new(cx.environment()?.folders(), DirKind::Output, prefix, (0, 0), Moment::now())?;
     let metadata = metadata(&path);
     let saved = path.write_with(0, ".safetensors", &mut |out: &mut dyn Write| file.write(out, &metadata))?;
     tracing::info!(path = %saved.path.display(), "saved");
@@ -55,10 +55,10 @@ fn described(model: &Model, path: &SavePath) -> IndexMap<String, String> {
     let network = &model.network;
     let edits = network.unet.config().in_channels == 8;
     let architecture = match network.kind {
-        Kind::Sdxl if edits => Some("stable-diffusion-xl-v1-edit"),
-        Kind::Sdxl => Some("stable-diffusion-xl-v1-base"),
-        Kind::SdxlRefiner => Some("stable-diffusion-xl-v1-refiner"),
-        Kind::Sd1 | Kind::Sd2 => None,
+        Family::Sdxl if edits => Some("stable-diffusion-xl-v1-edit"),
+        Family::Sdxl => Some("stable-diffusion-xl-v1-base"),
+        Family::SdxlRefiner => Some("stable-diffusion-xl-v1-refiner"),
+        Family::Sd1 | Family::Sd2 => None,
     };
     let mut say = |key: &str, value: String| drop(texts.insert(format!("modelspec.{key}"), value));
     if let Some(architecture) = architecture {
@@ -101,7 +101,7 @@ pub struct CheckpointSave {
 impl Execute for CheckpointSave {
     type Output = ();
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         check_prefix(known)
     }
 
@@ -135,7 +135,7 @@ pub struct ModelSave {
 impl Execute for ModelSave {
     type Output = ();
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         check_prefix(known)
     }
 
@@ -168,7 +168,7 @@ pub struct CLIPSave {
 impl Execute for CLIPSave {
     type Output = ();
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         check_prefix(known)
     }
 
@@ -207,7 +207,7 @@ pub struct VAESave {
 impl Execute for VAESave {
     type Output = ();
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         check_prefix(known)
     }
 
@@ -253,7 +253,7 @@ pub struct LoraSave {
 impl Execute for LoraSave {
     type Output = ();
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         check_prefix(known)
     }
 

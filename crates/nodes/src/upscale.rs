@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use kiln_exec::{Cx, Execute, Fingerprint, Host, Known, Node, NodeError};
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError};
 use kiln_models::upscale::Upscaler;
 use kiln_models::vae::Tiles;
 
+use crate::environment::{CxExt, models};
 use crate::loaders::file_fingerprint;
 use crate::payload::{Image, UpscaleModel};
-use crate::studio::{InStudio, models};
 
 /// Side of a tile in pixels.
 const TILE: usize = 512;
@@ -37,14 +37,14 @@ pub struct UpscaleModelLoader {
 impl Execute for UpscaleModelLoader {
     type Output = UpscaleModel;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "upscale_models", &["model_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<UpscaleModel, NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("upscale_models", &self.model_name)?;
-        Ok(UpscaleModel(Arc::new(Upscaler::open(&path, studio.budget())?)))
+        let environment = cx.environment()?;
+        let path = environment.folders().model("upscale_models", &self.model_name)?;
+        Ok(UpscaleModel(Arc::new(Upscaler::open(&path, environment.budget())?)))
     }
 }
 

@@ -5,9 +5,9 @@ use kiln_exec::{Cx, Execute, Node, NodeError};
 use kiln_models::image::{Planes, grown};
 use kiln_models::vae::Tiles;
 
+use crate::environment::CxExt;
 use crate::payload::{Image, Latent, Mask, Vae};
 use crate::resize::{Crop, Method, fit, repeat_to};
-use crate::studio::InStudio;
 
 /// Turns latents into pictures.
 #[derive(Node)]

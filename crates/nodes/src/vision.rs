@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use kiln_exec::{Cx, Execute, Fingerprint, Host, Known, Node, NodeError, object};
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, object};
 use kiln_models::conditioning::Conditioning as Conditions;
 use kiln_models::image::Planes;
 use kiln_models::vision::{StyleModel as Style, VisionModel, VisionOutput, prepared};
 
+use crate::environment::{CxExt, models};
 use crate::loaders::file_fingerprint;
 use crate::payload::{Conditioning, Image, tensor_bytes};
-use crate::studio::{InStudio, models};
 
 /// CLIP's picture encoder.
 #[derive(Clone, Debug)]
@@ -50,14 +50,14 @@ pub struct CLIPVisionLoader {
 impl Execute for CLIPVisionLoader {
     type Output = ClipVision;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "clip_vision", &["clip_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<ClipVision, NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("clip_vision", &self.clip_name)?;
-        Ok(ClipVision(Arc::new(VisionModel::open(&path, studio.budget())?)))
+        let environment = cx.environment()?;
+        let path = environment.folders().model("clip_vision", &self.clip_name)?;
+        Ok(ClipVision(Arc::new(VisionModel::open(&path, environment.budget())?)))
     }
 }
 
@@ -80,7 +80,7 @@ impl Execute for CLIPVisionEncode {
     fn execute(self, cx: &mut Cx) -> Result<Seen, NodeError> {
         let planes = Planes::from_tensor(&self.image.rgb().planes())?;
         let side = self.clip_vision.0.config().picture;
-        let picture = prepared(&planes, side, self.crop == "center", cx.studio()?.device());
+        let picture = prepared(&planes, side, self.crop == "center", cx.environment()?.device());
         Ok(Seen(Arc::new(self.clip_vision.0.forward(picture)?)))
     }
 }
@@ -97,14 +97,14 @@ pub struct StyleModelLoader {
 impl Execute for StyleModelLoader {
     type Output = StyleModel;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         file_fingerprint(known, "style_models", &["style_model_name"])
     }
 
     fn execute(self, cx: &mut Cx) -> Result<StyleModel, NodeError> {
-        let studio = cx.studio()?;
-        let path = studio.folders().model("style_models", &self.style_model_name)?;
-        Ok(StyleModel(Arc::new(Style::open(&path, studio.budget())?)))
+        let environment = cx.environment()?;
+        let path = environment.folders().model("style_models", &self.style_model_name)?;
+        Ok(StyleModel(Arc::new(Style::open(&path, environment.budget())?)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use kiln_nodes::files::{
-    Colour, FileError, Folders, Moment, Place, PngImage, SavePath, load_image, read_png, write_new, write_png,
+    Colour, DirKind, FileError, Folders, Moment, PngImage, SavePath, load_image, read_png, write_new, write_png,
 };
 
 const NOON: Moment = Moment { year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 0 };
@@ -79,13 +79,13 @@ fn a_picture_name_stays_inside_its_folder_and_may_name_the_place() {
         touch(root.path(), name);
     }
     let folders = Folders::under(root.path());
-    assert_eq!(folders.pictures(Place::Input), ["a.png"]);
+    assert_eq!(folders.pictures(DirKind::Input), ["a.png"]);
     for good in ["a.png", "a.png [input]", "sub/b.png [output]", "c.png [temp]"] {
-        assert!(folders.picture(good, Place::Input).is_ok(), "{good}");
+        assert!(folders.picture(good, DirKind::Input).is_ok(), "{good}");
     }
-    assert!(matches!(folders.picture("../secret.png", Place::Input), Err(FileError::Outside { .. })));
-    assert!(matches!(folders.picture("", Place::Input), Err(FileError::Outside { .. })));
-    let missing = folders.picture("b.png", Place::Input).unwrap_err();
+    assert!(matches!(folders.picture("../secret.png", DirKind::Input), Err(FileError::Outside { .. })));
+    assert!(matches!(folders.picture("", DirKind::Input), Err(FileError::Outside { .. })));
+    let missing = folders.picture("b.png", DirKind::Input).unwrap_err();
     assert!(missing.to_string().starts_with("Invalid image file: b.png"));
 }
 
@@ -97,7 +97,7 @@ fn a_link_that_leads_out_of_the_input_folder_is_refused() {
     fs::create_dir_all(root.path().join("input")).unwrap();
     std::os::unix::fs::symlink(root.path().join("secret.png"), root.path().join("input/link.png")).unwrap();
     let folders = Folders::under(root.path());
-    assert!(matches!(folders.picture("link.png", Place::Input), Err(FileError::Outside { .. })));
+    assert!(matches!(folders.picture("link.png", DirKind::Input), Err(FileError::Outside { .. })));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn numbers_go_on_after_the_largest_and_gaps_stay() {
         touch(root.path(), name);
     }
     let folders = Folders::under(root.path());
-    let mut path = SavePath::new(&folders, Place::Output, "kiln", (8, 8), NOON).unwrap();
+    let mut path = SavePath::new(&folders, DirKind::Output, "kiln", (8, 8), NOON).unwrap();
     assert_eq!(path.counter, 42);
     assert_eq!(path.write(0, ".png", b"one").unwrap().filename, "kiln_00042_.png");
     // Somebody else takes the next number meanwhile.
@@ -121,7 +121,7 @@ fn a_prefix_may_name_a_subfolder_a_date_and_the_number_in_the_batch() {
     let root = tempfile::tempdir().unwrap();
     let folders = Folders::under(root.path());
     let prefix = "%date:yyyy-MM-dd%/%width%x%height%/cat_%batch_num%";
-    let mut path = SavePath::new(&folders, Place::Output, prefix, (64, 32), NOON).unwrap();
+    let mut path = SavePath::new(&folders, DirKind::Output, prefix, (64, 32), NOON).unwrap();
     let saved = path.write(3, ".png", b"x").unwrap();
     assert_eq!((saved.subfolder.as_str(), saved.filename.as_str()), ("2026-11-21/64x32", "cat_3_00001_.png"));
     assert!(saved.path.is_file());
@@ -132,7 +132,7 @@ fn a_prefix_cannot_lead_out_of_the_output_folder() {
     let root = tempfile::tempdir().unwrap();
     let folders = Folders::under(root.path());
     for prefix in ["../x", "/etc/x", "a/../../x"] {
-        let refused = SavePath::new(&folders, Place::Output, prefix, (8, 8), NOON);
+        let refused = SavePath::new(&folders, DirKind::Output, prefix, (8, 8), NOON);
         assert!(matches!(refused, Err(FileError::Outside { .. })), "{prefix}");
     }
 }
@@ -143,7 +143,7 @@ fn a_folder_that_cannot_be_made_is_a_clear_error() {
     touch(root.path(), "output");
     let folders = Folders::under(root.path());
     assert!(folders.check_output_writable().unwrap_err().to_string().contains("output"));
-    let error = SavePath::new(&folders, Place::Output, "a/b", (8, 8), NOON).unwrap_err().to_string();
+    let error = SavePath::new(&folders, DirKind::Output, "a/b", (8, 8), NOON).unwrap_err().to_string();
     assert!(error.starts_with("cannot create the folder"), "{error}");
 }
 

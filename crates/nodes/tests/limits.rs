@@ -6,10 +6,10 @@ mod common;
 use common::{Bench, assets, one};
 use kiln_exec::{GraphBuilder, Out, RunOptions};
 use kiln_memory::{Controls, Counters, Forecast, Kind, Policy, Schedule, VramState, encode_f32, human_bytes};
-use kiln_models::{Content, Contents};
+use kiln_models::{Component, Inventory};
 use kiln_nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, Clip, EmptyLatentImage, Image, KSampler, LoraLoader, Model, PreviewImage,
-    Steward, Studio, VAEDecode, Vae,
+    CLIPTextEncode, CheckpointLoaderSimple, Clip, EmptyLatentImage, Environment, Image, KSampler, LoraLoader,
+    MemoryObserver, Model, PreviewImage, VAEDecode, Vae,
 };
 
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -28,29 +28,29 @@ const APPLE: Job<'static> = Job { text: "a red apple", seed: 7, lora: None };
 /// An engine whose runs a steward accompanies, as those of the command are.
 struct House {
     bench: Bench,
-    studio: Studio,
+    environment: Environment,
 }
 
 impl House {
     fn new(controls: Controls) -> Self {
-        let (bench, studio) = Bench::with(|studio| studio.with_controls(controls));
-        Self { bench, studio }
+        let (bench, environment) = Bench::with(|environment| environment.with_controls(controls));
+        Self { bench, environment }
     }
 
     /// The picture, and what was moved for it.
     fn draw(&self, job: Job<'_>) -> (Vec<f32>, Counters) {
         let (graph, picture) = graph(job);
         let prompt = graph.into_prompt();
-        let before = self.studio.pager().counters();
+        let before = self.environment.pager().counters();
         let options = RunOptions { fetch: vec![picture.as_link().unwrap().clone()], ..RunOptions::default() };
-        let note = Steward::new(&self.studio, &prompt).listener();
+        let note = MemoryObserver::new(&self.environment, &prompt).listener();
         let report = self.bench.engine.start(prompt).options(options).on_event(move |event| note(event)).run().unwrap();
         let values = one::<Image>(report.values(picture.as_link().unwrap()).unwrap()).values().unwrap();
-        (values, since(self.studio.pager().counters(), before))
+        (values, since(self.environment.pager().counters(), before))
     }
 
     fn resident(&self) -> u64 {
-        self.studio.pager().resident()
+        self.environment.pager().resident()
     }
 }
 
@@ -90,15 +90,15 @@ fn unlimited() -> Controls {
 
 /// What a run at least has to bring within `limit`: every weight once, and of the model that loops what doesn't fit again
 /// in each further pass.
-fn optimum(contents: &Contents, limit: u64) -> u64 {
+fn optimum(contents: &Inventory, limit: u64) -> u64 {
     let unet = contents.part("unet").unwrap().decoded();
-    let all: u64 = contents.parts.iter().map(Content::decoded).sum();
+    let all: u64 = contents.parts.iter().map(Component::decoded).sum();
     // The text encoder runs twice, once per prompt.
     let again = contents.part("clip").unwrap().decoded().saturating_sub(limit);
     all + again + u64::from(STEPS - 1) * unet.saturating_sub(limit)
 }
 
-fn planned(contents: &Contents, limit: u64) -> u64 {
+fn planned(contents: &Inventory, limit: u64) -> u64 {
     let outlines: Vec<_> = contents.parts.iter().map(|part| part.outline.clone()).collect();
     let name = |role: &str| contents.part(role).unwrap().outline.name.clone();
     let schedule = Schedule::new().then(name("clip"), 1).then(name("clip"), 1);
@@ -111,8 +111,8 @@ fn planned(contents: &Contents, limit: u64) -> u64 {
 fn a_limit_below_the_weights_gives_the_same_picture_for_hardly_more_bytes_than_it_must() {
     let house = House::new(unlimited());
     let (picture, all) = house.draw(APPLE);
-    let contents = Contents::of(&assets().join(MODEL)).unwrap();
-    let total: u64 = contents.parts.iter().map(Content::decoded).sum();
+    let contents = Inventory::of(&assets().join(MODEL)).unwrap();
+    let total: u64 = contents.parts.iter().map(Component::decoded).sum();
     assert_eq!((all.streams, all.filled_bytes), (0, total), "everything once");
     for percent in [100, 75, 50, 25] {
         // Residency is counted in whole pages.
@@ -152,7 +152,7 @@ fn a_limit_on_all_memory_gives_the_same_picture_and_computing_comes_first() {
         let limit = house.resident() * percent / 100;
         let limited = House::new(Controls { ram_limit: Some(limit), ..unlimited() });
         assert!(limited.draw(APPLE).0 == picture, "{percent} %");
-        let report = limited.studio.budget().report();
+        let report = limited.environment.budget().report();
         let weights: u64 = report.rows.iter().filter(|row| row.kind == Kind::Weights).map(|row| row.used).sum();
         assert!(weights <= limit, "{report}");
         assert_eq!(report.used_for(Kind::Activations), 0, "given back: {report}");

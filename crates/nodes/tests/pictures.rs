@@ -10,16 +10,16 @@ use common::{Bench, one};
 use kiln_exec::{ErrorKind, Event, GraphBuilder, Out};
 use kiln_models::taesd::{TaesdConfig, TaesdHalf};
 use kiln_nodes::conditioning::{ConditioningCombine, ConditioningSetArea};
-use kiln_nodes::files::{Folders, Place, read_png};
+use kiln_nodes::files::{DirKind, Folders, read_png};
 use kiln_nodes::sampling::{
     BasicScheduler, CFGGuider, KSamplerAdvanced, KSamplerSelect, RandomNoise, SamplerCustomAdvanced, StepPreview,
 };
 use kiln_nodes::upscale::{ImageUpscaleWithModel, UpscaleModelLoader};
 use kiln_nodes::vae::VAEDecodeTiled;
 use kiln_nodes::{
-    CLIPSetLastLayer, CLIPTextEncode, CheckpointLoaderSimple, Clip, Conditioning, EmptyLatentImage, Image, KSampler,
-    KilnSeedLoop, Latent, LatentComposite, LatentUpscale, LoadImage, Model, PreviewImage, SaveImage, Studio, VAEDecode,
-    VAEEncode, Vae,
+    CLIPSetLastLayer, CLIPTextEncode, CheckpointLoaderSimple, Clip, Conditioning, EmptyLatentImage, Environment, Image,
+    KSampler, KilnSeedLoop, Latent, LatentComposite, LatentUpscale, LoadImage, Model, PreviewImage, SaveImage,
+    VAEDecode, VAEEncode, Vae,
 };
 
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -70,8 +70,8 @@ fn a_prompt_becomes_a_numbered_file_with_the_graph_inside() {
     save(&g, &picture);
     let prompt = g.into_prompt();
     let report = bench.engine.run(prompt.clone()).unwrap();
-    assert_eq!(bench.files(Place::Output), ["kiln_00001_.png"]);
-    let file = read_png(&bench.folder(Place::Output).join("kiln_00001_.png")).unwrap();
+    assert_eq!(bench.files(DirKind::Output), ["kiln_00001_.png"]);
+    let file = read_png(&bench.folder(DirKind::Output).join("kiln_00001_.png")).unwrap();
     assert_eq!((file.width, file.height), (64, 64));
     let inside: serde_json::Value = serde_json::from_str(&file.texts["prompt"]).unwrap();
     assert_eq!(inside, prompt.to_value());
@@ -211,8 +211,8 @@ fn conditions_in_areas_clip_skip_and_tiles_run() {
     g.add(PreviewImage::node().images(&picture));
     let picture: Image = one(&bench.fetch(g, &picture).unwrap());
     assert_eq!(picture.dims(), [1, 64, 96, 3]);
-    assert_eq!(bench.files(Place::Temp).len(), 1);
-    assert!(bench.files(Place::Output).is_empty());
+    assert_eq!(bench.files(DirKind::Temp).len(), 1);
+    assert!(bench.files(DirKind::Output).is_empty());
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn sampling_shows_each_step_and_stops_within_one_when_cancelled() {
     let error = run.run().unwrap_err();
     assert!(error.is_interrupted());
     assert!(previews.load(Ordering::SeqCst) <= 3);
-    assert!(bench.files(Place::Output).is_empty());
+    assert!(bench.files(DirKind::Output).is_empty());
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn the_lazy_switch_leaves_the_other_branch_alone() {
 #[test]
 fn an_output_folder_that_cannot_be_written_is_told_before_anything_runs() {
     let bench = Bench::new();
-    std::fs::write(bench.folder(Place::Output), b"a file where the folder should be").unwrap();
+    std::fs::write(bench.folder(DirKind::Output), b"a file where the folder should be").unwrap();
     let g = GraphBuilder::new();
     let image = g.add(kiln_nodes::image::EmptyImage::node().width(8).height(8).batch_size(1).color(0));
     save(&g, &image);
@@ -300,7 +300,7 @@ fn failure(bench: &Bench, change: impl FnOnce(&mut serde_json::Value)) -> String
     .unwrap();
     change(&mut prompt);
     let error = bench.engine.run(kiln_exec::Prompt::from_value(prompt).unwrap()).unwrap_err();
-    assert!(bench.files(Place::Output).is_empty(), "no file is left behind");
+    assert!(bench.files(DirKind::Output).is_empty(), "no file is left behind");
     error.to_string()
 }
 
@@ -358,7 +358,7 @@ fn a_tiny_decoder_paints_the_previews_where_it_lies_among_the_models() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("taesd_decoder.safetensors"), tiny_decoder(0.5)).unwrap();
     let folders = Folders::under(root.path()).with_bundled(common::assets());
-    let engine = Studio::new(folders).with_tiny_previews(true).into_engine();
+    let engine = Environment::new(folders).with_tiny_previews(true).into_engine();
     let g = GraphBuilder::new();
     let s = start(&g);
     let latent = s.sample(&g, 1, &s.latent, 1.0);

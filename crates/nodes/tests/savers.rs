@@ -9,7 +9,7 @@ use common::{Bench, Start, distance, node, write_remade};
 use kiln_exec::{GraphBuilder, Link};
 use kiln_memory::{Budget, TensorSource, WeightFile};
 use kiln_models::{Checkpoint, names_of};
-use kiln_nodes::files::Place;
+use kiln_nodes::files::DirKind;
 use serde_json::{Value as Json, json};
 
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -17,7 +17,7 @@ const MODEL: &str = "fluent-tiny.safetensors";
 /// A file of the output folder, put where models are looked for.
 fn shelved(bench: &Bench, kind: &str, saved: &str) -> PathBuf {
     let path = bench.model_path(kind, "saved.safetensors");
-    std::fs::copy(bench.folder(Place::Output).join(saved), &path).unwrap();
+    std::fs::copy(bench.folder(DirKind::Output).join(saved), &path).unwrap();
     path
 }
 
@@ -69,7 +69,7 @@ fn save(bench: &Bench, class: &str, change: impl FnOnce(&GraphBuilder, &mut Star
 fn an_unchanged_checkpoint_is_written_byte_for_byte() {
     let bench = Bench::new();
     save(&bench, "CheckpointSave", |_, _| {}, "kept/kiln");
-    let saved = WeightFile::open(bench.folder(Place::Output).join("kept/kiln_00001_.safetensors")).unwrap();
+    let saved = WeightFile::open(bench.folder(DirKind::Output).join("kept/kiln_00001_.safetensors")).unwrap();
     let original = WeightFile::open(common::assets().join(MODEL)).unwrap();
     let names = names_of(&*saved);
     let checked = names.iter().filter(|(name, shape)| {
@@ -210,7 +210,7 @@ fn two_models_that_do_not_differ_leave_no_lora() {
     node(&g, "LoraSave", &[("model_diff", &nothing)], &widgets);
     let error = bench.run(g).unwrap_err().to_string();
     assert!(error.contains("do not differ"), "{error}");
-    assert!(bench.files(Place::Output).is_empty());
+    assert!(bench.files(DirKind::Output).is_empty());
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_prefix_that_leads_outside_is_told_before_anything_runs() {
         };
         node(&g, class, links, &json!({"filename_prefix": "../../away"}));
         assert!(bench.run(g).is_err(), "{class}");
-        assert!(bench.files(Place::Output).is_empty(), "{class}");
+        assert!(bench.files(DirKind::Output).is_empty(), "{class}");
     }
 }
 

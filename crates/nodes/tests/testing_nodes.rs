@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::Bench;
 use kiln_exec::{CachePolicy, Prompt, Retention, RunError, RunOptions};
-use kiln_nodes::files::{Place, load_image};
+use kiln_nodes::files::{DirKind, load_image};
 use serde_json::{Map, Value as Json, json};
 
 /// A prompt in the making: `class(inputs)` answers the new node's id.
@@ -49,8 +49,8 @@ fn socket(link: &Json, socket: usize) -> Json {
 
 /// The first byte of every saved picture, in order of names.
 fn bytes(bench: &Bench) -> Vec<u8> {
-    let read = |name: &String| load_image(&bench.folder(Place::Output).join(name)).unwrap().rgb[0];
-    bench.files(Place::Output).iter().map(|name| (read(name) * 255.0).round() as u8).collect()
+    let read = |name: &String| load_image(&bench.folder(DirKind::Output).join(name)).unwrap().rgb[0];
+    bench.files(DirKind::Output).iter().map(|name| (read(name) * 255.0).round() as u8).collect()
 }
 
 #[test]

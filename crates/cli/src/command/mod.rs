@@ -12,9 +12,10 @@ use kiln_cli::options::StudioArgs;
 use kiln_exec::CachePolicy;
 
 /// A session in the folder where the command was called, with the bundled models of its `assets`.
-pub(crate) fn session(studio: &StudioArgs, cache: CachePolicy) -> Session {
+pub(crate) fn session(environment: &StudioArgs, cache: CachePolicy) -> Session {
     let here = Path::new(".");
-    Session::new(studio.studio(here, &here.join("assets")), cache).with_memory_report(studio.memory.memory_report)
+    Session::new(environment.environment(here, &here.join("assets")), cache)
+        .with_memory_report(environment.memory.memory_report)
 }
 
 /// What a sub-command answers when it fails: a message for a person.

@@ -12,12 +12,12 @@ pub(crate) struct Nodes {
     /// Show this class as JSON.
     class: Option<String>,
     #[command(flatten)]
-    studio: StudioArgs,
+    environment: StudioArgs,
 }
 
 impl Nodes {
     pub(crate) fn execute(self) -> Done {
-        let session = session(&self.studio, CachePolicy::None);
+        let session = session(&self.environment, CachePolicy::None);
         let definitions = session.definitions();
         let Some(class) = self.class else {
             for def in definitions.iter() {

@@ -32,7 +32,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
-    studio: StudioArgs,
+    environment: StudioArgs,
 }
 
 /// `--events`.
@@ -44,7 +44,7 @@ enum Events {
 
 impl Run {
     pub(crate) fn execute(self) -> Done {
-        let session = session(&self.studio, self.engine.cache());
+        let session = session(&self.environment, self.engine.cache());
         let Opened { mut prompt, workflow } = open(&self.file, &session.definitions())?;
         let validated = match session.validate(&mut prompt) {
             Ok(validated) => validated,

@@ -15,12 +15,12 @@ pub(crate) struct Validate {
     /// An API-format JSON file, or a workflow saved by the editor.
     file: PathBuf,
     #[command(flatten)]
-    studio: StudioArgs,
+    environment: StudioArgs,
 }
 
 impl Validate {
     pub(crate) fn execute(self) -> Done {
-        let session = session(&self.studio, CachePolicy::None);
+        let session = session(&self.environment, CachePolicy::None);
         let mut opened = open(&self.file, &session.definitions())?;
         let validated = session.validate(&mut opened.prompt)?;
         println!("{validated}");

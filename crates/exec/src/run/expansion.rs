@@ -9,7 +9,7 @@ use super::call::CallResult;
 use super::link::RESULT;
 use super::nodes::{Added, CallReply, Expanding, Node};
 use super::{Execution, Fault};
-use crate::builder::Reply;
+use crate::builder::Source;
 use crate::cx::Ancestry;
 use crate::error::{ErrorKind, NodeError};
 use crate::event::Event;
@@ -38,7 +38,7 @@ impl Execution<'_> {
                 Answer::Expand(expansion) => {
                     self.add_nodes(ix, expansion.graph, &mut expanding.children)?;
                     let mut replies = expansion.results;
-                    replies.resize(count, Reply::Values(Values::One(Value::Null)));
+                    replies.resize(count, Source::Values(Values::One(Value::Null)));
                     CallReply::Results(replies)
                 }
             });
@@ -139,8 +139,8 @@ impl Execution<'_> {
             CallReply::Values(_) => &[],
         });
         let results = results.filter_map(|reply| match reply {
-            Reply::Link(link) => Some(&link.node),
-            Reply::Values(_) => None,
+            Source::Link(link) => Some(&link.node),
+            Source::Values(_) => None,
         });
         if let Some(wrong) = links.iter().chain(results).find(|node| !allowed(node)) {
             let message = format!(
@@ -200,7 +200,7 @@ impl Execution<'_> {
             && !node.flags.root
             && expanding.ui.is_none()
             && !expanding.children.iter().any(|child| self.nodes[*child].flags.once)
-            && replies.iter().all(|reply| matches!(reply, Reply::Link(_)));
+            && replies.iter().all(|reply| matches!(reply, Source::Link(_)));
         // Whoever holds the link itself may name this node later. A node that runs again for one of its outputs has
         // readers that need nothing new.
         if !is_tail || self.list.outputs(ix).any(|edge| self.reads_raw(edge) || self.is_apart(edge)) {
@@ -208,7 +208,7 @@ impl Execution<'_> {
         }
         let mut targets = Vec::with_capacity(replies.len());
         for reply in replies {
-            let Reply::Link(link) = reply else { return Ok(None) };
+            let Source::Link(link) = reply else { return Ok(None) };
             let target = self.find_result(ix, &link.node)?;
             if target == ix {
                 return Ok(None);
@@ -315,8 +315,8 @@ impl Execution<'_> {
                 CallReply::Results(replies) => replies
                     .into_iter()
                     .map(|reply| match reply {
-                        Reply::Values(values) => values,
-                        Reply::Link(_) => results.next().flatten().unwrap_or(Values::One(Value::Null)),
+                        Source::Values(values) => values,
+                        Source::Link(_) => results.next().flatten().unwrap_or(Values::One(Value::Null)),
                     })
                     .collect(),
             };
@@ -344,8 +344,8 @@ fn result_links(call: &CallReply) -> impl Iterator<Item = &kiln_graph::Link> {
         CallReply::Values(_) => &[],
     };
     replies.iter().filter_map(|reply| match reply {
-        Reply::Link(link) => Some(link),
-        Reply::Values(_) => None,
+        Source::Link(link) => Some(link),
+        Source::Values(_) => None,
     })
 }
 

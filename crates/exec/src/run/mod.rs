@@ -34,7 +34,7 @@ use crate::cx::Shared;
 use crate::engine::{Checked, Inner};
 use crate::error::{ErrorKind, NodeError, RunError};
 use crate::event::{Event, Listener};
-use crate::lease::{Busy, Lease, LeftBehind};
+use crate::lease::{AbandonedCall, Busy, Lease};
 use crate::options::{OnFailure, Retention, RunOptions};
 use crate::outcome::Produced;
 use crate::report::{NodeOutput, Report, Summary};
@@ -267,7 +267,7 @@ impl<'e> Execution<'e> {
         let ids = self.nodes.ids(ix);
         let inputs = self.list.inputs(ix).map(|at| self.list.edge(at));
         let bytes = inputs.filter_map(|edge| self.store.get(self.nodes[edge.from].sockets.at(edge.socket)?));
-        let behind = LeftBehind {
+        let behind = AbandonedCall {
             bytes: bytes.map(Values::bytes).sum(),
             node: Some(ids.id.clone()),
             real_node: Some(ids.real().clone()),

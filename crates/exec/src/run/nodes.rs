@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kiln_graph::schedule::NodeIx;
 use kiln_graph::{NodeId, Prompt, PromptNode, Route, Routes};
 
-use crate::builder::Reply;
+use crate::builder::Source;
 use crate::cache::Key;
 use crate::cx::{Ancestry, Ids};
 use crate::store::Sockets;
@@ -86,16 +86,16 @@ pub(super) struct Expanding {
 /// One call's outputs.
 pub(super) enum CallReply {
     Values(Vec<Values>),
-    Results(Vec<Reply>),
+    Results(Vec<Source>),
 }
 
 /// A node as it was written: part of the prompt, or of an expansion.
-pub(super) enum Source<'e> {
+pub(super) enum NodeOrigin<'e> {
     Given(&'e PromptNode),
     Added(Arc<PromptNode>),
 }
 
-impl Deref for Source<'_> {
+impl Deref for NodeOrigin<'_> {
     type Target = PromptNode;
     fn deref(&self) -> &PromptNode {
         match self {
@@ -178,11 +178,11 @@ impl<'e> Nodes<'e> {
     }
 
     /// The node as it was written; nothing for a free slot.
-    pub(super) fn source(&self, ix: NodeIx) -> Option<Source<'e>> {
+    pub(super) fn source(&self, ix: NodeIx) -> Option<NodeOrigin<'e>> {
         match self.prompt.nodes.get_index(ix.0 as usize) {
-            Some(_) if self.is_overridden(ix) => self.overrides.get(&ix).cloned().map(Source::Added),
-            Some((_, node)) => Some(Source::Given(node)),
-            None => self[ix].added.as_ref().map(|added| Source::Added(Arc::clone(&added.node))),
+            Some(_) if self.is_overridden(ix) => self.overrides.get(&ix).cloned().map(NodeOrigin::Added),
+            Some((_, node)) => Some(NodeOrigin::Given(node)),
+            None => self[ix].added.as_ref().map(|added| NodeOrigin::Added(Arc::clone(&added.node))),
         }
     }
 

@@ -6,7 +6,7 @@ use kiln_graph::{Input, PromptNode, Route};
 use super::{Execution, Fault};
 use crate::cache::Key;
 use crate::error::{ErrorKind, NodeError};
-use crate::known::{Fingerprint, Known};
+use crate::known::{ConstantInputs, Fingerprint};
 use crate::options::Retention;
 use crate::registry::Class;
 
@@ -134,7 +134,7 @@ impl<'e> Execution<'e> {
             return Ok(Fingerprint::from_json((**given).clone()));
         }
         let Some(of) = &class.behaviour.fingerprint else { return Ok(Fingerprint::Stable) };
-        let known = Known::new(&node.inputs, &self.engine.host);
+        let known = ConstantInputs::new(&node.inputs, &self.engine.host);
         self.pause(ix);
         let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| of(&known)));
         self.resume()?;

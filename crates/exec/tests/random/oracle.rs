@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kiln_exec::graph::{Input, PromptNode, expansion_prefix};
-use kiln_exec::{Link, NodeId, Prompt, Reply, Value, Values};
+use kiln_exec::{Link, NodeId, Prompt, Source, Value, Values};
 
 use crate::nodes::{blocks, many, mixed, needs, number, switched, whole};
 use crate::recipe::{Manner, Params, Recipe};
@@ -250,13 +250,13 @@ impl<'r> Oracle<'r> {
         results
             .iter()
             .map(|reply| match reply {
-                Reply::Link(link) => self.node(&link.node)[link.socket].clone(),
-                Reply::Values(values) => cells(values),
+                Source::Link(link) => self.node(&link.node)[link.socket].clone(),
+                Source::Values(values) => cells(values),
             })
             .collect()
     }
 
-    fn note_expansion(&mut self, id: &NodeId, node: &PromptNode, graph: &Prompt, results: &[Reply]) {
+    fn note_expansion(&mut self, id: &NodeId, node: &PromptNode, graph: &Prompt, results: &[Source]) {
         let depth = id.as_str().matches('.').count() / 3;
         self.saw(["expansions", "expansions inside expansions", "expansions three deep"][depth.min(2)]);
         if graph.is_empty() {
@@ -266,8 +266,8 @@ impl<'r> Oracle<'r> {
             graph.nodes.contains_key(&link.node) || node.links().any(|(_, input)| input.node == link.node)
         };
         let linked = results.iter().filter_map(|reply| match reply {
-            Reply::Link(link) => Some(link),
-            Reply::Values(_) => None,
+            Source::Link(link) => Some(link),
+            Source::Values(_) => None,
         });
         let mut links = graph.nodes.values().flat_map(|node| node.links().map(|(_, link)| link)).chain(linked);
         if links.any(|link| !connects(link)) {

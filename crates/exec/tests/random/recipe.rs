@@ -1,7 +1,7 @@
 //! Random graphs as data: small numbers that any shrinking keeps valid, turned into prompts.
 
 use kiln_exec::graph::{Input, PromptNode};
-use kiln_exec::{Link, NodeId, Prompt, Reply, Values, json};
+use kiln_exec::{Link, NodeId, Prompt, Source, Values, json};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -184,9 +184,9 @@ impl Recipe {
         params: Params,
         raw: Option<&Link>,
         exists: impl Fn(&NodeId) -> bool,
-    ) -> (Prompt, Vec<Reply>) {
+    ) -> (Prompt, Vec<Source>) {
         let sub = &self.subs[params.sub as usize % self.subs.len()];
-        let mut outside = vec![Reply::from(x.clone()).into()];
+        let mut outside = vec![Source::from(x.clone()).into()];
         outside.extend(raw.map(|link| Input::Link(link.clone())));
         let named = raw.map(|link| NodeId::from(format!("{}.0.0.0", link.node)));
         if let Some(named) = named.filter(|id| self.names && exists(id)) {
@@ -199,7 +199,7 @@ impl Recipe {
         let old = outside.iter().rev().find_map(Input::as_link).cloned();
         if let (6, Some(old)) = (params.how % 7, &old) {
             // Nothing new at all, only other names for what there was.
-            return (Prompt::new(), vec![Reply::Link(old.clone()), Reply::from(x.clone())]);
+            return (Prompt::new(), vec![Source::Link(old.clone()), Source::from(x.clone())]);
         }
         let mut graph = Prompt::new();
         for (at, spec) in sub.iter().enumerate() {
@@ -215,11 +215,11 @@ impl Recipe {
         let last = Link::new(NodeId::from(format!("{prefix}{}", sub.len() - 1)), 0);
         let first = Link::new(NodeId::from(format!("{prefix}0")), 1);
         let second = match (params.how % 4, old) {
-            (0, _) => Reply::from(x.clone()),
-            (1, Some(old)) => Reply::Link(old),
-            _ => Reply::Link(first),
+            (0, _) => Source::from(x.clone()),
+            (1, Some(old)) => Source::Link(old),
+            _ => Source::Link(first),
         };
-        (graph, vec![Reply::Link(last), second])
+        (graph, vec![Source::Link(last), second])
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     support::{child, files},
 };
 use kiln_memory::{
-    Budget, ComputedSource, Dtype, Governor, Kind, Reading, Schedule, WeightFile, Weights, available_memory,
+    Budget, ComputedSource, Dtype, Kind, PressureMonitor, Reading, Schedule, WeightFile, Weights, available_memory,
     process_memory,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -156,14 +156,14 @@ fn in_a_small_group() {
     let room = available_memory().unwrap();
     assert!(room <= 80 * MIB, "{} MiB available", room / MIB);
     let budget = Budget::unlimited("host");
-    let governor = Governor::new(budget.clone(), 16 * MIB).counting_the_process();
+    let pressure_monitor = PressureMonitor::new(budget.clone(), 16 * MIB).counting_the_process();
     let file = WeightFile::open(std::env::var(FILE).unwrap()).unwrap();
     assert_eq!(file.reading(), Reading::PastCache, "96 MiB of file don't fit beside anything");
     let unet = Weights::shared(file, "unet", &budget);
     unet.pager().set_schedule(Schedule::new().then("unet", 3));
     for _ in 0..3 {
         for i in 0..48 {
-            governor.poll();
+            pressure_monitor.poll();
             let values = unet.weight(&i.to_string()).unwrap().read().unwrap();
             assert_eq!((values[3], values[77_777]), (files::value(i, 3), files::value(i, 77_777)));
         }
@@ -213,8 +213,8 @@ fn beside_a_hog(test: &str) {
     // In a group of its own nothing else moves; without one, the machine keeps what it has now but for a little.
     let room = available_memory().unwrap();
     let headroom = if room < 1 << 30 { 64 * MIB } else { room - 300 * MIB };
-    let governor = Governor::new(budget.clone(), headroom);
-    governor.poll();
+    let pressure_monitor = PressureMonitor::new(budget.clone(), headroom);
+    pressure_monitor.poll();
     pass(&unet, 32);
     let resident = || budget.report().used_for(Kind::Weights);
     let before = (budget.limit(), resident(), process_memory().unwrap().anonymous);
@@ -223,7 +223,7 @@ fn beside_a_hog(test: &str) {
     let mut other = child::start(test, "hog");
     let mut said = BufReader::new(other.stdout.take().unwrap()).lines();
     assert!(said.by_ref().map_while(Result::ok).any(|line| line == "holding"));
-    poll_until(&governor, || resident() < before.1);
+    poll_until(&pressure_monitor, || resident() < before.1);
     let after = process_memory().unwrap().anonymous;
     assert!(budget.limit() < before.0 && after + 32 * MIB < before.2, "{} of {} MiB left", after / MIB, before.2 / MIB);
     pass(&unet, 32);
@@ -231,16 +231,16 @@ fn beside_a_hog(test: &str) {
 
     drop(other.stdin.take());
     assert!(other.wait().unwrap().success());
-    poll_until(&governor, || budget.limit() == before.0);
+    poll_until(&pressure_monitor, || budget.limit() == before.0);
     pass(&unet, 32);
     assert_eq!(resident(), before.1);
 }
 
-fn poll_until(governor: &Governor, done: impl Fn() -> bool) {
+fn poll_until(pressure_monitor: &PressureMonitor, done: impl Fn() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(20), "nothing moved: {governor:?}");
-        governor.poll();
+        assert!(started.elapsed() < Duration::from_secs(20), "nothing moved: {pressure_monitor:?}");
+        pressure_monitor.poll();
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -264,14 +264,14 @@ fn f07_under_a_memlock_limit_slots_are_ordinary_memory_and_streaming_goes_on() {
 #[test]
 fn f08_the_ram_limit_is_one_of_the_whole_process_when_the_governor_measures_it() {
     let budget = Budget::new("host", 300 * MIB);
-    let governor = Governor::new(budget.clone(), 0).counting_the_process();
+    let pressure_monitor = PressureMonitor::new(budget.clone(), 0).counting_the_process();
     let unet = computed(50, &budget);
     pass(&unet, 50);
     assert_eq!(budget.report().used_for(Kind::Weights), 200 * MIB);
-    governor.measure(200 * MIB + 180 * MIB); // a library holds 180 MiB that it told nobody of
+    pressure_monitor.measure(200 * MIB + 180 * MIB); // a library holds 180 MiB that it told nobody of
     assert_eq!(budget.report().used_for(Kind::Activations), 180 * MIB);
     assert!(budget.used() <= 300 * MIB && budget.report().used_for(Kind::Weights) == 120 * MIB);
-    governor.measure(120 * MIB);
+    pressure_monitor.measure(120 * MIB);
     pass(&unet, 50);
     assert_eq!(budget.report().used_for(Kind::Weights), 200 * MIB, "and what it frees is the weights' again");
 }

@@ -11,7 +11,7 @@ mod host;
 
 use bytes::Bytes;
 use kiln_memory::{
-    Acquired, Budget, Call, Dtype, Faulty, Governor, HostVm, Kind, MemoryError, MemorySource, Pager, Schedule,
+    Acquired, Budget, Call, Dtype, Faulty, HostVm, Kind, MemoryError, MemorySource, Pager, PressureMonitor, Schedule,
     SourceError, TensorInfo, TensorSource, Weights,
 };
 use std::sync::{
@@ -83,16 +83,16 @@ fn f04_f08_memory_that_others_take_is_given_back_and_returns_when_they_are_done(
     let weights = Weights::new(source, "unet", &budget);
     pass(&weights);
     let _others = budget.account("pictures", Kind::Outputs).take(600 * MIB);
-    let governor = Governor::new(budget.clone(), 512 * MIB);
-    governor.adjust(8 << 30);
+    let pressure_monitor = PressureMonitor::new(budget.clone(), 512 * MIB);
+    pressure_monitor.adjust(8 << 30);
     assert_eq!(budget.limit(), 2048 * MIB, "plenty");
-    governor.adjust(400 * MIB);
+    pressure_monitor.adjust(400 * MIB);
     assert_eq!(budget.limit(), 448 * MIB, "620 held + 400 available - 512, in steps of 64");
     assert_eq!(budget.report().used_for(Kind::Weights), 0, "weights give way");
     pass(&weights);
-    governor.adjust(500 * MIB);
+    pressure_monitor.adjust(500 * MIB);
     assert_eq!(budget.limit(), 448 * MIB, "a little more is no reason to move");
-    governor.adjust(8 << 30);
+    pressure_monitor.adjust(8 << 30);
     pass(&weights);
     assert_eq!((budget.limit(), budget.report().used_for(Kind::Weights)), (2048 * MIB, 20 * MIB));
 }

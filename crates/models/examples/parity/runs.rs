@@ -7,9 +7,9 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::Budget;
 use kiln_models::Checkpoint;
 use kiln_models::conditioning::Conditioning;
-use kiln_models::detect::Role;
+use kiln_models::detect::TextEncoderKind;
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, Job, NetworkPredictor, noise_for};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for};
 use kiln_models::schedule::{ModelSampling, steps};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::{Encoder, NoEmbeddings, Token, Tokenizer, Vocabulary};
@@ -190,7 +190,7 @@ impl Bench {
         let scheduler = case.scheduler.parse()?;
         let discard = sampler.discards_penultimate();
         let sigmas = steps::sigmas(&self.sampling.levels, scheduler, case.steps, case.denoise, discard)?;
-        let job = Job {
+        let job = SamplingRun {
             model: &NetworkPredictor { network: &*self.checkpoint.model.unet, sampling: &self.sampling, patches: None },
             sampling: &self.sampling,
             format: &self.checkpoint.model.latent,
@@ -232,8 +232,8 @@ impl Bench {
 
     fn ids(&self, case: &Case, reference: &Tensors) -> Result<CaseResult, Trouble> {
         let encoder = match self.checkpoint.text.as_ref().and_then(|text| text.kind.roles().first()) {
-            Some(Role::G) => Encoder::ClipG,
-            Some(Role::H) => Encoder::ClipH,
+            Some(TextEncoderKind::G) => Encoder::ClipG,
+            Some(TextEncoderKind::H) => Encoder::ClipH,
             _ => Encoder::ClipL,
         };
         let chunks = Tokenizer::new(self.vocabulary.clone(), encoder).tokenize(&case.prompt, &NoEmbeddings);

@@ -2,7 +2,7 @@
 //!
 //! Knows Hugging Face's names only; OpenCLIP's are renamed before they come here.
 
-use crate::{ModelError, Names};
+use crate::{ModelError, TensorShapes};
 
 /// The function between the two layers of a block's MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl TextConfig {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` naming what is missing or odd.
-    pub fn from_names(names: &Names, activation: Activation) -> Result<Self, ModelError> {
+    pub fn from_names(names: &TensorShapes, activation: Activation) -> Result<Self, ModelError> {
         let table = matrix(names, "text_model.embeddings.token_embedding.weight")?;
         let positions = matrix(names, "text_model.embeddings.position_embedding.weight")?;
         let layers = names.count("text_model.encoder.layers.");
@@ -83,7 +83,7 @@ impl TextConfig {
     }
 }
 
-fn matrix(names: &Names, name: &str) -> Result<[usize; 2], ModelError> {
+fn matrix(names: &TensorShapes, name: &str) -> Result<[usize; 2], ModelError> {
     let shape = names.shape(name).ok_or_else(|| unrecognised(format!("`{name}` is missing")))?;
     shape.try_into().map_err(|_| unrecognised(format!("`{name}` is {shape:?}, expected two sides")))
 }

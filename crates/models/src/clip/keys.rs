@@ -1,12 +1,12 @@
 //! What files call a text encoder's tensors, in Hugging Face's names.
 
 use crate::{
-    KeyMap, Names,
-    keymap::{Part, Place},
+    KeyMap, TensorShapes,
+    keymap::{Slice, TensorRef},
 };
 
 /// Keys of an encoder under Hugging Face's names below `prefix`; the `text_model.` that some old files lack is put in.
-pub fn hugging_face(names: &Names, prefix: &str) -> KeyMap {
+pub fn hugging_face(names: &TensorShapes, prefix: &str) -> KeyMap {
     KeyMap::under(names, prefix).renamed(|key| {
         let bare = ["embeddings.", "encoder.layers.", "final_layer_norm."].iter().any(|start| key.starts_with(start));
         Some(if bare { format!("text_model.{key}") } else { key.to_owned() })
@@ -14,7 +14,7 @@ pub fn hugging_face(names: &Names, prefix: &str) -> KeyMap {
 }
 
 /// Keys of an encoder under OpenCLIP's names below `prefix`. Queries, keys and values come out of their fused tensor.
-pub fn open_clip(names: &Names, prefix: &str) -> KeyMap {
+pub fn open_clip(names: &TensorShapes, prefix: &str) -> KeyMap {
     let mut map = KeyMap::default();
     for (name, shape) in names.iter() {
         let Some(key) = name.strip_prefix(prefix) else { continue };
@@ -35,7 +35,7 @@ fn outside(map: &mut KeyMap, key: &str, name: &str, shape: &[usize]) {
         "ln_final.bias" => map.whole("text_model.final_layer_norm.bias", name, shape),
         // A parameter used as x · P, where a linear layer's weight is used as x · Wᵀ.
         "text_projection" if shape.len() == 2 => {
-            let place = Place { tensor: name.into(), part: Part::Transposed, shape: vec![shape[1], shape[0]] };
+            let place = TensorRef { tensor: name.into(), part: Slice::Transposed, shape: vec![shape[1], shape[0]] };
             map.insert("text_projection.weight", place);
         }
         other => map.whole(other, name, shape),
@@ -68,7 +68,7 @@ fn thirds(map: &mut KeyMap, path: &str, end: &str, name: &str, shape: &[usize]) 
         if let Some(rows) = shape.first_mut() {
             *rows = third;
         }
-        let place = Place { tensor: name.into(), part: Part::Rows(i * third, (i + 1) * third), shape };
+        let place = TensorRef { tensor: name.into(), part: Slice::Rows(i * third, (i + 1) * third), shape };
         map.insert(format!("{path}.self_attn.{projection}.{end}"), place);
     }
 }

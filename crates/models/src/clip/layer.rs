@@ -7,7 +7,7 @@ use crate::{
     ModelError,
     layers::{LayerNorm, Linear},
     ops::{self, Mask},
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// The sizes of a block.
@@ -38,7 +38,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub(crate) fn new(shape: LayerShape, shelf: &Shelf<'_>, path: &str) -> Result<Self, ModelError> {
+    pub(crate) fn new(shape: LayerShape, shelf: &WeightBuilder<'_>, path: &str) -> Result<Self, ModelError> {
         let LayerShape { width, mlp, heads, activation, mask } = shape;
         let linear = |end: &str, inputs, outputs| Linear::new(shelf, &format!("{path}.{end}"), inputs, outputs);
         Ok(Self {

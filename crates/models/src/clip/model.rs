@@ -13,10 +13,10 @@ use super::{
     layer::{Layer, LayerShape},
 };
 use crate::{
-    Keyed, ModelError, Names,
+    ModelError, ModelWeights, TensorShapes,
     layers::{LayerNorm, Linear},
     ops::Mask,
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// Which hidden state a caller wants.
@@ -74,21 +74,21 @@ impl TextConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<TextModel, ModelError> {
-        Shelf::build("text encoder", keyed, |shelf| TextModel::new(self, shelf))
+    pub fn init(&self, keyed: &ModelWeights) -> Result<TextModel, ModelError> {
+        WeightBuilder::build("text encoder", keyed, |shelf| TextModel::new(self, shelf))
     }
 
     /// Name and shape of every tensor of this network, in Hugging Face's names.
     ///
     /// # Errors
     /// When the sizes contradict each other.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| TextModel::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| TextModel::new(self, shelf))
     }
 }
 
 impl TextModel {
-    fn new(config: &TextConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &TextConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let TextConfig { vocabulary, positions, width, mlp, heads, activation, .. } = *config;
         let shape = LayerShape { width, mlp, heads, activation, mask: Mask::Causal };
         let layer = |i| Layer::new(shape, shelf, &format!("text_model.encoder.layers.{i}"));

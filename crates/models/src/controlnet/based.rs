@@ -7,28 +7,28 @@ use kiln_memory::{Budget, FormatError, Reading, SourceError, TensorInfo, TensorS
 
 use super::{config::ControlNetConfig, keys, model::ControlNet};
 use crate::{
-    DiffusionModel, KeyMap, Keyed, ModelError, Names, checkpoint,
+    DiffusionModel, KeyMap, ModelError, ModelWeights, TensorShapes, checkpoint,
     lora::{LoraFile, Patches, Prefixes},
 };
 
 /// Every weight that the base model has too is the base's plus the file's.
 pub(super) fn difference(
     source: Arc<dyn TensorSource>,
-    names: &Names,
+    names: &TensorShapes,
     base: &DiffusionModel,
     budget: &Arc<Budget>,
 ) -> Result<Option<ControlNet>, ModelError> {
     let map = keys::canonical(names);
     let Some(config) = ControlNetConfig::from_names(&map.names())? else { return Ok(None) };
     let holder = checkpoint::holder("controlnet", &*source);
-    let keyed = Keyed::new(source, map, &holder, budget).merged(&base.weights, |_| (1.0, 1.0));
+    let keyed = ModelWeights::new(source, map, &holder, budget).merged(&base.weights, |_| (1.0, 1.0));
     config.init(&keyed).map(Some)
 }
 
 /// The base's weights plus `up · down` of the file; what the file holds whole takes the base's place.
 pub(super) fn control_lora(
     source: Arc<dyn TensorSource>,
-    names: &Names,
+    names: &TensorShapes,
     base: &DiffusionModel,
     budget: &Arc<Budget>,
 ) -> Result<Option<ControlNet>, ModelError> {
@@ -43,7 +43,7 @@ pub(super) fn control_lora(
     let mut patches = Patches::default();
     patches.add(&file, &file.find(&prefixes).targets, "", 1.0);
     let holder = checkpoint::holder("controlnet", &overlay);
-    config.init(&Keyed::new(Arc::new(overlay), map, &holder, budget).patched(&patches)).map(Some)
+    config.init(&ModelWeights::new(Arc::new(overlay), map, &holder, budget).patched(&patches)).map(Some)
 }
 
 /// One source before another: what the first lacks is the second's.
@@ -58,7 +58,7 @@ impl Overlay {
     }
 
     /// The needed keys that are in one of the two.
-    fn map(&self, needed: &Names) -> KeyMap {
+    fn map(&self, needed: &TensorShapes) -> KeyMap {
         let mut map = KeyMap::default();
         for (key, _) in needed.iter() {
             if let Some(info) = self.info(key) {

@@ -1,6 +1,6 @@
 //! The shape of a ControlNet: the way down of a UNet, and the convolutions its picture goes through first.
 
-use crate::{ModelError, Names, unet::UNetConfig};
+use crate::{ModelError, TensorShapes, unet::UNetConfig};
 
 /// The sizes of a ControlNet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +19,13 @@ impl ControlNetConfig {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
-    pub fn from_names(names: &Names) -> Result<Option<Self>, ModelError> {
+    pub fn from_names(names: &TensorShapes) -> Result<Option<Self>, ModelError> {
         let Some((hint_channels, hint)) = Self::hint_of(names) else { return Ok(None) };
         Ok(Some(Self { unet: UNetConfig::from_names(names)?, hint_channels, hint }))
     }
 
     /// Channels of the picture, and outputs of the convolutions it goes through.
-    pub(super) fn hint_of(names: &Names) -> Option<(usize, Vec<usize>)> {
+    pub(super) fn hint_of(names: &TensorShapes) -> Option<(usize, Vec<usize>)> {
         let output = |n: usize| names.side(&format!("input_hint_block.{}.weight", n * 2), 0);
         Some((names.side("input_hint_block.0.weight", 1)?, (0..names.len()).map_while(output).collect()))
     }

@@ -1,12 +1,12 @@
 //! What files call a ControlNet's tensors.
 
 use crate::{
-    KeyMap, Names,
+    KeyMap, TensorShapes,
     unet::{Layout, is_diffusers},
 };
 
 /// Keys in original names without prefix, from original files (with or without `control_model.`) or diffusers' ones.
-pub(crate) fn canonical(names: &Names) -> KeyMap {
+pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {
     let prefix = if names.any("control_model.") { "control_model." } else { "" };
     if !is_diffusers(names, prefix) {
         return KeyMap::under(names, prefix);

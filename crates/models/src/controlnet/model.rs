@@ -7,12 +7,12 @@ use kiln_memory::Budget;
 
 use super::{based, config::ControlNetConfig, keys};
 use crate::{
-    DiffusionModel, Keyed, ModelError, Names, checkpoint,
+    DiffusionModel, ModelError, ModelWeights, TensorShapes, checkpoint,
     layers::Conv2d,
     names_of, ops,
-    shelf::Shelf,
+    shelf::WeightBuilder,
     unet::{Builder, Call, Embedding, Pass, Residuals, Steer, Unit},
-    watch::Watch,
+    watch::ActivationTap,
 };
 
 /// A ControlNet over weight handles.
@@ -32,16 +32,16 @@ impl ControlNetConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<ControlNet, ModelError> {
-        Shelf::build("ControlNet", keyed, |shelf| ControlNet::new(self, shelf))
+    pub fn init(&self, keyed: &ModelWeights) -> Result<ControlNet, ModelError> {
+        WeightBuilder::build("ControlNet", keyed, |shelf| ControlNet::new(self, shelf))
     }
 
     /// Name and shape of every tensor of this network, in original names without prefix.
     ///
     /// # Errors
     /// When the sizes contradict each other.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| ControlNet::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| ControlNet::new(self, shelf))
     }
 }
 
@@ -66,14 +66,14 @@ impl ControlNet {
                 let map = keys::canonical(&names);
                 let config = ControlNetConfig::from_names(&map.names())?;
                 let holder = checkpoint::holder("controlnet", &*source);
-                let init = |config: ControlNetConfig| config.init(&Keyed::new(source, map, &holder, budget));
+                let init = |config: ControlNetConfig| config.init(&ModelWeights::new(source, map, &holder, budget));
                 config.map(init).transpose()?
             }
         };
         net.ok_or_else(|| missing("`input_hint_block.0.weight`, or `controlnet_cond_embedding.conv_in.weight`"))
     }
 
-    fn new(config: &ControlNetConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &ControlNetConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let mut builder = Builder::new(&config.unet, shelf);
         let embedding = Embedding::new(&config.unet, shelf)?;
         let input = builder.input()?;
@@ -115,8 +115,8 @@ impl ControlNet {
         let y = y.filter(|_| self.config.unet.adm_channels.is_some());
         Call { network: "ControlNet", x: &x, timesteps, context, y }.check(&self.config.unet)?;
         let guide = self.guide(hint, &x)?;
-        let embed = self.embedding.forward(timesteps, y, &x, Watch::default())?;
-        let pass = Pass { embed, context, watch: Watch::default(), steer: Steer::default() };
+        let embed = self.embedding.forward(timesteps, y, &x, ActivationTap::default())?;
+        let pass = Pass { embed, context, watch: ActivationTap::default(), steer: Steer::default() };
         let (mut h, mut output) = (x, Vec::with_capacity(self.input.len()));
         for (n, (block, zero)) in self.input.iter().zip(&self.zero).enumerate() {
             h = pass.through(block, h, None)?;
@@ -144,7 +144,7 @@ impl ControlNet {
 }
 
 /// The convolutions of the picture; the third, fifth and seventh halve it.
-fn hint(config: &ControlNetConfig, shelf: &Shelf<'_>) -> Result<Vec<Conv2d>, ModelError> {
+fn hint(config: &ControlNetConfig, shelf: &WeightBuilder<'_>) -> Result<Vec<Conv2d>, ModelError> {
     let conv = |(n, outputs): (usize, &usize)| {
         let inputs = n.checked_sub(1).and_then(|before| config.hint.get(before)).copied();
         let name = format!("input_hint_block.{}", n * 2);

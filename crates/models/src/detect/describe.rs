@@ -1,10 +1,10 @@
 //! What a list of tensor names looks like, in words for an error message; and names that mean nothing.
 
 use super::{Detected, text_encoders, unet, vae};
-use crate::Names;
+use crate::TensorShapes;
 
 /// What the names look like: "a UNet (SD1, 320 wide), a VAE", "a LoRA", or a few of the names themselves.
-pub fn describe(names: &Names) -> String {
+pub fn describe(names: &TensorShapes) -> String {
     let mut parts = models(names);
     for (what, probe) in PROBES {
         if names.iter().any(|(name, _)| probe(name)) {
@@ -14,11 +14,11 @@ pub fn describe(names: &Names) -> String {
     if parts.is_empty() { examples(names) } else { parts.join(", ") }
 }
 
-fn models(names: &Names) -> Vec<String> {
+fn models(names: &TensorShapes) -> Vec<String> {
     let mut parts = Vec::new();
     let detected = Detected::in_checkpoint(names).ok();
     if let Ok(Some(found)) = unet(names) {
-        let kind = detected.as_ref().and_then(|detected| detected.kind).map_or("unknown", super::Kind::name);
+        let kind = detected.as_ref().and_then(|detected| detected.kind).map_or("unknown", super::Family::name);
         parts.push(format!("a UNet ({kind}, {} wide)", found.config.model_channels));
     }
     for (role, found) in text_encoders(names).unwrap_or_default() {
@@ -48,7 +48,7 @@ const PROBES: &[(&str, Probe)] = &[
     ("a T5 encoder", |name| name.contains("encoder.block.0.layer.0.SelfAttention.")),
 ];
 
-fn examples(names: &Names) -> String {
+fn examples(names: &TensorShapes) -> String {
     let shown: Vec<String> = names.iter().take(3).map(|(name, shape)| format!("`{name}` {shape:?}")).collect();
     match (names.len(), names.len() - shown.len()) {
         (0, _) => "nothing: there are no tensors".into(),

@@ -1,11 +1,11 @@
 //! Families of Stable Diffusion, told from the UNet's configuration and the text encoders beside it.
 
-use super::Role;
+use super::TextEncoderKind;
 use crate::{LatentFormat, clip::Hidden, unet::UNetConfig};
 
 /// A family of models that share text encoders, conditioning and latent format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum Family {
     /// Stable Diffusion 1.x and everything of its layout.
     Sd1,
     /// Stable Diffusion 2.x.
@@ -16,14 +16,14 @@ pub enum Kind {
     SdxlRefiner,
 }
 
-impl Kind {
+impl Family {
     /// The family of a UNet; `roles` are the text encoders found beside it, if any.
-    pub fn of(config: &UNetConfig, roles: &[Role]) -> Self {
+    pub fn of(config: &UNetConfig, roles: &[TextEncoderKind]) -> Self {
         match (config.adm_channels, config.context_dim) {
             (None, _) if config.linear_projection => Self::Sd2,
             (None, _) => Self::Sd1,
-            _ if roles == [Role::H] => Self::Sd2,
-            _ if roles == [Role::G] => Self::SdxlRefiner,
+            _ if roles == [TextEncoderKind::H] => Self::Sd2,
+            _ if roles == [TextEncoderKind::G] => Self::SdxlRefiner,
             _ if !roles.is_empty() => Self::Sdxl,
             // Five size embeddings of 256 beside a pooled vector as wide as the context: only the refiner's.
             (Some(adm), Some(context)) if adm == context + 5 * 256 => Self::SdxlRefiner,
@@ -42,12 +42,12 @@ impl Kind {
     }
 
     /// Text encoders of the family, in the order in which their outputs are joined.
-    pub fn roles(self) -> &'static [Role] {
+    pub fn roles(self) -> &'static [TextEncoderKind] {
         match self {
-            Self::Sd1 => &[Role::L],
-            Self::Sd2 => &[Role::H],
-            Self::Sdxl => &[Role::L, Role::G],
-            Self::SdxlRefiner => &[Role::G],
+            Self::Sd1 => &[TextEncoderKind::L],
+            Self::Sd2 => &[TextEncoderKind::H],
+            Self::Sdxl => &[TextEncoderKind::L, TextEncoderKind::G],
+            Self::SdxlRefiner => &[TextEncoderKind::G],
         }
     }
 
@@ -83,7 +83,7 @@ impl Kind {
     }
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for Family {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }

@@ -8,6 +8,6 @@ mod parts;
 mod prediction;
 
 pub use describe::{describe, ignorable};
-pub use kind::Kind;
-pub use parts::{Detected, Found, Role, TextFound, text_encoders, unet, vae};
+pub use kind::Family;
+pub use parts::{Detected, Found, TextEncoderKind, TextFound, text_encoders, unet, vae};
 pub use prediction::Prediction;

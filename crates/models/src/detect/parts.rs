@@ -1,8 +1,8 @@
 //! The parts of a checkpoint: UNet, text encoders, autoencoder, each with its configuration and key map.
 
-use super::Kind;
+use super::Family;
 use crate::{
-    KeyMap, ModelError, Names,
+    KeyMap, ModelError, TensorShapes,
     clip::{self, Activation, TextConfig},
     unet::{self as unet_family, UNetConfig},
     vae::{self as vae_family, VaeConfig},
@@ -19,7 +19,7 @@ pub struct Found<C> {
 
 /// Which text encoder of a family one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum TextEncoderKind {
     /// OpenAI's CLIP-L.
     L,
     /// OpenCLIP-H.
@@ -28,7 +28,7 @@ pub enum Role {
     G,
 }
 
-impl Role {
+impl TextEncoderKind {
     /// Its name in messages and in ComfyUI's model keys.
     pub fn name(self) -> &'static str {
         match self {
@@ -40,13 +40,13 @@ impl Role {
 }
 
 /// A recognised text encoder.
-pub type TextFound = (Role, Found<TextConfig>);
+pub type TextFound = (TextEncoderKind, Found<TextConfig>);
 
 /// All that was recognised in a list of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detected {
     /// The family, if there is a UNet.
-    pub kind: Option<Kind>,
+    pub kind: Option<Family>,
     /// The UNet.
     pub unet: Option<Found<UNetConfig>>,
     /// Text encoders.
@@ -60,7 +60,7 @@ impl Detected {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` when the names of a part are there but its shapes make no sense.
-    pub fn in_checkpoint(names: &Names) -> Result<Self, ModelError> {
+    pub fn in_checkpoint(names: &TensorShapes) -> Result<Self, ModelError> {
         let unet = unet(names)?;
         let mut text = Vec::new();
         for place in &PLACES {
@@ -68,13 +68,13 @@ impl Detected {
                 text.push(found);
             }
         }
-        let roles: Vec<Role> = text.iter().map(|(role, _)| *role).collect();
-        let kind = unet.as_ref().map(|unet| Kind::of(&unet.config, &roles));
+        let roles: Vec<TextEncoderKind> = text.iter().map(|(role, _)| *role).collect();
+        let kind = unet.as_ref().map(|unet| Family::of(&unet.config, &roles));
         Ok(Self { kind, unet, text, vae: vae(names, &["first_stage_model.", "vae."])? })
     }
 
     /// Tensors that belong to no part and are not known to be ignorable.
-    pub fn strangers<'a>(&self, names: &'a Names) -> Vec<&'a str> {
+    pub fn strangers<'a>(&self, names: &'a TensorShapes) -> Vec<&'a str> {
         let maps = self.text.iter().map(|(_, found)| &found.map);
         let maps = maps.chain(self.unet.iter().map(|unet| &unet.map)).chain(self.vae.iter().map(|vae| &vae.map));
         let known: std::collections::HashSet<&str> =
@@ -88,7 +88,7 @@ impl Detected {
 ///
 /// # Errors
 /// `ModelError::Unrecognised` when it starts like a UNet but its shapes make no sense.
-pub fn unet(names: &Names) -> Result<Option<Found<UNetConfig>>, ModelError> {
+pub fn unet(names: &TensorShapes) -> Result<Option<Found<UNetConfig>>, ModelError> {
     let prefix = unet_prefix(names);
     let map = if unet_family::is_diffusers(names, prefix) {
         unet_family::diffusers(names, prefix)
@@ -103,7 +103,7 @@ pub fn unet(names: &Names) -> Result<Option<Found<UNetConfig>>, ModelError> {
 }
 
 /// The prefix with most tensors, if it has more than five; then `model.`, then none.
-fn unet_prefix(names: &Names) -> &'static str {
+fn unet_prefix(names: &TensorShapes) -> &'static str {
     let candidates = ["model.diffusion_model.", "model.model.", "net."];
     let best = candidates.into_iter().max_by_key(|prefix| names.starting_with(prefix));
     match best {
@@ -117,7 +117,7 @@ fn unet_prefix(names: &Names) -> &'static str {
 ///
 /// # Errors
 /// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
-pub fn vae(names: &Names, prefixes: &[&str]) -> Result<Option<Found<VaeConfig>>, ModelError> {
+pub fn vae(names: &TensorShapes, prefixes: &[&str]) -> Result<Option<Found<VaeConfig>>, ModelError> {
     for prefix in prefixes {
         let map = if vae_family::is_diffusers(names, prefix) {
             vae_family::diffusers(names, prefix)
@@ -137,19 +137,19 @@ struct TextPlace {
     prefix: &'static str,
     open_clip: bool,
     /// `None`: bigG beside a UNet that takes `y`, otherwise H.
-    role: Option<Role>,
+    role: Option<TextEncoderKind>,
 }
 
 const PLACES: [TextPlace; 5] = [
-    TextPlace { prefix: "cond_stage_model.transformer.", open_clip: false, role: Some(Role::L) },
-    TextPlace { prefix: "cond_stage_model.model.", open_clip: true, role: Some(Role::H) },
-    TextPlace { prefix: "conditioner.embedders.0.transformer.", open_clip: false, role: Some(Role::L) },
+    TextPlace { prefix: "cond_stage_model.transformer.", open_clip: false, role: Some(TextEncoderKind::L) },
+    TextPlace { prefix: "cond_stage_model.model.", open_clip: true, role: Some(TextEncoderKind::H) },
+    TextPlace { prefix: "conditioner.embedders.0.transformer.", open_clip: false, role: Some(TextEncoderKind::L) },
     TextPlace { prefix: "conditioner.embedders.0.model.", open_clip: true, role: None },
-    TextPlace { prefix: "conditioner.embedders.1.model.", open_clip: true, role: Some(Role::G) },
+    TextPlace { prefix: "conditioner.embedders.1.model.", open_clip: true, role: Some(TextEncoderKind::G) },
 ];
 
 impl TextPlace {
-    fn find(&self, names: &Names, unet: Option<&UNetConfig>) -> Result<Option<TextFound>, ModelError> {
+    fn find(&self, names: &TensorShapes, unet: Option<&UNetConfig>) -> Result<Option<TextFound>, ModelError> {
         if !names.any(self.prefix) {
             return Ok(None);
         }
@@ -163,7 +163,7 @@ impl TextPlace {
             return Ok(None);
         }
         let takes_y = unet.is_some_and(|unet| unet.adm_channels.is_some());
-        let role = self.role.unwrap_or(if takes_y { Role::G } else { Role::H });
+        let role = self.role.unwrap_or(if takes_y { TextEncoderKind::G } else { TextEncoderKind::H });
         Ok(Some((role, Found { config: config(&keys, role, activation)?, map })))
     }
 }
@@ -172,7 +172,7 @@ impl TextPlace {
 ///
 /// # Errors
 /// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
-pub fn text_encoders(names: &Names) -> Result<Vec<TextFound>, ModelError> {
+pub fn text_encoders(names: &TensorShapes) -> Result<Vec<TextFound>, ModelError> {
     let prefix = ["", "text_encoder.", "transformer.", "clip_l.transformer.", "clip_g.transformer."].into_iter().find(
         |prefix| names.any(&format!("{prefix}text_model.")) || names.any(&format!("{prefix}transformer.resblocks.")),
     );
@@ -187,18 +187,18 @@ pub fn text_encoders(names: &Names) -> Result<Vec<TextFound>, ModelError> {
     let keys = map.names();
     let layers = keys.count("text_model.encoder.layers.");
     let role = match layers {
-        31.. => Role::G,
-        23.. => Role::H,
-        _ => Role::L,
+        31.. => TextEncoderKind::G,
+        23.. => TextEncoderKind::H,
+        _ => TextEncoderKind::L,
     };
     let activation = if layers >= 23 { Activation::Gelu } else { Activation::QuickGelu };
     Ok(vec![(role, Found { config: config(&keys, role, activation)?, map })])
 }
 
 /// An encoder's sizes. OpenCLIP-H has 24 layers; files made from diffusers' SD2 lack the last one, which SD2 never uses.
-fn config(keys: &Names, role: Role, activation: Activation) -> Result<TextConfig, ModelError> {
+fn config(keys: &TensorShapes, role: TextEncoderKind, activation: Activation) -> Result<TextConfig, ModelError> {
     const SHORT_H: usize = 23;
     let config = TextConfig::from_names(keys, activation)?;
-    let dropped = usize::from(role == Role::H && config.layers == SHORT_H);
+    let dropped = usize::from(role == TextEncoderKind::H && config.layers == SHORT_H);
     Ok(config.with_dropped(dropped))
 }

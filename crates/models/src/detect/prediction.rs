@@ -2,7 +2,7 @@
 
 use kiln_memory::TensorSource;
 
-use super::{Found, Kind};
+use super::{Family, Found};
 use crate::{ModelError, unet::UNetConfig};
 
 /// What a network's output means, and with it the schedule it was trained on.
@@ -31,11 +31,11 @@ impl Prediction {
     ///
     /// # Errors
     /// When that tensor can't be read.
-    pub fn of(kind: Kind, unet: &Found<UNetConfig>, source: &dyn TensorSource) -> Result<Self, ModelError> {
+    pub fn of(kind: Family, unet: &Found<UNetConfig>, source: &dyn TensorSource) -> Result<Self, ModelError> {
         match kind {
-            Kind::Sd1 | Kind::SdxlRefiner => Ok(Self::Eps),
-            Kind::Sd2 => sd2(unet, source),
-            Kind::Sdxl => sdxl(source),
+            Family::Sd1 | Family::SdxlRefiner => Ok(Self::Eps),
+            Family::Sd2 => sd2(unet, source),
+            Family::Sdxl => sdxl(source),
         }
     }
 }

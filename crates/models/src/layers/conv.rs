@@ -6,7 +6,7 @@ use kiln_memory::{Weight, WeightGuard};
 use crate::{
     ModelError,
     ops::{self, Padding},
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// A two-dimensional convolution.
@@ -22,7 +22,7 @@ impl Conv2d {
     /// Takes `{name}.weight` `[outputs, inputs, kernel, kernel]` and `{name}.bias` from the shelf. Stride 1, and as
     /// much padding as keeps the size.
     pub(crate) fn new(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         name: &str,
         inputs: usize,
         outputs: usize,
@@ -34,7 +34,7 @@ impl Conv2d {
 
     /// As [`Conv2d::new`], for layers that have no bias.
     pub(crate) fn without_bias(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         name: &str,
         inputs: usize,
         outputs: usize,

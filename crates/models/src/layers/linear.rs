@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Weight, WeightGuard};
 
-use crate::{ModelError, ops, shelf::Shelf};
+use crate::{ModelError, ops, shelf::WeightBuilder};
 
 /// `y = x · weightᵀ + bias`.
 #[derive(Debug, Clone)]
@@ -14,14 +14,19 @@ pub struct Linear {
 
 impl Linear {
     /// Takes `{name}.weight` `[outputs, inputs]` and `{name}.bias` `[outputs]` from the shelf.
-    pub(crate) fn new(shelf: &Shelf<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
+    pub(crate) fn new(
+        shelf: &WeightBuilder<'_>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, ModelError> {
         let bias = shelf.take(&format!("{name}.bias"), &[outputs])?;
         Ok(Self { bias: Some(bias), ..Self::without_bias(shelf, name, inputs, outputs)? })
     }
 
     /// As [`Linear::new`], for layers that have no bias.
     pub(crate) fn without_bias(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         name: &str,
         inputs: usize,
         outputs: usize,

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use kiln_memory::Weight;
 
-use crate::{ModelError, ops, shelf::Shelf};
+use crate::{ModelError, ops, shelf::WeightBuilder};
 
 /// Group normalisation, optionally followed by SiLU.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct GroupNorm {
 impl GroupNorm {
     /// Takes `{name}.weight` and `{name}.bias`, both `[channels]`, from the shelf.
     pub(crate) fn new(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         name: &str,
         groups: usize,
         channels: usize,
@@ -62,7 +62,7 @@ impl LayerNorm {
     const EPS: f64 = 1e-5;
 
     /// Takes `{name}.weight` and `{name}.bias`, both `[width]`, from the shelf.
-    pub(crate) fn new(shelf: &Shelf<'_>, name: &str, width: usize) -> Result<Self, ModelError> {
+    pub(crate) fn new(shelf: &WeightBuilder<'_>, name: &str, width: usize) -> Result<Self, ModelError> {
         let (weight, bias) = pair(shelf, name, width)?;
         Ok(Self { weight, bias })
     }
@@ -78,7 +78,7 @@ impl LayerNorm {
     }
 }
 
-fn pair(shelf: &Shelf<'_>, name: &str, width: usize) -> Result<(Weight, Weight), ModelError> {
+fn pair(shelf: &WeightBuilder<'_>, name: &str, width: usize) -> Result<(Weight, Weight), ModelError> {
     let take = |end: &str| shelf.take(&format!("{name}.{end}"), &[width]);
     Ok((take("weight")?, take("bias")?))
 }

@@ -1,7 +1,7 @@
 //! A LoRA out of a difference of weights. Knows names and shapes; which models differ is the caller's business.
 
 use super::thin::Thin;
-use crate::{Keyed, ModelError, save::ModelFile};
+use crate::{ModelError, ModelWeights, save::ModelFile};
 
 /// How a difference is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ const QUANTILE: f64 = 0.99;
 /// When weights can't be read.
 pub fn extract(
     mut file: ModelFile,
-    keyed: &Keyed,
+    keyed: &ModelWeights,
     prefix: &str,
     how: Extraction,
     biases: bool,

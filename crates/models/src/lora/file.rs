@@ -109,7 +109,7 @@ impl Target {
 
 /// A tensor of an adapter that can't change a weight of its target's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub struct ShapeMismatch {
     /// The tensor in the file.
     pub tensor: String,
     /// Its shape.
@@ -158,10 +158,10 @@ impl LoraFile {
 
     /// What keeps an adapter from changing a weight of this shape, as far as the header tells: the sides of low-rank
     /// factors, the shape of what is added or set. `None` also for kinds whose factors don't say.
-    pub fn misfit(&self, target: &Target, weight: &[usize]) -> Option<Misfit> {
+    pub fn misfit(&self, target: &Target, weight: &[usize]) -> Option<ShapeMismatch> {
         let shape = |end: &str| self.source.info(&format!("{}{end}", target.prefix)).map(|info| info.shape.clone());
         let wrong = |end: &str, found: Vec<usize>| {
-            Some(Misfit { tensor: format!("{}{end}", target.prefix), found, weight: weight.to_vec() })
+            Some(ShapeMismatch { tensor: format!("{}{end}", target.prefix), found, weight: weight.to_vec() })
         };
         let (rows, columns) = (weight.first().copied()?, weight.iter().skip(1).product::<usize>());
         match target.kind {

@@ -7,9 +7,9 @@
 use indexmap::IndexMap;
 
 use crate::{
-    Names,
+    TensorShapes,
     clip::TextConfig,
-    detect::Role,
+    detect::TextEncoderKind,
     unet::{Layout, Middle, UNetConfig},
 };
 
@@ -139,16 +139,16 @@ const TEXT: [&str; 6] =
 ///
 /// # Errors
 /// When a configuration contradicts itself.
-pub fn text_keys(encoders: &[(Role, &TextConfig)]) -> Result<Prefixes, crate::ModelError> {
+pub fn text_keys(encoders: &[(TextEncoderKind, &TextConfig)]) -> Result<Prefixes, crate::ModelError> {
     let mut map = Prefixes::new();
-    let beside_l = encoders.iter().any(|(role, _)| *role == Role::L);
+    let beside_l = encoders.iter().any(|(role, _)| *role == TextEncoderKind::L);
     for (role, config) in encoders {
         generic(&mut map, *role, &config.tensors()?);
         let conventions: &[(&str, bool)] = match (role, beside_l) {
-            (Role::G, true) => {
+            (TextEncoderKind::G, true) => {
                 &[("lora_te2_text_model_encoder_layers_", true), ("text_encoder_2.text_model.encoder.layers.", false)]
             }
-            (Role::G, false) => &[
+            (TextEncoderKind::G, false) => &[
                 ("lora_te_text_model_encoder_layers_", true),
                 ("text_encoder.text_model.encoder.layers.", false),
                 ("lora_prior_te_text_model_encoder_layers_", true),
@@ -173,7 +173,7 @@ pub fn text_keys(encoders: &[(Role, &TextConfig)]) -> Result<Prefixes, crate::Mo
         if config.projection.is_some() {
             let target = format!("{clip}.transformer.text_projection.weight");
             let names: &[&str] = match role {
-                Role::G => &["lora_prior_te_text_projection", "lora_te2_text_projection"],
+                TextEncoderKind::G => &["lora_prior_te_text_projection", "lora_te2_text_projection"],
                 _ => &["lora_te1_text_projection"],
             };
             map.extend(names.iter().map(|name| ((*name).to_owned(), target.clone())));
@@ -182,7 +182,7 @@ pub fn text_keys(encoders: &[(Role, &TextConfig)]) -> Result<Prefixes, crate::Mo
     Ok(map)
 }
 
-fn generic(map: &mut Prefixes, role: Role, tensors: &Names) {
+fn generic(map: &mut Prefixes, role: TextEncoderKind, tensors: &TensorShapes) {
     for (name, _) in tensors.iter() {
         if let Some(stem) = name.strip_suffix(".weight") {
             let model = format!("{}.transformer.{stem}", role.name());

@@ -20,7 +20,7 @@ mod thin;
 pub use adapter::{Adapter, AdapterError};
 pub use array::Array;
 pub use extract::{Extraction, extract};
-pub use file::{Found, LoraFile, Misfit, Target};
+pub use file::{Found, LoraFile, ShapeMismatch, Target};
 pub use keys::{Prefixes, text_keys, unet_keys};
 pub use mix::Mix;
 pub use patch::{Patch, Patches};

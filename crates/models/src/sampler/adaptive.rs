@@ -2,7 +2,7 @@
 
 use super::dpm_solver::{Stage, ends, noise, sigma};
 use super::math::{Latent, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// More tries than any run needs; a tolerance of 0 would ask for them.
@@ -36,7 +36,7 @@ impl StepSize {
 }
 
 /// DPM-Solver-12/23, third order.
-pub(super) fn adaptive(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn adaptive(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (mut l, end) = ends(sigmas);
     let options = walk.options();
     let mut size = StepSize { h: options.h_init, accept: f64::from(options.accept_safety), inverses: None };

@@ -1,11 +1,11 @@
 //! One-step methods that go down further than asked and put noise back.
 
 use super::math::{FlowAncestral, Latent, ancestral, direction, exp, expm1, halfway, ln, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Euler steps with noise (k-diffusion `sample_euler_ancestral`).
-pub(super) fn euler(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -35,7 +35,7 @@ pub(super) fn euler(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Resul
 }
 
 /// DPM-Solver-2 with noise.
-pub(super) fn dpm_2(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn dpm_2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -64,7 +64,7 @@ pub(super) fn dpm_2(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Resul
 }
 
 /// DPM-Solver++(2S) with noise.
-pub(super) fn dpmpp_2s(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn dpmpp_2s(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -94,7 +94,7 @@ pub(super) fn dpmpp_2s(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Re
 }
 
 fn dpmpp_2s_flow(
-    walk: &mut Walk<'_>,
+    walk: &mut SamplerContext<'_>,
     x: Latent,
     denoised: &Latent,
     (s, t): (f32, f32),
@@ -119,7 +119,7 @@ fn dpmpp_2s_flow(
 }
 
 /// Noise put back on a straight path.
-fn renoised(walk: &mut Walk<'_>, x: Latent, step: &FlowAncestral) -> Latent {
+fn renoised(walk: &mut SamplerContext<'_>, x: Latent, step: &FlowAncestral) -> Latent {
     if walk.options().eta <= 0.0 {
         return x;
     }

@@ -1,21 +1,30 @@
 //! CFG++ (arXiv 2406.08070): the direction comes from the negative conditioning's answer alone.
 
 use super::math::{Latent, ancestral, direction, exp, expm1, ln, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Euler.
-pub(super) fn euler(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn euler(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     euler_steps(walk, x, sigmas, 0.0)
 }
 
 /// Euler with noise.
-pub(super) fn euler_ancestral(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn euler_ancestral(
+    walk: &mut SamplerContext<'_>,
+    x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
     let eta = walk.options().eta;
     euler_steps(walk, x, sigmas, eta)
 }
 
-fn euler_steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], eta: f32) -> Result<Latent, SamplingError> {
+fn euler_steps(
+    walk: &mut SamplerContext<'_>,
+    mut x: Latent,
+    sigmas: &[f32],
+    eta: f32,
+) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let (denoised, uncond) = walk.denoise_both(&x, s)?;
@@ -36,7 +45,11 @@ fn euler_steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], eta: f32) -> 
 }
 
 /// Euler along the guided direction, from the place that the negative's answer puts the latent at.
-pub(super) fn euler_alternative(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn euler_alternative(
+    walk: &mut SamplerContext<'_>,
+    mut x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let (denoised, uncond) = walk.denoise_both(&x, s)?;
@@ -48,7 +61,11 @@ pub(super) fn euler_alternative(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f3
 }
 
 /// DPM-Solver++(2S) with noise; on flow models, too, in its form for noise prediction.
-pub(super) fn dpmpp_2s_ancestral(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn dpmpp_2s_ancestral(
+    walk: &mut SamplerContext<'_>,
+    mut x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
     let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -77,7 +94,7 @@ pub(super) fn dpmpp_2s_ancestral(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f
 }
 
 /// DPM-Solver++(2M).
-pub(super) fn dpmpp_2m(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn dpmpp_2m(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let mut old: Option<Latent> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -97,7 +114,11 @@ pub(super) fn dpmpp_2m(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Re
 }
 
 /// Gradient estimation.
-pub(super) fn gradient_estimation(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn gradient_estimation(
+    walk: &mut SamplerContext<'_>,
+    mut x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
     const GAMMA: f32 = 2.0;
     let mut old: Option<Latent> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {

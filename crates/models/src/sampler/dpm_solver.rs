@@ -1,7 +1,7 @@
 //! DPM-Solver of orders 1 to 3 (Lu et al. 2022) on noise prediction, with a fixed number of evaluations (dpm_fast).
 
 use super::math::{Latent, exp, expm1, ln, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 use crate::schedule::linspace;
 
@@ -11,7 +11,7 @@ pub(super) fn sigma(l: f32) -> f32 {
 }
 
 /// The noise in a latent at a log time, from a denoised latent.
-pub(super) fn noise(walk: &mut Walk<'_>, x: &Latent, l: f32) -> Result<Latent, SamplingError> {
+pub(super) fn noise(walk: &mut SamplerContext<'_>, x: &Latent, l: f32) -> Result<Latent, SamplingError> {
     let denoised = walk.denoise(x, sigma(l))?;
     Ok((x.clone() - denoised).div_scalar(sigma(l)))
 }
@@ -34,7 +34,7 @@ impl Stage<'_> {
     }
 
     /// The noise at a part of the step.
-    pub(super) fn noise_at(&self, walk: &mut Walk<'_>, r: f32) -> Result<Latent, SamplingError> {
+    pub(super) fn noise_at(&self, walk: &mut SamplerContext<'_>, r: f32) -> Result<Latent, SamplingError> {
         let h = self.h();
         let at = self.from + r * h;
         let u = mix([(1.0, self.x), (-(sigma(at) * expm1(r * h)), self.noise)]);
@@ -49,7 +49,7 @@ impl Stage<'_> {
     }
 
     /// Third order, from the noise at a third.
-    pub(super) fn third_order(&self, walk: &mut Walk<'_>, inner: &Latent) -> Result<Latent, SamplingError> {
+    pub(super) fn third_order(&self, walk: &mut SamplerContext<'_>, inner: &Latent) -> Result<Latent, SamplingError> {
         let (r1, r2) = (1.0f32 / 3.0, 2.0f32 / 3.0);
         let (h, end) = (self.h(), sigma(self.to));
         let at = self.from + r2 * h;
@@ -71,7 +71,7 @@ pub(super) fn ends(sigmas: &[f32]) -> (f32, f32) {
 }
 
 /// DPM-Solver-fast: as many evaluations as steps, in stages of up to three.
-pub(super) fn fast(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn fast(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (start, end) = ends(sigmas);
     let n = sigmas.len() - 1;
     let m = n / 3 + 1;

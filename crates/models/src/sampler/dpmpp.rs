@@ -1,11 +1,11 @@
 //! DPM-Solver++(2M) (Lu et al. 2022): two steps, deterministic.
 
 use super::math::{Latent, expm1, ln, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// DPM-Solver++(2M).
-pub(super) fn two_m(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn two_m(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let mut old: Option<Latent> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);

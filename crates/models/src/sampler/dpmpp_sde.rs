@@ -1,11 +1,11 @@
 //! DPM-Solver++ for the stochastic equation, with noise from one Brownian path.
 
 use super::math::{Latent, ancestral, exp, expm1, ln, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// DPM-Solver++ with a midpoint (dpmpp_sde).
-pub(super) fn single(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn single(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let path = walk.brownian(sigmas, &x);
     let sigmas = walk.off_the_end(sigmas);
     let (eta, s_noise, r) = (walk.options().eta, walk.options().s_noise, walk.options().r);
@@ -41,7 +41,7 @@ struct Part {
 }
 
 impl Part {
-    fn new(walk: &Walk<'_>, (s, l): (f32, f32), (t, l_next): (f32, f32), eta: f32) -> Self {
+    fn new(walk: &SamplerContext<'_>, (s, l): (f32, f32), (t, l_next): (f32, f32), eta: f32) -> Self {
         let (alpha, alpha_next) = (walk.alpha(s), walk.alpha(t));
         let (down, up) = ancestral(exp(-l), exp(-l_next), eta);
         let h = -ln(down) - l;
@@ -50,18 +50,18 @@ impl Part {
 }
 
 /// DPM-Solver++(2M) SDE with the midpoint correction.
-pub(super) fn two_m(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn two_m(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     two_m_steps(walk, x, sigmas, |he| 0.5 * -expm1(-he))
 }
 
 /// DPM-Solver++(2M) SDE with Heun's correction.
-pub(super) fn two_m_heun(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn two_m_heun(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     two_m_steps(walk, x, sigmas, |he| -expm1(-he) / -he + 1.0)
 }
 
 /// `correction` is the factor of the change of the denoised latent, from the step's length.
 fn two_m_steps(
-    walk: &mut Walk<'_>,
+    walk: &mut SamplerContext<'_>,
     mut x: Latent,
     sigmas: &[f32],
     correction: fn(f32) -> f32,
@@ -92,7 +92,7 @@ fn two_m_steps(
 }
 
 /// DPM-Solver++(3M) SDE.
-pub(super) fn three_m(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn three_m(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let path = walk.brownian(sigmas, &x);
     let sigmas = walk.off_the_end(sigmas);
     // Denoised latents and lengths of the steps before, the newest first.
@@ -140,7 +140,7 @@ struct Stride {
 }
 
 impl Stride {
-    fn new(walk: &Walk<'_>, s: f32, t: f32) -> Self {
+    fn new(walk: &SamplerContext<'_>, s: f32, t: f32) -> Self {
         let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
         let h = walk.lambda(t) - walk.lambda(s);
         let noise = if eta > 0.0 { t * (-expm1(-2.0 * h * eta)).sqrt() * s_noise } else { 0.0 };

@@ -1,7 +1,7 @@
 //! Extended reverse-time SDE of order 3 (arXiv 2309.06169).
 
 use super::math::{Latent, exp, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Points of the sums that stand for integrals.
@@ -16,7 +16,7 @@ fn scaler(reverse_time: Option<f32>) -> impl Fn(f64) -> f64 + Copy {
 }
 
 /// ER-SDE-Solver-3.
-pub(super) fn er_sde(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn er_sde(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let sigmas = walk.off_the_end(sigmas);
     let (s_noise, stages) = (walk.options().s_noise, walk.options().max_stage);
     let phi = scaler(walk.options().reverse_time);

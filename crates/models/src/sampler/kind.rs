@@ -3,14 +3,14 @@
 use burn::tensor::Tensor;
 
 use super::{
-    Walk, adaptive, ancestral, cfg_pp, dpm_solver, dpmpp, dpmpp_sde, er_sde, lcm_upscale, multistep, residual,
-    sa_solver, seeds, single, uni_pc,
+    SamplerContext, adaptive, ancestral, cfg_pp, dpm_solver, dpmpp, dpmpp_sde, er_sde, lcm_upscale, multistep,
+    residual, sa_solver, seeds, single, uni_pc,
 };
 use crate::sampling::SamplingError;
 use crate::schedule::nearest;
 
 /// A sampler: the latent at the first level and the levels, to the latent at the last one.
-pub type SamplerFn = fn(&mut Walk<'_>, Tensor<4>, &[f32]) -> Result<Tensor<4>, SamplingError>;
+pub type SamplerFn = fn(&mut SamplerContext<'_>, Tensor<4>, &[f32]) -> Result<Tensor<4>, SamplingError>;
 
 /// A sampler of ComfyUI's list.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ impl SamplerKind {
     ///
     /// # Errors
     /// Of the model and the callback.
-    pub fn run(self, walk: &mut Walk<'_>, x: Tensor<4>, sigmas: &[f32]) -> Result<Tensor<4>, SamplingError> {
+    pub fn run(self, walk: &mut SamplerContext<'_>, x: Tensor<4>, sigmas: &[f32]) -> Result<Tensor<4>, SamplingError> {
         if sigmas.len() < 2 { Ok(x) } else { (self.run)(walk, x, sigmas) }
     }
 

@@ -3,13 +3,17 @@
 //! Source: ComfyUI `nodes_advanced_samplers.py`, behaviour of SamplerLCMUpscale.
 
 use super::math::Latent;
-use super::walk::{Enlarging, Walk};
+use super::walk::{ProgressiveUpscale, SamplerContext};
 use crate::image::{Crop, Planes, common_upscale};
 use crate::sampling::SamplingError;
 
 /// The denoised latent, enlarged step by step, noised again.
-pub(super) fn lcm_upscale(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let Enlarging { ratio, steps, method } = walk.options().enlarging;
+pub(super) fn lcm_upscale(
+    walk: &mut SamplerContext<'_>,
+    mut x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
+    let ProgressiveUpscale { ratio, steps, method } = walk.options().enlarging;
     let sizes = sizes(ratio, steps, sigmas.len());
     let (initial, device) = (x.dims(), x.device());
     let mut noise = walk.global_noise(initial);

@@ -1,7 +1,7 @@
 //! Deterministic multistep methods on the direction: lms, ipndm, deis, gradient estimation.
 
 use super::math::{Latent, direction};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Directions of earlier steps, the newest first.
@@ -37,7 +37,7 @@ enum Shown {
 
 /// A run whose every step moves along weighted directions; `weights(i, order)` says how much of each, newest first.
 fn by_weights(
-    walk: &mut Walk<'_>,
+    walk: &mut SamplerContext<'_>,
     mut x: Latent,
     sigmas: &[f32],
     (max_order, shown): (usize, Shown),
@@ -56,7 +56,7 @@ fn by_weights(
 }
 
 /// Linear multistep (k-diffusion `sample_lms`): Lagrange polynomials through the last directions, integrated exactly.
-pub(super) fn lms(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn lms(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let order = walk.options().order.max(1);
     by_weights(walk, x, sigmas, (order, Shown::Current), |i, order| {
         let known: Vec<f64> = (0..order).map(|k| f64::from(sigmas[i - k])).collect();
@@ -66,7 +66,7 @@ pub(super) fn lms(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Late
 }
 
 /// Pseudo-numerical: Adams-Bashforth with fixed steps (iPNDM).
-pub(super) fn ipndm(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn ipndm(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     by_weights(walk, x, sigmas, (4, Shown::First), |i, order| {
         let step = f64::from(sigmas[i + 1] - sigmas[i]);
         let weights: &[f64] = match order {
@@ -80,7 +80,7 @@ pub(super) fn ipndm(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<La
 }
 
 /// The same with the steps' own lengths (iPNDM_v).
-pub(super) fn ipndm_v(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn ipndm_v(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     by_weights(walk, x, sigmas, (4, Shown::First), |i, order| {
         let level = |k: usize| f64::from(sigmas[i + 1 - k]);
         let h: Vec<f64> = (0..order).map(|k| level(k) - level(k + 1)).collect();
@@ -119,7 +119,7 @@ fn ipndm_v_weights(h: &[f64]) -> Vec<f64> {
 }
 
 /// DEIS of order 3 with tabulated coefficients (Zhang and Chen 2022).
-pub(super) fn deis(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn deis(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     const ORDER: usize = 3;
     let clock = VpClock::new();
     let mut history = History::new(ORDER);
@@ -177,7 +177,11 @@ impl VpClock {
 }
 
 /// Euler steps corrected by how the direction changed (arXiv 2306.04848).
-pub(super) fn gradient_estimation(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn gradient_estimation(
+    walk: &mut SamplerContext<'_>,
+    mut x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
     const GAMMA: f32 = 2.0;
     let mut old: Option<Latent> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {

@@ -1,27 +1,31 @@
 //! Residual multistep (arXiv 2308.02157): second order in the log of the noise level, with or without noise.
 
 use super::math::{Latent, ancestral as ancestral_step, direction, exp, expm1, ln, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Without noise.
-pub(super) fn plain(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn plain(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     steps(walk, x, sigmas, 0.0, false)
 }
 
 /// Without noise, CFG++.
-pub(super) fn plain_cfg_pp(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn plain_cfg_pp(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     steps(walk, x, sigmas, 0.0, true)
 }
 
 /// With noise.
-pub(super) fn ancestral(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn ancestral(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let eta = walk.options().eta;
     steps(walk, x, sigmas, eta, false)
 }
 
 /// With noise, CFG++.
-pub(super) fn ancestral_cfg_pp(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn ancestral_cfg_pp(
+    walk: &mut SamplerContext<'_>,
+    x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
     let eta = walk.options().eta;
     steps(walk, x, sigmas, eta, true)
 }
@@ -32,7 +36,13 @@ struct Past {
     down: f32,
 }
 
-fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], eta: f32, cfg_pp: bool) -> Result<Latent, SamplingError> {
+fn steps(
+    walk: &mut SamplerContext<'_>,
+    mut x: Latent,
+    sigmas: &[f32],
+    eta: f32,
+    cfg_pp: bool,
+) -> Result<Latent, SamplingError> {
     let mut past: Option<Past> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);

@@ -3,16 +3,20 @@
 use std::collections::VecDeque;
 
 use super::math::{Latent, solve};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// One evaluation per step.
-pub(super) fn sa_solver(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn sa_solver(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     steps(walk, x, sigmas, false)
 }
 
 /// Two evaluations per step: the corrected latent is looked at again.
-pub(super) fn sa_solver_pece(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn sa_solver_pece(
+    walk: &mut SamplerContext<'_>,
+    x: Latent,
+    sigmas: &[f32],
+) -> Result<Latent, SamplingError> {
     steps(walk, x, sigmas, true)
 }
 
@@ -23,7 +27,7 @@ struct Predicted {
     noise: Option<Latent>,
 }
 
-fn steps(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Result<Latent, SamplingError> {
+fn steps(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Result<Latent, SamplingError> {
     let sigmas = walk.off_the_end(sigmas);
     let lambdas: Vec<f64> = sigmas.iter().map(|&s| f64::from(walk.lambda(s))).collect();
     let levels = &walk.sampling().levels;
@@ -113,7 +117,14 @@ fn weighted(x: Latent, weights: &[f64], known: &VecDeque<Latent>) -> Latent {
 }
 
 /// Weights of denoised latents known at `known` half log-SNRs for a step over `(from, to)` that ends at `sigma`.
-fn coefficients(walk: &Walk<'_>, sigma: f32, known: &[f64], (from, to): (f64, f64), tau: f64, half: Half) -> Vec<f64> {
+fn coefficients(
+    walk: &SamplerContext<'_>,
+    sigma: f32,
+    known: &[f64],
+    (from, to): (f64, f64),
+    tau: f64,
+    half: Half,
+) -> Vec<f64> {
     let k = 1.0 + tau * tau;
     if let ([before, _], true) = (known, walk.options().simple_order_2) {
         let (h, alpha) = (to - from, f64::from(walk.alpha(sigma)));

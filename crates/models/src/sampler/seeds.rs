@@ -1,11 +1,11 @@
 //! SEEDS (arXiv 2305.14267): exponential integrators of two and three stages with correlated noise.
 
 use super::math::{Latent, exp, expm1, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Two stages.
-pub(super) fn two(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn two(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let sigmas = walk.off_the_end(sigmas);
     let (eta, s_noise, r) = (walk.options().eta, walk.options().s_noise, walk.options().r);
     let share = 1.0 / (2.0 * r);
@@ -34,7 +34,7 @@ pub(super) fn two(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<
 }
 
 /// Three stages.
-pub(super) fn three(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn three(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let sigmas = walk.off_the_end(sigmas);
     let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
     let (r1, r2) = (1.0f32 / 3.0, 2.0f32 / 3.0);
@@ -84,7 +84,7 @@ struct Noise {
 impl Noise {
     /// The latent with the step's noise so far, shrunk by e^`shrink` and joined by a fresh draw that fills the variance
     /// up to 1 - e^(2 `fill`).
-    fn added(&mut self, walk: &mut Walk<'_>, x: Latent, shrink: f32, fill: f32, scale: f32) -> Latent {
+    fn added(&mut self, walk: &mut SamplerContext<'_>, x: Latent, shrink: f32, fill: f32, scale: f32) -> Latent {
         let fresh = (-expm1(2.0 * fill)).max(0.0).sqrt();
         if walk.options().eta <= 0.0 {
             return x;

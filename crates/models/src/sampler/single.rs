@@ -1,11 +1,11 @@
 //! Deterministic and simple stochastic one-step methods.
 
 use super::math::{Latent, direction, exp, halfway, ln, mix};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Euler's method (Karras et al. 2022, algorithm 2 without churn). Also ddim.
-pub(super) fn euler(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let denoised = walk.denoise(&x, s)?;
@@ -17,7 +17,7 @@ pub(super) fn euler(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Resul
 }
 
 /// Heun's method (Karras et al. 2022, algorithm 1).
-pub(super) fn heun(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn heun(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let denoised = walk.denoise(&x, s)?;
@@ -36,7 +36,7 @@ pub(super) fn heun(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result
 }
 
 /// Heun's method with one more evaluation ahead, weighted by noise level.
-pub(super) fn heunpp2(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn heunpp2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (first, end) = (sigmas[0], sigmas[sigmas.len() - 1]);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
@@ -66,7 +66,7 @@ pub(super) fn heunpp2(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Res
 }
 
 /// DPM-Solver-2 (Karras et al. 2022's form of it).
-pub(super) fn dpm_2(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn dpm_2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let denoised = walk.denoise(&x, s)?;
@@ -85,7 +85,7 @@ pub(super) fn dpm_2(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Resul
 }
 
 /// Ancestral sampling of Ho et al. 2020.
-pub(super) fn ddpm(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn ddpm(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let denoised = walk.denoise(&x, s)?;
@@ -106,7 +106,7 @@ pub(super) fn ddpm(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result
 }
 
 /// Latent consistency: the denoised latent, noised again.
-pub(super) fn lcm(walk: &mut Walk<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn lcm(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let denoised = walk.denoise(&x, s)?;

@@ -1,7 +1,7 @@
 //! UniPC (Zhao et al. 2023): a unified predictor and corrector, on the variance-preserving form of the latent.
 
 use super::math::{Latent, exp, expm1, ln, mix, solve};
-use super::walk::Walk;
+use super::walk::SamplerContext;
 use crate::sampling::SamplingError;
 
 /// Where a run that should end at 0 ends.
@@ -9,12 +9,12 @@ pub(super) const LAST: f32 = 0.001;
 const ORDER: usize = 3;
 
 /// With B(h) = h.
-pub(super) fn bh1(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn bh1(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     steps(walk, x, sigmas, |hh| hh)
 }
 
 /// With B(h) = e^h - 1.
-pub(super) fn bh2(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn bh2(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     steps(walk, x, sigmas, expm1)
 }
 
@@ -40,7 +40,7 @@ impl Level {
 /// Evaluations so far, the newest last.
 type Known = Vec<(Level, Latent)>;
 
-fn steps(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32], b: fn(f32) -> f32) -> Result<Latent, SamplingError> {
+fn steps(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32], b: fn(f32) -> f32) -> Result<Latent, SamplingError> {
     let mut times = sigmas.to_vec();
     if let Some(last) = times.last_mut().filter(|last| **last == 0.0) {
         *last = LAST;
@@ -72,7 +72,7 @@ fn steps(walk: &mut Walk<'_>, x: Latent, sigmas: &[f32], b: fn(f32) -> f32) -> R
 }
 
 /// The model's idea of the picture, from the variance-preserving latent.
-fn evaluate(walk: &mut Walk<'_>, y: &Latent, level: Level) -> Result<Latent, SamplingError> {
+fn evaluate(walk: &mut SamplerContext<'_>, y: &Latent, level: Level) -> Result<Latent, SamplingError> {
     let x = y.clone() * (level.sigma * level.sigma + 1.0).sqrt();
     let denoised = walk.denoise(&x, level.sigma)?;
     let noise = (x - denoised).div_scalar(level.sigma);
@@ -81,7 +81,7 @@ fn evaluate(walk: &mut Walk<'_>, y: &Latent, level: Level) -> Result<Latent, Sam
 
 /// One step to `to` with the newest `order` evaluations; with `correct` the new evaluation corrects it and is kept.
 fn update(
-    walk: &mut Walk<'_>,
+    walk: &mut SamplerContext<'_>,
     y: &Latent,
     known: &mut Known,
     to: Level,

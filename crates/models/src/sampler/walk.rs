@@ -56,7 +56,7 @@ pub struct Options {
     /// The exponent by which er_sde scales noise as a reverse-time SDE (0: an ODE); its own function without.
     pub reverse_time: Option<f32>,
     /// How lcm_upscale enlarges the latent.
-    pub enlarging: Enlarging,
+    pub enlarging: ProgressiveUpscale,
     /// Independent step noise from `seed + 1`, as ComfyUI after 0.3.75 draws it on the CPU.
     pub noise_seed_plus_one: bool,
 }
@@ -77,7 +77,7 @@ impl Default for Options {
             simple_order_2: false,
             max_stage: 3,
             reverse_time: None,
-            enlarging: Enlarging::default(),
+            enlarging: ProgressiveUpscale::default(),
             noise_seed_plus_one: false,
         }
     }
@@ -85,7 +85,7 @@ impl Default for Options {
 
 /// How a latent grows over a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Enlarging {
+pub struct ProgressiveUpscale {
     /// How many times as large it is at the end, along each side.
     pub ratio: f64,
     /// In how many steps; half of the run's without.
@@ -94,7 +94,7 @@ pub struct Enlarging {
     pub method: Method,
 }
 
-impl Default for Enlarging {
+impl Default for ProgressiveUpscale {
     fn default() -> Self {
         Self { ratio: 1.0, steps: None, method: Method::Bislerp }
     }
@@ -117,7 +117,7 @@ pub struct Step<'a> {
 pub type StepFn<'a> = dyn FnMut(Step<'_>) -> Result<(), SamplingError> + 'a;
 
 /// One run of a sampler.
-pub struct Walk<'a> {
+pub struct SamplerContext<'a> {
     model: &'a mut dyn Denoiser,
     sampling: &'a ModelSampling,
     options: &'a Options,
@@ -126,7 +126,7 @@ pub struct Walk<'a> {
     seed: u64,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SamplerContext<'a> {
     /// A run over `model` whose step noise comes from `seed`.
     pub fn new(
         model: &'a mut dyn Denoiser,
@@ -214,7 +214,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl std::fmt::Debug for Walk<'_> {
+impl std::fmt::Debug for SamplerContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Walk").field("options", &self.options).field("seed", &self.seed).finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::error::SamplingError;
 use super::inpaint::repeat_batch;
-use super::network::Steering;
+use super::network::PassModifiers;
 use super::predictor::{Inputs, Predictor};
 use super::prepare::{Prepared, Rect};
 use crate::random::TorchGenerator;
@@ -116,13 +116,13 @@ fn run(question: &Question<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, Sa
 }
 
 /// Attention is noted where the negative is among the batch.
-fn steering<'a>(question: &Question<'a>, batch: &[Task<'_>]) -> Steering<'a> {
+fn steering<'a>(question: &Question<'a>, batch: &[Task<'_>]) -> PassModifiers<'a> {
     let middle = match question.middle {
         Middle::Noted(_) if first_negative(batch).is_none() => Middle::Plain,
         middle => middle,
     };
     let hooks = question.model.patches().map(|patches| &patches.hooks);
-    Steering { hooks, middle, draws: question.draws }
+    PassModifiers { hooks, middle, draws: question.draws }
 }
 
 fn first_negative(batch: &[Task<'_>]) -> Option<usize> {

@@ -14,13 +14,13 @@ use super::prepare::{Ground, Prepared, prepare};
 use super::scaling;
 use crate::LatentFormat;
 use crate::random::{TorchGenerator, initial_noise};
-use crate::sampler::{Denoised, Denoiser, Options, SamplerKind, Step, StepFn, Walk};
+use crate::sampler::{Denoised, Denoiser, Options, SamplerContext, SamplerKind, Step, StepFn};
 use crate::schedule::ModelSampling;
 use crate::unet::AttentionRecord;
 
 /// A sampling run. The levels come from [`schedule`](crate::schedule), the noise from [`noise_for`].
 #[derive(Clone)]
-pub struct Job<'a> {
+pub struct SamplingRun<'a> {
     /// The model.
     pub model: &'a dyn Predictor,
     /// Its noise schedule.
@@ -86,7 +86,7 @@ pub fn noise_for(latent: &Tensor<4>, seed: u64, batch_index: Option<&[usize]>) -
     Ok(Tensor::from_data(TensorData::new(values, shape), &latent.device()))
 }
 
-impl Job<'_> {
+impl SamplingRun<'_> {
     /// Runs it. The callback sees every step in model space and may end the run with an error.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl Job<'_> {
             }
             None => guided,
         };
-        let mut walk = Walk::new(model, self.sampling, &self.options, self.seed, &mut observe);
+        let mut walk = SamplerContext::new(model, self.sampling, &self.options, self.seed, &mut observe);
         self.sampler.run(&mut walk, x, self.sigmas)
     }
 

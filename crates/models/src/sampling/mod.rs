@@ -1,6 +1,6 @@
 //! A sampling run from noise and conditioning to a latent: everything around the sampler.
 //!
-//! [`Job`] is KSampler's path. It asks a [`Predictor`] for denoised latents (a [`Network`] with its [`ModelSampling`]
+//! [`SamplingRun`] is KSampler's path. It asks a [`Predictor`] for denoised latents (a [`Network`] with its [`ModelSampling`]
 //! is one), for each condition where and when it holds, mixes them by [`Guidance`], keeps masked parts, and hands the
 //! result to a [sampler](crate::sampler). Knows nothing of prompts, files or nodes.
 //!
@@ -24,8 +24,8 @@ mod vector;
 pub use control::{ControlCall, ControlSource};
 pub use error::SamplingError;
 pub use guidance::Guidance;
-pub use job::{Job, Outcome, noise_for, with_channels};
-pub use network::{Extras, Network, Steering};
+pub use job::{Outcome, SamplingRun, noise_for, with_channels};
+pub use network::{Extras, Network, PassModifiers};
 pub use patches::{GuidancePatch, LatentChange, ModelPatches};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
 pub use scaling::{denoised, network_input, noisy, without_noise};

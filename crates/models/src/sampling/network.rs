@@ -57,12 +57,12 @@ pub struct Extras<'a> {
     /// The noise level, for patches that depend on it.
     pub sigma: f32,
     /// What changes the pass itself.
-    pub steering: Steering<'a>,
+    pub steering: PassModifiers<'a>,
 }
 
 /// What the model and the question carry to change a network's pass.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Steering<'a> {
+pub struct PassModifiers<'a> {
     /// The model's changes.
     pub hooks: Option<&'a Hooks>,
     /// What the middle does.

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::control::ControlCall;
 use super::error::SamplingError;
-use super::network::{Extras, Network, Steering};
+use super::network::{Extras, Network, PassModifiers};
 use super::patches::ModelPatches;
 use super::{ControlSource, scaling};
 use crate::schedule::ModelSampling;
@@ -54,7 +54,7 @@ pub struct Inputs<'a> {
     /// Per batch item: whether it is of the negative conditioning.
     pub negative: Vec<bool>,
     /// What changes the network's pass.
-    pub steering: Steering<'a>,
+    pub steering: PassModifiers<'a>,
 }
 
 /// A network with the meaning of its time steps and outputs.

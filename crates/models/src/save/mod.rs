@@ -14,8 +14,8 @@ use indexmap::IndexMap;
 use kiln_memory::{Dtype, Outgoing, write_safetensors};
 
 use crate::{
-    DiffusionModel, Encoder, Keyed, LatentFormat, TextEncoders,
-    detect::{Kind, Role},
+    DiffusionModel, Encoder, LatentFormat, ModelWeights, TextEncoders,
+    detect::{Family, TextEncoderKind},
     schedule::{Levels, ModelSampling, Prediction},
     vae::Vae,
 };
@@ -90,19 +90,19 @@ impl ModelFile {
         write_safetensors(out, metadata, &outgoing, |i, out| tensors[i].write(out))
     }
 
-    fn keyed(&mut self, keyed: &Keyed, prefix: &str, changed: Dtype) {
+    fn keyed(&mut self, keyed: &ModelWeights, prefix: &str, changed: Dtype) {
         for (key, _) in keyed.map().iter() {
             self.tensors.extend(Tensor::of(keyed, key, format!("{prefix}{key}"), changed));
         }
     }
 
-    fn encoder(&mut self, encoder: &Encoder, kind: Kind) {
+    fn encoder(&mut self, encoder: &Encoder, kind: Family) {
         let place = match (kind, encoder.role) {
-            (Kind::Sd1, _) => "cond_stage_model.transformer.",
-            (Kind::Sd2, _) => "cond_stage_model.model.",
-            (Kind::Sdxl, Role::L) => "conditioner.embedders.0.transformer.",
-            (Kind::Sdxl, _) => "conditioner.embedders.1.model.",
-            (Kind::SdxlRefiner, _) => "conditioner.embedders.0.model.",
+            (Family::Sd1, _) => "cond_stage_model.transformer.",
+            (Family::Sd2, _) => "cond_stage_model.model.",
+            (Family::Sdxl, TextEncoderKind::L) => "conditioner.embedders.0.transformer.",
+            (Family::Sdxl, _) => "conditioner.embedders.1.model.",
+            (Family::SdxlRefiner, _) => "conditioner.embedders.0.model.",
         };
         if place.ends_with("transformer.") {
             return self.keyed(&encoder.weights, place, Dtype::F16);

@@ -1,6 +1,6 @@
 //! A text encoder's keys as OpenCLIP calls them: the way back from [`clip::open_clip`](crate::clip::open_clip).
 
-use crate::Keyed;
+use crate::ModelWeights;
 
 /// A tensor of an OpenCLIP file and the keys it is made of.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct Fused {
 }
 
 /// The tensors of an OpenCLIP file with this encoder's weights.
-pub(super) fn open_clip(weights: &Keyed) -> Vec<Fused> {
+pub(super) fn open_clip(weights: &ModelWeights) -> Vec<Fused> {
     weights.map().iter().filter_map(|(key, _)| renamed(key)).collect()
 }
 
@@ -61,11 +61,11 @@ fn renamed(key: &str) -> Option<Fused> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::renamed;
-    use crate::{Names, clip};
+    use crate::{TensorShapes, clip};
 
     #[test]
     fn every_name_of_an_open_clip_file_comes_back() {
-        let file: Names = [
+        let file: TensorShapes = [
             ("token_embedding.weight", vec![9, 4]),
             ("positional_embedding", vec![7, 4]),
             ("transformer.resblocks.0.ln_1.weight", vec![4]),

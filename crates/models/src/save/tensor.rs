@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kiln_memory::{Dtype, Weight, encode_f32};
 
 use super::names::Fused;
-use crate::Keyed;
+use crate::ModelWeights;
 
 /// A tensor to be written.
 #[derive(Debug)]
@@ -31,13 +31,13 @@ pub(super) enum Numbers {
 
 impl Tensor {
     /// A network's weight under its key; `None` where the source lacks it. Changed weights are stored as `changed`.
-    pub(super) fn of(keyed: &Keyed, key: &str, name: String, changed: Dtype) -> Option<Self> {
+    pub(super) fn of(keyed: &ModelWeights, key: &str, name: String, changed: Dtype) -> Option<Self> {
         let fused = Fused { name: String::new(), keys: vec![key.to_owned()], transposed: false };
         Self::fused(keyed, &fused, name, changed)
     }
 
     /// Several weights as one tensor.
-    pub(super) fn fused(keyed: &Keyed, fused: &Fused, name: String, changed: Dtype) -> Option<Self> {
+    pub(super) fn fused(keyed: &ModelWeights, fused: &Fused, name: String, changed: Dtype) -> Option<Self> {
         let weights = fused.keys.iter().map(|key| keyed.weights().weight(key).ok());
         let parts = weights.collect::<Option<Vec<Weight>>>()?;
         let first = parts.first()?;

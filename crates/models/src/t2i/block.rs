@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation};
 
-use crate::{ModelError, layers::Conv2d, shelf::Shelf};
+use crate::{ModelError, layers::Conv2d, shelf::WeightBuilder};
 
 /// How a map is halved.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(super) struct Shape {
 }
 
 impl Residual {
-    pub(super) fn new(shelf: &Shelf<'_>, path: &str, shape: Shape) -> Result<Self, ModelError> {
+    pub(super) fn new(shelf: &WeightBuilder<'_>, path: &str, shape: Shape) -> Result<Self, ModelError> {
         let Shape { inputs, outputs, kernel, halves } = shape;
         let name = |end: &str| format!("{path}.{end}");
         let conv = |end: &str, from, side| Conv2d::new(shelf, &name(end), from, outputs, side);
@@ -85,7 +85,7 @@ pub(super) struct Extractor {
 
 impl Extractor {
     pub(super) fn new(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         path: &str,
         [inputs, outputs]: [usize; 2],
         blocks: usize,

@@ -1,6 +1,6 @@
 //! The shape of a T2I-Adapter as plain data, and how it is read off tensor names and shapes.
 
-use crate::{ModelError, Names};
+use crate::{ModelError, TensorShapes};
 
 /// The sizes of a T2I-Adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl AdapterConfig {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
-    pub fn from_names(names: &Names) -> Result<Option<Self>, ModelError> {
+    pub fn from_names(names: &TensorShapes) -> Result<Option<Self>, ModelError> {
         if names.has("body.0.out_conv.weight") {
             return Self::light(names).map(Some);
         }
@@ -50,7 +50,7 @@ impl AdapterConfig {
         full.then(|| Self::full(names)).transpose()
     }
 
-    fn full(names: &Names) -> Result<Self, ModelError> {
+    fn full(names: &TensorShapes) -> Result<Self, ModelError> {
         const BLOCKS: usize = 2;
         let (picture, shuffle) = shuffled(names, "conv_in.weight", false)?;
         let width = |level: usize| names.side(&format!("body.{}.block1.weight", level * BLOCKS), 0);
@@ -67,7 +67,7 @@ impl AdapterConfig {
         Ok(Self { picture, shuffle, channels: (0..names.len()).map_while(width).collect(), kind })
     }
 
-    fn light(names: &Names) -> Result<Self, ModelError> {
+    fn light(names: &TensorShapes) -> Result<Self, ModelError> {
         let (picture, shuffle) = shuffled(names, "body.0.in_conv.weight", true)?;
         let width = |level: usize| names.side(&format!("body.{level}.out_conv.weight"), 0);
         let channels = (0..names.len()).map_while(width).collect();
@@ -105,7 +105,7 @@ impl AdapterConfig {
 }
 
 /// Channels of the picture, and the side of the squares, from a first layer's inputs. The light kind is SD1's only.
-fn shuffled(names: &Names, first: &str, light: bool) -> Result<(usize, usize), ModelError> {
+fn shuffled(names: &TensorShapes, first: &str, light: bool) -> Result<(usize, usize), ModelError> {
     let inputs = names.side(first, 1).unwrap_or(0);
     let shuffles = SHUFFLES.iter().take(if light { 1 } else { 2 });
     let found = shuffles.flat_map(|(side, area)| [1, 3].map(|c| (c, *side, area * c)));

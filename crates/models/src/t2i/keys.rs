@@ -1,9 +1,9 @@
 //! What files call a T2I-Adapter's tensors.
 
-use crate::{KeyMap, Names};
+use crate::{KeyMap, TensorShapes};
 
 /// Keys in TencentARC's names, from original files (with or without `adapter.`) or diffusers' ones.
-pub(crate) fn canonical(names: &Names) -> KeyMap {
+pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {
     const PREFIX: &str = "adapter.";
     let prefix = if names.any("adapter.body.0.") { PREFIX } else { "" };
     let map = KeyMap::under(names, prefix);

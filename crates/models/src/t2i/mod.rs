@@ -12,4 +12,4 @@ mod source;
 pub use config::{AdapterConfig, AdapterKind};
 pub(crate) use keys::canonical;
 pub use model::Adapter;
-pub use source::Adapted;
+pub use source::AdapterControl;

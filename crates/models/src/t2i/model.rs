@@ -10,7 +10,9 @@ use super::{
     config::{AdapterConfig, AdapterKind},
     keys,
 };
-use crate::{Keyed, ModelError, Names, checkpoint, layers::Conv2d, names_of, shelf::Shelf, unet::Residuals};
+use crate::{
+    ModelError, ModelWeights, TensorShapes, checkpoint, layers::Conv2d, names_of, shelf::WeightBuilder, unet::Residuals,
+};
 
 /// A T2I-Adapter over weight handles.
 #[derive(Debug)]
@@ -30,16 +32,16 @@ impl AdapterConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<Adapter, ModelError> {
-        Shelf::build("T2I-Adapter", keyed, |shelf| Adapter::new(self, shelf))
+    pub fn init(&self, keyed: &ModelWeights) -> Result<Adapter, ModelError> {
+        WeightBuilder::build("T2I-Adapter", keyed, |shelf| Adapter::new(self, shelf))
     }
 
     /// Name and shape of every tensor of this network, in original names.
     ///
     /// # Errors
     /// Never for a configuration that was read off a file.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| Adapter::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| Adapter::new(self, shelf))
     }
 }
 
@@ -65,10 +67,10 @@ impl Adapter {
         let missing = "`conv_in.weight` and `body.0.block1.weight`, or `body.0.out_conv.weight`";
         let config = config.ok_or_else(|| checkpoint::not_there(path, "T2I-Adapter", &names, missing))?;
         let holder = checkpoint::holder("controlnet", &*source);
-        config.init(&Keyed::new(source, map, &holder, budget))
+        config.init(&ModelWeights::new(source, map, &holder, budget))
     }
 
-    fn new(config: &AdapterConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &AdapterConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let inputs = config.picture * config.shuffle * config.shuffle;
         let before = |level: usize, first| level.checked_sub(1).map_or(first, |level| config.channels[level]);
         let levels = config.channels.iter().enumerate();

@@ -14,7 +14,7 @@ use crate::{
 
 /// What a ControlNet node puts into a conditioning when it is given a T2I-Adapter.
 #[derive(Debug)]
-pub struct Adapted {
+pub struct AdapterControl {
     net: Arc<Adapter>,
     hint: Planes,
     strength: f32,
@@ -24,7 +24,7 @@ pub struct Adapted {
     said: Mutex<Option<([usize; 2], Residuals)>>,
 }
 
-impl Adapted {
+impl AdapterControl {
     /// `hint` `[batch, 3, h, w]` in 0..1; `range` in percent of the run, 0 to 1.
     pub fn new(
         net: Arc<Adapter>,
@@ -67,7 +67,7 @@ impl Adapted {
     }
 }
 
-impl ControlSource for Adapted {
+impl ControlSource for AdapterControl {
     fn residuals(&self, call: &ControlCall<'_>) -> Result<Option<Residuals>, ModelError> {
         let before = self.previous.as_ref().map(|previous| previous.residuals(call)).transpose()?.flatten();
         if !self.holds(call) {

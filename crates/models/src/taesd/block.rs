@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use crate::{
     ModelError,
     layers::{Conv2d, GroupNorm},
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// `relu(conv4(relu(conv2(relu(conv0(x))))) + x)`.
@@ -24,7 +24,7 @@ struct Pool {
 }
 
 impl Block {
-    pub(super) fn new(shelf: &Shelf<'_>, path: &str, channels: usize, pool: bool) -> Result<Self, ModelError> {
+    pub(super) fn new(shelf: &WeightBuilder<'_>, path: &str, channels: usize, pool: bool) -> Result<Self, ModelError> {
         let conv = |n| Conv2d::new(shelf, &format!("{path}.conv.{n}"), channels, channels, 3);
         let pool = pool.then(|| Pool::new(shelf, &format!("{path}.pool"), channels));
         Ok(Self { convs: [conv(0)?, conv(2)?, conv(4)?], pool: pool.transpose()? })
@@ -43,7 +43,7 @@ impl Block {
 }
 
 impl Pool {
-    fn new(shelf: &Shelf<'_>, path: &str, channels: usize) -> Result<Self, ModelError> {
+    fn new(shelf: &WeightBuilder<'_>, path: &str, channels: usize) -> Result<Self, ModelError> {
         let wide = channels * 4;
         Ok(Self {
             widen: Conv2d::without_bias(shelf, &format!("{path}.0"), channels, wide, 1)?,

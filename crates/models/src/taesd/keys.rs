@@ -1,6 +1,6 @@
 //! The names of a tiny autoencoder's tensors, and its sizes read off them.
 
-use crate::{KeyMap, Names};
+use crate::{KeyMap, TensorShapes};
 
 /// The sizes of a tiny autoencoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct TaesdHalf {
 }
 
 /// Keys below `encoder.` and `decoder.`, whatever the file calls its halves.
-pub(super) fn canonical(names: &Names) -> KeyMap {
+pub(super) fn canonical(names: &TensorShapes) -> KeyMap {
     let halves = ["taesd_encoder.", "taesd_decoder.", "encoder.", "decoder."];
     if halves.iter().any(|half| names.any(half)) {
         return KeyMap::under(names, "").renamed(|key| Some(key.strip_prefix("taesd_").unwrap_or(key).to_owned()));
@@ -37,7 +37,7 @@ pub(super) fn canonical(names: &Names) -> KeyMap {
 
 impl TaesdConfig {
     /// Reads the configuration off names and shapes, `None` when they are no tiny autoencoder's.
-    pub fn from_names(names: &Names) -> Option<Self> {
+    pub fn from_names(names: &TensorShapes) -> Option<Self> {
         let half = |first: &str, last: &str, side: &str| {
             let (first, last) = (names.shape(first)?, names.shape(last)?);
             let [channels, inputs, 3, 3] = *first else { return None };

@@ -12,7 +12,7 @@ use kiln_memory::Budget;
 
 pub use keys::{TaesdConfig, TaesdHalf};
 
-use crate::{Keyed, ModelError, Names, checkpoint, layers::Conv2d, names_of, ops, shelf::Shelf};
+use crate::{ModelError, ModelWeights, TensorShapes, checkpoint, layers::Conv2d, names_of, ops, shelf::WeightBuilder};
 use block::Block;
 
 /// How a family's latents are scaled for its tiny autoencoder: `z' = (z - shift) · scale`.
@@ -57,21 +57,21 @@ impl TaesdConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<Taesd, ModelError> {
-        Shelf::build("tiny autoencoder", keyed, |shelf| Taesd::new(self, shelf))
+    pub fn init(&self, keyed: &ModelWeights) -> Result<Taesd, ModelError> {
+        WeightBuilder::build("tiny autoencoder", keyed, |shelf| Taesd::new(self, shelf))
     }
 
     /// Name and shape of every tensor of this network.
     ///
     /// # Errors
     /// Never for a configuration that was read off a file.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| Taesd::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| Taesd::new(self, shelf))
     }
 }
 
 impl Taesd {
-    fn new(config: &TaesdConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &TaesdConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let encoder = |half: &TaesdHalf| half.encoder(shelf);
         let decoder = |half: &TaesdHalf| half.decoder(shelf);
         Ok(Self {
@@ -92,7 +92,7 @@ impl Taesd {
             checkpoint::not_there(path, "tiny autoencoder", &names, "`taesd_decoder.1.weight` or `1.weight`")
         })?;
         let holder = checkpoint::holder("taesd", &*source);
-        config.init(&Keyed::new(source, map, &holder, budget))
+        config.init(&ModelWeights::new(source, map, &holder, budget))
     }
 
     /// A latent's picture in 0..1 (not clamped). The latent is in the model's space, as a sampler's callback sees it.
@@ -156,7 +156,7 @@ impl Step {
 }
 
 impl TaesdHalf {
-    fn decoder(&self, shelf: &Shelf<'_>) -> Result<Vec<Step>, ModelError> {
+    fn decoder(&self, shelf: &WeightBuilder<'_>) -> Result<Vec<Step>, ModelError> {
         let (z, mid, out) = (self.latent, self.channels, self.picture);
         let conv = |n, inputs, outputs| Conv2d::new(shelf, &format!("decoder.{n}"), inputs, outputs, 3).map(Step::Conv);
         let bare = |n| Conv2d::without_bias(shelf, &format!("decoder.{n}"), mid, mid, 3).map(Step::Conv);
@@ -175,7 +175,7 @@ impl TaesdHalf {
         Ok(steps)
     }
 
-    fn encoder(&self, shelf: &Shelf<'_>) -> Result<Vec<Step>, ModelError> {
+    fn encoder(&self, shelf: &WeightBuilder<'_>) -> Result<Vec<Step>, ModelError> {
         let (z, mid, picture) = (self.latent, self.channels, self.picture);
         let conv = |n, inputs, outputs| Conv2d::new(shelf, &format!("encoder.{n}"), inputs, outputs, 3).map(Step::Conv);
         let halve = |n| {

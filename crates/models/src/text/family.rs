@@ -8,7 +8,7 @@ use super::encode::{Prompt, encode, join};
 use super::encoder::ClipEncoder;
 use crate::checkpoint::Encoder as Stage;
 use crate::clip::Hidden;
-use crate::detect::Role;
+use crate::detect::TextEncoderKind;
 use crate::tokenizer::{Chunk, Embeddings, Encoder, Tokenizer, Vocabulary, chunk};
 use crate::{ModelError, TextEncoders};
 
@@ -46,7 +46,8 @@ impl PromptEncoder<'_> {
         let mut chunked: Vec<Vec<Chunk>> = encoders
             .iter()
             .map(|Stage { role, .. }| {
-                self.tokenizer(*role).tokenize(if *role == Role::G { text_g } else { text_l }, self.embeddings)
+                self.tokenizer(*role)
+                    .tokenize(if *role == TextEncoderKind::G { text_g } else { text_l }, self.embeddings)
             })
             .collect();
         let longest = chunked.iter().map(Vec::len).max().unwrap_or(1);
@@ -79,7 +80,7 @@ impl PromptEncoder<'_> {
         Hidden { layer: self.clip_skip.unwrap_or(own.layer), norm: own.norm }
     }
 
-    fn tokenizer(&self, role: Role) -> Tokenizer {
+    fn tokenizer(&self, role: TextEncoderKind) -> Tokenizer {
         Tokenizer::new(self.vocabulary.clone(), kind_of(role))
     }
 }
@@ -90,10 +91,10 @@ impl std::fmt::Debug for PromptEncoder<'_> {
     }
 }
 
-fn kind_of(role: Role) -> Encoder {
+fn kind_of(role: TextEncoderKind) -> Encoder {
     match role {
-        Role::L => Encoder::ClipL,
-        Role::H => Encoder::ClipH,
-        Role::G => Encoder::ClipG,
+        TextEncoderKind::L => Encoder::ClipL,
+        TextEncoderKind::H => Encoder::ClipH,
+        TextEncoderKind::G => Encoder::ClipG,
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     ModelError,
     layers::Linear,
     ops::{self, Mask},
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// Projections to queries, keys and values, and back.
@@ -22,7 +22,7 @@ pub(super) struct Attention {
 
 impl Attention {
     pub(super) fn new(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         path: &str,
         channels: usize,
         context: usize,

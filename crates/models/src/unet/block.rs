@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{hooks::Steer, residual::Residual, transformer::SpatialTransformer};
-use crate::{ModelError, layers::Conv2d, ops, watch::Watch};
+use crate::{ModelError, layers::Conv2d, ops, watch::ActivationTap};
 
 /// A step of a block.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Pass<'a> {
     /// The time embedding after its SiLU, which every residual block starts with.
     pub(crate) embed: Tensor<2>,
     pub(crate) context: &'a Tensor<3>,
-    pub(crate) watch: Watch<'a>,
+    pub(crate) watch: ActivationTap<'a>,
     /// What the model carries to change the pass.
     pub(crate) steer: Steer<'a>,
 }

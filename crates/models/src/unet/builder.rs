@@ -6,18 +6,18 @@ use super::{
     residual::Residual,
     transformer::{Kind, SpatialTransformer},
 };
-use crate::{ModelError, layers::Conv2d, shelf::Shelf};
+use crate::{ModelError, layers::Conv2d, shelf::WeightBuilder};
 
 /// Lays out the blocks, keeping count of channels as they flow.
 pub(crate) struct Builder<'a, 's> {
     config: &'a UNetConfig,
-    shelf: &'a Shelf<'s>,
+    shelf: &'a WeightBuilder<'s>,
     channels: usize,
     skips: Vec<usize>,
 }
 
 impl<'a, 's> Builder<'a, 's> {
-    pub(crate) fn new(config: &'a UNetConfig, shelf: &'a Shelf<'s>) -> Self {
+    pub(crate) fn new(config: &'a UNetConfig, shelf: &'a WeightBuilder<'s>) -> Self {
         Self { config, shelf, channels: config.model_channels, skips: Vec::new() }
     }
 

@@ -3,7 +3,7 @@
 //! Knows the original (LDM) names only; other conventions are renamed before they come here.
 //! Names: CompVis latent-diffusion `openaimodel.py`; the order of `depth_output` is ComfyUI's.
 
-use crate::{ModelError, Names};
+use crate::{ModelError, TensorShapes};
 
 /// How a transformer's channels are split into attention heads. Files don't say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl UNetConfig {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` naming what was found and what is missing.
-    pub fn from_names(names: &Names) -> Result<Self, ModelError> {
+    pub fn from_names(names: &TensorShapes) -> Result<Self, ModelError> {
         let first = names.shape("input_blocks.0.0.weight").ok_or_else(|| lacks("input_blocks.0.0.weight"))?;
         let [model_channels, in_channels, 3, 3] = *first else {
             return Err(odd("input_blocks.0.0.weight", first, "[model_channels, in_channels, 3, 3]"));
@@ -100,7 +100,7 @@ impl UNetConfig {
         if model_channels == 0 || model_channels % 32 != 0 {
             return Err(odd("input_blocks.0.0.weight", first, "a multiple of 32 as its first side"));
         }
-        let walk = Walk::through(names, model_channels)?;
+        let walk = SamplerContext::through(names, model_channels)?;
         let adm_channels = names.side("label_emb.0.0.weight", 1);
         let linear_projection = projection_is_linear(names);
         let eight = !linear_projection && adm_channels.is_none();
@@ -140,15 +140,15 @@ impl UNetConfig {
 
 /// What a walk up the input blocks collects.
 #[derive(Default)]
-struct Walk {
+struct SamplerContext {
     res_blocks: Vec<usize>,
     channel_mult: Vec<usize>,
     depth: Vec<usize>,
     depth_output: Vec<usize>,
 }
 
-impl Walk {
-    fn through(names: &Names, model_channels: usize) -> Result<Self, ModelError> {
+impl SamplerContext {
+    fn through(names: &TensorShapes, model_channels: usize) -> Result<Self, ModelError> {
         let (mut walk, mut blocks, mut mult) = (Self::default(), 0, 1);
         let count = names.count("input_blocks.");
         for n in 0..count {
@@ -170,14 +170,14 @@ impl Walk {
         self.channel_mult.push(mult);
     }
 
-    fn meet_output_block(&mut self, names: &Names, n: usize) {
+    fn meet_output_block(&mut self, names: &TensorShapes, n: usize) {
         if names.has(&format!("output_blocks.{n}.0.in_layers.0.weight")) {
             self.depth_output.push(names.count(&format!("output_blocks.{n}.1.transformer_blocks.")));
         }
     }
 }
 
-fn multiple(names: &Names, n: usize, model_channels: usize) -> Result<usize, ModelError> {
+fn multiple(names: &TensorShapes, n: usize, model_channels: usize) -> Result<usize, ModelError> {
     let name = format!("input_blocks.{n}.0.out_layers.3.weight");
     let shape = names.shape(&name).ok_or_else(|| lacks(&name))?;
     match shape.first() {
@@ -186,7 +186,7 @@ fn multiple(names: &Names, n: usize, model_channels: usize) -> Result<usize, Mod
     }
 }
 
-fn middle(names: &Names) -> Middle {
+fn middle(names: &TensorShapes) -> Middle {
     match (names.count("middle_block.1.transformer_blocks."), names.any("middle_block.0.")) {
         (0, true) => Middle::Residual,
         (0, false) => Middle::Nothing,
@@ -194,11 +194,11 @@ fn middle(names: &Names) -> Middle {
     }
 }
 
-fn context(names: &Names) -> Option<usize> {
+fn context(names: &TensorShapes) -> Option<usize> {
     names.iter().find(|(name, _)| name.ends_with("attn2.to_k.weight")).and_then(|(_, shape)| shape.get(1).copied())
 }
 
-fn projection_is_linear(names: &Names) -> bool {
+fn projection_is_linear(names: &TensorShapes) -> bool {
     names.iter().find(|(name, _)| name.ends_with(".proj_in.weight")).is_some_and(|(_, shape)| shape.len() == 2)
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::UNetConfig;
-use crate::{ModelError, layers::Linear, ops, shelf::Shelf, watch::Watch};
+use crate::{ModelError, layers::Linear, ops, shelf::WeightBuilder, watch::ActivationTap};
 
 /// The two small networks that turn time steps, and SDXL's vector, into what every residual block sees.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Embedding {
 }
 
 impl Embedding {
-    pub(crate) fn new(config: &UNetConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    pub(crate) fn new(config: &UNetConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let embed = config.embed_dim();
         let pair = |name: &str, inputs| {
             Ok::<_, ModelError>([
@@ -35,7 +35,7 @@ impl Embedding {
         timesteps: &[f32],
         y: Option<&Tensor<2>>,
         like: &Tensor<4>,
-        watch: Watch<'_>,
+        watch: ActivationTap<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         let steps = sinusoidal(timesteps, self.channels, &like.device()).cast(like.dtype());
         let mut embed = mlp(&self.time, steps, "time_embed", watch)?;
@@ -50,7 +50,7 @@ impl Embedding {
     }
 }
 
-fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, watch: Watch<'_>) -> Result<Tensor<2>, ModelError> {
+fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, watch: ActivationTap<'_>) -> Result<Tensor<2>, ModelError> {
     let h = layers[0].forward2(x)?;
     watch.see_in(path, "0", &h);
     let h = ops::silu(h)?;

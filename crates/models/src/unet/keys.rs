@@ -1,19 +1,19 @@
 //! What files call a UNet's tensors, in original (LDM) names.
 
-use crate::{KeyMap, Names};
+use crate::{KeyMap, TensorShapes};
 
 /// Whether the tensors below `prefix` have diffusers' names.
-pub fn is_diffusers(names: &Names, prefix: &str) -> bool {
+pub fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {
     names.has(&format!("{prefix}conv_in.weight")) && names.any(&format!("{prefix}down_blocks."))
 }
 
 /// Keys of a UNet under original names below `prefix`.
-pub fn original(names: &Names, prefix: &str) -> KeyMap {
+pub fn original(names: &TensorShapes, prefix: &str) -> KeyMap {
     KeyMap::under(names, prefix)
 }
 
 /// Keys of a UNet under diffusers' names below `prefix`.
-pub fn diffusers(names: &Names, prefix: &str) -> KeyMap {
+pub fn diffusers(names: &TensorShapes, prefix: &str) -> KeyMap {
     let layout = Layout::of(names, prefix);
     KeyMap::under(names, prefix).renamed(|key| Some(layout.rename(key).unwrap_or_else(|| key.to_owned())))
 }
@@ -28,7 +28,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub(crate) fn of(names: &Names, prefix: &str) -> Self {
+    pub(crate) fn of(names: &TensorShapes, prefix: &str) -> Self {
         let (down, up) = (format!("{prefix}down_blocks."), format!("{prefix}up_blocks."));
         let resnets = |at: &str, l: usize| names.count(&format!("{at}{l}.resnets."));
         Self {

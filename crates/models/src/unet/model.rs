@@ -15,12 +15,12 @@ use super::{
     hooks::{Hooks, MiddleAttention, Steer},
 };
 use crate::{
-    Keyed, ModelError, Names,
+    ModelError, ModelWeights, TensorShapes,
     layers::{Conv2d, GroupNorm},
     ops,
     random::TorchGenerator,
-    shelf::Shelf,
-    watch::Watch,
+    shelf::WeightBuilder,
+    watch::ActivationTap,
 };
 
 /// A Stable Diffusion UNet over weight handles.
@@ -45,7 +45,7 @@ pub struct Extras<'a> {
     /// What ControlNets add.
     pub control: Option<&'a Residuals>,
     /// Sees named activations.
-    pub watch: Watch<'a>,
+    pub watch: ActivationTap<'a>,
     /// What the model carries to change the pass.
     pub hooks: Option<&'a Hooks>,
     /// What the middle block's self-attention does.
@@ -119,21 +119,21 @@ impl UNetConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<UNet, ModelError> {
-        Shelf::build("UNet", keyed, |shelf| UNet::new(self, shelf))
+    pub fn init(&self, keyed: &ModelWeights) -> Result<UNet, ModelError> {
+        WeightBuilder::build("UNet", keyed, |shelf| UNet::new(self, shelf))
     }
 
     /// Name and shape of every tensor of this network, in original names without prefix.
     ///
     /// # Errors
     /// When the sizes contradict each other (an empty level list, heads that don't divide the width).
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| UNet::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| UNet::new(self, shelf))
     }
 }
 
 impl UNet {
-    fn new(config: &UNetConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &UNetConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let base = config.model_channels;
         let mut builder = Builder::new(config, shelf);
         Ok(Self {
@@ -223,7 +223,7 @@ impl UNet {
         Ok(h)
     }
 
-    fn finish(&self, h: Tensor<4>, watch: Watch<'_>) -> Result<Tensor<4>, ModelError> {
+    fn finish(&self, h: Tensor<4>, watch: ActivationTap<'_>) -> Result<Tensor<4>, ModelError> {
         let h = if watch.is_on() {
             let h = self.norm.forward(h)?;
             watch.see("out.0", &h);

@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 use crate::{
     ModelError,
     layers::{Conv2d, GroupNorm, Linear},
-    shelf::Shelf,
-    watch::Watch,
+    shelf::WeightBuilder,
+    watch::ActivationTap,
 };
 
 /// `skip(x) + conv(silu(norm(conv(silu(norm(x))) + linear(silu(emb)))))`.
@@ -25,7 +25,7 @@ pub(crate) struct Residual {
 
 impl Residual {
     pub(super) fn new(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         path: String,
         inputs: usize,
         outputs: usize,
@@ -50,7 +50,7 @@ impl Residual {
         &self,
         x: Tensor<4>,
         embed_silu: &Tensor<2>,
-        watch: Watch<'_>,
+        watch: ActivationTap<'_>,
     ) -> Result<Tensor<4>, ModelError> {
         let h = self.conv_in.forward(self.norm_in.forward_silu(x.clone())?)?;
         watch.see_in(&self.path, "in_layers", &h);

@@ -7,8 +7,8 @@ use crate::{
     ModelError,
     layers::{Conv2d, GroupNorm, LayerNorm, Linear},
     ops,
-    shelf::Shelf,
-    watch::Watch,
+    shelf::WeightBuilder,
+    watch::ActivationTap,
 };
 
 /// What the transformers of one UNet have in common.
@@ -40,7 +40,7 @@ enum Projection {
 
 impl SpatialTransformer {
     pub(super) fn new(
-        shelf: &Shelf<'_>,
+        shelf: &WeightBuilder<'_>,
         path: String,
         channels: usize,
         heads: usize,
@@ -80,7 +80,7 @@ impl SpatialTransformer {
         Ok(y)
     }
 
-    fn enter(&self, h: Tensor<4>, watch: Watch<'_>) -> Result<Tensor<3>, ModelError> {
+    fn enter(&self, h: Tensor<4>, watch: ActivationTap<'_>) -> Result<Tensor<3>, ModelError> {
         match &self.proj_in {
             Projection::Conv(conv) => {
                 let h = conv.forward(h)?;
@@ -95,7 +95,13 @@ impl SpatialTransformer {
         }
     }
 
-    fn leave(&self, tokens: Tensor<3>, height: usize, width: usize, watch: Watch<'_>) -> Result<Tensor<4>, ModelError> {
+    fn leave(
+        &self,
+        tokens: Tensor<3>,
+        height: usize,
+        width: usize,
+        watch: ActivationTap<'_>,
+    ) -> Result<Tensor<4>, ModelError> {
         match &self.proj_out {
             Projection::Conv(conv) => {
                 let h = conv.forward(to_pixels(tokens, height, width))?;
@@ -135,7 +141,13 @@ struct Block {
 }
 
 impl Block {
-    fn new(shelf: &Shelf<'_>, path: &str, channels: usize, heads: usize, context: usize) -> Result<Self, ModelError> {
+    fn new(
+        shelf: &WeightBuilder<'_>,
+        path: &str,
+        channels: usize,
+        heads: usize,
+        context: usize,
+    ) -> Result<Self, ModelError> {
         let name = |end: &str| format!("{path}.{end}");
         Ok(Self {
             norm1: LayerNorm::new(shelf, &name("norm1"), channels)?,

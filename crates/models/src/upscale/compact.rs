@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use kiln_memory::Weight;
 
 use super::config::CompactConfig;
-use crate::{ModelError, layers::Conv2d, ops, shelf::Shelf};
+use crate::{ModelError, layers::Conv2d, ops, shelf::WeightBuilder};
 
 /// Source: `SRVGGNetCompact` of xinntao's Real-ESRGAN.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Compact {
 }
 
 impl Compact {
-    pub(super) fn new(config: &CompactConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    pub(super) fn new(config: &CompactConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let CompactConfig { picture_channels, channels, last, scale, slopes } = *config;
         let pair = |n: usize| {
             let inputs = if n == 0 { picture_channels } else { channels };

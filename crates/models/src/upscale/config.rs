@@ -1,6 +1,6 @@
 //! The shapes of upscalers as plain data, read off tensor names and shapes.
 
-use crate::{ModelError, Names};
+use crate::{ModelError, TensorShapes};
 
 /// One of the families.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl UpscaleConfig {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` when they are one of a kind that isn't known.
-    pub fn from_names(names: &Names) -> Result<Option<Self>, ModelError> {
+    pub fn from_names(names: &TensorShapes) -> Result<Option<Self>, ModelError> {
         if names.has("conv_first.weight") && names.any("body.0.rdb1.") {
             return rrdb(names).map(|config| Some(Self::Rrdb(config)));
         }
@@ -75,7 +75,7 @@ impl UpscaleConfig {
     }
 }
 
-fn rrdb(names: &Names) -> Result<RrdbConfig, ModelError> {
+fn rrdb(names: &TensorShapes) -> Result<RrdbConfig, ModelError> {
     if names.iter().any(|(name, _)| name.contains("conv1x1")) {
         return Err(unrecognised("its dense blocks have 1x1 shortcuts (ESRGAN+), which are not supported"));
     }
@@ -96,7 +96,7 @@ fn rrdb(names: &Names) -> Result<RrdbConfig, ModelError> {
     })
 }
 
-fn compact(names: &Names) -> Result<CompactConfig, ModelError> {
+fn compact(names: &TensorShapes) -> Result<CompactConfig, ModelError> {
     let [channels, picture_channels, ..] = shape4(names, "body.0.weight")?;
     let last = names.count("body.").saturating_sub(1);
     let outputs = shape4(names, &format!("body.{last}.weight"))?[0];
@@ -108,7 +108,7 @@ fn compact(names: &Names) -> Result<CompactConfig, ModelError> {
     Ok(CompactConfig { picture_channels, channels, last, scale, slopes })
 }
 
-fn shape4(names: &Names, name: &str) -> Result<[usize; 4], ModelError> {
+fn shape4(names: &TensorShapes, name: &str) -> Result<[usize; 4], ModelError> {
     let shape = names.shape(name).ok_or_else(|| unrecognised(&format!("`{name}` is missing")))?;
     shape.try_into().map_err(|_| unrecognised(&format!("`{name}` is {shape:?}, expected four sides")))
 }

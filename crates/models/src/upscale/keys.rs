@@ -1,9 +1,9 @@
 //! What files call an upscaler's tensors: Real-ESRGAN's names, ESRGAN's old ones, and prefixes of training frameworks.
 
-use crate::{KeyMap, Names};
+use crate::{KeyMap, TensorShapes};
 
 /// Keys in Real-ESRGAN's names.
-pub(crate) fn canonical(names: &Names) -> KeyMap {
+pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {
     let prefix = ["params_ema.", "params.", "module.", ""].into_iter().find(|prefix| names.any(prefix)).unwrap_or("");
     let map = KeyMap::under(names, prefix);
     let inner = map.names();
@@ -23,7 +23,7 @@ struct Outer {
 }
 
 impl Outer {
-    fn of(names: &Names) -> Self {
+    fn of(names: &TensorShapes) -> Self {
         let number = |(name, _): (&str, &[usize])| name.strip_prefix("model.")?.strip_suffix(".weight")?.parse().ok();
         let mut after: Vec<usize> = names.iter().filter_map(number).filter(|n| *n > 1).collect();
         after.sort_unstable();

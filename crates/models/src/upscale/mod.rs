@@ -13,8 +13,8 @@ use kiln_memory::Budget;
 pub use config::{CompactConfig, RrdbConfig, UpscaleConfig};
 
 use crate::{
-    Keyed, ModelError, Names, checkpoint, names_of,
-    shelf::Shelf,
+    ModelError, ModelWeights, TensorShapes, checkpoint, names_of,
+    shelf::WeightBuilder,
     vae::{Tiles, tiled},
 };
 use compact::Compact;
@@ -39,8 +39,8 @@ impl UpscaleConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<Upscaler, ModelError> {
-        let network = Shelf::build("upscaler", keyed, |shelf| Network::new(self, shelf))?;
+    pub fn init(&self, keyed: &ModelWeights) -> Result<Upscaler, ModelError> {
+        let network = WeightBuilder::build("upscaler", keyed, |shelf| Network::new(self, shelf))?;
         Ok(Upscaler { config: self.clone(), network })
     }
 
@@ -48,13 +48,13 @@ impl UpscaleConfig {
     ///
     /// # Errors
     /// Never for a configuration that was read off a file.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| Network::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| Network::new(self, shelf))
     }
 }
 
 impl Network {
-    fn new(config: &UpscaleConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &UpscaleConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         Ok(match config {
             UpscaleConfig::Rrdb(config) => Self::Rrdb(Box::new(Rrdb::new(config, shelf)?)),
             UpscaleConfig::Compact(config) => Self::Compact(Box::new(Compact::new(config, shelf)?)),
@@ -75,7 +75,7 @@ impl Upscaler {
             return Err(checkpoint::not_there(path, "upscaler", &names, "`conv_first.weight` or `body.0.weight`"));
         };
         let holder = checkpoint::holder("upscaler", &*source);
-        config.init(&Keyed::new(source, map, &holder, budget))
+        config.init(&ModelWeights::new(source, map, &holder, budget))
     }
 
     /// The sizes of this network.

@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::config::RrdbConfig;
-use crate::{ModelError, layers::Conv2d, ops, shelf::Shelf};
+use crate::{ModelError, layers::Conv2d, ops, shelf::WeightBuilder};
 
 /// Slope of the leaky ReLU everywhere in the network.
 const SLOPE: f64 = 0.2;
@@ -23,7 +23,7 @@ pub(super) struct Rrdb {
 }
 
 impl Rrdb {
-    pub(super) fn new(config: &RrdbConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    pub(super) fn new(config: &RrdbConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let RrdbConfig { picture_channels, unshuffle, channels, growth, blocks, doublings } = *config;
         let conv = |name: &str, inputs, outputs| Conv2d::new(shelf, name, inputs, outputs, 3);
         let dense = |i: usize, n: usize| Dense::new(shelf, &format!("body.{i}.rdb{n}"), channels, growth);
@@ -94,7 +94,7 @@ struct Dense {
 }
 
 impl Dense {
-    fn new(shelf: &Shelf<'_>, path: &str, channels: usize, growth: usize) -> Result<Self, ModelError> {
+    fn new(shelf: &WeightBuilder<'_>, path: &str, channels: usize, growth: usize) -> Result<Self, ModelError> {
         let conv = |k: usize| {
             let outputs = if k == 5 { channels } else { growth };
             Conv2d::new(shelf, &format!("{path}.conv{k}"), channels + (k - 1) * growth, outputs, 3)

@@ -6,13 +6,13 @@ use crate::{
     ModelError,
     layers::{Conv2d, GroupNorm},
     ops::{self, Mask, Padding},
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// Epsilon of the autoencoder's norms; the UNet's residual blocks have another.
 const EPS: f64 = 1e-6;
 
-pub(super) fn norm(shelf: &Shelf<'_>, name: &str, channels: usize) -> Result<GroupNorm, ModelError> {
+pub(super) fn norm(shelf: &WeightBuilder<'_>, name: &str, channels: usize) -> Result<GroupNorm, ModelError> {
     GroupNorm::new(shelf, name, 32, channels, EPS)
 }
 
@@ -29,7 +29,12 @@ pub(super) struct Residual {
 }
 
 impl Residual {
-    pub(super) fn new(shelf: &Shelf<'_>, path: &str, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
+    pub(super) fn new(
+        shelf: &WeightBuilder<'_>,
+        path: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, ModelError> {
         let name = |end: &str| format!("{path}.{end}");
         let shortcut = (inputs != outputs).then(|| Conv2d::new(shelf, &name("nin_shortcut"), inputs, outputs, 1));
         Ok(Self {
@@ -65,7 +70,7 @@ pub(super) struct Attention {
 }
 
 impl Attention {
-    pub(super) fn new(shelf: &Shelf<'_>, path: &str, channels: usize) -> Result<Self, ModelError> {
+    pub(super) fn new(shelf: &WeightBuilder<'_>, path: &str, channels: usize) -> Result<Self, ModelError> {
         let conv = |end: &str| Conv2d::new(shelf, &format!("{path}.{end}"), channels, channels, 1);
         Ok(Self {
             norm: norm(shelf, &format!("{path}.norm"), channels)?,
@@ -97,7 +102,12 @@ pub(super) struct Middle {
 }
 
 impl Middle {
-    pub(super) fn new(shelf: &Shelf<'_>, path: &str, channels: usize, attention: bool) -> Result<Self, ModelError> {
+    pub(super) fn new(
+        shelf: &WeightBuilder<'_>,
+        path: &str,
+        channels: usize,
+        attention: bool,
+    ) -> Result<Self, ModelError> {
         let attention = attention.then(|| Attention::new(shelf, &format!("{path}.attn_1"), channels));
         Ok(Self {
             block_1: Residual::new(shelf, &format!("{path}.block_1"), channels, channels)?,
@@ -147,7 +157,7 @@ pub(super) struct LevelPlan {
 }
 
 impl Level {
-    pub(super) fn down(shelf: &Shelf<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
+    pub(super) fn down(shelf: &WeightBuilder<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
         let conv = || Conv2d::new(shelf, &format!("{path}.downsample.conv"), plan.outputs, plan.outputs, 3);
         let resize = plan.resize.then(conv).transpose()?;
         let resize = resize.map(|conv| {
@@ -156,12 +166,12 @@ impl Level {
         Ok(Self { resize, ..Self::blocks(shelf, path, plan)? })
     }
 
-    pub(super) fn up(shelf: &Shelf<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
+    pub(super) fn up(shelf: &WeightBuilder<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
         let conv = || Conv2d::new(shelf, &format!("{path}.upsample.conv"), plan.outputs, plan.outputs, 3);
         Ok(Self { resize: plan.resize.then(conv).transpose()?.map(Resize::Up), ..Self::blocks(shelf, path, plan)? })
     }
 
-    fn blocks(shelf: &Shelf<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
+    fn blocks(shelf: &WeightBuilder<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
         let inputs = |b| if b == 0 { plan.inputs } else { plan.outputs };
         let block = |b| Residual::new(shelf, &format!("{path}.block.{b}"), inputs(b), plan.outputs);
         let attention = |b| Attention::new(shelf, &format!("{path}.attn.{b}"), plan.outputs);

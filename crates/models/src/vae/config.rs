@@ -2,7 +2,7 @@
 //!
 //! Knows the original (LDM) names only; diffusers' are renamed before they come here.
 
-use crate::{ModelError, Names};
+use crate::{ModelError, TensorShapes};
 
 /// The sizes of an `AutoencoderKL`, enough to name and shape every tensor of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl VaeConfig {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` naming what is missing or odd.
-    pub fn from_names(names: &Names) -> Result<Self, ModelError> {
+    pub fn from_names(names: &TensorShapes) -> Result<Self, ModelError> {
         let input = shape4(names, "decoder.conv_in.weight")?;
         let levels = names.count("decoder.up.");
         if levels == 0 {
@@ -98,7 +98,7 @@ impl VaeConfig {
     }
 }
 
-fn multiple(names: &Names, level: usize, channels: usize) -> Result<usize, ModelError> {
+fn multiple(names: &TensorShapes, level: usize, channels: usize) -> Result<usize, ModelError> {
     let name = format!("decoder.up.{level}.block.0.conv1.weight");
     let width = shape4(names, &name)?[0];
     if width == 0 || width % channels != 0 {
@@ -110,7 +110,7 @@ fn multiple(names: &Names, level: usize, channels: usize) -> Result<usize, Model
     Ok(width / channels)
 }
 
-fn shape4(names: &Names, name: &str) -> Result<[usize; 4], ModelError> {
+fn shape4(names: &TensorShapes, name: &str) -> Result<[usize; 4], ModelError> {
     let shape = names.shape(name).ok_or_else(|| lacks(name))?;
     shape.try_into().map_err(|_| ModelError::Unrecognised {
         what: "a VAE".into(),

@@ -1,18 +1,18 @@
 //! What files call an autoencoder's tensors, in original (LDM) names.
 
 use crate::{
-    KeyMap, Names,
-    keymap::{Part, Place},
+    KeyMap, TensorShapes,
+    keymap::{Slice, TensorRef},
 };
 
 /// Whether the tensors below `prefix` have diffusers' names.
-pub fn is_diffusers(names: &Names, prefix: &str) -> bool {
+pub fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {
     names.has(&format!("{prefix}decoder.up_blocks.0.resnets.0.norm1.weight"))
 }
 
 /// Keys of an autoencoder under original names below `prefix`. Some files put the two 1x1 convolutions beside the
 /// latent under `encoder.` and `decoder.`; here they are outside of both.
-pub fn original(names: &Names, prefix: &str) -> KeyMap {
+pub fn original(names: &TensorShapes, prefix: &str) -> KeyMap {
     const MOVED: [(&str, &str); 2] =
         [("encoder.quant_conv.", "quant_conv."), ("decoder.post_quant_conv.", "post_quant_conv.")];
     KeyMap::under(names, prefix).renamed(|key| {
@@ -22,7 +22,7 @@ pub fn original(names: &Names, prefix: &str) -> KeyMap {
 }
 
 /// Keys of an autoencoder under diffusers' names below `prefix`.
-pub fn diffusers(names: &Names, prefix: &str) -> KeyMap {
+pub fn diffusers(names: &TensorShapes, prefix: &str) -> KeyMap {
     let levels = names.count(&format!("{prefix}decoder.up_blocks."));
     let mut map = KeyMap::default();
     for (name, shape) in names.iter() {
@@ -32,7 +32,7 @@ pub fn diffusers(names: &Names, prefix: &str) -> KeyMap {
         match *shape {
             [rows, columns] if matrix => {
                 let shape = vec![rows, columns, 1, 1];
-                map.insert(renamed, Place { tensor: name.into(), part: Part::Reshaped, shape });
+                map.insert(renamed, TensorRef { tensor: name.into(), part: Slice::Reshaped, shape });
             }
             _ => map.whole(renamed, name, shape),
         }

@@ -10,9 +10,9 @@ use super::{
     config::VaeConfig,
 };
 use crate::{
-    Keyed, ModelError, Names,
+    ModelError, ModelWeights, TensorShapes,
     layers::{Conv2d, GroupNorm},
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// Stable Diffusion's autoencoder over weight handles.
@@ -22,7 +22,7 @@ use crate::{
 pub struct Vae {
     config: VaeConfig,
     /// Where its weights come from; nothing in a survey.
-    weights: Option<Keyed>,
+    weights: Option<ModelWeights>,
     encoder: Option<Encoder>,
     quant: Option<Conv2d>,
     post_quant: Option<Conv2d>,
@@ -53,8 +53,8 @@ impl VaeConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<Vae, ModelError> {
-        let vae = Shelf::build("VAE", keyed, |shelf| Vae::new(self, shelf))?;
+    pub fn init(&self, keyed: &ModelWeights) -> Result<Vae, ModelError> {
+        let vae = WeightBuilder::build("VAE", keyed, |shelf| Vae::new(self, shelf))?;
         Ok(Vae { weights: Some(keyed.clone()), ..vae })
     }
 
@@ -62,13 +62,13 @@ impl VaeConfig {
     ///
     /// # Errors
     /// When the sizes contradict each other.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| Vae::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| Vae::new(self, shelf))
     }
 }
 
 impl Vae {
-    fn new(config: &VaeConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &VaeConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let moments = config.encoder.unwrap_or(config.z_channels * 2);
         let quant = || Conv2d::new(shelf, "quant_conv", moments, config.embed_dim * 2, 1);
         let post_quant = || Conv2d::new(shelf, "post_quant_conv", config.embed_dim, config.z_channels, 1);
@@ -83,7 +83,7 @@ impl Vae {
     }
 
     /// Where its weights come from.
-    pub(crate) fn weights(&self) -> Option<&Keyed> {
+    pub(crate) fn weights(&self) -> Option<&ModelWeights> {
         self.weights.as_ref()
     }
 
@@ -165,7 +165,7 @@ impl Vae {
 }
 
 impl Encoder {
-    fn new(config: &VaeConfig, shelf: &Shelf<'_>, moments: usize) -> Result<Self, ModelError> {
+    fn new(config: &VaeConfig, shelf: &WeightBuilder<'_>, moments: usize) -> Result<Self, ModelError> {
         let last = config.levels().saturating_sub(1);
         let level = |l: usize| {
             let plan = LevelPlan {
@@ -196,7 +196,7 @@ impl Encoder {
 }
 
 impl Decoder {
-    fn new(config: &VaeConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &VaeConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let last = config.levels().saturating_sub(1);
         let level = |l: usize| {
             let plan = LevelPlan {

@@ -1,6 +1,6 @@
 //! The shape of a CLIP picture encoder as plain data, and how it is read off tensor names and shapes.
 
-use crate::{ModelError, Names, clip::Activation};
+use crate::{ModelError, TensorShapes, clip::Activation};
 
 /// The sizes of a CLIP picture encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl VisionConfig {
     ///
     /// # Errors
     /// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
-    pub fn from_names(names: &Names) -> Result<Option<Self>, ModelError> {
+    pub fn from_names(names: &TensorShapes) -> Result<Option<Self>, ModelError> {
         let Some(shape) = names.shape("vision_model.embeddings.patch_embedding.weight") else { return Ok(None) };
         let positions = names.side("vision_model.embeddings.position_embedding.weight", 0).unwrap_or(0);
         let side = positions.saturating_sub(1).isqrt();

@@ -1,8 +1,8 @@
 //! What files call a picture encoder's tensors.
 
 use crate::{
-    KeyMap, Names, clip,
-    keymap::{Part, Place},
+    KeyMap, TensorShapes, clip,
+    keymap::{Slice, TensorRef},
 };
 
 const OPEN_CLIP: [(&str, &str); 7] = [
@@ -16,7 +16,7 @@ const OPEN_CLIP: [(&str, &str); 7] = [
 ];
 
 /// Keys in Hugging Face's names, from files of theirs or of OpenCLIP's (with or without `visual.`).
-pub(crate) fn canonical(names: &Names) -> KeyMap {
+pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {
     let prefix = ["", "visual."].into_iter().find(|prefix| names.has(&format!("{prefix}conv1.weight")));
     let Some(prefix) = prefix else { return KeyMap::under(names, "") };
     let mut map = KeyMap::default();
@@ -27,7 +27,7 @@ pub(crate) fn canonical(names: &Names) -> KeyMap {
         } else if let Some((_, to)) = OPEN_CLIP.iter().find(|(from, _)| *from == key) {
             map.whole(*to, name, shape);
         } else if let ("proj", [rows, columns]) = (key, shape) {
-            let place = Place { tensor: name.into(), part: Part::Transposed, shape: vec![*columns, *rows] };
+            let place = TensorRef { tensor: name.into(), part: Slice::Transposed, shape: vec![*columns, *rows] };
             map.insert("visual_projection.weight", place);
         }
     }

@@ -7,12 +7,12 @@ use kiln_memory::{Budget, Weight};
 
 use super::{config::VisionConfig, keys};
 use crate::{
-    Keyed, ModelError, Names, checkpoint,
+    ModelError, ModelWeights, TensorShapes, checkpoint,
     clip::{Layer, LayerShape},
     layers::{LayerNorm, Linear},
     names_of,
     ops::{self, Mask, Padding},
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// What a picture encoder answers.
@@ -44,16 +44,16 @@ impl VisionConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<VisionModel, ModelError> {
-        Shelf::build("CLIP picture encoder", keyed, |shelf| VisionModel::new(self, shelf))
+    pub fn init(&self, keyed: &ModelWeights) -> Result<VisionModel, ModelError> {
+        WeightBuilder::build("CLIP picture encoder", keyed, |shelf| VisionModel::new(self, shelf))
     }
 
     /// Name and shape of every tensor of this network, in Hugging Face's names.
     ///
     /// # Errors
     /// Never for a configuration that was read off a file.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| VisionModel::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| VisionModel::new(self, shelf))
     }
 }
 
@@ -70,10 +70,10 @@ impl VisionModel {
         let missing = "`vision_model.embeddings.patch_embedding.weight`, or `visual.conv1.weight`";
         let config = config.ok_or_else(|| checkpoint::not_there(path, "CLIP picture encoder", &names, missing))?;
         let holder = checkpoint::holder("vision", &*source);
-        config.init(&Keyed::new(source, map, &holder, budget))
+        config.init(&ModelWeights::new(source, map, &holder, budget))
     }
 
-    fn new(config: &VisionConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &VisionConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let VisionConfig { width, patch, picture, heads, mlp, activation, .. } = *config;
         let tokens = (picture / patch.max(1)).pow(2) + 1;
         let shape = LayerShape { width, mlp, heads, activation, mask: Mask::None };

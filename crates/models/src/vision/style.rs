@@ -6,12 +6,12 @@ use burn::tensor::Tensor;
 use kiln_memory::{Budget, Weight};
 
 use crate::{
-    KeyMap, Keyed, ModelError, Names, checkpoint,
+    KeyMap, ModelError, ModelWeights, TensorShapes, checkpoint,
     clip::{self, Activation, Layer, LayerShape},
     layers::LayerNorm,
     names_of, ops,
     ops::Mask,
-    shelf::Shelf,
+    shelf::WeightBuilder,
 };
 
 /// The sizes of a style adapter.
@@ -42,7 +42,7 @@ pub struct StyleModel {
 /// Attention heads of the released adapter; a file doesn't say.
 const HEADS: usize = 8;
 
-fn canonical(names: &Names) -> KeyMap {
+fn canonical(names: &TensorShapes) -> KeyMap {
     let mut map = KeyMap::default();
     for (name, shape) in names.iter() {
         match name.strip_prefix("transformer_layers.") {
@@ -55,7 +55,7 @@ fn canonical(names: &Names) -> KeyMap {
 
 impl StyleConfig {
     /// Reads the configuration off names and shapes; `None` when they are no style adapter's.
-    pub fn from_names(names: &Names) -> Option<Self> {
+    pub fn from_names(names: &TensorShapes) -> Option<Self> {
         let [1, words, width] = *names.shape("style_embedding")? else { return None };
         let context = names.side("proj", 1)?;
         let layers = names.count("transformer_layers.");
@@ -66,16 +66,16 @@ impl StyleConfig {
     ///
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
-    pub fn init(&self, keyed: &Keyed) -> Result<StyleModel, ModelError> {
-        Shelf::build("style adapter", keyed, |shelf| StyleModel::new(self, shelf))
+    pub fn init(&self, keyed: &ModelWeights) -> Result<StyleModel, ModelError> {
+        WeightBuilder::build("style adapter", keyed, |shelf| StyleModel::new(self, shelf))
     }
 
     /// Name and shape of every tensor of this network, attention in three parts.
     ///
     /// # Errors
     /// Never for a configuration that was read off a file.
-    pub fn tensors(&self) -> Result<Names, ModelError> {
-        Shelf::survey(|shelf| StyleModel::new(self, shelf))
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::survey(|shelf| StyleModel::new(self, shelf))
     }
 }
 
@@ -91,10 +91,10 @@ impl StyleModel {
         let missing = "`style_embedding` [1, words, width] and `proj`";
         let config = config.ok_or_else(|| checkpoint::not_there(path, "style adapter", &names, missing))?;
         let holder = checkpoint::holder("style", &*source);
-        config.init(&Keyed::new(source, canonical(&names), &holder, budget))
+        config.init(&ModelWeights::new(source, canonical(&names), &holder, budget))
     }
 
-    fn new(config: &StyleConfig, shelf: &Shelf<'_>) -> Result<Self, ModelError> {
+    fn new(config: &StyleConfig, shelf: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let StyleConfig { width, context, words, layers } = *config;
         let shape =
             LayerShape { width, mlp: width * 4, heads: HEADS, activation: Activation::QuickGelu, mask: Mask::None };

@@ -4,11 +4,11 @@
 use std::{path::Path, sync::Arc};
 
 use kiln_memory::{Budget, ComputedSource};
-use kiln_models::{KeyMap, Keyed, Names, names_of};
+use kiln_models::{KeyMap, ModelWeights, TensorShapes, names_of};
 
 /// A compact list of keys: see the head of `data/keys_*.txt`.
-pub(crate) fn keys(text: &str) -> Names {
-    let (mut names, mut modules) = (Names::default(), vec![String::new()]);
+pub(crate) fn keys(text: &str) -> TensorShapes {
+    let (mut names, mut modules) = (TensorShapes::default(), vec![String::new()]);
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if let Some(list) = line.strip_prefix("@ ") {
             modules = list.split(' ').map(|module| format!("{module}.")).collect();
@@ -25,33 +25,33 @@ pub(crate) fn keys(text: &str) -> Names {
 }
 
 /// Full-size Stable Diffusion 1.5.
-pub(crate) fn sd15() -> Names {
+pub(crate) fn sd15() -> TensorShapes {
     keys(include_str!("../data/keys_sd15.txt"))
 }
 
 /// Full-size SDXL base.
-pub(crate) fn sdxl() -> Names {
+pub(crate) fn sdxl() -> TensorShapes {
     keys(include_str!("../data/keys_sdxl.txt"))
 }
 
 /// Weights that are a function of name and shape, for every name.
-pub(crate) fn computed(names: &Names) -> ComputedSource {
+pub(crate) fn computed(names: &TensorShapes) -> ComputedSource {
     let shapes: Vec<_> = names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
     ComputedSource::hash_uniform(shapes)
 }
 
-pub(crate) fn keyed(names: &Names) -> Keyed {
-    Keyed::plain(computed(names), "test", &Budget::unlimited("test"))
+pub(crate) fn keyed(names: &TensorShapes) -> ModelWeights {
+    ModelWeights::plain(computed(names), "test", &Budget::unlimited("test"))
 }
 
-pub(crate) fn keyed_as(names: &Names, map: KeyMap) -> Keyed {
+pub(crate) fn keyed_as(names: &TensorShapes, map: KeyMap) -> ModelWeights {
     let source = computed(names);
     debug_assert_eq!(names_of(&source).len(), names.len());
-    Keyed::new(Arc::new(source), map, "test", &Budget::unlimited("test"))
+    ModelWeights::new(Arc::new(source), map, "test", &Budget::unlimited("test"))
 }
 
 /// Writes a safetensors file of f32 zeros.
-pub(crate) fn write(path: &Path, names: &Names) {
+pub(crate) fn write(path: &Path, names: &TensorShapes) {
     let (mut header, mut at) = (serde_json::Map::new(), 0usize);
     for (name, shape) in names.iter() {
         let bytes = shape.iter().product::<usize>() * 4;

@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 use kiln_memory::hash_uniform;
 use kiln_models::{
-    Names,
+    TensorShapes,
     clip::{Activation, TextConfig},
     unet::{Heads, Middle, UNetConfig},
     vae::VaeConfig,
@@ -19,7 +19,7 @@ pub(crate) const WIDTH: usize = 64;
 pub(crate) const VOCABULARY: usize = 96;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
+pub(crate) enum FamilyCase {
     Sd1,
     Sd1Inpainting,
     InstructPix2Pix,
@@ -34,7 +34,7 @@ pub(crate) enum Family {
 
 /// The parts of a checkpoint in the networks' own keys.
 pub(crate) struct Parts {
-    pub(crate) family: Family,
+    pub(crate) family: FamilyCase,
     pub(crate) unet: Tensors,
     /// CLIP-L in a checkpoint's Hugging Face names, OpenCLIP where the family has it there; each with Hugging Face's keys.
     pub(crate) texts: Vec<(Encoder, Tensors)>,
@@ -48,7 +48,7 @@ pub(crate) enum Encoder {
     G,
 }
 
-impl Family {
+impl FamilyCase {
     pub(crate) fn parts(self) -> Parts {
         let texts = self.encoders().iter().map(|encoder| (*encoder, encoder.tensors())).collect();
         let mut unet = values("unet.", &self.unet().tensors().unwrap());
@@ -171,7 +171,7 @@ fn vae() -> VaeConfig {
     }
 }
 
-fn values(prefix: &str, names: &Names) -> Tensors {
+fn values(prefix: &str, names: &TensorShapes) -> Tensors {
     let tensor = |(name, shape): (&str, &[usize])| {
         let mut values = vec![0.0; shape.iter().product()];
         hash_uniform(&format!("{prefix}{name}"), shape, &mut values);

@@ -5,19 +5,19 @@ use kiln_models::conditioning::{Conditioning as Conditions, Sizes};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::EmbeddingFolders;
 
+use crate::environment::CxExt;
 use crate::image::MAX;
 use crate::payload::{Clip, Conditioning};
-use crate::studio::InStudio;
 
 /// Encodes a text for each of two encoders; families with one take the text that belongs to it.
 fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
-    let studio = cx.studio()?;
+    let environment = cx.environment()?;
     let encoder = PromptEncoder {
         encoders: &clip.text,
-        vocabulary: &studio.vocabulary()?,
-        embeddings: &EmbeddingFolders::new(studio.folders().model_folders("embeddings")),
+        vocabulary: &environment.vocabulary()?,
+        embeddings: &EmbeddingFolders::new(environment.folders().model_folders("embeddings")),
         clip_skip: clip.stop_at,
-        device: studio.device(),
+        device: environment.device(),
     };
     let Prompt { context, pooled } = encoder.encode_two(text_l, text_g)?;
     Ok(Conditions::new(context, Some(pooled)))

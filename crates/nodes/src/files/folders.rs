@@ -51,7 +51,7 @@ const MAX_DEPTH: usize = 16;
 
 /// One of the three folders that pictures travel through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum DirKind {
     /// Pictures that graphs read.
     Input,
     /// Pictures that graphs write.
@@ -60,7 +60,7 @@ pub enum Place {
     Temp,
 }
 
-impl Place {
+impl DirKind {
     /// ComfyUI's word for it: `input`, `output`, `temp`.
     pub fn name(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Place {
 
 /// Where one kind of model is looked for.
 #[derive(Debug, Clone, Default)]
-struct Shelf {
+struct ModelDir {
     folders: Vec<PathBuf>,
     /// Single files that appear under a name of their own.
     files: IndexMap<String, PathBuf>,
@@ -87,7 +87,7 @@ struct Shelf {
 /// Where everything lies.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    shelves: IndexMap<String, Shelf>,
+    shelves: IndexMap<String, ModelDir>,
     input: PathBuf,
     output: PathBuf,
     temp: PathBuf,
@@ -99,7 +99,7 @@ impl Folders {
     pub fn under(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
         let mut folders = Self {
-            shelves: MODEL_FOLDERS.iter().map(|(kind, _)| ((*kind).to_owned(), Shelf::default())).collect(),
+            shelves: MODEL_FOLDERS.iter().map(|(kind, _)| ((*kind).to_owned(), ModelDir::default())).collect(),
             input: root.join("input"),
             output: root.join("output"),
             temp: root.join("temp"),
@@ -109,22 +109,22 @@ impl Folders {
     }
 
     /// Uses another folder for `place`.
-    pub fn with_place(mut self, place: Place, folder: impl Into<PathBuf>) -> Self {
+    pub fn with_place(mut self, place: DirKind, folder: impl Into<PathBuf>) -> Self {
         let slot = match place {
-            Place::Input => &mut self.input,
-            Place::Output => &mut self.output,
-            Place::Temp => &mut self.temp,
+            DirKind::Input => &mut self.input,
+            DirKind::Output => &mut self.output,
+            DirKind::Temp => &mut self.temp,
         };
         *slot = folder.into();
         self
     }
 
     /// The folder of `place`.
-    pub fn place(&self, place: Place) -> &Path {
+    pub fn place(&self, place: DirKind) -> &Path {
         match place {
-            Place::Input => &self.input,
-            Place::Output => &self.output,
-            Place::Temp => &self.temp,
+            DirKind::Input => &self.input,
+            DirKind::Output => &self.output,
+            DirKind::Temp => &self.temp,
         }
     }
 
@@ -212,12 +212,12 @@ impl Folders {
     }
 
     /// Pictures that lie directly in the folder of `place`, sorted.
-    pub fn pictures(&self, place: Place) -> Vec<String> {
+    pub fn pictures(&self, place: DirKind) -> Vec<String> {
         self.files(place, PICTURE_ENDINGS)
     }
 
     /// Files with one of these endings that lie directly in the folder of `place`, sorted.
-    pub fn files(&self, place: Place, endings: &[&str]) -> Vec<String> {
+    pub fn files(&self, place: DirKind, endings: &[&str]) -> Vec<String> {
         list_files(self.place(place), endings, 1)
     }
 
@@ -227,7 +227,7 @@ impl Folders {
     /// # Errors
     /// [`FileError::Outside`] for an absolute name, for `..`, and for a link that leads out of the folder;
     /// [`FileError::NoSuchInput`] if there is no such file.
-    pub fn picture(&self, name: &str, default: Place) -> Result<PathBuf, FileError> {
+    pub fn picture(&self, name: &str, default: DirKind) -> Result<PathBuf, FileError> {
         let (bare, place) = annotated(name).unwrap_or((name, default));
         let folder = self.place(place);
         let outside = || FileError::Outside { name: name.to_owned(), folder: folder.to_path_buf() };
@@ -286,9 +286,9 @@ fn canonical_kind(kind: &str) -> &str {
 }
 
 /// Splits a trailing ` [input]`, ` [output]` or ` [temp]` off.
-fn annotated(name: &str) -> Option<(&str, Place)> {
+fn annotated(name: &str) -> Option<(&str, DirKind)> {
     let (bare, place) = name.strip_suffix(']')?.rsplit_once('[')?;
-    Some((bare.trim_end(), Place::named(place)?))
+    Some((bare.trim_end(), DirKind::named(place)?))
 }
 
 /// `name` as a path that stays inside whatever it is joined to: `..` climbs no higher than the folder.

@@ -11,7 +11,7 @@ mod prefix;
 mod save;
 
 pub use error::FileError;
-pub use folders::{Folders, MODEL_FOLDERS, Place};
+pub use folders::{DirKind, Folders, MODEL_FOLDERS};
 pub use json_text::json_text;
 pub use load::{Frames, load_image, load_image_bytes};
 pub use png::{Colour, PngImage, read_png, write_png};

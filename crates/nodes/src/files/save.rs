@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::prefix::{Moment, fill_prefix};
-use super::{FileError, Folders, Place};
+use super::{DirKind, FileError, Folders};
 
 /// How many numbers are tried when others write to the same folder at the same time.
 const MAX_CLASHES: u64 = 100_000;
@@ -23,7 +23,7 @@ pub struct SavePath {
     /// The next free number, at least 1.
     pub counter: u64,
     /// Input, output or temp.
-    pub place: Place,
+    pub place: DirKind,
 }
 
 /// A file that was written, as ComfyUI's clients see it.
@@ -34,7 +34,7 @@ pub struct SavedFile {
     /// Folder relative to the place's.
     pub subfolder: String,
     /// Input, output or temp.
-    pub place: Place,
+    pub place: DirKind,
     /// The whole path.
     pub path: PathBuf,
 }
@@ -47,7 +47,7 @@ impl SavePath {
     /// be created or listed.
     pub fn new(
         folders: &Folders,
-        place: Place,
+        place: DirKind,
         prefix: &str,
         (width, height): (usize, usize),
         moment: Moment,
@@ -70,11 +70,11 @@ impl SavePath {
     ///
     /// # Errors
     /// [`FileError::Outside`].
-    pub fn check(folders: &Folders, place: Place, prefix: &str) -> Result<(), FileError> {
+    pub fn check(folders: &Folders, place: DirKind, prefix: &str) -> Result<(), FileError> {
         Self::parts(folders, place, &fill_prefix(prefix, 1, 1, Moment::now())).map(drop)
     }
 
-    fn parts(folders: &Folders, place: Place, filled: &str) -> Result<Vec<String>, FileError> {
+    fn parts(folders: &Folders, place: DirKind, filled: &str) -> Result<Vec<String>, FileError> {
         normalised(filled).ok_or_else(|| outside(filled, folders.place(place)))
     }
 

@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
 
 use super::MAX;
+use crate::environment::CxExt;
 use crate::payload::Image;
-use crate::studio::InStudio;
 
 /// Pictures of a single colour.
 #[derive(Node)]
@@ -29,10 +29,10 @@ impl Execute for EmptyImage {
     type Output = Image;
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
-        let studio = cx.studio()?;
+        let environment = cx.environment()?;
         let channel = |shift: u32| f64::from((self.color >> shift) & 0xff) / 255.0;
         let plane =
-            |shift| Tensor::full([self.batch_size, self.height, self.width, 1], channel(shift), studio.device());
+            |shift| Tensor::full([self.batch_size, self.height, self.width, 1], channel(shift), environment.device());
         Ok(Image::new(Tensor::cat(vec![plane(16), plane(8), plane(0)], 3)))
     }
 }

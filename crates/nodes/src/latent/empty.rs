@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
 
 use super::CELL;
+use crate::environment::CxExt;
 use crate::payload::Latent;
-use crate::studio::InStudio;
 
 /// Largest side of a picture.
 const MAX: usize = 16384;
@@ -89,5 +89,5 @@ fn empty(cx: &Cx, dims: [usize; 4]) -> Result<Latent, NodeError> {
     if dims.iter().map(|d| *d as u128).product::<u128>() > MAX_VALUES {
         return Err(NodeError::new(format!("a latent {dims:?} is too large; lower width, height or batch_size")));
     }
-    Ok(Latent::new(Tensor::zeros(dims, cx.studio()?.device())))
+    Ok(Latent::new(Tensor::zeros(dims, cx.environment()?.device())))
 }

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use burn::tensor::{Tensor, TensorData};
 use kiln_exec::{
-    Cx, Execute, ExtraPngInfo, Fingerprint, Host, Known, Node, NodeError, SubmittedPrompt, Ui, WithUi, json,
+    ConstantInputs, Cx, Execute, ExtraPngInfo, Fingerprint, Host, Node, NodeError, SubmittedPrompt, Ui, WithUi, json,
 };
 use kiln_memory::{TensorSource, WeightFile};
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::files::{Moment, Place, SavePath, json_text};
+use crate::environment::{CxExt, Environment};
+use crate::files::{DirKind, Moment, SavePath, json_text};
 use crate::payload::{Latent, values};
 use crate::save::shown;
-use crate::studio::{InStudio, Studio};
 
 /// The tensor's name in the file.
 const TENSOR: &str = "latent_tensor";
@@ -37,9 +37,9 @@ impl Execute for SaveLatent {
     type Output = WithUi<()>;
 
     fn execute(self, cx: &mut Cx) -> Result<WithUi<()>, NodeError> {
-        let studio = cx.studio()?;
+        let environment = cx.environment()?;
         let mut metadata = HashMap::new();
-        if studio.metadata() {
+        if environment.metadata() {
             metadata.insert("prompt".to_owned(), json_text(&self.prompt.0.to_value()));
             let parts = self.extra_pnginfo.0.as_deref().and_then(serde_json::Value::as_object);
             metadata.extend(parts.into_iter().flatten().map(|(key, value)| (key.clone(), json_text(value))));
@@ -51,7 +51,7 @@ impl Execute for SaveLatent {
         ];
         let file = safetensors::serialize(tensors, Some(metadata))?;
         let prefix = &self.filename_prefix;
-        let mut path = SavePath::new(studio.folders(), Place::Output, prefix, (0, 0), Moment::now())?;
+        let mut path = SavePath::new(environment.folders(), DirKind::Output, prefix, (0, 0), Moment::now())?;
         let saved = path.write(0, ".latent", &file)?;
         Ok(WithUi { outcome: (), ui: Ui::new().with("latents", shown(&saved)) })
     }
@@ -67,32 +67,34 @@ pub struct LoadLatent {
 }
 
 fn latent_files(host: &Host) -> Vec<String> {
-    host.get::<Studio>().map(|studio| studio.folders().files(Place::Input, &["latent"])).unwrap_or_default()
+    host.get::<Environment>()
+        .map(|environment| environment.folders().files(DirKind::Input, &["latent"]))
+        .unwrap_or_default()
 }
 
-fn find(studio: &Studio, name: &str) -> Result<PathBuf, NodeError> {
-    Ok(studio.folders().picture(name, Place::Input)?)
+fn find(environment: &Environment, name: &str) -> Result<PathBuf, NodeError> {
+    Ok(environment.folders().picture(name, DirKind::Input)?)
 }
 
 impl Execute for LoadLatent {
     type Output = Latent;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         let Some(name) = known.get_as::<String>("latent") else { return Ok(Fingerprint::Stable) };
-        let path = find(&*known.host::<Studio>()?, &name)?;
+        let path = find(&*known.host::<Environment>()?, &name)?;
         Ok(Fingerprint::Value(json!(blake3::hash(&std::fs::read(path)?).to_hex().to_string())))
     }
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
-        let (Some(name), Ok(studio)) = (known.get_as::<String>("latent"), known.host::<Studio>()) else {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        let (Some(name), Ok(environment)) = (known.get_as::<String>("latent"), known.host::<Environment>()) else {
             return Ok(());
         };
-        find(&studio, &name).map(drop).map_err(|_| format!("Invalid latent file: {name}"))
+        find(&environment, &name).map(drop).map_err(|_| format!("Invalid latent file: {name}"))
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Latent, NodeError> {
-        let studio = cx.studio()?;
-        let path = find(&studio, &self.latent)?;
+        let environment = cx.environment()?;
+        let path = find(&environment, &self.latent)?;
         let file = WeightFile::open(&path)?;
         let shape = file.get(TENSOR).map(|info| info.shape.clone()).unwrap_or_default();
         let Ok(dims) = <[usize; 4]>::try_from(shape.clone()) else {
@@ -103,7 +105,7 @@ impl Execute for LoadLatent {
         };
         let mut values = vec![0.0; dims.iter().product()];
         file.read_f32(TENSOR, &mut values)?;
-        let latent = Tensor::from_data(TensorData::new(values, dims), studio.device());
+        let latent = Tensor::from_data(TensorData::new(values, dims), environment.device());
         Ok(Latent::new(if file.get(UNSCALED).is_some() { latent } else { latent / 0.18215 }))
     }
 }

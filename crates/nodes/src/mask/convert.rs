@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
 
+use crate::environment::CxExt;
 use crate::image::MAX;
 use crate::payload::{Image, Mask};
-use crate::studio::InStudio;
 
 /// A mask as a grey picture.
 #[derive(Node)]
@@ -93,6 +93,6 @@ impl Execute for SolidMask {
     type Output = Mask;
 
     fn execute(self, cx: &mut Cx) -> Result<Mask, NodeError> {
-        Ok(Mask::new(Tensor::full([1, self.height, self.width], self.value, cx.studio()?.device())))
+        Ok(Mask::new(Tensor::full([1, self.height, self.width], self.value, cx.environment()?.device())))
     }
 }

@@ -1,5 +1,5 @@
 //! `MODEL`, `CLIP`, `VAE`: networks and how they are to be used. Weights lie in files and count against the budget of the
-//! studio, not here.
+//! environment, not here.
 
 use std::sync::Arc;
 

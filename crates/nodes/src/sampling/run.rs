@@ -5,11 +5,11 @@ use kiln_exec::{Cx, NodeError, Progress};
 use kiln_models::LatentFormat;
 use kiln_models::image::{Planes, linear_preview};
 use kiln_models::sampler::Step;
-use kiln_models::sampling::{Guidance, Job, NetworkPredictor, SamplingError, noise_for};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingError, SamplingRun, noise_for};
 use kiln_models::taesd::Taesd;
 
+use crate::environment::{CxExt, Environment};
 use crate::payload::{Latent, Model, Noise, Sampler, values};
-use crate::studio::{InStudio, Studio};
 
 /// How many conditions go through the network together: positive and negative.
 const TOGETHER: usize = 2;
@@ -52,7 +52,7 @@ impl Run<'_> {
         let Model { network, sampling, patches, .. } = self.model;
         let latent = fitting(self.latent.tensor(), network.unet.config().out_channels)?;
         let noise = self.noise_for(&latent)?;
-        let job = Job {
+        let job = SamplingRun {
             model: &NetworkPredictor { network: &*network.unet, sampling, patches: Some(patches) },
             sampling,
             format: &network.latent,
@@ -69,7 +69,7 @@ impl Run<'_> {
         let _room = cx.room("sampling", self.activations(&job.latent), "A smaller picture or batch takes less")?;
         let mut bar = cx.progress((self.sigmas.len() - 1) as f64);
         bar.set(0.0)?;
-        let painter = Painter::new(&*cx.studio()?, &bar, &network.latent)?;
+        let painter = Painter::new(&*cx.environment()?, &bar, &network.latent)?;
         let mut stopped = None;
         let outcome = job.run(&mut |step| {
             report(&mut bar, painter.as_ref(), &step).map_err(|error| {
@@ -131,15 +131,15 @@ struct Painter {
 
 impl Painter {
     /// `None` when nobody looks, or previews are off.
-    fn new(studio: &Studio, bar: &Progress, format: &LatentFormat) -> Result<Option<Self>, NodeError> {
-        if !(studio.previews() && bar.is_watched()) {
+    fn new(environment: &Environment, bar: &Progress, format: &LatentFormat) -> Result<Option<Self>, NodeError> {
+        if !(environment.previews() && bar.is_watched()) {
             return Ok(None);
         }
         let wanted = format!("{}_decoder.", format.tiny_name());
-        let names = if studio.tiny_previews() { studio.folders().models("vae_approx") } else { Vec::new() };
+        let names = if environment.tiny_previews() { environment.folders().models("vae_approx") } else { Vec::new() };
         let found = names.iter().find(|name| name.starts_with(&wanted));
         let open = |name: &String| -> Result<Taesd, NodeError> {
-            Ok(Taesd::open(&studio.folders().model("vae_approx", name)?, studio.budget())?)
+            Ok(Taesd::open(&environment.folders().model("vae_approx", name)?, environment.budget())?)
         };
         Ok(Some(Self { format: *format, tiny: found.map(open).transpose()? }))
     }

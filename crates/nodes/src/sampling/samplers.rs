@@ -3,7 +3,7 @@
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
 use kiln_models::image::Method;
-use kiln_models::sampler::{Enlarging, Options, SamplerKind};
+use kiln_models::sampler::{Options, ProgressiveUpscale, SamplerKind};
 
 use super::sampler_names;
 use crate::payload::{Model, Sampler};
@@ -371,7 +371,7 @@ impl Execute for SamplerLCMUpscale {
     fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
         let steps = usize::try_from(self.scale_steps).ok();
         let method = self.upscale_method.parse::<Method>()?;
-        let enlarging = Enlarging { ratio: self.scale_ratio, steps, method };
+        let enlarging = ProgressiveUpscale { ratio: self.scale_ratio, steps, method };
         Ok(Sampler { kind: SamplerKind::LCM_UPSCALE, options: Options { enlarging, ..Options::default() } })
     }
 }

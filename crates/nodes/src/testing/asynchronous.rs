@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use kiln_exec::{
-    Any, Cx, Execute, ExecuteAsync, GraphBuilder, IntoValue, Known, Lazy, Node, NodeError, Out, Outcome, Registry,
-    TypedNode, UniqueId, Value,
+    Any, ConstantInputs, Cx, Execute, ExecuteAsync, GraphBuilder, IntoValue, Lazy, Node, NodeError, Out, Outcome,
+    Registry, TypedNode, UniqueId, Value,
 };
 
 use super::mixing::TestVariadicAverage;
 use super::{Shared, plain, timer};
+use crate::environment::CxExt;
 use crate::payload::Image;
-use crate::studio::InStudio;
 
 pub(super) fn register(registry: &mut Registry) {
     registry.add::<TestSleep>();
@@ -128,7 +128,7 @@ macro_rules! validated {
         impl Execute for $name {
             type Output = Image;
 
-            fn validate(known: &Known<'_>) -> Result<(), String> {
+            fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
                 // The original waits here without holding others up; a validator of Kiln need not wait at all.
                 let refuse: fn(f64, f64) -> String = $refuse;
                 match (known.get_as::<f64>("value"), known.get_as::<f64>(stringify!($limit))) {
@@ -139,7 +139,7 @@ macro_rules! validated {
 
             fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
                 let share: fn(f64, f64) -> f64 = $share;
-                Ok(plain(share(self.value, self.$limit), cx.studio()?.device()))
+                Ok(plain(share(self.value, self.$limit), cx.environment()?.device()))
             }
         }
     )*};
@@ -244,7 +244,7 @@ impl Execute for TestAsyncLazyCheck {
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
-        Ok(plain(1.0, cx.studio()?.device()))
+        Ok(plain(1.0, cx.environment()?.device()))
     }
 }
 
@@ -289,7 +289,7 @@ impl ExecuteAsync for TestAsyncResourceUser {
     type Output = Any;
 
     async fn execute(self, cx: Cx) -> Result<Any, NodeError> {
-        let _held = Resource::take(cx.studio()?.testing().clone(), self.resource_id)?;
+        let _held = Resource::take(cx.environment()?.testing().clone(), self.resource_id)?;
         wait(&cx, self.duration).await?;
         Ok(self.value)
     }
@@ -358,7 +358,7 @@ impl ExecuteAsync for TestAsyncConcurrentLimit {
     type Output = Any;
 
     async fn execute(self, cx: Cx) -> Result<Any, NodeError> {
-        let shared = cx.studio()?.testing().clone();
+        let shared = cx.environment()?.testing().clone();
         let seat = loop {
             let free = {
                 let mut running = shared.running();

@@ -1,6 +1,6 @@
 //! Blocking what follows.
 
-use kiln_exec::{Any, Cx, Execute, Known, Node, NodeError, OrBlock, Registry};
+use kiln_exec::{Any, ConstantInputs, Cx, Execute, Node, NodeError, OrBlock, Registry};
 
 use super::variant;
 
@@ -27,7 +27,7 @@ pub struct TestExecutionBlocker {
 impl Execute for TestExecutionBlocker {
     type Output = OrBlock<Any>;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_exec::{Any, Cx, Execute, Known, List, Node, NodeError, Registry, Value, object};
+use kiln_exec::{Any, ConstantInputs, Cx, Execute, List, Node, NodeError, Registry, Value, object};
 
 use super::variant;
 
@@ -51,7 +51,7 @@ pub struct TestAccumulateNode {
 impl Execute for TestAccumulateNode {
     type Output = Accumulation;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -76,7 +76,7 @@ pub struct TestAccumulationHeadNode {
 impl Execute for TestAccumulationHeadNode {
     type Output = (Accumulation, Any);
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -121,7 +121,7 @@ pub struct TestAccumulationToListNode {
 impl Execute for TestAccumulationToListNode {
     type Output = List<Any>;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -145,7 +145,7 @@ pub struct TestListToAccumulationNode {
 impl Execute for TestListToAccumulationNode {
     type Output = Accumulation;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -169,7 +169,7 @@ pub struct TestAccumulationGetLengthNode {
 impl Execute for TestAccumulationGetLengthNode {
     type Output = usize;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -195,7 +195,7 @@ pub struct TestAccumulationGetItemNode {
 impl Execute for TestAccumulationGetItemNode {
     type Output = Any;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -222,7 +222,7 @@ pub struct TestAccumulationSetItemNode {
 impl Execute for TestAccumulationSetItemNode {
     type Output = Accumulation;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -252,7 +252,7 @@ pub struct TestMakeListNode {
 impl Execute for TestMakeListNode {
     type Output = List<Any>;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 

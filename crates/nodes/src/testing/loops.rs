@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use kiln_exec::graph::{DynamicPrompt, Input, NodeId};
 use kiln_exec::{
-    Any, Cx, Draft, Execute, Expansion, GraphBuilder, IntoArg, IntoValue, Known, Link, LivePrompt, Node, NodeError,
-    Out, Outcome, RawLink, Registry, Reply, UniqueId, Value, kind, object,
+    Any, ConstantInputs, Cx, Execute, Expansion, GraphBuilder, IntoArg, IntoValue, Link, LivePrompt, Node, NodeError,
+    NodeSpec, Out, Outcome, RawLink, Registry, Source, UniqueId, Value, kind, object,
 };
 
 use super::logic::{TestIntMathOperation, TestToBoolNode};
@@ -55,7 +55,7 @@ pub struct TestWhileLoopOpen {
 impl Execute for TestWhileLoopOpen {
     type Output = (FlowControl, Any, Any, Any, Any, Any);
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -95,7 +95,7 @@ const RECURSE: &str = "Recurse";
 impl Execute for TestWhileLoopClose {
     type Output = Outcome<Five>;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -116,12 +116,12 @@ impl Execute for TestWhileLoopClose {
         }
         if let Some(open) = clones.get(&open) {
             for (i, value) in values.into_iter().enumerate() {
-                let input = value.map(|value| Input::from(Reply::from(value.0)));
+                let input = value.map(|value| Input::from(Source::from(value.0)));
                 graph.set_input(open, &format!("initial_value{i}"), input);
             }
         }
         let recurse: NodeId = format!("{}{RECURSE}", graph.prefix()).as_str().into();
-        let results = (0..5).map(|socket| Reply::Link(Link::new(&recurse, socket))).collect();
+        let results = (0..5).map(|socket| Source::Link(Link::new(&recurse, socket))).collect();
         Ok(Outcome::Expand(Expansion::new(graph.into_prompt(), results)))
     }
 }
@@ -175,7 +175,7 @@ fn clone_nodes(
             .get(&name)
             .ok_or_else(|| NodeError::new(format!("node \"{name}\" of the loop is not known any more")))?;
         let clone_name = if id == me { RECURSE } else { &name };
-        let clone = graph.add_draft_as(clone_name, Draft::new(&node.class_type));
+        let clone = graph.add_draft_as(clone_name, NodeSpec::new(&node.class_type));
         graph.display_as(&clone, id.clone());
         clones.insert(id.clone(), clone);
     }
@@ -223,7 +223,7 @@ pub struct TestForLoopOpen {
 impl Execute for TestForLoopOpen {
     type Output = Outcome<(FlowControl, Any, Any, Any, Any, Any)>;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 
@@ -232,11 +232,11 @@ impl Execute for TestForLoopOpen {
         let remaining = initial_value0.unwrap_or(Any(remaining.into_value())).0;
         let values = [initial_value1, initial_value2, initial_value3, initial_value4].map(or_null);
         Ok(cx.expand(|graph| {
-            let draft = Draft::new("TestWhileLoopOpen")
-                .input("condition", Reply::from(remaining.clone()))
-                .input("initial_value0", Reply::from(remaining.clone()));
+            let draft = NodeSpec::new("TestWhileLoopOpen")
+                .input("condition", Source::from(remaining.clone()))
+                .input("initial_value0", Source::from(remaining.clone()));
             let draft = (1..).zip(&values).fold(draft, |draft, (i, value)| {
-                draft.input(&format!("initial_value{i}"), Reply::from(value.0.clone()))
+                draft.input(&format!("initial_value{i}"), Source::from(value.0.clone()))
             });
             graph.add_draft(draft);
             let [a, b, c, d] = values.map(|value| Out::value(value.0));
@@ -265,7 +265,7 @@ pub struct TestForLoopClose {
 impl Execute for TestForLoopClose {
     type Output = Outcome<(Any, Any, Any, Any)>;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         variant::<Self>(known)
     }
 

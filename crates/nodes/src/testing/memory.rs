@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use kiln_exec::{Any, Cx, Execute, Node, NodeError, Registry, object};
 
+use crate::environment::CxExt;
 use crate::payload::tensor_bytes;
-use crate::studio::InStudio;
 
 pub(super) fn register(registry: &mut Registry) {
     registry.add::<AllocateVRAM>();
@@ -40,6 +40,6 @@ impl Execute for AllocateVRAM {
             return Err(NodeError::new(format!("`size` is {} GiB; it must lie between 0 and 1024", self.size)));
         }
         let count = (self.size * f64::from(1u32 << 30) / 4.0) as usize;
-        Ok((self.anything, Ballast(Tensor::zeros([count], cx.studio()?.device()))))
+        Ok((self.anything, Ballast(Tensor::zeros([count], cx.environment()?.device()))))
     }
 }

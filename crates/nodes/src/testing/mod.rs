@@ -17,7 +17,7 @@ pub mod validation;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use kiln_exec::{Known, NodeClass, NodeError, Registry};
+use kiln_exec::{ConstantInputs, NodeClass, NodeError, Registry};
 
 use crate::payload::Image;
 
@@ -65,7 +65,7 @@ fn plain(value: f64, device: &burn::tensor::Device) -> Image {
 }
 
 /// Variant types: every declared type is a set, and a link fits if its set is a part of it. `*` fits with everything.
-fn variant<N: NodeClass>(known: &Known<'_>) -> Result<(), String> {
+fn variant<N: NodeClass>(known: &ConstantInputs<'_>) -> Result<(), String> {
     let def = N::def();
     for (name, received) in known.received_types() {
         let Some(expected) = def.find_input(name).and_then(|input| input.ty.name()) else { continue };

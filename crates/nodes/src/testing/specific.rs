@@ -1,16 +1,16 @@
 //! Nodes that each look at one behaviour of the engine: change detection, cycles, kinds of answers, sockets of outputs.
 
 use kiln_exec::{
-    Any, Cx, Execute, Fingerprint, IntoValue, Known, Node, NodeError, Out, Outcome, Registry, UniqueId, json,
+    Any, ConstantInputs, Cx, Execute, Fingerprint, IntoValue, Node, NodeError, Out, Outcome, Registry, UniqueId, json,
 };
 
 use super::mixing::TestLazyMixImages;
 use super::stubs::{StubImage, StubMask};
 use super::{SIDE, plain};
+use crate::environment::CxExt;
 use crate::latent::EmptyLatentImage;
 use crate::payload::{Clip, Image, Model, Vae};
 use crate::sampling::KSampler;
-use crate::studio::InStudio;
 use crate::vae::VAEDecode;
 use crate::{CLIPTextEncode, payload};
 
@@ -42,7 +42,7 @@ pub struct TestCustomIsChanged {
 impl Execute for TestCustomIsChanged {
     type Output = Image;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         let changes = known.get("should_change").is_some_and(|value| value.is_truthy());
         Ok(if changes { Fingerprint::Always } else { Fingerprint::Stable })
     }
@@ -64,7 +64,7 @@ pub struct TestIsChangedWithConstants {
 impl Execute for TestIsChangedWithConstants {
     type Output = Image;
 
-    fn fingerprint(known: &Known<'_>) -> Result<Fingerprint, NodeError> {
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         let value = known.get_as::<f64>("value").unwrap_or(1.0);
         let mean = match known.get_as::<Image>("image") {
             Some(image) => {
@@ -117,9 +117,9 @@ impl Execute for TestMixedExpansionReturns {
     type Output = Outcome<(Image, Image)>;
 
     fn execute(self, cx: &mut Cx) -> Result<Outcome<(Image, Image)>, NodeError> {
-        let studio = cx.studio()?;
-        let white = plain(1.0, studio.device());
-        let grey = |value| (plain(value, studio.device()), white.clone());
+        let environment = cx.environment()?;
+        let white = plain(1.0, environment.device());
+        let grey = |value| (plain(value, environment.device()), white.clone());
         if self.input1 <= 0.1 {
             return Ok(Outcome::Done(grey(0.1)));
         }

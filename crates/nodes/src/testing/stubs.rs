@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError, Registry};
 use kiln_models::random::TorchGenerator;
 
+use crate::environment::CxExt;
 use crate::payload::{Image, Mask};
-use crate::studio::InStudio;
 
 pub(super) fn register(registry: &mut Registry) {
     registry.add::<StubImage>();
@@ -41,14 +41,14 @@ impl Execute for StubImage {
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
         let dims = [self.batch_size, self.height, self.width, 3];
-        let studio = cx.studio()?;
+        let environment = cx.environment()?;
         Ok(match self.content.as_str() {
-            "WHITE" => Image::new(Tensor::ones(dims, studio.device())),
-            "BLACK" => Image::new(Tensor::zeros(dims, studio.device())),
+            "WHITE" => Image::new(Tensor::ones(dims, environment.device())),
+            "BLACK" => Image::new(Tensor::zeros(dims, environment.device())),
             _ => {
                 let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 let noise = TorchGenerator::new(seed.as_nanos() as u64).rand(dims.iter().product());
-                Image::from_values(noise, dims, studio.device())?
+                Image::from_values(noise, dims, environment.device())?
             }
         })
     }
@@ -73,7 +73,7 @@ impl Execute for StubConstantImage {
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
         let dims = [self.batch_size, self.height, self.width, 3];
-        Ok(Image::new(Tensor::full(dims, self.value, cx.studio()?.device())))
+        Ok(Image::new(Tensor::full(dims, self.value, cx.environment()?.device())))
     }
 }
 
@@ -96,7 +96,7 @@ impl Execute for StubMask {
 
     fn execute(self, cx: &mut Cx) -> Result<Mask, NodeError> {
         let dims = [self.batch_size, self.height, self.width];
-        Ok(Mask::new(Tensor::full(dims, self.value, cx.studio()?.device())))
+        Ok(Mask::new(Tensor::full(dims, self.value, cx.environment()?.device())))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Nodes with validators of their own, each with another signature.
 
 use burn::tensor::Device;
-use kiln_exec::{Any, Cx, Execute, FromValue, Known, Node, NodeError, Registry, Value};
+use kiln_exec::{Any, ConstantInputs, Cx, Execute, FromValue, Node, NodeError, Registry, Value};
 
 use super::{plain, same_size, variant};
+use crate::environment::CxExt;
 use crate::payload::Image;
-use crate::studio::InStudio;
 
 pub(super) fn register(registry: &mut Registry) {
     registry.add::<TestCustomValidation1>();
@@ -33,7 +33,7 @@ fn product(a: Value, b: Value, device: &Device) -> Result<Image, NodeError> {
 }
 
 /// Constants must be pictures or floats.
-fn constants_fit(known: &Known<'_>) -> Result<(), String> {
+fn constants_fit(known: &ConstantInputs<'_>) -> Result<(), String> {
     for name in ["input1", "input2"] {
         match known.get(name) {
             None | Some(Value::Null | Value::Float(_)) => {}
@@ -64,13 +64,13 @@ macro_rules! products {
         impl Execute for $name {
             type Output = Image;
 
-            fn validate(known: &Known<'_>) -> Result<(), String> {
-                let validate: fn(&Known<'_>) -> Result<(), String> = $validate;
+            fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+                let validate: fn(&ConstantInputs<'_>) -> Result<(), String> = $validate;
                 validate(known)
             }
 
             fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
-                product(self.input1.0, self.input2.0, cx.studio()?.device())
+                product(self.input1.0, self.input2.0, cx.environment()?.device())
             }
         }
     )*};
@@ -109,7 +109,7 @@ pub struct TestCustomValidation4 {
 impl Execute for TestCustomValidation4 {
     type Output = Image;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         for name in ["input1", "input2"] {
             if let Some(other) = known.get(name).filter(|value| !matches!(value, Value::Float(_) | Value::Null)) {
                 return Err(format!("Invalid type of {name}: {}", other.type_name()));
@@ -119,7 +119,7 @@ impl Execute for TestCustomValidation4 {
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
-        Ok(plain(self.input1 * self.input2, cx.studio()?.device()))
+        Ok(plain(self.input1 * self.input2, cx.environment()?.device()))
     }
 }
 
@@ -141,7 +141,7 @@ pub struct TestCustomValidation5 {
 impl Execute for TestCustomValidation5 {
     type Output = Image;
 
-    fn validate(known: &Known<'_>) -> Result<(), String> {
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
         match known.get_as::<f64>("input2") {
             Some(7.0) => Err("input2 may be anything but 7".to_owned()),
             _ => Ok(()),
@@ -149,6 +149,6 @@ impl Execute for TestCustomValidation5 {
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
-        Ok(plain(self.input1 * self.input2, cx.studio()?.device()))
+        Ok(plain(self.input1 * self.input2, cx.environment()?.device()))
     }
 }

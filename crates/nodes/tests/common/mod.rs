@@ -1,15 +1,15 @@
-//! A studio in a temporary folder with the bundled model, and ways to run graphs in it.
+//! An environment in a temporary folder with the bundled model, and ways to run graphs in it.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use kiln_exec::{
-    Draft, Engine, Event, FromValue, GraphBuilder, Link, Out, Prompt, Reply, Report, RunError, RunOptions, Value,
+    Engine, Event, FromValue, GraphBuilder, Link, NodeSpec, Out, Prompt, Report, RunError, RunOptions, Source, Value,
     Values,
 };
-use kiln_nodes::files::{Folders, Frames, Place, load_image};
-use kiln_nodes::{Image, PreviewImage, Studio};
+use kiln_nodes::files::{DirKind, Folders, Frames, load_image};
+use kiln_nodes::{Environment, Image, PreviewImage};
 use tempfile::TempDir;
 
 pub struct Bench {
@@ -23,22 +23,22 @@ pub fn assets() -> PathBuf {
 
 impl Bench {
     pub fn new() -> Self {
-        Self::with(|studio| studio).0
+        Self::with(|environment| environment).0
     }
 
-    /// A bench in a studio that is changed first; the studio, too.
-    pub fn with(change: impl FnOnce(Studio) -> Studio) -> (Self, Studio) {
+    /// A bench in an environment that is changed first; the environment, too.
+    pub fn with(change: impl FnOnce(Environment) -> Environment) -> (Self, Environment) {
         let root = tempfile::tempdir().unwrap();
-        let studio = change(Studio::new(Folders::under(root.path()).with_bundled(assets())));
-        (Self { engine: studio.clone().into_engine(), root }, studio)
+        let environment = change(Environment::new(Folders::under(root.path()).with_bundled(assets())));
+        (Self { engine: environment.clone().into_engine(), root }, environment)
     }
 
-    pub fn folder(&self, place: Place) -> PathBuf {
+    pub fn folder(&self, place: DirKind) -> PathBuf {
         self.root.path().join(place.name())
     }
 
     /// Files in a folder, sorted.
-    pub fn files(&self, place: Place) -> Vec<String> {
+    pub fn files(&self, place: DirKind) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.folder(place)) else { return Vec::new() };
         let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
@@ -46,7 +46,7 @@ impl Bench {
     }
 
     pub fn saved(&self, name: &str) -> Frames {
-        load_image(&self.folder(Place::Output).join(name)).unwrap()
+        load_image(&self.folder(DirKind::Output).join(name)).unwrap()
     }
 
     pub fn run(&self, graph: GraphBuilder) -> Result<Report, RunError> {
@@ -106,9 +106,9 @@ pub fn link(node: &str, socket: usize) -> Link {
 /// Adds a node by its class, with links and literals; answers its first output.
 pub fn node(g: &GraphBuilder, class: &str, links: &[(&str, &Link)], widgets: &serde_json::Value) -> Link {
     let linked =
-        links.iter().fold(Draft::new(class), |draft, (name, link)| draft.input(name, Reply::Link((*link).clone())));
+        links.iter().fold(NodeSpec::new(class), |draft, (name, link)| draft.input(name, Source::Link((*link).clone())));
     let widgets = widgets.as_object().unwrap().iter();
-    let draft = widgets.fold(linked, |draft, (name, value)| draft.input(name, Reply::from(Value::from_json(value))));
+    let draft = widgets.fold(linked, |draft, (name, value)| draft.input(name, Source::from(Value::from_json(value))));
     let id = g.add_draft(draft);
     Link::new(id, 0)
 }
@@ -159,7 +159,7 @@ impl Bench {
     /// Runs a graph and answers the values of the latent on `link`.
     pub fn latent(&self, g: GraphBuilder, link: &Link) -> Vec<f32> {
         // Something has to be shown.
-        g.add_draft(Draft::new("PreviewAny").input("source", Reply::from(Value::Null)));
+        g.add_draft(NodeSpec::new("PreviewAny").input("source", Source::from(Value::Null)));
         let options = RunOptions { fetch: vec![link.clone()], ..RunOptions::default() };
         let report = self.engine.start(g.into_prompt()).options(options).run().unwrap();
         let latent: kiln_nodes::Latent = one(report.values(link).unwrap());
@@ -182,7 +182,7 @@ pub fn distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Writes a safetensors file of f32 whose values are a function of name and shape.
-pub fn write_computed(path: &Path, names: &kiln_models::Names) {
+pub fn write_computed(path: &Path, names: &kiln_models::TensorShapes) {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = names
         .iter()
         .map(|(name, shape)| {

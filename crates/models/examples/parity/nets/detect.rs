@@ -1,7 +1,7 @@
 //! Detection: every key of a full checkpoint is consumed, none is missing, the configuration is the reference's.
 
 use kiln_models::{
-    Names,
+    TensorShapes,
     clip::{self, Activation, TextConfig},
     detect::{Detected, ignorable},
     unet::UNetConfig,
@@ -34,7 +34,7 @@ pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     Ok(results)
 }
 
-fn consumed(part: &str, needed: &Names, there: &Names) -> CaseResult {
+fn consumed(part: &str, needed: &TensorShapes, there: &TensorShapes) -> CaseResult {
     let wrong: Vec<&str> =
         needed.iter().filter(|(name, shape)| there.shape(name) != Some(shape)).map(|(name, _)| name).collect();
     let left: Vec<&str> =
@@ -85,7 +85,7 @@ pub fn tiny_keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble
     models.iter().map(judge).collect()
 }
 
-fn needed(keys: &Names) -> Result<Names, Trouble> {
+fn needed(keys: &TensorShapes) -> Result<TensorShapes, Trouble> {
     if keys.has("input_blocks.0.0.weight") {
         let config = UNetConfig::from_names(keys)?;
         // Shapes don't depend on heads; one fits every width.

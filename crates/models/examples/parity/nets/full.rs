@@ -5,7 +5,7 @@ use std::{cell::RefCell, sync::Arc};
 use burn::tensor::Tensor;
 use kiln_memory::{Budget, Rounding, TensorSource};
 use kiln_models::{
-    Keyed, Watch,
+    ActivationTap, ModelWeights,
     detect::{Detected, Found},
     unet::{Extras, UNetConfig},
     vae::Tiles,
@@ -36,8 +36,8 @@ impl Recipe {
         Ok(Self { detected: Detected::in_checkpoint(&names)?, source: source(&names, rounding) })
     }
 
-    pub fn keyed<C>(&self, found: &Found<C>) -> Keyed {
-        Keyed::new(self.source.clone(), found.map.clone(), "parity", &Budget::new("parity", ROOM))
+    pub fn keyed<C>(&self, found: &Found<C>) -> ModelWeights {
+        ModelWeights::new(self.source.clone(), found.map.clone(), "parity", &Budget::new("parity", ROOM))
     }
 
     fn unet(&self) -> Result<&Found<UNetConfig>, Trouble> {
@@ -63,7 +63,7 @@ pub fn unet_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble
                 seen.borrow_mut().push(CaseResult::compare(name, &five(&found), &expected, ACTIVATION));
             }
         };
-        let extras = Extras { watch: Watch::new(&look), ..Extras::default() };
+        let extras = Extras { watch: ActivationTap::new(&look), ..Extras::default() };
         let eps = unet.forward(x, &tensors.floats(&format!("{case}.t"))?, &context, &extras)?;
         results.extend(unseen(&tensors, &format!("{case}.act5."), &seen.borrow()));
         results.extend(seen.take());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_memory::{Budget, ComputedSource, Rounding, TensorSource, fill_uniform, hash_uniform};
-use kiln_models::{Keyed, Names, clip};
+use kiln_models::{ModelWeights, TensorShapes, clip};
 use serde_json::Value;
 
 use crate::case::{Folder, Tensors, Trouble};
@@ -15,28 +15,28 @@ pub fn device() -> Device {
 }
 
 /// A JSON object `{name: shape}` as names.
-pub fn names(list: &Value) -> Result<Names, Trouble> {
+pub fn names(list: &Value) -> Result<TensorShapes, Trouble> {
     let list = list.as_object().ok_or("a list of keys should be an object")?;
     let shape = |sides: &Value| -> Option<Vec<usize>> {
         sides.as_array()?.iter().map(|side| side.as_u64().map(|side| side as usize)).collect()
     };
     let pair =
         |(name, sides): (&String, &Value)| Ok((name.clone(), shape(sides).ok_or("a shape is a list of numbers")?));
-    list.iter().map(pair).collect::<Result<Names, Trouble>>()
+    list.iter().map(pair).collect::<Result<TensorShapes, Trouble>>()
 }
 
 /// The keys of one tiny model: those of `tiny_keys.json` below `prefix`.
-pub fn tiny(folder: &Folder, prefix: &str) -> Result<Keyed, Trouble> {
+pub fn tiny(folder: &Folder, prefix: &str) -> Result<ModelWeights, Trouble> {
     let all = folder.json("tiny_keys.json")?;
     let model = all.as_object().and_then(|models| models.get(prefix.trim_end_matches('.')));
     let names = names(model.ok_or_else(|| format!("tiny_keys.json has no `{prefix}`"))?)?;
     // Text encoders are listed without their `text_model.`, which this puts in; other models' keys it leaves alone.
     let map = clip::hugging_face(&names, prefix);
-    Ok(Keyed::new(source(&names, None), map, "tiny", &Budget::unlimited("parity")))
+    Ok(ModelWeights::new(source(&names, None), map, "tiny", &Budget::unlimited("parity")))
 }
 
 /// Weights by the recipe for these names, rounded to f16 where a case says that its file holds f16.
-pub fn source(names: &Names, rounding: Option<Rounding>) -> Arc<dyn TensorSource> {
+pub fn source(names: &TensorShapes, rounding: Option<Rounding>) -> Arc<dyn TensorSource> {
     let shapes: Vec<(String, Vec<usize>)> =
         names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
     Arc::new(ComputedSource::new("hash-uniform weights", shapes, move |name, shape, out| {

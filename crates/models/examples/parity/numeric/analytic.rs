@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use burn::tensor::{Tensor, TensorData};
-use kiln_models::sampling::{Inputs, Predictor, SamplingError, Steering};
+use kiln_models::sampling::{Inputs, PassModifiers, Predictor, SamplingError};
 
 use super::setup::{host, tensor};
 use crate::case::{CaseResult, Folder, Trouble};
@@ -76,7 +76,7 @@ pub fn checks(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
             concat: None,
             control: None,
             negative: Vec::new(),
-            steering: Steering::default(),
+            steering: PassModifiers::default(),
         };
         let found = host(&Analytic::new(4).denoised(tensor(x.clone(), &shape)?, sigma, inputs)?)?;
         results.push(CaseResult::compare(name, &found, &tensors.floats(name)?, 1e-6));

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, Job, noise_for};
+use kiln_models::sampling::{Guidance, SamplingRun, noise_for};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 use serde_json::Value;
 
@@ -153,7 +153,7 @@ impl Job1<'_> {
         } else {
             noise_for(&self.latent, setup.seed, self.index.as_deref())?
         };
-        let job = Job {
+        let job = SamplingRun {
             model: &model,
             sampling: &setup.sampling,
             format: &LatentFormat::SD1,

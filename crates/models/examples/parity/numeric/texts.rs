@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::Rounding;
 use kiln_models::conditioning::{Condition, Conditioning, Sizes};
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, Job, NetworkPredictor, noise_for, size_vector};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for, size_vector};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::{EmbeddingFolders, Vocabulary};
@@ -180,7 +180,7 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
             steps::sigmas(&sampling.levels, run.scheduler, run.steps, 1.0, run.sampler.discards_penultimate())?;
         let channels = network.config().out_channels;
         let latent = Tensor::zeros([1, channels, run.height / 8, run.width / 8], &Device::flex());
-        let job = Job {
+        let job = SamplingRun {
             model: &NetworkPredictor { network: &network, sampling: &sampling, patches: None },
             sampling: &sampling,
             format: &LatentFormat::SD1,

@@ -1,4 +1,4 @@
-//! The studio: what the embedding program lends to these nodes. Folders, the device, memory budgets, choices.
+//! The environment: what the embedding program lends to these nodes. Folders, the device, memory budgets, choices.
 //!
 //! One value per engine, no globals. Knows no node.
 
@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Device;
 use kiln_exec::{Cx, Engine, Host, NodeError};
 use kiln_memory::{
-    Budget, Controls, Governor, HostPager, Kind, OutOfMemory, Policy, Reservation, VramState, available_memory,
+    Budget, Controls, HostPager, Kind, OutOfMemory, Policy, PressureMonitor, Reservation, VramState, available_memory,
     total_memory,
 };
 use kiln_models::tokenizer::{TokenizerError, Vocabulary};
@@ -16,7 +16,7 @@ use crate::files::Folders;
 
 /// Everything that nodes need besides their inputs. Given to an engine as a service of its [`Host`].
 #[derive(Debug, Clone)]
-pub struct Studio {
+pub struct Environment {
     folders: Arc<Folders>,
     device: Device,
     memory: Memory,
@@ -36,7 +36,7 @@ struct Memory {
     budget: Arc<Budget>,
     /// Held here so that its settings outlive the models.
     pager: HostPager,
-    governor: Arc<Governor>,
+    pressure_monitor: Arc<PressureMonitor>,
 }
 
 /// Bytes of decoded weights that stay on the CPU unless something else is asked for. The file's own numbers are in the
@@ -52,8 +52,8 @@ impl Memory {
         pager.set_slots(controls.slots);
         pager.set_policy(if controls.dynamic { Policy::Plan } else { Policy::AllResident });
         pager.set_reading(controls.reading());
-        let governor = Arc::new(Governor::new(budget.clone(), controls.reserved(total)));
-        Self { controls, budget, pager, governor }
+        let pressure_monitor = Arc::new(PressureMonitor::new(budget.clone(), controls.reserved(total)));
+        Self { controls, budget, pager, pressure_monitor }
     }
 }
 
@@ -69,8 +69,8 @@ pub fn weights_limit(controls: &Controls) -> u64 {
     controls.vram_limit.unwrap_or(usual)
 }
 
-impl Studio {
-    /// A studio that works in `folders`, on the CPU, with the memory there is ([`Controls`]' defaults), with previews and
+impl Environment {
+    /// An environment that works in `folders`, on the CPU, with the memory there is ([`Controls`]' defaults), with previews and
     /// with the graph stored in pictures.
     pub fn new(folders: Folders) -> Self {
         Self {
@@ -145,9 +145,9 @@ impl Studio {
         &self.memory.controls
     }
 
-    /// Who keeps the budget within what the machine can spare. A [`Steward`](crate::Steward) polls it during runs.
-    pub fn governor(&self) -> &Arc<Governor> {
-        &self.memory.governor
+    /// Who keeps the budget within what the machine can spare. A [`MemoryObserver`](crate::Steward) polls it during runs.
+    pub fn pressure_monitor(&self) -> &Arc<PressureMonitor> {
+        &self.memory.pressure_monitor
     }
 
     /// Whether sampling shows its steps.
@@ -181,7 +181,7 @@ impl Studio {
     fn room(&self, holder: &str, bytes: u64, available: Option<u64>) -> Result<Reservation, OutOfMemory> {
         let account = self.budget().account(holder, Kind::Activations);
         if let Some(available) = available {
-            self.governor().adjust(available);
+            self.pressure_monitor().adjust(available);
         }
         match account.claim(bytes) {
             Err(short) if available.is_none_or(|available| bytes <= available) => {
@@ -198,22 +198,22 @@ impl Studio {
         &self.testing
     }
 
-    /// An engine with all nodes of this crate that works in this studio.
+    /// An engine with all nodes of this crate that works in this environment.
     pub fn into_engine(self) -> Engine {
         Engine::builder(crate::registry()).host(self.into_host()).build()
     }
 
-    /// A host that lends this studio and nothing else.
+    /// A host that lends this environment and nothing else.
     pub fn into_host(self) -> Host {
         Host::new().with(self)
     }
 }
 
-/// The studio of a running node.
-pub(crate) trait InStudio {
+/// The environment of a running node.
+pub(crate) trait CxExt {
     /// # Errors
     /// When the engine's host lends none.
-    fn studio(&self) -> Result<Arc<Studio>, NodeError>;
+    fn environment(&self) -> Result<Arc<Environment>, NodeError>;
 
     /// Room for what a computation (`sampling`, `decoding`) holds while it runs: caches and weights give way to it. Beyond
     /// a limit that was set it is counted all the same, and told; results come before limits.
@@ -223,21 +223,23 @@ pub(crate) trait InStudio {
     fn room(&self, doing: &str, bytes: u64, instead: &str) -> Result<Reservation, NodeError>;
 }
 
-impl InStudio for Cx {
-    fn studio(&self) -> Result<Arc<Studio>, NodeError> {
+impl CxExt for Cx {
+    fn environment(&self) -> Result<Arc<Environment>, NodeError> {
         self.host()
     }
 
     fn room(&self, doing: &str, bytes: u64, instead: &str) -> Result<Reservation, NodeError> {
-        let studio = self.studio()?;
+        let environment = self.environment()?;
         let holder = format!("{doing} \"{}\"", self.node_id());
-        studio.room(&holder, bytes, available_memory()).map_err(|short| NodeError::new(format!("{short}. {instead}")))
+        environment
+            .room(&holder, bytes, available_memory())
+            .map_err(|short| NodeError::new(format!("{short}. {instead}")))
     }
 }
 
-/// The names of all models of `kind`, for a combo; empty without a studio.
+/// The names of all models of `kind`, for a combo; empty without an environment.
 pub(crate) fn models(host: &Host, kind: &str) -> Vec<String> {
-    host.get::<Studio>().map(|studio| studio.folders().models(kind)).unwrap_or_default()
+    host.get::<Environment>().map(|environment| environment.folders().models(kind)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -245,17 +247,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn studio(ram: Option<u64>) -> Studio {
-        Studio::new(Folders::under("nowhere")).with_controls(Controls { ram_limit: ram, ..Controls::default() })
+    fn environment(ram: Option<u64>) -> Environment {
+        Environment::new(Folders::under("nowhere")).with_controls(Controls { ram_limit: ram, ..Controls::default() })
     }
 
     #[test]
     fn a_computation_may_go_beyond_the_limit_but_not_beyond_the_machine() {
-        let studio = studio(Some(100 << 20));
-        let held = studio.budget().account("KSampler \"3\"", Kind::Outputs).take(60 << 20);
-        drop(studio.room("decoding \"6\"", 200 << 20, Some(4 << 30)).unwrap());
-        assert_eq!(studio.budget().report().peak, 260 << 20);
-        let short = studio.room("decoding \"6\"", 8 << 30, Some(4 << 30)).unwrap_err().to_string();
+        let environment = environment(Some(100 << 20));
+        let held = environment.budget().account("KSampler \"3\"", Kind::Outputs).take(60 << 20);
+        drop(environment.room("decoding \"6\"", 200 << 20, Some(4 << 30)).unwrap());
+        assert_eq!(environment.budget().report().peak, 260 << 20);
+        let short = environment.room("decoding \"6\"", 8 << 30, Some(4 << 30)).unwrap_err().to_string();
         for part in ["decoding \"6\" asked for 8.0 GiB of activations", "KSampler \"3\" (outputs, 60.0 MiB)"] {
             assert!(short.contains(part), "{short}");
         }

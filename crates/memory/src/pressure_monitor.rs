@@ -15,7 +15,7 @@ const HYSTERESIS: u64 = 256 << 20;
 /// Keeps a budget within what the machine can spare, whoever else runs on it. Poll it where a moment is lost anyway,
 /// between nodes for example.
 #[derive(Debug)]
-pub struct Governor {
+pub struct PressureMonitor {
     budget: Arc<Budget>,
     /// The limit that was asked for; never exceeded.
     configured: u64,
@@ -26,7 +26,7 @@ pub struct Governor {
     uncounted: Option<Mutex<Option<Reservation>>>,
 }
 
-impl Governor {
+impl PressureMonitor {
     /// Watches over `budget`, whose limit now is the most it will ever have again, leaving `headroom` bytes to others.
     pub fn new(budget: Arc<Budget>, headroom: u64) -> Self {
         let configured = budget.limit();

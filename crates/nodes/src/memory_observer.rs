@@ -1,43 +1,43 @@
-//! The steward: what memory is told around a run. What will be used, what finished nodes hold, what other programs need,
+//! The memory observer: what memory is told around a run. What will be used, what finished nodes hold, what other programs need,
 //! and that it is over.
 //!
-//! Knows events, the studio's memory and a prompt's foresight. Knows nothing of tensors.
+//! Knows events, the environment's memory and a prompt's foresight. Knows nothing of tensors.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kiln_exec::{Event, Listener, Prompt};
-use kiln_memory::{Governor, HostPager};
+use kiln_memory::{HostPager, PressureMonitor};
 
-use crate::foresight::Foresight;
-use crate::{Ledger, Studio};
+use crate::model_schedule::ModelSchedule;
+use crate::{Environment, OutputAccounting};
 
 /// How often at most the system is asked what it can spare.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Accompanies the runs of one prompt. Give its [`listener`](Self::listener) to the run.
 ///
-/// Without one a studio works as well, but must guess: a model is then taken to loop from its second pass on, and memory is
+/// Without one an environment works as well, but must guess: a model is then taken to loop from its second pass on, and memory is
 /// not given back when other programs need it.
-pub struct Steward {
+pub struct MemoryObserver {
     pager: HostPager,
-    governor: Arc<Governor>,
+    pressure_monitor: Arc<PressureMonitor>,
     /// Whether models may stay when a run is over.
     smart: bool,
-    foresight: Foresight,
-    ledger: Arc<Ledger>,
+    model_schedule: ModelSchedule,
+    output_accounting: Arc<OutputAccounting>,
     polled: Mutex<Instant>,
 }
 
-impl Steward {
-    /// A steward of `studio`'s memory for runs of `prompt`.
-    pub fn new(studio: &Studio, prompt: &Prompt) -> Arc<Self> {
+impl MemoryObserver {
+    /// A memory observer of `environment`'s memory for runs of `prompt`.
+    pub fn new(environment: &Environment, prompt: &Prompt) -> Arc<Self> {
         Arc::new(Self {
-            pager: studio.pager().clone(),
-            governor: studio.governor().clone(),
-            smart: studio.controls().smart,
-            foresight: Foresight::of(prompt),
-            ledger: Ledger::new(studio.budget().clone(), prompt),
+            pager: environment.pager().clone(),
+            pressure_monitor: environment.pressure_monitor().clone(),
+            smart: environment.controls().smart,
+            model_schedule: ModelSchedule::of(prompt),
+            output_accounting: OutputAccounting::new(environment.budget().clone(), prompt),
             polled: Mutex::new(Instant::now()),
         })
     }
@@ -50,10 +50,10 @@ impl Steward {
 
     /// Takes note of one event.
     pub fn note(&self, event: &Event) {
-        self.ledger.note(event);
+        self.output_accounting.note(event);
         match event {
             Event::ExecutionCached { nodes, .. } => {
-                let schedule = self.foresight.schedule(nodes);
+                let schedule = self.model_schedule.schedule(nodes);
                 if !schedule.runs.is_empty() {
                     self.pager.set_schedule(schedule);
                 }
@@ -71,7 +71,7 @@ impl Steward {
         if polled.elapsed() >= PATIENCE {
             *polled = Instant::now();
             drop(polled);
-            self.governor.poll();
+            self.pressure_monitor.poll();
         }
     }
 
@@ -97,12 +97,12 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_machine_is_asked_while_a_run_goes_on_but_not_at_every_step() {
-        let studio = Studio::new(Folders::under("nowhere"));
-        let steward = Steward::new(&studio, &Prompt::default());
-        steward.note(&progress());
-        assert_eq!(studio.budget().limit(), u64::MAX, "asked a moment ago");
-        *steward.polled.lock().unwrap() = Instant::now().checked_sub(PATIENCE).unwrap();
-        steward.note(&progress());
-        assert!(studio.budget().limit() < u64::MAX, "what the machine can spare");
+        let environment = Environment::new(Folders::under("nowhere"));
+        let memory_observer = MemoryObserver::new(&environment, &Prompt::default());
+        memory_observer.note(&progress());
+        assert_eq!(environment.budget().limit(), u64::MAX, "asked a moment ago");
+        *memory_observer.polled.lock().unwrap() = Instant::now().checked_sub(PATIENCE).unwrap();
+        memory_observer.note(&progress());
+        assert!(environment.budget().limit() < u64::MAX, "what the machine can spare");
     }
 }

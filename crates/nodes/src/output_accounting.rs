@@ -12,13 +12,13 @@ use kiln_memory::{Budget, Kind, Reservation};
 /// Counts outputs in a [`Budget`], one account per node: `KSampler "3"`.
 ///
 /// What outlives a run (a cache keeps it) stays counted until the next run of this ledger begins.
-pub struct Ledger {
+pub struct OutputAccounting {
     budget: Arc<Budget>,
     classes: HashMap<NodeId, Arc<str>>,
     held: Mutex<HashMap<NodeId, Reservation>>,
 }
 
-impl Ledger {
+impl OutputAccounting {
     /// A ledger for runs of `prompt`, which names the holders.
     pub fn new(budget: Arc<Budget>, prompt: &Prompt) -> Arc<Self> {
         let classes = prompt.nodes.iter().map(|(id, node)| (id.clone(), node.class_type.clone())).collect();
@@ -83,25 +83,25 @@ mod tests {
     #[test]
     fn what_a_node_holds_is_counted_until_it_is_dropped() {
         let budget = Budget::unlimited("host");
-        let ledger = Ledger::new(budget.clone(), &Prompt::default());
-        ledger.note(&finished("1", 100));
-        ledger.note(&finished("2", 50));
-        ledger.note(&dropped("1", 60));
+        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        output_accounting.note(&finished("1", 100));
+        output_accounting.note(&finished("2", 50));
+        output_accounting.note(&dropped("1", 60));
         assert_eq!((budget.used(), budget.peak()), (90, 150));
-        ledger.note(&dropped("1", 40));
-        ledger.note(&dropped("2", 50));
+        output_accounting.note(&dropped("1", 40));
+        output_accounting.note(&dropped("2", 50));
         assert_eq!(budget.used(), 0);
     }
 
     #[test]
     fn a_node_that_runs_again_is_counted_once() {
         let budget = Budget::unlimited("host");
-        let ledger = Ledger::new(budget.clone(), &Prompt::default());
-        ledger.note(&finished("1", 100));
-        ledger.note(&finished("1", 100));
+        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        output_accounting.note(&finished("1", 100));
+        output_accounting.note(&finished("1", 100));
         assert_eq!(budget.used(), 100);
         let start = Event::ExecutionStart { prompt_id: "q".into(), timestamp: 0 };
-        ledger.note(&start);
+        output_accounting.note(&start);
         assert_eq!(budget.used(), 0);
     }
 }

@@ -6,7 +6,7 @@
 use kiln_exec::{Link, NodeId, Prompt};
 use kiln_graph::{PromptNode, View};
 use kiln_memory::Schedule;
-use kiln_models::{held_as, sampler::SamplerKind};
+use kiln_models::{component_label, sampler::SamplerKind};
 
 /// Steps where a prompt doesn't say how many: ComfyUI's default.
 const STEPS: u64 = 20;
@@ -36,17 +36,17 @@ struct Turn {
 }
 
 /// The runs of models that a prompt will make.
-pub struct Foresight {
+pub struct ModelSchedule {
     turns: Vec<Turn>,
 }
 
-impl Foresight {
+impl ModelSchedule {
     /// Reads a prompt.
     pub fn of(prompt: &Prompt) -> Self {
         let order = View::of(prompt).order().unwrap_or_default();
         let turn = |id: &NodeId| {
             let node = prompt.nodes.get(id)?;
-            let (models, passes) = Look { prompt, node }.run()?;
+            let (models, passes) = NodeView { prompt, node }.run()?;
             (!models.is_empty() && passes > 0).then(|| Turn { node: id.clone(), models, passes })
         };
         Self { turns: order.into_iter().filter_map(turn).collect() }
@@ -69,12 +69,12 @@ impl Foresight {
 
 /// One node of a prompt, looked at.
 #[derive(Clone, Copy)]
-struct Look<'p> {
+struct NodeView<'p> {
     prompt: &'p Prompt,
     node: &'p PromptNode,
 }
 
-impl<'p> Look<'p> {
+impl<'p> NodeView<'p> {
     /// The models of one pass and the number of passes, for nodes that run models.
     fn run(self) -> Option<(Vec<String>, u32)> {
         Some(match &*self.node.class_type {
@@ -152,7 +152,7 @@ impl<'p> Look<'p> {
             let Some(at) = look else { break };
             let files: Vec<&str> = part.files.iter().filter_map(|input| at.text(input)).collect();
             if !files.is_empty() {
-                return files.into_iter().map(|file| held_as(part.name, file)).collect();
+                return files.into_iter().map(|file| component_label(part.name, file)).collect();
             }
             look = at.follow(part.input).or_else(|| at.follow(&format!("{}1", part.input)));
         }
@@ -200,7 +200,7 @@ mod tests {
 
     fn runs(prompt: Value, known: &[&str]) -> String {
         let known: Vec<NodeId> = known.iter().map(|id| (*id).into()).collect();
-        let schedule = Foresight::of(&Prompt::from_value(prompt).unwrap()).schedule(&known);
+        let schedule = ModelSchedule::of(&Prompt::from_value(prompt).unwrap()).schedule(&known);
         assert!(schedule.repeats);
         schedule.runs.iter().map(|run| format!("{} {}", run.model, run.passes)).collect::<Vec<_>>().join(", ")
     }
