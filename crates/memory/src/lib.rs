@@ -56,7 +56,6 @@ mod pressure_monitor;
 mod process;
 mod provider;
 mod quant;
-mod source;
 mod staging;
 mod sync;
 #[cfg(feature = "burn")]
@@ -72,8 +71,9 @@ pub use dtype::Dtype;
 pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
 pub use forecast::{Forecast, Outline};
 pub use format::{
-    Identity, MappedFile, Outgoing, Reading, ShardedFile, TensorInfo, WeightFile, open_weights, open_weights_by,
-    write_safetensors,
+    ComputedSource, Identity, KeyMap, MappedFile, MemorySource, Outgoing, Reading, RenamedSource, ShardedFile, Slice,
+    TensorInfo, TensorRef, TensorShapes, TensorSource, WeightFile, apply_scales, fill_uniform, hash_uniform,
+    open_weights, open_weights_by, write_safetensors,
 };
 pub use loading::{Loaded, to_unload, unload_order};
 pub use machine::{available_memory, total_memory};
@@ -88,7 +88,6 @@ pub use provider::{
     Arena, ArenaRegion, Call, Delayed, Faulty, HostRegion, HostSegment, HostSegments, HostVm, MemInfo, Provider,
     ProviderError, Segments, Tally, Throttled, Ticket, Write,
 };
-pub use source::{ComputedSource, MemorySource, TensorSource, fill_uniform, hash_uniform};
 #[cfg(feature = "burn")]
 pub use tensor::WeightGuard;
 pub use values::{Acquired, Values};

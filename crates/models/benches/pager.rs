@@ -11,9 +11,9 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor};
-use kiln_memory::{Budget, MemorySource, TensorSource, WeightFile};
+use kiln_memory::{Budget, MemorySource, TensorShapes, TensorSource, WeightFile};
 use kiln_models::{
-    ModelWeights, detect, names_of,
+    ModelWeights, detect,
     unet::{Extras, UNet},
 };
 
@@ -49,7 +49,7 @@ fn decoded(file: &dyn TensorSource) -> MemorySource {
 }
 
 fn unet(source: Arc<dyn TensorSource>) -> UNet {
-    let found = detect::unet(&names_of(&*source)).unwrap().unwrap();
+    let found = detect::unet(&TensorShapes::of(&*source)).unwrap().unwrap();
     found.config.init(&ModelWeights::new(source, found.map, "unet", &Budget::unlimited("host"))).unwrap()
 }
 

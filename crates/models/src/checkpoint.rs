@@ -2,14 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use kiln_memory::{Budget, Rounding, TensorSource, open_weights};
+use kiln_memory::{Budget, Rounding, TensorShapes, TensorSource, apply_scales, open_weights};
 
 use crate::{
-    LatentFormat, ModelError, ModelWeights, TensorShapes,
+    LatentFormat, ModelError, ModelWeights,
     clip::TextModel,
     detect::{self, Detected, Family, Found, Prediction, TextEncoderKind, TextFound, describe},
     lora::{self, LoraFile, Patches, Prefixes, Target},
-    names_of,
     unet::{UNet, UNetConfig},
     vae::{Vae, VaeConfig},
 };
@@ -132,7 +131,7 @@ impl Checkpoint {
     /// `ModelError::Weights` with every missing tensor and every wrong shape.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let detected = recognised(path, "checkpoint", &names, Detected::in_checkpoint(&names))?;
         let (Some(unet), Some(kind)) = (&detected.unet, detected.kind) else {
             return Err(not_there(path, "Stable Diffusion checkpoint", &names, UNET));
@@ -165,7 +164,7 @@ impl DiffusionModel {
     /// As [`Checkpoint::open`].
     pub fn open_rounded(path: &Path, rounding: Option<Rounding>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let found = recognised(path, "UNet", &names, detect::unet(&names))?;
         let unet = found.ok_or_else(|| not_there(path, "UNet", &names, UNET))?;
         let text = Detected::in_checkpoint(&names).map(|detected| detected.text).unwrap_or_default();
@@ -237,7 +236,7 @@ impl TextEncoders {
         let mut encoders = Vec::new();
         for path in paths {
             let source = open(path)?;
-            let names = names_of(&*source);
+            let names = TensorShapes::of(&*source);
             let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
             if found.is_empty() {
                 let probe = "`text_model.encoder.layers.0.*` or `transformer.resblocks.0.*`";
@@ -266,7 +265,7 @@ impl TextEncoders {
     /// As [`Checkpoint::open`].
     pub fn open_any(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
         let roles: Vec<TextEncoderKind> = found.iter().map(|(role, _)| *role).collect();
         let kind = match roles.as_slice() {
@@ -287,7 +286,7 @@ impl Vae {
     /// As [`Checkpoint::open`].
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let found = recognised(path, "VAE", &names, detect::vae(&names, &["", "first_stage_model.", "vae."]))?;
         let vae = found.ok_or_else(|| not_there(path, "VAE", &names, "`decoder.conv_in.weight`"))?;
         let holder = holder("vae", &*source);
@@ -298,7 +297,7 @@ impl Vae {
 /// A file of weights, or the index of one in pieces.
 pub(crate) fn open(path: &Path) -> Result<Arc<dyn TensorSource>, ModelError> {
     let file = open_weights(path).map_err(kiln_memory::SourceError::from)?;
-    Ok(crate::scaled::unscaled(file))
+    Ok(apply_scales(file))
 }
 
 /// The name under which the weights of a part (`unet`, `clip`, `vae`, `controlnet`, `upscaler`) of a file are held: a

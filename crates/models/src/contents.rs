@@ -3,12 +3,12 @@
 
 use std::{path::Path, sync::Arc};
 
-use kiln_memory::{Dtype, Outline, TensorInfo, TensorSource};
+use kiln_memory::{Dtype, KeyMap, Outline, TensorInfo, TensorShapes, TensorSource};
 
 use crate::{
-    KeyMap, ModelError, TensorShapes, checkpoint, component_label, controlnet,
+    ModelError, checkpoint, component_label, controlnet,
     detect::{self, Detected, Family, describe},
-    names_of, t2i, upscale, vision,
+    t2i, upscale, vision,
 };
 
 /// A network in a file.
@@ -44,7 +44,7 @@ impl Inventory {
     /// Of the file; `ModelError::NotThere` when it holds no network that is known.
     pub fn of(path: &Path) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let mut parts = Vec::new();
         let file = path.display().to_string();
         let detected = checkpoint::recognised(path, "network", &names, Detected::in_checkpoint(&names))?;
@@ -97,7 +97,7 @@ impl Inventory {
     /// # Errors
     /// Of the file.
     pub fn describe(path: &Path) -> Result<String, ModelError> {
-        Ok(describe(&names_of(&*checkpoint::open(path)?)))
+        Ok(describe(&TensorShapes::of(&*checkpoint::open(path)?)))
     }
 
     /// The part of that role.

@@ -5,10 +5,10 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use kiln_memory::{Budget, ComputedSource, Weight, Weights};
+use kiln_memory::{Budget, ComputedSource, TensorShapes, Weight, Weights};
 
 use crate::{
-    ModelError, TensorShapes,
+    ModelError,
     error::{TensorMismatch, TensorMismatches},
     view::ModelWeights,
 };

@@ -4,8 +4,7 @@
 mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use kiln_memory::{Budget, hash_uniform};
-use kiln_models::TensorShapes;
+use kiln_memory::{Budget, TensorShapes, hash_uniform};
 use kiln_models::t2i::{Adapter, AdapterConfig, AdapterKind};
 use kiln_models::unet::Residuals;
 

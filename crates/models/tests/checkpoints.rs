@@ -6,9 +6,9 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
-use kiln_memory::Budget;
+use kiln_memory::{Budget, TensorShapes};
 use kiln_models::{
-    Checkpoint, ModelError, TensorShapes,
+    Checkpoint, ModelError,
     clip::{Hidden, Token},
     detect::{Family, Prediction},
     unet::Extras,
@@ -80,7 +80,7 @@ fn a_lora_in_the_checkpoint_slot_is_called_a_lora() {
 
 /// The bundled model's names, so that a file of zeros can be made with some of them changed.
 fn names() -> TensorShapes {
-    kiln_models::names_of(&*kiln_memory::WeightFile::open(bundled()).unwrap())
+    TensorShapes::of(&*kiln_memory::WeightFile::open(bundled()).unwrap())
 }
 
 fn without_text(names: &TensorShapes) -> TensorShapes {

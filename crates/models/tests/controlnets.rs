@@ -6,9 +6,9 @@ mod common;
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
-use kiln_memory::Budget;
+use kiln_memory::{Budget, TensorShapes};
 use kiln_models::{
-    Checkpoint, TensorShapes,
+    Checkpoint,
     controlnet::{Control, ControlNet, ControlNetConfig},
     image::Planes,
     sampling::{ControlCall, ControlSource},

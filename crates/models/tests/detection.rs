@@ -3,8 +3,8 @@
 
 mod common;
 
+use kiln_memory::TensorShapes;
 use kiln_models::{
-    TensorShapes,
     clip::Activation,
     detect::{Detected, Family, TextEncoderKind, describe, ignorable},
     unet::{Heads, Middle, UNetConfig},
@@ -64,7 +64,7 @@ fn every_tensor_of_sdxl_is_consumed_and_none_is_missing() {
 fn the_bundled_model_is_sd1_of_its_own_width() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
     let file = kiln_memory::WeightFile::open(path).unwrap();
-    let detected = assert_every_key_is_consumed(&kiln_models::names_of(&*file));
+    let detected = assert_every_key_is_consumed(&TensorShapes::of(&*file));
     assert_eq!(detected.kind, Some(Family::Sd1));
     let (unet, vae) = (detected.unet.unwrap().config, detected.vae.unwrap().config);
     assert_eq!((unet.model_channels, unet.heads.of(128)), (64, 8));

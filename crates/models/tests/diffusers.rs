@@ -5,9 +5,9 @@ mod common;
 
 use std::sync::Arc;
 
-use kiln_memory::{Budget, MemorySource};
+use kiln_memory::{Budget, MemorySource, TensorShapes};
 use kiln_models::{
-    ModelWeights, TensorShapes,
+    ModelWeights,
     clip::{self, Activation, TextConfig},
     detect::{Detected, TextEncoderKind, text_encoders, unet, vae},
 };
@@ -168,7 +168,7 @@ fn queries_keys_and_values_come_out_of_their_fused_tensor_and_the_projection_is_
     source.insert_f32("transformer.resblocks.0.attn.in_proj_weight", &[6, 2], count(12)).unwrap();
     source.insert_f32("transformer.resblocks.0.attn.in_proj_bias", &[6], count(6)).unwrap();
     source.insert_f32("text_projection", &[2, 3], count(6)).unwrap();
-    let map = clip::open_clip(&kiln_models::names_of(&source), "");
+    let map = clip::open_clip(&TensorShapes::of(&source), "");
     let keyed = ModelWeights::new(Arc::new(source), map, "test", &Budget::unlimited("test"));
     let read = |key: &str| keyed.weights().weight(key).unwrap().read().unwrap().to_vec();
     let path = "text_model.encoder.layers.0.self_attn";

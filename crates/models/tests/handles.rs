@@ -13,13 +13,12 @@ use std::{
 
 use burn::tensor::{Device, Tensor};
 use bytes::Bytes;
-use kiln_memory::{Budget, ComputedSource, HostPager, SourceError, TensorInfo, TensorSource, WeightFile};
+use kiln_memory::{Budget, HostPager, SourceError, TensorInfo, TensorShapes, TensorSource, WeightFile};
 use kiln_models::{
-    ModelError, ModelWeights, TensorShapes,
+    ModelError, ModelWeights,
     clip::{Hidden, Token},
     controlnet::ControlNetConfig,
     detect::Detected,
-    names_of,
     unet::Extras,
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig},
 };
@@ -29,11 +28,14 @@ type Reads = Arc<Mutex<BTreeMap<String, usize>>>;
 /// Weights by the recipe, with a note of each reading. Embedding tables lie in memory as in a file, so that rows can be
 /// taken.
 struct Watched {
-    inner: ComputedSource,
+    inner: Arc<dyn TensorSource>,
     reads: Reads,
 }
 
 impl TensorSource for Watched {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        std::slice::from_ref(&self.inner)
+    }
     fn label(&self) -> String {
         self.inner.label()
     }
@@ -59,7 +61,7 @@ fn is_table(name: &str) -> bool {
 /// What the bundled model holds.
 fn bundled() -> Detected {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
-    Detected::in_checkpoint(&names_of(&*WeightFile::open(path).unwrap())).unwrap()
+    Detected::in_checkpoint(&TensorShapes::of(&*WeightFile::open(path).unwrap())).unwrap()
 }
 
 /// Makes two passes with room for everything, and two without any: every weight is read once, and once per pass.
@@ -73,7 +75,7 @@ fn every_weight_by_handle<N>(
         let pager = HostPager::of(&budget);
         pager.set_limit(limit);
         pager.set_slots(0); // what is brought ahead at the end of a pass would be counted, too
-        let source = Watched { inner: common::computed(names), reads: reads.clone() };
+        let source = Watched { inner: Arc::new(common::computed(names)), reads: reads.clone() };
         let network = init(&ModelWeights::plain(source, "network", &budget)).unwrap();
         assert_eq!(*reads.lock().unwrap(), BTreeMap::new(), "nothing is read when a network is built");
         pass(&network).unwrap();

@@ -6,9 +6,8 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
-use kiln_memory::Budget;
+use kiln_memory::{Budget, KeyMap, TensorShapes};
 use kiln_models::{
-    KeyMap, TensorShapes,
     taesd::{Taesd, TaesdConfig, TaesdHalf},
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig, Upscaler},
     vae::Tiles,

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, json};
-use kiln_memory::Rounding;
+use kiln_memory::{Rounding, TensorShapes};
 use kiln_models::detect::Family;
 use kiln_models::lora::{LoraFile, Prefixes, ShapeMismatch, Target};
-use kiln_models::{Checkpoint, DiffusionModel, TensorShapes, TextEncoders};
+use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
 
 use crate::environment::{CxExt, Environment, models};
 use crate::payload::{Clip, Model, Vae};

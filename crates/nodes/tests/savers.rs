@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use common::{Bench, Start, distance, node, write_remade};
 use kiln_exec::{GraphBuilder, Link};
-use kiln_memory::{Budget, TensorSource, WeightFile};
-use kiln_models::{Checkpoint, names_of};
+use kiln_memory::{Budget, TensorShapes, TensorSource, WeightFile};
+use kiln_models::Checkpoint;
 use kiln_nodes::files::DirKind;
 use serde_json::{Value as Json, json};
 
@@ -71,13 +71,13 @@ fn an_unchanged_checkpoint_is_written_byte_for_byte() {
     save(&bench, "CheckpointSave", |_, _| {}, "kept/kiln");
     let saved = WeightFile::open(bench.folder(DirKind::Output).join("kept/kiln_00001_.safetensors")).unwrap();
     let original = WeightFile::open(common::assets().join(MODEL)).unwrap();
-    let names = names_of(&*saved);
+    let names = TensorShapes::of(&*saved);
     let checked = names.iter().filter(|(name, shape)| {
         assert_eq!(original.info(name).unwrap().shape, *shape, "{name}");
         assert_eq!(saved.slice(name), original.slice(name), "{name}");
         true
     });
-    assert_eq!(checked.count(), names_of(&*original).len());
+    assert_eq!(checked.count(), TensorShapes::of(&*original).len());
     let prompt: Json = serde_json::from_str(saved.metadata().get("prompt").unwrap()).unwrap();
     assert!(prompt.as_object().unwrap().values().any(|node| node["class_type"] == "CheckpointSave"));
     assert_eq!(saved.metadata().get("modelspec.predict_key").map(String::as_str), Some("epsilon"));
@@ -139,7 +139,7 @@ fn a_model_of_another_prediction_says_so_in_its_file() {
     let path = bench.root.path().join("v.safetensors");
     let file = kiln_models::save::ModelFile::default().with_model(&model, &sampling);
     file.write(&mut std::fs::File::create(&path).unwrap(), &indexmap::IndexMap::new()).unwrap();
-    let names = names_of(&*WeightFile::open(&path).unwrap());
+    let names = TensorShapes::of(&*WeightFile::open(&path).unwrap());
     assert_eq!((names.shape("v_pred"), names.shape("ztsnr")), (Some(&[0][..]), Some(&[0][..])));
 }
 
@@ -176,7 +176,7 @@ fn a_lora_taken_from_two_models_leads_from_one_to_the_other() {
         node(&g, "LoraSave", &[("model_diff", &model), ("text_encoder_diff", &text)], &widgets);
         bench.run(g).unwrap();
         let path = shelved(&bench, "loras", &format!("{kind}_00001_.safetensors"));
-        let names = names_of(&*WeightFile::open(&path).unwrap());
+        let names = TensorShapes::of(&*WeightFile::open(&path).unwrap());
         let stem = "diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q";
         if kind == "standard" {
             assert_eq!(names.shape(&format!("{stem}.lora_up.weight")), Some(&[128, 2][..]));
@@ -239,7 +239,7 @@ fn write_narrow(bench: &Bench, name: &str, scaled: bool) {
     let bytes: Vec<u8> = (0..=126).collect();
     kiln_memory::decode_f32(kiln_memory::Dtype::F8E4M3, &bytes, &mut list).unwrap();
     let mut tensors: Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-    for (key, shape) in names_of(&*original).iter() {
+    for (key, shape) in TensorShapes::of(&*original).iter() {
         let Some(stem) = key.strip_prefix(PREFIX) else { continue };
         let mut values = vec![0f32; shape.iter().product()];
         original.read_f32(key, &mut values).unwrap();

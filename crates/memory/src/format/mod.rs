@@ -2,19 +2,29 @@
 
 mod fault;
 mod gguf;
+mod key_map;
 mod mapped;
 mod reader;
+mod renamed;
 mod safetensors;
+mod scaled;
+mod shapes;
 mod sharded;
 mod sniff;
+mod source;
 mod write;
 
+pub use key_map::{KeyMap, Slice, TensorRef};
 pub use mapped::{Identity, MappedFile};
 pub use reader::Reading;
+pub use renamed::RenamedSource;
+pub use scaled::apply_scales;
+pub use shapes::TensorShapes;
 pub use sharded::{ShardedFile, open_weights, open_weights_by};
+pub use source::{ComputedSource, MemorySource, TensorSource, fill_uniform, hash_uniform};
 pub use write::{Outgoing, write_safetensors};
 
-use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, TensorSource, decode_f32};
+use crate::{DecodeError, Dtype, FormatError, MissingTensor, SourceError, decode_f32};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use reader::Reader;
@@ -189,6 +199,10 @@ impl WeightFile {
 }
 
 impl TensorSource for WeightFile {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        &[]
+    }
+
     fn label(&self) -> String {
         self.path().display().to_string()
     }

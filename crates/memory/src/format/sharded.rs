@@ -39,10 +39,9 @@ pub fn open_weights_by(path: impl AsRef<Path>, reading: Reading) -> Result<Arc<d
 }
 
 /// Several weight files under one index. Opening costs the headers of those that the index names.
-#[derive(Debug)]
 pub struct ShardedFile {
     path: PathBuf,
-    shards: Vec<Arc<WeightFile>>,
+    shards: Vec<Arc<dyn TensorSource>>,
     /// Which shard holds a tensor.
     home: IndexMap<String, usize>,
 }
@@ -63,7 +62,8 @@ impl ShardedFile {
         let text = std::fs::read_to_string(path).map_err(|e| fail(e.into()))?;
         let index: Index = serde_json::from_str(&text).map_err(|e| fail(broken_index(&text, &e)))?;
         let mut known: HashMap<&str, usize> = HashMap::new();
-        let (mut shards, mut home) = (Vec::new(), IndexMap::with_capacity(index.weight_map.len()));
+        let (mut shards, mut home) =
+            (Vec::<Arc<dyn TensorSource>>::new(), IndexMap::with_capacity(index.weight_map.len()));
         for (tensor, file) in &index.weight_map {
             let entry = |what| {
                 let at = text.find(&format!("{tensor:?}")).unwrap_or(0) as u64;
@@ -77,7 +77,7 @@ impl ShardedFile {
                 known.insert(file, shards.len() - 1);
                 shards.len() - 1
             };
-            if shards[shard].get(tensor).is_none() {
+            if shards[shard].info(tensor).is_none() {
                 return Err(entry(format!("the index says it is in {file}, but it isn't")));
             }
             home.insert(tensor.clone(), shard);
@@ -85,12 +85,7 @@ impl ShardedFile {
         Ok(Arc::new(Self { path: path.to_owned(), shards, home }))
     }
 
-    /// The files, in the order in which the index names them.
-    pub fn shards(&self) -> &[Arc<WeightFile>] {
-        &self.shards
-    }
-
-    fn shard(&self, name: &str) -> Option<&WeightFile> {
+    fn shard(&self, name: &str) -> Option<&dyn TensorSource> {
         self.home.get(name).and_then(|shard| self.shards.get(*shard)).map(Arc::as_ref)
     }
 }
@@ -108,6 +103,10 @@ fn beside(index: &Path, file: &str) -> Option<PathBuf> {
 }
 
 impl TensorSource for ShardedFile {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        &self.shards
+    }
+
     fn label(&self) -> String {
         self.path.display().to_string()
     }
@@ -117,7 +116,7 @@ impl TensorSource for ShardedFile {
     }
 
     fn info(&self, name: &str) -> Option<&TensorInfo> {
-        self.shard(name).and_then(|shard| shard.get(name))
+        self.shard(name).and_then(|shard| shard.info(name))
     }
 
     fn slice(&self, name: &str) -> Option<Bytes> {
@@ -132,19 +131,9 @@ impl TensorSource for ShardedFile {
         self.shard(name).ok_or_else(|| self.missing(name))?.read_part(name, elements, out)
     }
 
-    fn set_reading(&self, reading: Reading) {
-        for shard in &self.shards {
-            shard.set_reading(reading);
-        }
-    }
-
     fn done_with(&self, name: &str) {
         if let Some(shard) = self.shard(name) {
             shard.done_with(name);
         }
-    }
-
-    fn check(&self) -> Result<(), FormatError> {
-        self.shards.iter().try_for_each(|shard| shard.mapped().check())
     }
 }

@@ -101,6 +101,9 @@ fn f04_f08_memory_that_others_take_is_given_back_and_returns_when_they_are_done(
 struct Flaky(MemorySource, AtomicU64);
 
 impl TensorSource for Flaky {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        &[]
+    }
     fn label(&self) -> String {
         self.0.label()
     }

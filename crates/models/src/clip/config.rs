@@ -2,7 +2,8 @@
 //!
 //! Knows Hugging Face's names only; OpenCLIP's are renamed before they come here.
 
-use crate::{ModelError, TensorShapes};
+use crate::ModelError;
+use kiln_memory::TensorShapes;
 
 /// The function between the two layers of a block's MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,6 @@
 //! What files call a text encoder's tensors, in Hugging Face's names.
 
-use crate::{
-    KeyMap, TensorShapes,
-    keymap::{Slice, TensorRef},
-};
+use kiln_memory::{KeyMap, Slice, TensorRef, TensorShapes};
 
 /// Keys of an encoder under Hugging Face's names below `prefix`; the `text_model.` that some old files lack is put in.
 pub fn hugging_face(names: &TensorShapes, prefix: &str) -> KeyMap {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use kiln_memory::Weight;
+use kiln_memory::{TensorShapes, Weight};
 
 use super::{
     Token,
@@ -13,7 +13,7 @@ use super::{
     layer::{Layer, LayerShape},
 };
 use crate::{
-    ModelError, ModelWeights, TensorShapes,
+    ModelError, ModelWeights,
     layers::{LayerNorm, Linear},
     ops::Mask,
     shelf::WeightBuilder,

@@ -3,11 +3,11 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use kiln_memory::{Budget, FormatError, Reading, SourceError, TensorInfo, TensorSource};
+use kiln_memory::{Budget, KeyMap, SourceError, TensorInfo, TensorShapes, TensorSource};
 
 use super::{config::ControlNetConfig, keys, model::ControlNet};
 use crate::{
-    DiffusionModel, KeyMap, ModelError, ModelWeights, TensorShapes, checkpoint,
+    DiffusionModel, ModelError, ModelWeights, checkpoint,
     lora::{LoraFile, Patches, Prefixes},
 };
 
@@ -36,7 +36,7 @@ pub(super) fn control_lora(
     let config = ControlNetConfig { unet: base.unet.config().clone(), hint_channels, hint };
     let needed = config.tensors()?;
     let file = LoraFile::new(source.clone());
-    let overlay = Overlay { over: source, under: base.weights.weights().source().clone() };
+    let overlay = Overlay { layers: [source, base.weights.weights().source().clone()] };
     let map = overlay.map(&needed);
     let stem = |(key, _): (&str, &[usize])| Some((key.strip_suffix(".weight")?.to_owned(), key.to_owned()));
     let prefixes: Prefixes = needed.iter().filter_map(stem).collect();
@@ -48,13 +48,13 @@ pub(super) fn control_lora(
 
 /// One source before another: what the first lacks is the second's.
 struct Overlay {
-    over: Arc<dyn TensorSource>,
-    under: Arc<dyn TensorSource>,
+    layers: [Arc<dyn TensorSource>; 2],
 }
 
 impl Overlay {
     fn holder(&self, name: &str) -> &Arc<dyn TensorSource> {
-        if self.over.info(name).is_some() { &self.over } else { &self.under }
+        let [over, under] = &self.layers;
+        if over.info(name).is_some() { over } else { under }
     }
 
     /// The needed keys that are in one of the two.
@@ -70,13 +70,18 @@ impl Overlay {
 }
 
 impl TensorSource for Overlay {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        &self.layers
+    }
+
     fn label(&self) -> String {
-        self.over.label()
+        self.layers[0].label()
     }
 
     fn names(&self) -> Vec<&str> {
-        let more = self.under.names().into_iter().filter(|name| self.over.info(name).is_none());
-        self.over.names().into_iter().chain(more).collect()
+        let [over, under] = &self.layers;
+        let more = under.names().into_iter().filter(|name| over.info(name).is_none());
+        over.names().into_iter().chain(more).collect()
     }
 
     fn info(&self, name: &str) -> Option<&TensorInfo> {
@@ -93,16 +98,6 @@ impl TensorSource for Overlay {
 
     fn read_part(&self, name: &str, elements: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
         self.holder(name).read_part(name, elements, out)
-    }
-
-    fn check(&self) -> Result<(), FormatError> {
-        self.over.check()?;
-        self.under.check()
-    }
-
-    fn set_reading(&self, reading: Reading) {
-        self.over.set_reading(reading);
-        self.under.set_reading(reading);
     }
 
     fn done_with(&self, name: &str) {

@@ -1,6 +1,7 @@
 //! The shape of a ControlNet: the way down of a UNet, and the convolutions its picture goes through first.
 
-use crate::{ModelError, TensorShapes, unet::UNetConfig};
+use crate::{ModelError, unet::UNetConfig};
+use kiln_memory::TensorShapes;
 
 /// The sizes of a ControlNet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! What files call a ControlNet's tensors.
 
-use crate::{
-    KeyMap, TensorShapes,
-    unet::{Layout, is_diffusers},
-};
+use crate::unet::{Layout, is_diffusers};
+use kiln_memory::{KeyMap, TensorShapes};
 
 /// Keys in original names without prefix, from original files (with or without `control_model.`) or diffusers' ones.
 pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {

@@ -3,13 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Tensor;
-use kiln_memory::Budget;
+use kiln_memory::{Budget, TensorShapes};
 
 use super::{based, config::ControlNetConfig, keys};
 use crate::{
-    DiffusionModel, ModelError, ModelWeights, TensorShapes, checkpoint,
+    DiffusionModel, ModelError, ModelWeights, checkpoint,
     layers::Conv2d,
-    names_of, ops,
+    ops,
     shelf::WeightBuilder,
     unet::{Builder, Call, Embedding, Pass, Residuals, Steer, Unit},
     watch::ActivationTap,
@@ -53,7 +53,7 @@ impl ControlNet {
     /// Of the file; `ModelError::NotThere` when it holds no ControlNet, or needs a base model and has none.
     pub fn open(path: &Path, base: Option<&DiffusionModel>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let missing = |what: &str| checkpoint::not_there(path, "ControlNet", &names, what);
         let (lora, difference) = (names.has("lora_controlnet"), names.has("difference"));
         let net = match base {

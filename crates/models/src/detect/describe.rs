@@ -1,7 +1,7 @@
 //! What a list of tensor names looks like, in words for an error message; and names that mean nothing.
 
 use super::{Detected, text_encoders, unet, vae};
-use crate::TensorShapes;
+use kiln_memory::TensorShapes;
 
 /// What the names look like: "a UNet (SD1, 320 wide), a VAE", "a LoRA", or a few of the names themselves.
 pub fn describe(names: &TensorShapes) -> String {

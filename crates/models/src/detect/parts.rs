@@ -2,11 +2,12 @@
 
 use super::Family;
 use crate::{
-    KeyMap, ModelError, TensorShapes,
+    ModelError,
     clip::{self, Activation, TextConfig},
     unet::{self as unet_family, UNetConfig},
     vae::{self as vae_family, VaeConfig},
 };
+use kiln_memory::{KeyMap, TensorShapes};
 
 /// Something recognised: its sizes and where its tensors are.
 #[derive(Debug, Clone, PartialEq, Eq)]

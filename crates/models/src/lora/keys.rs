@@ -5,9 +5,9 @@
 //! simply never match.
 
 use indexmap::IndexMap;
+use kiln_memory::TensorShapes;
 
 use crate::{
-    TensorShapes,
     clip::TextConfig,
     detect::TextEncoderKind,
     unet::{Layout, Middle, UNetConfig},

@@ -61,7 +61,8 @@ fn renamed(key: &str) -> Option<Fused> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::renamed;
-    use crate::{TensorShapes, clip};
+    use crate::clip;
+    use kiln_memory::TensorShapes;
 
     #[test]
     fn every_name_of_an_open_clip_file_comes_back() {

@@ -1,6 +1,7 @@
 //! The shape of a T2I-Adapter as plain data, and how it is read off tensor names and shapes.
 
-use crate::{ModelError, TensorShapes};
+use crate::ModelError;
+use kiln_memory::TensorShapes;
 
 /// The sizes of a T2I-Adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What files call a T2I-Adapter's tensors.
 
-use crate::{KeyMap, TensorShapes};
+use kiln_memory::{KeyMap, TensorShapes};
 
 /// Keys in TencentARC's names, from original files (with or without `adapter.`) or diffusers' ones.
 pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {

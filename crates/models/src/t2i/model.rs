@@ -3,16 +3,14 @@
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Tensor;
-use kiln_memory::Budget;
+use kiln_memory::{Budget, TensorShapes};
 
 use super::{
     block::{Extractor, Residual, Shape},
     config::{AdapterConfig, AdapterKind},
     keys,
 };
-use crate::{
-    ModelError, ModelWeights, TensorShapes, checkpoint, layers::Conv2d, names_of, shelf::WeightBuilder, unet::Residuals,
-};
+use crate::{ModelError, ModelWeights, checkpoint, layers::Conv2d, shelf::WeightBuilder, unet::Residuals};
 
 /// A T2I-Adapter over weight handles.
 #[derive(Debug)]
@@ -51,7 +49,7 @@ impl Adapter {
     /// # Errors
     /// Of the file; `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
     pub fn is_in(path: &Path) -> Result<bool, ModelError> {
-        let names = names_of(&*checkpoint::open(path)?);
+        let names = TensorShapes::of(&*checkpoint::open(path)?);
         Ok(AdapterConfig::from_names(&keys::canonical(&names).names())?.is_some())
     }
 
@@ -61,7 +59,7 @@ impl Adapter {
     /// Of the file; `ModelError::NotThere` when it holds no T2I-Adapter.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let map = keys::canonical(&names);
         let config = AdapterConfig::from_names(&map.names())?;
         let missing = "`conv_in.weight` and `body.0.block1.weight`, or `body.0.out_conv.weight`";

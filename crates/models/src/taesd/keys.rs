@@ -1,6 +1,6 @@
 //! The names of a tiny autoencoder's tensors, and its sizes read off them.
 
-use crate::{KeyMap, TensorShapes};
+use kiln_memory::{KeyMap, TensorShapes};
 
 /// The sizes of a tiny autoencoder.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,11 +8,11 @@ mod keys;
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Tensor;
-use kiln_memory::Budget;
+use kiln_memory::{Budget, TensorShapes};
 
 pub use keys::{TaesdConfig, TaesdHalf};
 
-use crate::{ModelError, ModelWeights, TensorShapes, checkpoint, layers::Conv2d, names_of, ops, shelf::WeightBuilder};
+use crate::{ModelError, ModelWeights, checkpoint, layers::Conv2d, ops, shelf::WeightBuilder};
 use block::Block;
 
 /// How a family's latents are scaled for its tiny autoencoder: `z' = (z - shift) · scale`.
@@ -86,7 +86,7 @@ impl Taesd {
     /// Of the file, or `ModelError::NotThere` when it holds no tiny autoencoder.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let map = keys::canonical(&names);
         let config = TaesdConfig::from_names(&map.names()).ok_or_else(|| {
             checkpoint::not_there(path, "tiny autoencoder", &names, "`taesd_decoder.1.weight` or `1.weight`")

@@ -3,7 +3,8 @@
 //! Knows the original (LDM) names only; other conventions are renamed before they come here.
 //! Names: CompVis latent-diffusion `openaimodel.py`; the order of `depth_output` is ComfyUI's.
 
-use crate::{ModelError, TensorShapes};
+use crate::ModelError;
+use kiln_memory::TensorShapes;
 
 /// How a transformer's channels are split into attention heads. Files don't say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

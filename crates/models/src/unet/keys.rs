@@ -1,6 +1,6 @@
 //! What files call a UNet's tensors, in original (LDM) names.
 
-use crate::{KeyMap, TensorShapes};
+use kiln_memory::{KeyMap, TensorShapes};
 
 /// Whether the tensors below `prefix` have diffusers' names.
 pub fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Knows names and order of its blocks. Knows nothing of noise levels: time steps come in, the raw output goes out.
 
+use kiln_memory::TensorShapes;
 use std::sync::Mutex;
 
 use burn::tensor::Tensor;
@@ -15,7 +16,7 @@ use super::{
     hooks::{Hooks, MiddleAttention, Steer},
 };
 use crate::{
-    ModelError, ModelWeights, TensorShapes,
+    ModelError, ModelWeights,
     layers::{Conv2d, GroupNorm},
     ops,
     random::TorchGenerator,

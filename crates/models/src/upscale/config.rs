@@ -1,6 +1,7 @@
 //! The shapes of upscalers as plain data, read off tensor names and shapes.
 
-use crate::{ModelError, TensorShapes};
+use crate::ModelError;
+use kiln_memory::TensorShapes;
 
 /// One of the families.
 #[derive(Debug, Clone, PartialEq, Eq)]

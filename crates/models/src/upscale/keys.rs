@@ -1,6 +1,6 @@
 //! What files call an upscaler's tensors: Real-ESRGAN's names, ESRGAN's old ones, and prefixes of training frameworks.
 
-use crate::{KeyMap, TensorShapes};
+use kiln_memory::{KeyMap, TensorShapes};
 
 /// Keys in Real-ESRGAN's names.
 pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {

@@ -8,12 +8,12 @@ mod rrdb;
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Tensor;
-use kiln_memory::Budget;
+use kiln_memory::{Budget, TensorShapes};
 
 pub use config::{CompactConfig, RrdbConfig, UpscaleConfig};
 
 use crate::{
-    ModelError, ModelWeights, TensorShapes, checkpoint, names_of,
+    ModelError, ModelWeights, checkpoint,
     shelf::WeightBuilder,
     vae::{Tiles, tiled},
 };
@@ -69,7 +69,7 @@ impl Upscaler {
     /// Of the file, or `ModelError::NotThere` when it holds no upscaler that is known.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let map = keys::canonical(&names);
         let Some(config) = UpscaleConfig::from_names(&map.names())? else {
             return Err(checkpoint::not_there(path, "upscaler", &names, "`conv_first.weight` or `body.0.weight`"));

@@ -2,7 +2,8 @@
 //!
 //! Knows the original (LDM) names only; diffusers' are renamed before they come here.
 
-use crate::{ModelError, TensorShapes};
+use crate::ModelError;
+use kiln_memory::TensorShapes;
 
 /// The sizes of an `AutoencoderKL`, enough to name and shape every tensor of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,6 @@
 //! What files call an autoencoder's tensors, in original (LDM) names.
 
-use crate::{
-    KeyMap, TensorShapes,
-    keymap::{Slice, TensorRef},
-};
+use kiln_memory::{KeyMap, Slice, TensorRef, TensorShapes};
 
 /// Whether the tensors below `prefix` have diffusers' names.
 pub fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {

@@ -4,13 +4,14 @@
 //! cropping are the business of [`super::picture`].
 
 use burn::tensor::Tensor;
+use kiln_memory::TensorShapes;
 
 use super::{
     block::{Level, LevelPlan, Middle, norm},
     config::VaeConfig,
 };
 use crate::{
-    ModelError, ModelWeights, TensorShapes,
+    ModelError, ModelWeights,
     layers::{Conv2d, GroupNorm},
     shelf::WeightBuilder,
 };

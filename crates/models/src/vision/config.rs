@@ -1,6 +1,7 @@
 //! The shape of a CLIP picture encoder as plain data, and how it is read off tensor names and shapes.
 
-use crate::{ModelError, TensorShapes, clip::Activation};
+use crate::{ModelError, clip::Activation};
+use kiln_memory::TensorShapes;
 
 /// The sizes of a CLIP picture encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]

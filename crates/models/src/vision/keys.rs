@@ -1,9 +1,7 @@
 //! What files call a picture encoder's tensors.
 
-use crate::{
-    KeyMap, TensorShapes, clip,
-    keymap::{Slice, TensorRef},
-};
+use crate::clip;
+use kiln_memory::{KeyMap, Slice, TensorRef, TensorShapes};
 
 const OPEN_CLIP: [(&str, &str); 7] = [
     ("class_embedding", "vision_model.embeddings.class_embedding"),

@@ -3,14 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Tensor;
-use kiln_memory::{Budget, Weight};
+use kiln_memory::{Budget, TensorShapes, Weight};
 
 use super::{config::VisionConfig, keys};
 use crate::{
-    ModelError, ModelWeights, TensorShapes, checkpoint,
+    ModelError, ModelWeights, checkpoint,
     clip::{Layer, LayerShape},
     layers::{LayerNorm, Linear},
-    names_of,
     ops::{self, Mask, Padding},
     shelf::WeightBuilder,
 };
@@ -64,7 +63,7 @@ impl VisionModel {
     /// Of the file; `ModelError::NotThere` when it holds no picture encoder.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let map = keys::canonical(&names);
         let config = VisionConfig::from_names(&map.names())?;
         let missing = "`vision_model.embeddings.patch_embedding.weight`, or `visual.conv1.weight`";

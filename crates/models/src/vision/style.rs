@@ -3,13 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Tensor;
-use kiln_memory::{Budget, Weight};
+use kiln_memory::{Budget, KeyMap, TensorShapes, Weight};
 
 use crate::{
-    KeyMap, ModelError, ModelWeights, TensorShapes, checkpoint,
+    ModelError, ModelWeights, checkpoint,
     clip::{self, Activation, Layer, LayerShape},
     layers::LayerNorm,
-    names_of, ops,
+    ops,
     ops::Mask,
     shelf::WeightBuilder,
 };
@@ -86,7 +86,7 @@ impl StyleModel {
     /// Of the file; `ModelError::NotThere` when it holds no style adapter.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = checkpoint::open(path)?;
-        let names = names_of(&*source);
+        let names = TensorShapes::of(&*source);
         let config = StyleConfig::from_names(&names);
         let missing = "`style_embedding` [1, words, width] and `proj`";
         let config = config.ok_or_else(|| checkpoint::not_there(path, "style adapter", &names, missing))?;

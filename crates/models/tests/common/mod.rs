@@ -3,8 +3,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use kiln_memory::{Budget, ComputedSource};
-use kiln_models::{KeyMap, ModelWeights, TensorShapes, names_of};
+use kiln_memory::{Budget, ComputedSource, KeyMap, TensorShapes};
+use kiln_models::ModelWeights;
 
 /// A compact list of keys: see the head of `data/keys_*.txt`.
 pub(crate) fn keys(text: &str) -> TensorShapes {
@@ -46,7 +46,7 @@ pub(crate) fn keyed(names: &TensorShapes) -> ModelWeights {
 
 pub(crate) fn keyed_as(names: &TensorShapes, map: KeyMap) -> ModelWeights {
     let source = computed(names);
-    debug_assert_eq!(names_of(&source).len(), names.len());
+    debug_assert_eq!(TensorShapes::of(&source).len(), names.len());
     ModelWeights::new(Arc::new(source), map, "test", &Budget::unlimited("test"))
 }
 

@@ -2,9 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use indexmap::IndexMap;
-use kiln_memory::hash_uniform;
+use kiln_memory::{TensorShapes, hash_uniform};
 use kiln_models::{
-    TensorShapes,
     clip::{Activation, TextConfig},
     unet::{Heads, Middle, UNetConfig},
     vae::VaeConfig,

@@ -182,7 +182,7 @@ pub fn distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Writes a safetensors file of f32 whose values are a function of name and shape.
-pub fn write_computed(path: &Path, names: &kiln_models::TensorShapes) {
+pub fn write_computed(path: &Path, names: &kiln_memory::TensorShapes) {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = names
         .iter()
         .map(|(name, shape)| {

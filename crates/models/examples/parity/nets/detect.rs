@@ -1,7 +1,7 @@
 //! Detection: every key of a full checkpoint is consumed, none is missing, the configuration is the reference's.
 
+use kiln_memory::TensorShapes;
 use kiln_models::{
-    TensorShapes,
     clip::{self, Activation, TextConfig},
     detect::{Detected, ignorable},
     unet::UNetConfig,

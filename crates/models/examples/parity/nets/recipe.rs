@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use kiln_memory::{Budget, ComputedSource, Rounding, TensorSource, fill_uniform, hash_uniform};
-use kiln_models::{ModelWeights, TensorShapes, clip};
+use kiln_memory::{Budget, ComputedSource, Rounding, TensorShapes, TensorSource, fill_uniform, hash_uniform};
+use kiln_models::{ModelWeights, clip};
 use serde_json::Value;
 
 use crate::case::{Folder, Tensors, Trouble};

@@ -4,11 +4,11 @@
 //! numbers as the weight has rows holds row by row. Scales of inputs are for processors that multiply narrow numbers, and
 //! are left out.
 
-use std::{ops::Range, sync::Arc};
-
+use super::source::TensorSource;
+use crate::{DecodeError, SourceError, TensorInfo};
 use bytes::Bytes;
 use indexmap::IndexMap;
-use kiln_memory::{DecodeError, FormatError, SourceError, TensorInfo, TensorSource};
+use std::{ops::Range, sync::Arc};
 
 /// Endings of scales, in place of a weight's `.weight`.
 const SCALES: [&str; 2] = [".scale_weight", ".weight_scale"];
@@ -18,7 +18,7 @@ const INPUTS: [&str; 2] = [".scale_input", ".input_scale"];
 const MARK: &str = "scaled_fp8";
 
 /// The source itself, or, where it has scales, its weights with their scales.
-pub(crate) fn unscaled(source: Arc<dyn TensorSource>) -> Arc<dyn TensorSource> {
+pub fn apply_scales(source: Arc<dyn TensorSource>) -> Arc<dyn TensorSource> {
     let names = source.names();
     let scale = |name: &&str| {
         let stem = SCALES.iter().find_map(|end| name.strip_suffix(end))?;
@@ -74,6 +74,10 @@ impl Scaled {
 }
 
 impl TensorSource for Scaled {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        std::slice::from_ref(&self.inner)
+    }
+
     fn label(&self) -> String {
         self.inner.label()
     }
@@ -101,21 +105,13 @@ impl TensorSource for Scaled {
         self.inner.read_part(name, elements, out)?;
         self.scaled(name, first, out)
     }
-
-    fn check(&self) -> Result<(), FormatError> {
-        self.inner.check()
-    }
-
-    fn done_with(&self, name: &str) {
-        self.inner.done_with(name);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use kiln_memory::{Dtype, MemorySource};
+    use crate::{Dtype, MemorySource};
 
     fn read(source: &dyn TensorSource, name: &str, count: usize) -> Vec<f32> {
         let mut values = vec![0.0; count];
@@ -133,7 +129,7 @@ mod tests {
         source.insert_f32("a.scale_input", &[1], vec![9.0]).unwrap();
         source.insert("b.weight", Dtype::F8E4M3, &[4], BYTES.to_vec()).unwrap();
         source.insert("scaled_fp8", Dtype::F8E4M3, &[0], Vec::new()).unwrap();
-        unscaled(Arc::new(source))
+        apply_scales(Arc::new(source))
     }
 
     #[test]
@@ -162,6 +158,6 @@ mod tests {
         let mut plain = MemorySource::new("plain");
         plain.insert_f32("a.weight", &[1], vec![1.0]).unwrap();
         let plain: Arc<dyn TensorSource> = Arc::new(plain);
-        assert!(Arc::ptr_eq(&plain, &unscaled(plain.clone())));
+        assert!(Arc::ptr_eq(&plain, &apply_scales(plain.clone())));
     }
 }

@@ -4,10 +4,19 @@
 use crate::{DecodeError, Dtype, FormatError, MissingTensor, Reading, SourceError, TensorInfo, decode_f32};
 use bytes::Bytes;
 use indexmap::IndexMap;
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// Names, shapes and bytes of tensors, wherever they come from.
+///
+/// A source may stand over others and change what they hold: rename it, scale it, put one before another. Such a
+/// decorator says so in [`inner`](Self::inner), and nothing it leaves out can get lost: what it is told
+/// ([`check`](Self::check), [`set_reading`](Self::set_reading), [`done_with`](Self::done_with)) goes on to every source
+/// below, and what it is asked for ([`read_f32`](Self::read_f32), [`read_part`](Self::read_part)) is made of its own
+/// [`slice`](Self::slice) and `read_f32`, never of a source's below, so that no value comes by unchanged.
 pub trait TensorSource: Send + Sync {
+    /// The sources that this one stands over; none for one that has its bytes from elsewhere.
+    fn inner(&self) -> &[Arc<dyn TensorSource>];
+
     /// What to call this source in messages: a path, as a rule.
     fn label(&self) -> String;
 
@@ -60,14 +69,19 @@ pub trait TensorSource: Send + Sync {
     /// # Errors
     /// [`Problem::Changed`](crate::Problem::Changed).
     fn check(&self) -> Result<(), FormatError> {
-        Ok(())
+        self.inner().iter().try_for_each(|source| source.check())
     }
 
     /// Says how the bytes of tensors shall come from now on, where there is a choice.
-    fn set_reading(&self, _reading: Reading) {}
+    fn set_reading(&self, reading: Reading) {
+        self.inner().iter().for_each(|source| source.set_reading(reading));
+    }
 
-    /// The bytes of a tensor won't be needed for a while: whatever holds them may let them go.
-    fn done_with(&self, _name: &str) {}
+    /// The bytes of a tensor won't be needed for a while: whatever holds them may let them go. A source that has other
+    /// names than those below it says theirs.
+    fn done_with(&self, name: &str) {
+        self.inner().iter().for_each(|source| source.done_with(name));
+    }
 
     /// The error for a name that isn't here.
     fn missing(&self, name: &str) -> MissingTensor {
@@ -124,6 +138,10 @@ impl MemorySource {
 }
 
 impl TensorSource for MemorySource {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        &[]
+    }
+
     fn label(&self) -> String {
         self.label.clone()
     }
@@ -181,6 +199,10 @@ impl ComputedSource {
 }
 
 impl TensorSource for ComputedSource {
+    fn inner(&self) -> &[Arc<dyn TensorSource>] {
+        &[]
+    }
+
     fn label(&self) -> String {
         self.label.clone()
     }

@@ -1,10 +1,9 @@
 //! From the key a network uses to the tensor of a file that holds it, whatever the file calls it.
 //!
-//! Knows names and shapes, no data. The tables that fill it are in each family's `keys.rs`.
+//! Knows names and shapes, no data. The tables that fill it are the networks'.
 
+use super::shapes::TensorShapes;
 use indexmap::IndexMap;
-
-use crate::TensorShapes;
 
 /// Which part of a file's tensor a key stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +91,7 @@ impl KeyMap {
         self.iter().map(|(key, place)| (key, place.shape.as_slice())).collect()
     }
 
-    /// The same map with every key renamed; keys for which `rename` answers `None` are left out.
+    /// The same map with every key renamed; keys for which `rename` returns `None` are left out.
     #[must_use]
     pub fn renamed(&self, rename: impl Fn(&str) -> Option<String>) -> Self {
         let places = self.places.iter().filter_map(|(key, place)| Some((rename(key)?, place.clone()))).collect();

@@ -2,12 +2,13 @@
 //!
 //! Knows neither files nor data: a list typed by hand serves as well as a checkpoint's header.
 
+use super::source::TensorSource;
 use indexmap::IndexMap;
 
 /// Tensor names with their shapes, in the order they were listed.
 ///
 /// ```
-/// use kiln_models::TensorShapes;
+/// use kiln_memory::TensorShapes;
 /// let names: TensorShapes = [("a.0.weight", vec![2, 3]), ("a.1.weight", vec![4])].into_iter().collect();
 /// assert_eq!(names.count("a."), 2);
 /// assert_eq!(names.shape("a.0.weight"), Some(&[2, 3][..]));
@@ -18,6 +19,12 @@ pub struct TensorShapes {
 }
 
 impl TensorShapes {
+    /// Names and shapes of a source, in its order.
+    pub fn of(source: &dyn TensorSource) -> Self {
+        let shape = |name: &str| source.info(name).map(|info| info.shape.clone()).unwrap_or_default();
+        source.names().into_iter().map(|name| (name, shape(name))).collect()
+    }
+
     /// Adds a tensor; a name that is there already takes the new shape.
     pub fn insert(&mut self, name: impl Into<String>, shape: impl Into<Vec<usize>>) {
         self.shapes.insert(name.into(), shape.into());
