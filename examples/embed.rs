@@ -52,7 +52,7 @@ fn graph(steps: u32) -> GraphBuilder {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = std::env::temp_dir().join("kiln-embed");
-    let folders = Folders::under(&output).with_place(DirKind::Output, &output).with_bundled(house.join("assets"));
+    let folders = Folders::under(&output).with_dir(DirKind::Output, &output).with_bundled(house.join("assets"));
 
     // One engine per app: it keeps models and results between runs. Its nodes are ComfyUI's and ours.
     let registry = kiln::nodes::registry().with::<Negative>();

@@ -15,7 +15,7 @@ use clap::Parser;
 use kiln::exec::GraphBuilder;
 use kiln::graph::Prompt;
 use kiln::nodes::{CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, KSampler, SaveImage, VAEDecode};
-use kiln_cli::options::{EngineArgs, StudioArgs};
+use kiln_cli::options::{EngineArgs, EnvironmentArgs};
 use kiln_cli::{Opened, Session, on_ctrl_c, open};
 use serde_json::json;
 
@@ -62,7 +62,7 @@ struct Args {
     #[arg(long, default_value = "fluent-tiny.safetensors")]
     ckpt: String,
     #[command(flatten)]
-    environment: StudioArgs,
+    environment: EnvironmentArgs,
     #[command(flatten)]
     engine: EngineArgs,
 }

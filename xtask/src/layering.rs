@@ -37,6 +37,10 @@ pub const RULES: &[Rule] = &[
     Rule { package: "kiln-kernels", must_not_reach: &["burn", "burn-*", "kiln-*", "tokio"] },
     Rule { package: "kiln-models", must_not_reach: &["kiln-graph", "kiln-exec", "kiln-nodes", "tokio", "axum"] },
     Rule { package: "kiln-nodes", must_not_reach: &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"] },
+    Rule {
+        package: "kiln-testing-nodes",
+        must_not_reach: &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"],
+    },
 ];
 
 /// Every breach of [`RULES`], in words.

@@ -14,7 +14,7 @@ use crate::memory::MemoryArgs;
 /// Where files lie, and how much memory there may be.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Folders")]
-pub struct StudioArgs {
+pub struct EnvironmentArgs {
     /// Root of models, input, output and temp.
     #[arg(long, value_name = "DIR")]
     pub base_directory: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub struct StudioArgs {
     pub checkpoint: Option<PathBuf>,
 }
 
-impl StudioArgs {
+impl EnvironmentArgs {
     /// The environment these options describe. `root` holds everything that is not named, `assets` the bundled models. Flags that
     /// have no use here are told on standard error.
     pub fn environment(&self, root: &std::path::Path, assets: &std::path::Path) -> Environment {
@@ -47,9 +47,9 @@ impl StudioArgs {
         if let Some(checkpoint) = &self.checkpoint {
             folders.add_model_file("checkpoints", checkpoint);
         }
-        for (place, folder) in [(DirKind::Output, &self.output_directory), (DirKind::Input, &self.input_directory)] {
+        for (dir, folder) in [(DirKind::Output, &self.output_directory), (DirKind::Input, &self.input_directory)] {
             if let Some(folder) = folder {
-                folders = folders.with_place(place, folder);
+                folders = folders.with_dir(dir, folder);
             }
         }
         let (controls, warnings) = self.memory.controls();

@@ -13,7 +13,7 @@ use kiln_nodes::weights_limit;
 
 /// The picture that is planned for.
 #[derive(Debug, Clone)]
-pub struct Picture {
+pub struct ImageRequest {
     /// Sampling steps.
     pub steps: u32,
     /// The sampler; some evaluate the model twice or three times per step.
@@ -27,7 +27,7 @@ pub struct Plan {
     file: String,
     contents: Inventory,
     limit: u64,
-    picture: Picture,
+    picture: ImageRequest,
     /// Per part: how many passes it makes.
     passes: Vec<u32>,
     forecast: Forecast,
@@ -49,7 +49,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError`], when the file can't be opened or holds no network that is known.
-    pub fn new(file: &Path, controls: &Controls, picture: Picture) -> Result<Self, PlanError> {
+    pub fn new(file: &Path, controls: &Controls, picture: ImageRequest) -> Result<Self, PlanError> {
         let contents = Inventory::of(file)?;
         let limit = weights_limit(controls).min(controls.ram_limit.unwrap_or(u64::MAX));
         let passes: Vec<u32> = contents.parts.iter().map(|part| picture.passes(part.role)).collect();
@@ -65,7 +65,7 @@ impl Plan {
     }
 }
 
-impl Picture {
+impl ImageRequest {
     fn passes(&self, role: &str) -> u32 {
         match role {
             "unet" | "controlnet" => self.sampler.passes(self.steps),
@@ -87,7 +87,7 @@ impl fmt::Display for Plan {
         let kind = self.contents.kind.map_or_else(String::new, |kind| format!("{kind}, "));
         let stored: u64 = self.contents.parts.iter().map(|part| part.stored).sum();
         writeln!(f, "{}: {kind}{} of weights in the file", self.file, human_bytes(stored))?;
-        let Picture { steps, sampler, batch } = &self.picture;
+        let ImageRequest { steps, sampler, batch } = &self.picture;
         let pictures = if *batch == 1 { "one picture".to_owned() } else { format!("{batch} pictures") };
         writeln!(
             f,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use kiln_exec::{CachePolicy, Cancel, Engine, Event, Listener, Report, RunError, RunOptions};
+use kiln_exec::{CachePolicy, Cancel, Engine, Event, Host, Listener, Registry, Report, RunError, RunOptions};
 use kiln_graph::{NodeDefs, Prompt, PromptError, Validated};
 use kiln_memory::{Kind, Reservation, human_bytes, process_memory};
 use kiln_nodes::files::DirKind;
@@ -50,12 +50,31 @@ fn within_budget(cache: CachePolicy, environment: &Environment) -> CachePolicy {
     CachePolicy::RamPressure { headroom, available: Arc::new(move || available().min(left())) }
 }
 
+/// The node classes that the command knows.
+fn registry() -> Registry {
+    let registry = kiln_nodes::registry();
+    #[cfg(feature = "testing-nodes")]
+    let registry = {
+        let mut registry = registry;
+        kiln_testing_nodes::register(&mut registry);
+        registry
+    };
+    registry
+}
+
+/// What those classes need besides the environment.
+fn lend(host: Host) -> Host {
+    #[cfg(feature = "testing-nodes")]
+    let host = kiln_testing_nodes::lend(host);
+    host
+}
+
 impl Session {
     /// A session in `environment`, keeping results between runs as `cache` says. They count against the environment's budget, too.
     pub fn new(environment: Environment, cache: CachePolicy) -> Self {
-        let registry = kiln_nodes::registry();
         let cache = within_budget(cache, &environment);
-        let engine = Engine::builder(registry).host(environment.clone().into_host()).cache(cache).build();
+        let host = lend(environment.clone().into_host());
+        let engine = Engine::builder(registry()).host(host).cache(cache).build();
         Self { environment, engine, cancel: Cancel::new(), memory_report: false, kept: Mutex::default() }
     }
 
@@ -99,8 +118,8 @@ impl Session {
         also: Option<Listener>,
     ) -> Result<Finished, RunError> {
         self.environment.budget().reset_peaks();
-        let (console, steward) = (Console::new(prompt), MemoryObserver::new(&self.environment, prompt));
-        let (show, note, tell) = (console.listener(), steward.listener(), self.teller(&console));
+        let (console, memory_observer) = (Console::new(prompt), MemoryObserver::new(&self.environment, prompt));
+        let (show, note, tell) = (console.listener(), memory_observer.listener(), self.teller(&console));
         let since = Instant::now();
         let run = self.engine.start(prompt.clone()).options(options).cancelled_by(&self.cancel).validated(validated);
         let report = run
@@ -157,8 +176,8 @@ impl Session {
     }
 
     fn file(&self, item: &serde_json::Value) -> Option<PathBuf> {
-        let place = DirKind::named(item.get("type")?.as_str()?)?;
-        let folder = self.environment.folders().place(place);
+        let dir = DirKind::named(item.get("type")?.as_str()?)?;
+        let folder = self.environment.folders().dir(dir);
         Some(folder.join(item.get("subfolder")?.as_str()?).join(item.get("filename")?.as_str()?))
     }
 }

@@ -5,15 +5,16 @@
 //! words of descriptions and tooltips are Kiln's own.
 //!
 //! # What lies where
-//! One file or folder per family: [`loaders`], [`conditioning`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`],
-//! [`controlnet`], [`vision`], [`upscale`], [`load`], [`save`] and [`save_models`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`].
-//! [`payload`] are the types on links. [`files`] knows folders, numbers of saved files, and pictures as bytes; it can be
-//! used without any node. [`registry()`] lists every class.
+//! Four wings, each knows only those before it. [`files`] knows folders, numbers of saved files, and pictures as bytes; it
+//! can be used without any node. [`payload`] are the types on links. [`runtime`] surrounds an engine: the environment that
+//! nodes work in, and what memory is told around a run. [`comfy`] has the node classes, one file or folder per topic:
+//! [`loaders`], [`conditioning`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`], [`controlnet`], [`vision`],
+//! [`upscale`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`]. [`registry()`] lists every
+//! class.
 //!
 //! # What a host lends
 //! Nodes own nothing and know no globals: folders, device, the budget of weights and the vocabulary come from the
-//! [`Environment`] that the embedding program gives to its engine. With the feature `testing-nodes` the nodes of ComfyUI's
-//! own execution tests are there as well.
+//! [`Environment`] that the embedding program gives to its engine.
 //!
 //! # Example
 //! A picture of one colour, made smaller and saved:
@@ -35,51 +36,23 @@
 //! # Ok(()) }
 //! ```
 
-mod composite;
-pub mod conditioning;
-pub mod controlnet;
-mod environment;
+pub mod comfy;
 pub mod files;
-pub mod flow;
-pub mod image;
-pub mod latent;
-pub mod load;
-pub mod loaders;
-pub mod logic;
-pub mod mask;
-mod memory_observer;
-pub mod merge;
-pub mod model;
-mod model_schedule;
-mod output_accounting;
-pub mod patches;
 pub mod payload;
-pub mod primitive;
-mod registry;
-mod resize;
-pub mod sampling;
-pub mod save;
-pub mod save_models;
-#[cfg(feature = "testing-nodes")]
-pub mod testing;
-pub mod text;
-pub mod upscale;
-pub mod vae;
-pub mod vision;
+pub mod runtime;
 
+pub use comfy::{
+    conditioning, controlnet, flow, image, latent, loaders, logic, mask, merge, model, patches, primitive, sampling,
+    text, upscale, vae, vision,
+};
+pub use comfy::{register, registry};
 pub use conditioning::{CLIPSetLastLayer, CLIPTextEncode};
-pub use environment::{Environment, weights_limit};
 pub use flow::KilnSeedLoop;
-pub use image::{ImageBatch, ImageScale};
+pub use image::{ImageBatch, ImageScale, LoadImage, PreviewImage, SaveImage};
 pub use latent::{EmptyLatentImage, LatentComposite, LatentUpscale};
-pub use load::LoadImage;
 pub use loaders::{CheckpointLoaderSimple, LoraLoader};
 pub use logic::Switch;
-pub use memory_observer::MemoryObserver;
-pub use model_schedule::ModelSchedule;
-pub use output_accounting::OutputAccounting;
 pub use payload::{Clip, Conditioning, Image, Latent, Mask, Model, Vae};
-pub use registry::{register, registry};
+pub use runtime::{Environment, MemoryObserver, ModelSchedule, OutputAccounting, weights_limit};
 pub use sampling::{KSampler, StepPreview};
-pub use save::{PreviewImage, SaveImage};
 pub use vae::{VAEDecode, VAEEncode};

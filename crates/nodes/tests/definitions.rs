@@ -5,16 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use kiln_exec::NodeDef;
 use serde_json::{Map, Value, json};
 
 /// Classes that only Kiln has, or that are younger than the list.
 const OWN: &[&str] = &["ComfySwitchNode", "KilnSeedLoop"];
-
-/// The nodes of ComfyUI's own tests, which the feature `testing-nodes` adds, are no part of the list.
-fn is_for_tests(def: &NodeDef) -> bool {
-    &*def.module == "custom_nodes.testing_nodes"
-}
 
 fn table() -> Map<String, Value> {
     serde_json::from_str(include_str!("data/definitions.json")).unwrap()
@@ -96,7 +90,6 @@ fn every_registered_class_is_in_the_table_or_known_to_be_our_own() {
     let table = table();
     let strange: Vec<&str> = registry
         .defs()
-        .filter(|def| !is_for_tests(def))
         .map(|def| &*def.class_type)
         .filter(|class| !table.contains_key(*class) && !OWN.contains(class))
         .collect();
@@ -106,7 +99,7 @@ fn every_registered_class_is_in_the_table_or_known_to_be_our_own() {
 #[test]
 fn every_node_and_every_input_says_what_it_is_for() {
     let registry = kiln_nodes::registry();
-    for def in registry.defs().filter(|def| !is_for_tests(def)) {
+    for def in registry.defs() {
         assert!(def.description.len() > 10, "{} has no description", def.class_type);
         for input in def.inputs.iter().filter(|input| input.group != kiln_exec::graph::Group::Hidden) {
             assert!(input.options.contains_key("tooltip"), "{}: {} has no tooltip", def.class_type, input.name);

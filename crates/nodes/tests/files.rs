@@ -250,5 +250,5 @@ fn what_is_no_picture_is_named_so() {
     assert!(error.contains("a.png") && error.contains("no picture that Kiln can read"), "{error}");
     let whole = write_png(&checkers(Colour::Rgb), 4).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert!(matches!(load_image(&path), Err(FileError::Picture { .. })));
+    assert!(matches!(load_image(&path), Err(FileError::Image { .. })));
 }

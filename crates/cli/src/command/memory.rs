@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use kiln_cli::memory::MemoryArgs;
-use kiln_cli::plan::{Picture, Plan};
+use kiln_cli::plan::{ImageRequest, Plan};
 use kiln_models::sampler::SamplerKind;
 
 use super::Done;
@@ -51,7 +51,8 @@ impl Memory {
         for warning in warnings {
             eprintln!("warning: {warning}");
         }
-        let picture = Picture { steps: plan.steps, sampler: SamplerKind::named(&plan.sampler)?, batch: plan.batch };
+        let picture =
+            ImageRequest { steps: plan.steps, sampler: SamplerKind::named(&plan.sampler)?, batch: plan.batch };
         print!("{}", Plan::new(&plan.file, &controls, picture)?);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `kiln nodes`: what can be put into a graph.
 
 use clap::Args;
-use kiln_cli::options::StudioArgs;
+use kiln_cli::options::EnvironmentArgs;
 use kiln_exec::CachePolicy;
 
 use super::{Done, session};
@@ -12,7 +12,7 @@ pub(crate) struct Nodes {
     /// Show this class as JSON.
     class: Option<String>,
     #[command(flatten)]
-    environment: StudioArgs,
+    environment: EnvironmentArgs,
 }
 
 impl Nodes {

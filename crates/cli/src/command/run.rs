@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use kiln_cli::options::{EngineArgs, StudioArgs};
+use kiln_cli::options::{EngineArgs, EnvironmentArgs};
 use kiln_cli::{Finished, Opened, lines, on_ctrl_c, open, summary_line};
 use kiln_exec::{Prompt, Report, Summary};
 use kiln_graph::Input;
@@ -32,7 +32,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
-    environment: StudioArgs,
+    environment: EnvironmentArgs,
 }
 
 /// `--events`.

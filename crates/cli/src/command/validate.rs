@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kiln_cli::open;
-use kiln_cli::options::StudioArgs;
+use kiln_cli::options::EnvironmentArgs;
 use kiln_exec::CachePolicy;
 
 use super::{Done, session};
@@ -15,7 +15,7 @@ pub(crate) struct Validate {
     /// An API-format JSON file, or a workflow saved by the editor.
     file: PathBuf,
     #[command(flatten)]
-    environment: StudioArgs,
+    environment: EnvironmentArgs,
 }
 
 impl Validate {

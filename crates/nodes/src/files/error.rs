@@ -46,7 +46,7 @@ pub enum FileError {
     },
     /// A picture that cannot be decoded.
     #[error("`{path}` is no picture that Kiln can read (png, jpeg, webp, bmp, gif): {detail}")]
-    Picture {
+    Image {
         /// The file.
         path: PathBuf,
         /// What the decoder said.

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::FileError;
+use super::error::FileError;
 
 /// The kinds of model, by ComfyUI's folder names and in its order, with the sub-folders of `models/` they live in.
 pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
@@ -108,9 +108,9 @@ impl Folders {
         folders
     }
 
-    /// Uses another folder for `place`.
-    pub fn with_place(mut self, place: DirKind, folder: impl Into<PathBuf>) -> Self {
-        let slot = match place {
+    /// Uses another folder for `dir`.
+    pub fn with_dir(mut self, dir: DirKind, folder: impl Into<PathBuf>) -> Self {
+        let slot = match dir {
             DirKind::Input => &mut self.input,
             DirKind::Output => &mut self.output,
             DirKind::Temp => &mut self.temp,
@@ -119,9 +119,9 @@ impl Folders {
         self
     }
 
-    /// The folder of `place`.
-    pub fn place(&self, place: DirKind) -> &Path {
-        match place {
+    /// The folder of `dir`.
+    pub fn dir(&self, dir: DirKind) -> &Path {
+        match dir {
             DirKind::Input => &self.input,
             DirKind::Output => &self.output,
             DirKind::Temp => &self.temp,
@@ -211,14 +211,14 @@ impl Folders {
         })
     }
 
-    /// Pictures that lie directly in the folder of `place`, sorted.
-    pub fn pictures(&self, place: DirKind) -> Vec<String> {
-        self.files(place, PICTURE_ENDINGS)
+    /// Pictures that lie directly in the folder of `dir`, sorted.
+    pub fn pictures(&self, dir: DirKind) -> Vec<String> {
+        self.files(dir, PICTURE_ENDINGS)
     }
 
-    /// Files with one of these endings that lie directly in the folder of `place`, sorted.
-    pub fn files(&self, place: DirKind, endings: &[&str]) -> Vec<String> {
-        list_files(self.place(place), endings, 1)
+    /// Files with one of these endings that lie directly in the folder of `dir`, sorted.
+    pub fn files(&self, dir: DirKind, endings: &[&str]) -> Vec<String> {
+        list_files(self.dir(dir), endings, 1)
     }
 
     /// The file that `name` means, where `name` may end in ` [input]`, ` [output]` or ` [temp]`, and stands for
@@ -228,8 +228,8 @@ impl Folders {
     /// [`FileError::Outside`] for an absolute name, for `..`, and for a link that leads out of the folder;
     /// [`FileError::NoSuchInput`] if there is no such file.
     pub fn picture(&self, name: &str, default: DirKind) -> Result<PathBuf, FileError> {
-        let (bare, place) = annotated(name).unwrap_or((name, default));
-        let folder = self.place(place);
+        let (bare, dir) = annotated(name).unwrap_or((name, default));
+        let folder = self.dir(dir);
         let outside = || FileError::Outside { name: name.to_owned(), folder: folder.to_path_buf() };
         if bare.is_empty() || !is_plain_relative(bare) {
             return Err(outside());
@@ -287,8 +287,8 @@ fn canonical_kind(kind: &str) -> &str {
 
 /// Splits a trailing ` [input]`, ` [output]` or ` [temp]` off.
 fn annotated(name: &str) -> Option<(&str, DirKind)> {
-    let (bare, place) = name.strip_suffix(']')?.rsplit_once('[')?;
-    Some((bare.trim_end(), DirKind::named(place)?))
+    let (bare, dir) = name.strip_suffix(']')?.rsplit_once('[')?;
+    Some((bare.trim_end(), DirKind::named(dir)?))
 }
 
 /// `name` as a path that stays inside whatever it is joined to: `..` climbs no higher than the folder.

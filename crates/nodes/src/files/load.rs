@@ -8,7 +8,7 @@ use std::path::Path;
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{AnimationDecoder, ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits};
 
-use super::FileError;
+use super::error::FileError;
 
 /// The most memory one decoded frame may take: 16384 x 16384 pixels of 16 bit RGBA.
 const MAX_FRAME_BYTES: u64 = 16384 * 16384 * 8;
@@ -33,10 +33,10 @@ pub struct Frames {
 /// Reads a picture file.
 ///
 /// # Errors
-/// [`FileError::Io`] if it can't be read, [`FileError::Picture`] if it is no picture.
+/// [`FileError::Io`] if it can't be read, [`FileError::Image`] if it is no picture.
 pub fn load_image(path: &Path) -> Result<Frames, FileError> {
     let bytes = std::fs::read(path).map_err(|e| FileError::io("read", path, e))?;
-    load_image_bytes(&bytes).map_err(|detail| FileError::Picture { path: path.to_path_buf(), detail })
+    load_image_bytes(&bytes).map_err(|detail| FileError::Image { path: path.to_path_buf(), detail })
 }
 
 /// Reads a picture from memory; the error is what the decoder says.

@@ -8,7 +8,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use png::{BitDepth, ColorType, DeflateCompression, Filter};
 
-use super::FileError;
+use super::error::FileError;
 
 /// The most text one picture may carry: a file that claims more is not read.
 const MAX_TEXT_BYTES: usize = 256 << 20;
@@ -84,10 +84,10 @@ pub fn write_png(image: &PngImage, compression: u8) -> Result<Vec<u8>, FileError
 /// narrowed to the three kinds of [`Colour`].
 ///
 /// # Errors
-/// [`FileError::Io`], or [`FileError::Picture`] if it is no PNG.
+/// [`FileError::Io`], or [`FileError::Image`] if it is no PNG.
 pub fn read_png(path: &Path) -> Result<PngImage, FileError> {
     let bytes = std::fs::read(path).map_err(|e| FileError::io("read", path, e))?;
-    decode(&bytes).map_err(|detail| FileError::Picture { path: path.to_path_buf(), detail })
+    decode(&bytes).map_err(|detail| FileError::Image { path: path.to_path_buf(), detail })
 }
 
 fn decode(bytes: &[u8]) -> Result<PngImage, String> {

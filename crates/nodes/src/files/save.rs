@@ -5,8 +5,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::error::FileError;
+use super::folders::{DirKind, Folders};
 use super::prefix::{Moment, fill_prefix};
-use super::{DirKind, FileError, Folders};
 
 /// How many numbers are tried when others write to the same folder at the same time.
 const MAX_CLASHES: u64 = 100_000;
@@ -23,7 +24,7 @@ pub struct SavePath {
     /// The next free number, at least 1.
     pub counter: u64,
     /// Input, output or temp.
-    pub place: DirKind,
+    pub dir: DirKind,
 }
 
 /// A file that was written, as ComfyUI's clients see it.
@@ -34,27 +35,27 @@ pub struct SavedFile {
     /// Folder relative to the place's.
     pub subfolder: String,
     /// Input, output or temp.
-    pub place: DirKind,
+    pub dir: DirKind,
     /// The whole path.
     pub path: PathBuf,
 }
 
 impl SavePath {
-    /// Fills the placeholders of `prefix`, creates its folder inside `place`, and finds the next number.
+    /// Fills the placeholders of `prefix`, creates its folder inside `dir`, and finds the next number.
     ///
     /// # Errors
     /// [`FileError::Outside`] if the prefix leads out of the place's folder, [`FileError::Io`] if that folder can't
     /// be created or listed.
     pub fn new(
         folders: &Folders,
-        place: DirKind,
+        dir: DirKind,
         prefix: &str,
         (width, height): (usize, usize),
         moment: Moment,
     ) -> Result<Self, FileError> {
-        let root = folders.place(place);
+        let root = folders.dir(dir);
         let filled = fill_prefix(prefix, width, height, moment);
-        let mut parts = Self::parts(folders, place, &filled)?;
+        let mut parts = Self::parts(folders, dir, &filled)?;
         let name = parts.pop().unwrap_or_default();
         let subfolder = parts.join("/");
         let folder = root.join(&subfolder);
@@ -63,19 +64,19 @@ impl SavePath {
             return Err(outside(prefix, root));
         }
         let counter = next_number(&folder, &name)?;
-        Ok(Self { folder, subfolder, name, counter, place })
+        Ok(Self { folder, subfolder, name, counter, dir })
     }
 
-    /// Whether `prefix` stays inside `place`, as far as its words tell. Creates nothing.
+    /// Whether `prefix` stays inside `dir`, as far as its words tell. Creates nothing.
     ///
     /// # Errors
     /// [`FileError::Outside`].
-    pub fn check(folders: &Folders, place: DirKind, prefix: &str) -> Result<(), FileError> {
-        Self::parts(folders, place, &fill_prefix(prefix, 1, 1, Moment::now())).map(drop)
+    pub fn check(folders: &Folders, dir: DirKind, prefix: &str) -> Result<(), FileError> {
+        Self::parts(folders, dir, &fill_prefix(prefix, 1, 1, Moment::now())).map(drop)
     }
 
-    fn parts(folders: &Folders, place: DirKind, filled: &str) -> Result<Vec<String>, FileError> {
-        normalised(filled).ok_or_else(|| outside(filled, folders.place(place)))
+    fn parts(folders: &Folders, dir: DirKind, filled: &str) -> Result<Vec<String>, FileError> {
+        normalised(filled).ok_or_else(|| outside(filled, folders.dir(dir)))
     }
 
     /// Writes `bytes` as number `batch` of this save: `name_00001_.png` for `ending` = `.png`. Steps on to the next
@@ -99,7 +100,7 @@ impl SavePath {
             let path = self.folder.join(&filename);
             self.counter += 1;
             if write_new_with(&path, fill)? {
-                return Ok(SavedFile { filename, subfolder: self.subfolder.clone(), place: self.place, path });
+                return Ok(SavedFile { filename, subfolder: self.subfolder.clone(), dir: self.dir, path });
             }
         }
         Err(FileError::NumbersUsedUp { name, folder: self.folder.clone() })

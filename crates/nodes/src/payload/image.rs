@@ -5,11 +5,13 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_exec::{NodeError, object};
 
+use super::tensor::{check_count, tensor_bytes, values};
+
 /// Pictures of equal size: `[batch, height, width, channels]`, 0 to 1 in f32, 3 channels or 4 with opacity.
 #[derive(Clone, Debug)]
 pub struct Image(Arc<Tensor<4>>);
 
-object!(Image, "IMAGE", |i| super::tensor_bytes(&i.0), storage: |i| Some(Arc::as_ptr(&i.0).addr() as u64));
+object!(Image, "IMAGE", |i| tensor_bytes(&i.0), storage: |i| Some(Arc::as_ptr(&i.0).addr() as u64));
 
 impl Image {
     /// Wraps `[batch, height, width, channels]`.
@@ -22,7 +24,7 @@ impl Image {
     /// # Errors
     /// When there are not `b * h * w * c` of them.
     pub fn from_values(values: Vec<f32>, dims: [usize; 4], device: &Device) -> Result<Self, NodeError> {
-        super::check_count(values.len(), &dims)?;
+        check_count(values.len(), &dims)?;
         Ok(Self::new(Tensor::from_data(TensorData::new(values, dims), device)))
     }
 
@@ -41,7 +43,7 @@ impl Image {
     /// # Errors
     /// When the device fails.
     pub fn values(&self) -> Result<Vec<f32>, NodeError> {
-        super::values(self.pixels())
+        values(self.pixels())
     }
 
     /// Bytes as files hold them: 255 times the value, cut to 0..255 and truncated. NaN becomes 0.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use kiln_exec::object;
 
+use super::tensor::tensor_bytes;
+
 /// Latents of equal size, and what belongs to them.
 #[derive(Clone, Debug)]
 pub struct Latent {
@@ -45,6 +47,6 @@ impl Latent {
     }
 
     fn bytes(&self) -> u64 {
-        super::tensor_bytes(&self.samples) + self.noise_mask.as_ref().map_or(0, |m| super::tensor_bytes(m))
+        tensor_bytes(&self.samples) + self.noise_mask.as_ref().map_or(0, |m| tensor_bytes(m))
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_exec::{NodeError, object};
 
+use super::tensor::{check_count, tensor_bytes, values};
+
 /// Masks of equal size: `[batch, height, width]`, 0 to 1 in f32.
 #[derive(Clone, Debug)]
 pub struct Mask(Arc<Tensor<3>>);
 
-object!(Mask, "MASK", |m| super::tensor_bytes(&m.0), storage: |m| Some(Arc::as_ptr(&m.0).addr() as u64));
+object!(Mask, "MASK", |m| tensor_bytes(&m.0), storage: |m| Some(Arc::as_ptr(&m.0).addr() as u64));
 
 impl Mask {
     /// Wraps `[batch, height, width]`.
@@ -22,7 +24,7 @@ impl Mask {
     /// # Errors
     /// When there are not `b * h * w` of them.
     pub fn from_values(values: Vec<f32>, dims: [usize; 3], device: &Device) -> Result<Self, NodeError> {
-        super::check_count(values.len(), &dims)?;
+        check_count(values.len(), &dims)?;
         Ok(Self::new(Tensor::from_data(TensorData::new(values, dims), device)))
     }
 
@@ -41,7 +43,7 @@ impl Mask {
     /// # Errors
     /// When the device fails.
     pub fn values(&self) -> Result<Vec<f32>, NodeError> {
-        super::values(self.tensor())
+        values(self.tensor())
     }
 
     /// `[batch, 1, height, width]`.

@@ -6,7 +6,7 @@ use kiln_exec::object;
 use kiln_models::sampler::{Options, SamplerKind};
 use kiln_models::sampling::Guidance;
 
-use super::Model;
+use super::model::Model;
 
 /// Noise levels, falling; usually the last one is 0.
 #[derive(Clone, Debug, PartialEq)]

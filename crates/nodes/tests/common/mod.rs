@@ -33,13 +33,13 @@ impl Bench {
         (Self { engine: environment.clone().into_engine(), root }, environment)
     }
 
-    pub fn folder(&self, place: DirKind) -> PathBuf {
-        self.root.path().join(place.name())
+    pub fn folder(&self, dir: DirKind) -> PathBuf {
+        self.root.path().join(dir.name())
     }
 
     /// Files in a folder, sorted.
-    pub fn files(&self, place: DirKind) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.folder(place)) else { return Vec::new() };
+    pub fn files(&self, dir: DirKind) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.folder(dir)) else { return Vec::new() };
         let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
@@ -197,7 +197,7 @@ pub fn write_computed(path: &Path, names: &kiln_memory::TensorShapes) {
     std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
-/// Writes a copy of the bundled checkpoint, in f32, in which `change(name)(place, value)` has had its way with every value.
+/// Writes a copy of the bundled checkpoint, in f32, in which `change(name)(dir, value)` has had its way with every value.
 pub fn write_remade<F: Fn(usize, f32) -> f32>(path: &Path, change: impl Fn(&str) -> F) {
     let file = std::fs::read(assets().join("fluent-tiny.safetensors")).unwrap();
     let found = safetensors::SafeTensors::deserialize(&file).unwrap();
@@ -206,7 +206,7 @@ pub fn write_remade<F: Fn(usize, f32) -> f32>(path: &Path, change: impl Fn(&str)
         .map(|(name, view)| {
             let value = |half: &[u8]| half::f16::from_le_bytes([half[0], half[1]]).to_f32();
             let change = change(&name);
-            let values = view.data().chunks_exact(2).enumerate().map(|(place, half)| change(place, value(half)));
+            let values = view.data().chunks_exact(2).enumerate().map(|(dir, half)| change(dir, value(half)));
             let bytes = values.flat_map(f32::to_le_bytes).collect();
             (name, view.shape().to_vec(), bytes)
         })

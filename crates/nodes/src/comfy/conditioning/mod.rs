@@ -1,0 +1,23 @@
+//! Nodes on conditioning: encode prompts, combine conditions, say where and when they hold.
+
+mod combine;
+mod encode;
+mod inpaint;
+mod region;
+
+pub use combine::{ConditioningAverage, ConditioningCombine, ConditioningConcat, ConditioningZeroOut};
+pub use encode::{
+    CLIPSetLastLayer, CLIPTextEncode, CLIPTextEncodeControlnet, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
+};
+pub use inpaint::{InpaintModelConditioning, InstructPixToPixConditioning};
+pub use region::{
+    ConditioningSetArea, ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask,
+    ConditioningSetTimestepRange,
+};
+
+crate::comfy::classes::classes! {
+    CLIPTextEncode, CLIPTextEncodeControlnet, CLIPSetLastLayer, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
+    ConditioningCombine, ConditioningAverage, ConditioningConcat, ConditioningZeroOut, ConditioningSetArea,
+    ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask, ConditioningSetTimestepRange,
+    InpaintModelConditioning, InstructPixToPixConditioning,
+}

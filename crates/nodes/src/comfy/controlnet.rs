@@ -1,0 +1,209 @@
+//! ControlNets and T2I-Adapters: networks that steer a model by a picture of edges, depth, poses.
+
+use std::sync::Arc;
+
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, object};
+use kiln_models::conditioning::ControlLink;
+use kiln_models::controlnet::{Control, ControlNet as Network};
+use kiln_models::image::Planes;
+use kiln_models::sampling::ControlSource;
+use kiln_models::t2i::{Adapter, AdapterControl};
+
+use crate::comfy::loaders::fingerprint::file_fingerprint;
+use crate::payload::{Conditioning, Image, Model, Vae};
+use crate::runtime::environment::{CxExt, models};
+
+crate::comfy::classes::classes! {
+    ControlNetLoader, DiffControlNetLoader, ControlNetApply, ControlNetApplyAdvanced,
+}
+
+/// A network that steers another one.
+#[derive(Clone, Debug)]
+pub enum ControlNet {
+    /// A second way down beside the UNet's.
+    Net(Arc<Network>),
+    /// A small network that looks at the picture once.
+    Adapter(Arc<Adapter>),
+}
+
+object!(ControlNet, "CONTROL_NET");
+
+fn controlnets(host: &Host) -> Vec<String> {
+    models(host, "controlnet")
+}
+
+/// Opens a ControlNet or a T2I-Adapter.
+#[derive(Node)]
+#[node(display_name = "Load ControlNet Model", category = "loaders", aliases("controlnet"))]
+pub struct ControlNetLoader {
+    /// A file of the folder `controlnet`.
+    #[input(choices = controlnets)]
+    control_net_name: String,
+}
+
+impl Execute for ControlNetLoader {
+    type Output = ControlNet;
+
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        file_fingerprint(known, "controlnet", &["control_net_name"])
+    }
+
+    fn execute(self, cx: &mut Cx) -> Result<ControlNet, NodeError> {
+        let environment = cx.environment()?;
+        let path = environment.folders().model("controlnet", &self.control_net_name)?;
+        if Adapter::is_in(&path)? {
+            return Ok(ControlNet::Adapter(Arc::new(Adapter::open(&path, environment.budget())?)));
+        }
+        Ok(ControlNet::Net(Arc::new(Network::open(&path, None, environment.budget())?)))
+    }
+}
+
+/// Opens a ControlNet whose file only says how it differs from a model.
+#[derive(Node)]
+#[node(display_name = "Load ControlNet Model (diff)", category = "loaders", aliases("controlnet"))]
+pub struct DiffControlNetLoader {
+    /// The model that it differs from.
+    model: Model,
+    /// A file of the folder `controlnet`.
+    #[input(choices = controlnets)]
+    control_net_name: String,
+}
+
+impl Execute for DiffControlNetLoader {
+    type Output = ControlNet;
+
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        file_fingerprint(known, "controlnet", &["control_net_name"])
+    }
+
+    fn execute(self, cx: &mut Cx) -> Result<ControlNet, NodeError> {
+        let environment = cx.environment()?;
+        let path = environment.folders().model("controlnet", &self.control_net_name)?;
+        Ok(ControlNet::Net(Arc::new(Network::open(&path, Some(&self.model.network), environment.budget())?)))
+    }
+}
+
+/// Steers a condition by a picture, for the whole run.
+#[derive(Node)]
+#[node(display_name = "Apply ControlNet (OLD)", category = "conditioning/controlnet", deprecated)]
+pub struct ControlNetApply {
+    /// The condition.
+    conditioning: Conditioning,
+    /// The network that steers.
+    control_net: ControlNet,
+    /// The picture it looks at.
+    image: Image,
+    /// How strongly.
+    #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
+    strength: f64,
+}
+
+impl Execute for ControlNetApply {
+    type Output = Conditioning;
+
+    fn execute(self, _: &mut Cx) -> Result<Conditioning, NodeError> {
+        if self.strength == 0.0 {
+            return Ok(self.conditioning);
+        }
+        let mut chain = Chain::new(&self.control_net, &self.image, self.strength, [0.0, 1.0], true)?;
+        Ok(chain.onto(&self.conditioning))
+    }
+}
+
+/// Steers positive and negative conditions by a picture, for a part of the run.
+#[derive(Node)]
+#[node(
+    display_name = "Apply ControlNet",
+    category = "conditioning/controlnet",
+    outputs("positive", "negative"),
+    aliases("controlnet")
+)]
+pub struct ControlNetApplyAdvanced {
+    /// What to draw.
+    positive: Conditioning,
+    /// What to move away from.
+    negative: Conditioning,
+    /// The network that steers.
+    control_net: ControlNet,
+    /// The picture it looks at.
+    image: Image,
+    /// How strongly.
+    #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
+    strength: f64,
+    /// From where in the run, 0 for its start.
+    #[input(default = 0.0, min = 0.0, max = 1.0, step = 0.001)]
+    start_percent: f64,
+    /// To where in the run, 1 for its end.
+    #[input(default = 1.0, min = 0.0, max = 1.0, step = 0.001)]
+    end_percent: f64,
+    /// For networks that look at latents; those of Stable Diffusion look at pictures.
+    #[allow(dead_code, reason = "networks of these families look at pictures")]
+    vae: Option<Vae>,
+}
+
+impl Execute for ControlNetApplyAdvanced {
+    type Output = (Conditioning, Conditioning);
+
+    fn execute(self, _: &mut Cx) -> Result<(Conditioning, Conditioning), NodeError> {
+        if self.strength == 0.0 {
+            return Ok((self.positive, self.negative));
+        }
+        let range = [self.start_percent, self.end_percent];
+        let mut chain = Chain::new(&self.control_net, &self.image, self.strength, range, false)?;
+        Ok((chain.onto(&self.positive), chain.onto(&self.negative)))
+    }
+}
+
+/// Whatever steers.
+type Source = Arc<dyn ControlSource>;
+
+/// A control in the making. Conditions that had the same control before share one after: it is evaluated once for both.
+struct Chain {
+    network: ControlNet,
+    hint: Planes,
+    strength: f32,
+    range: [f64; 2],
+    to_negative: bool,
+    /// What was there before, and what stands in its place.
+    made: Vec<(Option<Source>, Source)>,
+}
+
+impl Chain {
+    fn new(
+        network: &ControlNet,
+        image: &Image,
+        strength: f64,
+        range: [f64; 2],
+        to_negative: bool,
+    ) -> Result<Self, NodeError> {
+        let hint = Planes::from_tensor(&image.rgb().planes())?;
+        Ok(Self { network: network.clone(), hint, strength: strength as f32, range, to_negative, made: Vec::new() })
+    }
+
+    fn onto(&mut self, conditioning: &Conditioning) -> Conditioning {
+        let to_negative = self.to_negative;
+        Conditioning::new(conditioning.0.set_control(|before| {
+            let source = self.after(before.map(|link| link.source.clone()));
+            ControlLink { source, to_negative }
+        }))
+    }
+
+    fn after(&mut self, before: Option<Source>) -> Source {
+        let same = |made: &Option<Source>| match (made, &before) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        if let Some((_, source)) = self.made.iter().find(|(made, _)| same(made)) {
+            return source.clone();
+        }
+        let Self { network, hint, strength, range, .. } = self;
+        let (hint, previous) = (hint.clone(), before.clone());
+        let source: Source = match network {
+            ControlNet::Net(net) => Arc::new(Control::new(net.clone(), hint, *strength, *range, previous)),
+            ControlNet::Adapter(net) => Arc::new(AdapterControl::new(net.clone(), hint, *strength, *range, previous)),
+        };
+        self.made.push((before, source.clone()));
+        source
+    }
+}

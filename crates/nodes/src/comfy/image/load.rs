@@ -1,0 +1,141 @@
+//! Nodes that read pictures: LoadImage, LoadImageMask, LoadImageOutput.
+
+use burn::tensor::Device;
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, json};
+
+use crate::files::{DirKind, Frames, load_image};
+use crate::payload::{Image, Mask};
+use crate::runtime::environment::{CxExt, Environment};
+
+/// The size of the mask of a picture that has no opacity, ComfyUI's.
+const NO_MASK: usize = 64;
+
+/// Reads a picture from the input folder, turned as its EXIF says, and its transparency as a mask.
+///
+/// Every frame of an animation becomes one picture of the batch.
+#[derive(Node)]
+#[node(display_name = "Load Image", category = "image", validates(image), aliases("open", "read", "import"))]
+pub struct LoadImage {
+    /// A file of the input folder; `name [output]` means the output folder.
+    #[input(choices = input_pictures, image_upload)]
+    image: String,
+}
+
+impl Execute for LoadImage {
+    type Output = (Image, Mask);
+
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        fingerprint(known, DirKind::Input)
+    }
+
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        validate(known, DirKind::Input)
+    }
+
+    fn execute(self, cx: &mut Cx) -> Result<(Image, Mask), NodeError> {
+        load(cx, &self.image, DirKind::Input)
+    }
+}
+
+/// Reads a picture that an earlier run saved.
+#[derive(Node)]
+#[node(display_name = "Load Image (from Outputs)", category = "image", validates(image), experimental)]
+pub struct LoadImageOutput {
+    /// A file of the output folder.
+    #[input(
+        type = "COMBO",
+        image_upload,
+        option("image_folder" = "output"),
+        option("remote" = output_list())
+    )]
+    image: String,
+}
+
+impl Execute for LoadImageOutput {
+    type Output = (Image, Mask);
+
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        fingerprint(known, DirKind::Output)
+    }
+
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        validate(known, DirKind::Output)
+    }
+
+    fn execute(self, cx: &mut Cx) -> Result<(Image, Mask), NodeError> {
+        load(cx, &self.image, DirKind::Output)
+    }
+}
+
+/// Reads one channel of a picture as a mask. Transparency counts as masked.
+#[derive(Node)]
+#[node(display_name = "Load Image (as Mask)", category = "mask", validates(image))]
+pub struct LoadImageMask {
+    /// A file of the input folder.
+    #[input(choices = input_pictures, image_upload)]
+    image: String,
+    /// The channel to read.
+    #[input(combo = ["alpha", "red", "green", "blue"])]
+    channel: String,
+}
+
+impl Execute for LoadImageMask {
+    type Output = Mask;
+
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        fingerprint(known, DirKind::Input)
+    }
+
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        validate(known, DirKind::Input)
+    }
+
+    fn execute(self, cx: &mut Cx) -> Result<Mask, NodeError> {
+        let (image, alpha) = load(cx, &self.image, DirKind::Input)?;
+        let Some(channel) = ["red", "green", "blue"].iter().position(|c| *c == self.channel) else {
+            return Ok(alpha);
+        };
+        let [b, h, w, _] = image.dims();
+        Ok(Mask::new(image.pixels().slice([0..b, 0..h, 0..w, channel..channel + 1]).reshape([b, h, w])))
+    }
+}
+
+/// Where the page asks for the list of files.
+fn output_list() -> serde_json::Value {
+    json!({"route": "/internal/files/output", "refresh_button": true, "control_after_refresh": "first"})
+}
+
+fn input_pictures(host: &Host) -> Vec<String> {
+    host.get::<Environment>().map(|environment| environment.folders().pictures(DirKind::Input)).unwrap_or_default()
+}
+
+fn load(cx: &Cx, name: &str, dir: DirKind) -> Result<(Image, Mask), NodeError> {
+    let environment = cx.environment()?;
+    let frames = load_image(&environment.folders().picture(name, dir)?)?;
+    tensors(frames, environment.device())
+}
+
+/// The colours and the mask; without opacity a small mask that masks nothing.
+fn tensors(frames: Frames, device: &Device) -> Result<(Image, Mask), NodeError> {
+    let Frames { count, width, height, rgb, mask } = frames;
+    let image = Image::from_values(rgb, [count, height, width, 3], device)?;
+    let mask = match mask {
+        Some(values) => Mask::from_values(values, [count, height, width], device)?,
+        None => Mask::from_values(vec![0.0; NO_MASK * NO_MASK], [1, NO_MASK, NO_MASK], device)?,
+    };
+    Ok((image, mask))
+}
+
+fn validate(known: &ConstantInputs<'_>, dir: DirKind) -> Result<(), String> {
+    let (Some(name), Ok(environment)) = (known.get_as::<String>("image"), known.host::<Environment>()) else {
+        return Ok(());
+    };
+    environment.folders().picture(&name, dir).map(drop).map_err(|e| e.to_string())
+}
+
+/// The hash of the file: another picture under the same name is another picture.
+fn fingerprint(known: &ConstantInputs<'_>, dir: DirKind) -> Result<Fingerprint, NodeError> {
+    let Some(name) = known.get_as::<String>("image") else { return Ok(Fingerprint::Stable) };
+    let path = known.host::<Environment>()?.folders().picture(&name, dir)?;
+    Ok(Fingerprint::Value(json!(blake3::hash(&std::fs::read(path)?).to_hex().to_string())))
+}

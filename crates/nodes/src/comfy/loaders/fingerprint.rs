@@ -1,0 +1,21 @@
+//! What tells one state of a model file from another. Reads no file.
+
+use kiln_exec::{ConstantInputs, Fingerprint, NodeError, json};
+
+use crate::runtime::environment::Environment;
+
+/// Size and time of the file: a replaced file is another model.
+pub(crate) fn file_fingerprint(
+    known: &ConstantInputs<'_>,
+    kind: &str,
+    inputs: &[&str],
+) -> Result<Fingerprint, NodeError> {
+    let environment = known.host::<Environment>()?;
+    let mut stamps = Vec::new();
+    for name in inputs.iter().filter_map(|input| known.get_as::<String>(input)) {
+        let file = std::fs::metadata(environment.folders().model(kind, &name)?)?;
+        let age = file.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        stamps.push(json!([file.len(), age.as_nanos() as u64]));
+    }
+    Ok(Fingerprint::Value(stamps.into()))
+}

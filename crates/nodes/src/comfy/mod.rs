@@ -1,0 +1,61 @@
+//! ComfyUI's node classes by topic, under ComfyUI's names.
+//!
+//! Each topic is a file or a folder and registers its own classes; here stands only the list of topics.
+
+mod classes;
+pub mod conditioning;
+pub mod controlnet;
+pub mod flow;
+pub mod image;
+pub mod latent;
+pub mod loaders;
+pub mod logic;
+pub mod mask;
+pub mod merge;
+pub mod model;
+pub mod patches;
+pub mod primitive;
+pub mod sampling;
+pub mod text;
+pub mod upscale;
+pub mod vae;
+pub mod vision;
+
+use kiln_exec::{Engine, Registry};
+
+use crate::runtime::environment::Environment;
+
+/// A registry with all nodes of this crate.
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+    register(&mut registry);
+    registry
+}
+
+impl Environment {
+    /// An engine with all nodes of this crate that works in this environment.
+    pub fn into_engine(self) -> Engine {
+        Engine::builder(registry()).host(self.into_host()).build()
+    }
+}
+
+/// Adds all nodes of this crate to `registry`. Classes of the same names are replaced.
+pub fn register(registry: &mut Registry) {
+    loaders::register(registry);
+    upscale::register(registry);
+    image::register(registry);
+    vae::register(registry);
+    conditioning::register(registry);
+    vision::register(registry);
+    controlnet::register(registry);
+    sampling::register(registry);
+    model::register(registry);
+    patches::register(registry);
+    merge::register(registry);
+    latent::register(registry);
+    mask::register(registry);
+    logic::register(registry);
+    flow::register(registry);
+    primitive::register(registry);
+    text::register(registry);
+}

@@ -1,0 +1,179 @@
+//! One sampling run as a node makes it: from a latent and its noise, through all steps, with progress and previews.
+
+use burn::tensor::Tensor;
+use kiln_exec::{Cx, NodeError, Progress};
+use kiln_models::LatentFormat;
+use kiln_models::image::{Planes, linear_preview};
+use kiln_models::sampler::Step;
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingError, SamplingRun, noise_for};
+use kiln_models::taesd::Taesd;
+
+use crate::payload::{Latent, Model, Noise, Sampler, values};
+use crate::runtime::environment::{CxExt, Environment};
+
+/// How many conditions go through the network together: positive and negative.
+const TOGETHER: usize = 2;
+
+/// What a step looks like, roughly: one pixel per latent cell, or eight by eight from a tiny decoder. Travels with
+/// progress events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepPreview {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Rows from the top, three bytes per pixel.
+    pub rgb: Vec<u8>,
+}
+
+/// A run about to start.
+pub(super) struct Run<'a> {
+    pub(super) model: &'a Model,
+    pub(super) guidance: &'a Guidance,
+    pub(super) sampler: &'a Sampler,
+    pub(super) sigmas: &'a [f32],
+    pub(super) noise: Noise,
+    pub(super) latent: &'a Latent,
+}
+
+/// What a run leaves.
+pub(super) struct Sampled {
+    pub(super) latent: Latent,
+    /// The last step's idea of the finished latent.
+    pub(super) denoised: Latent,
+}
+
+impl Run<'_> {
+    /// Runs all steps. Cancelling stops it within one of them.
+    pub(super) fn sample(&self, cx: &Cx) -> Result<Sampled, NodeError> {
+        if self.sigmas.len() < 2 {
+            return Ok(Sampled { latent: self.latent.clone(), denoised: self.latent.clone() });
+        }
+        let Model { network, sampling, patches, .. } = self.model;
+        let latent = fitting(self.latent.tensor(), network.unet.config().out_channels)?;
+        let noise = self.noise_for(&latent)?;
+        let job = SamplingRun {
+            model: &NetworkPredictor { network: &*network.unet, sampling, patches: Some(patches) },
+            sampling,
+            format: &network.latent,
+            guidance: self.guidance,
+            sampler: self.sampler.kind,
+            options: self.sampler.options.clone(),
+            sigmas: self.sigmas,
+            seed: self.noise.seed,
+            noise,
+            latent,
+            mask: self.latent.noise_mask.as_deref().cloned(),
+            max_batch: TOGETHER,
+        };
+        let _room = cx.room("sampling", self.activations(&job.latent), "A smaller picture or batch takes less")?;
+        let mut bar = cx.progress((self.sigmas.len() - 1) as f64);
+        bar.set(0.0)?;
+        let painter = Painter::new(&*cx.environment()?, &bar, &network.latent)?;
+        let mut stopped = None;
+        let outcome = job.run(&mut |step| {
+            report(&mut bar, painter.as_ref(), &step).map_err(|error| {
+                stopped = Some(error);
+                SamplingError::Cancelled
+            })
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        let outcome = outcome?;
+        check_finite(&outcome.latent, self.sampler.kind.name())?;
+        let of = |samples| self.latent.with_samples(samples);
+        Ok(Sampled { latent: of(outcome.latent), denoised: of(outcome.denoised) })
+    }
+
+    /// Positive and negative go through the network together.
+    fn activations(&self, latent: &Tensor<4>) -> u64 {
+        let [batch, _, height, width] = latent.dims();
+        self.model.network.unet.config().activations([batch * TOGETHER, height, width])
+    }
+
+    fn noise_for(&self, latent: &Tensor<4>) -> Result<Tensor<4>, NodeError> {
+        if !self.noise.enabled {
+            return Ok(latent.zeros_like());
+        }
+        Ok(noise_for(latent, self.noise.seed, self.latent.batch_index.as_deref())?)
+    }
+}
+
+/// An empty latent with the model's channels; any other must have them.
+fn fitting(latent: Tensor<4>, channels: usize) -> Result<Tensor<4>, NodeError> {
+    let [batch, found, height, width] = latent.dims();
+    if found == channels {
+        return Ok(latent);
+    }
+    if values(latent.clone())?.iter().all(|v| *v == 0.0) {
+        return Ok(Tensor::zeros([batch, channels, height, width], &latent.device()));
+    }
+    Err(NodeError::new(format!(
+        "input `latent_image` wants [B, {channels}, H/8, W/8], got {:?} (a latent of another kind of model: encode \
+         with the VAE of this one)",
+        latent.dims()
+    )))
+}
+
+fn report(bar: &mut Progress, painter: Option<&Painter>, step: &Step<'_>) -> Result<(), NodeError> {
+    match painter.and_then(|painter| painter.preview(step.denoised)) {
+        Some(preview) => bar.step_with(preview),
+        None => bar.step(),
+    }
+}
+
+/// Makes small pictures of a run's steps.
+struct Painter {
+    format: LatentFormat,
+    tiny: Option<Taesd>,
+}
+
+impl Painter {
+    /// `None` when nobody looks, or previews are off.
+    fn new(environment: &Environment, bar: &Progress, format: &LatentFormat) -> Result<Option<Self>, NodeError> {
+        if !(environment.previews() && bar.is_watched()) {
+            return Ok(None);
+        }
+        let wanted = format!("{}_decoder.", format.tiny_name());
+        let names = if environment.tiny_previews() { environment.folders().models("vae_approx") } else { Vec::new() };
+        let found = names.iter().find(|name| name.starts_with(&wanted));
+        let open = |name: &String| -> Result<Taesd, NodeError> {
+            Ok(Taesd::open(&environment.folders().model("vae_approx", name)?, environment.budget())?)
+        };
+        Ok(Some(Self { format: *format, tiny: found.map(open).transpose()? }))
+    }
+
+    /// The first latent of the batch.
+    fn preview(&self, denoised: &Tensor<4>) -> Option<StepPreview> {
+        let first = denoised.clone().narrow(0, 0, 1);
+        if let Some(tiny) = &self.tiny {
+            return painted(tiny, first);
+        }
+        let [_, _, height, width] = first.dims();
+        let rgb = linear_preview(&Planes::from_tensor(&first).ok()?, &self.format)?;
+        Some(StepPreview { width, height, rgb })
+    }
+}
+
+/// A latent in the model's space through a tiny decoder.
+fn painted(tiny: &Taesd, latent: Tensor<4>) -> Option<StepPreview> {
+    let picture = tiny.decode(latent).ok()?.permute([0, 2, 3, 1]);
+    let [_, height, width, _] = picture.dims();
+    let rgb = values(picture).ok()?.into_iter().map(|v| (v.clamp(0.0, 1.0) * 255.0) as u8).collect();
+    Some(StepPreview { width, height, rgb })
+}
+
+/// NaN and infinity would become a black picture; they are told instead.
+fn check_finite(latent: &Tensor<4>, sampler: &str) -> Result<(), NodeError> {
+    let values = values(latent.clone())?;
+    let broken = values.iter().filter(|v| !v.is_finite()).count();
+    if broken == 0 {
+        return Ok(());
+    }
+    Err(NodeError::new(format!(
+        "sampler `{sampler}` ended in {broken} of {} values that are not finite; lower `cfg`, or take another sampler \
+         or scheduler",
+        values.len()
+    )))
+}

@@ -1,0 +1,107 @@
+//! Output accounting: writes into the memory budget what finished nodes hold for others, as a run reports it.
+//!
+//! Knows events and bytes. Knows nothing of tensors: a node says how large its outputs are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kiln_exec::{Event, Listener, NodeId};
+use kiln_graph::Prompt;
+use kiln_memory::{Budget, Kind, Reservation};
+
+/// Counts outputs in a [`Budget`], one account per node: `KSampler "3"`.
+///
+/// What outlives a run (a cache keeps it) stays counted until the next run that this one listens to begins.
+pub struct OutputAccounting {
+    budget: Arc<Budget>,
+    classes: HashMap<NodeId, Arc<str>>,
+    held: Mutex<HashMap<NodeId, Reservation>>,
+}
+
+impl OutputAccounting {
+    /// Accounting for runs of `prompt`, which names the holders.
+    pub fn new(budget: Arc<Budget>, prompt: &Prompt) -> Arc<Self> {
+        let classes = prompt.nodes.iter().map(|(id, node)| (id.clone(), node.class_type.clone())).collect();
+        Arc::new(Self { budget, classes, held: Mutex::default() })
+    }
+
+    /// Listens to a run.
+    pub fn listener(self: &Arc<Self>) -> Listener {
+        let this = Arc::clone(self);
+        Arc::new(move |event| this.note(event))
+    }
+
+    /// Takes note of one event.
+    pub fn note(&self, event: &Event) {
+        match event {
+            Event::ExecutionStart { .. } => self.with(HashMap::clear),
+            Event::Finished { node, bytes, .. } if *bytes > 0 => self.hold(node, *bytes),
+            Event::Dropped { node, bytes, .. } => self.release(node, *bytes),
+            _ => {}
+        }
+    }
+
+    fn hold(&self, node: &NodeId, bytes: u64) {
+        let reservation = self.budget.account(&self.holder(node), Kind::Outputs).take(bytes);
+        self.with(|held| held.insert(node.clone(), reservation));
+    }
+
+    fn release(&self, node: &NodeId, bytes: u64) {
+        self.with(|held| {
+            let Some(reservation) = held.get_mut(node) else { return };
+            let left = reservation.bytes().saturating_sub(bytes);
+            reservation.shrink_to(left);
+            if left == 0 {
+                held.remove(node);
+            }
+        });
+    }
+
+    fn holder(&self, node: &NodeId) -> String {
+        match self.classes.get(node) {
+            Some(class) => format!("{class} \"{node}\""),
+            None => format!("\"{node}\""),
+        }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut HashMap<NodeId, Reservation>) -> T) -> T {
+        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(node: &str, bytes: u64) -> Event {
+        Event::Finished { prompt_id: "p".into(), node: node.into(), micros: 1, sockets: 1, bytes }
+    }
+    fn dropped(node: &str, bytes: u64) -> Event {
+        Event::Dropped { prompt_id: "p".into(), node: node.into(), socket: 0, bytes }
+    }
+
+    #[test]
+    fn what_a_node_holds_is_counted_until_it_is_dropped() {
+        let budget = Budget::unlimited("host");
+        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        output_accounting.note(&finished("1", 100));
+        output_accounting.note(&finished("2", 50));
+        output_accounting.note(&dropped("1", 60));
+        assert_eq!((budget.used(), budget.peak()), (90, 150));
+        output_accounting.note(&dropped("1", 40));
+        output_accounting.note(&dropped("2", 50));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_node_that_runs_again_is_counted_once() {
+        let budget = Budget::unlimited("host");
+        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        output_accounting.note(&finished("1", 100));
+        output_accounting.note(&finished("1", 100));
+        assert_eq!(budget.used(), 100);
+        let start = Event::ExecutionStart { prompt_id: "q".into(), timestamp: 0 };
+        output_accounting.note(&start);
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,37 @@
+//! An engine with the testing nodes beside ComfyUI's, in a temporary folder.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::PathBuf;
+
+use kiln_exec::Engine;
+use kiln_nodes::Environment;
+use kiln_nodes::files::{DirKind, Folders};
+use tempfile::TempDir;
+
+pub struct Bench {
+    pub root: TempDir,
+    pub engine: Engine,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let environment = Environment::new(Folders::under(root.path()));
+        let mut registry = kiln_nodes::registry();
+        kiln_testing_nodes::register(&mut registry);
+        let engine = Engine::builder(registry).host(kiln_testing_nodes::lend(environment.into_host())).build();
+        Self { root, engine }
+    }
+
+    pub fn folder(&self, dir: DirKind) -> PathBuf {
+        self.root.path().join(dir.name())
+    }
+
+    /// Files in a folder, sorted.
+    pub fn files(&self, dir: DirKind) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.folder(dir)) else { return Vec::new() };
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
