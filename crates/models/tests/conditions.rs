@@ -7,12 +7,13 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::conditioning::{Concat, Conditioning, ControlLink};
 use kiln_models::sampler::{Options, SamplerKind};
-use kiln_models::sampling::{
-    ControlCall, ControlSource, Guidance, Inputs, Predictor, SamplingError, SamplingRun, noise_for,
-};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::unet::Residuals;
 use kiln_models::{LatentFormat, ModelError};
+use kiln_models::{
+    sampler::SamplingError,
+    sampling::{ControlCall, ControlSource, Guidance, Inputs, Predictor, SamplingRun, noise_for},
+};
 
 /// A control that is only a name.
 struct Named(&'static str);

@@ -8,11 +8,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind};
-use kiln_models::sampling::{
-    Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, SamplingError, SamplingRun, noise_for,
-};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::unet::MiddleAttention;
+use kiln_models::{
+    sampler::SamplingError,
+    sampling::{Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, SamplingRun, noise_for},
+};
 
 const SIDES: [usize; 2] = [6, 5];
 const COUNT: usize = 4 * SIDES[0] * SIDES[1];

@@ -6,8 +6,11 @@ use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::image::Method;
 use kiln_models::sampler::{Options, ProgressiveUpscale, SamplerKind};
-use kiln_models::sampling::{Guidance, Inputs, Outcome, Predictor, SamplingError, SamplingRun, noise_for};
 use kiln_models::schedule::{ModelSampling, levels};
+use kiln_models::{
+    sampler::SamplingError,
+    sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, noise_for},
+};
 
 /// Answers what the prompt says, a little less the more noise there is.
 #[derive(Debug)]

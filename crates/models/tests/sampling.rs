@@ -7,8 +7,11 @@ use burn::tensor::{Device, Tensor};
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind, Step, StepFn};
-use kiln_models::sampling::{Guidance, Inputs, Outcome, Predictor, SamplingError, SamplingRun, noise_for};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
+use kiln_models::{
+    sampler::SamplingError,
+    sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, noise_for},
+};
 
 /// Knows the finished latent: the number in the context, everywhere.
 #[derive(Debug, Default)]

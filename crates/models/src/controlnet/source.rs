@@ -8,7 +8,8 @@ use super::ControlNet;
 use crate::{
     ModelError,
     image::{Crop, Method, Planes, common_upscale},
-    sampling::{ControlCall, ControlSource, network_input},
+    sampling::{ControlCall, ControlSource},
+    schedule::scaling::network_input,
     unet::Residuals,
 };
 

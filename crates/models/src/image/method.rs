@@ -1,7 +1,7 @@
 //! The ways of resizing by ComfyUI's names.
 
 use super::error::ImageError;
-use crate::schedule::nearest;
+use crate::suggest::nearest;
 
 /// How a picture is resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! What a latent roughly looks like, without an autoencoder: a linear map from channels to colours.
 
 use super::planes::Planes;
-use crate::LatentFormat;
+use crate::latent::LatentFormat;
 
 /// The first latent as 8-bit RGB pixels, row by row, one per cell. Latents of other than four channels give `None`.
 ///

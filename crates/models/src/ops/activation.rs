@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, activation, s};
 use kiln_kernels::Isa;
 
 use super::{
-    OpError,
     check::Check,
+    error::OpError,
     flat::{self, Flat},
 };
 

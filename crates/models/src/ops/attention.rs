@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, activation, module, ops::AttentionModuleOptions};
 use kiln_kernels::{Attention, Isa, Strided};
 
 use super::{
-    OpError,
     check::Check,
+    error::OpError,
     flat::{self, Flat},
 };
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::OpError;
+use super::error::OpError;
 
 /// Names the operator in every error it makes.
 #[derive(Debug, Clone, Copy)]

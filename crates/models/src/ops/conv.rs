@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, module, ops::PaddedConvOptions};
 use kiln_kernels::{Conv, Isa, Winograd};
 
 use super::{
-    OpError,
     check::Check,
+    error::OpError,
     flat::{self, Flat},
 };
 

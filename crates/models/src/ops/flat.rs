@@ -6,7 +6,7 @@ use burn::{
 };
 use burn_flex::{FlexTensor, Layout};
 
-use super::OpError;
+use super::error::OpError;
 
 /// A dense f32 tensor of burn's CPU backend.
 pub(super) struct Flat(FlexTensor);

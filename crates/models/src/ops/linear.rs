@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, module};
 use kiln_kernels::Isa;
 
 use super::{
-    OpError,
     check::Check,
+    error::OpError,
     flat::{self, Flat},
 };
 

@@ -14,6 +14,7 @@ mod check;
 mod conv;
 mod error;
 mod flat;
+pub(crate) mod frequency;
 mod linear;
 mod norm;
 mod resize;

@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, activation, module};
 use kiln_kernels::{GroupNorm, Isa};
 
 use super::{
-    OpError,
     check::Check,
+    error::OpError,
     flat::{self, Flat},
 };
 

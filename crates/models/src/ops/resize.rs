@@ -3,8 +3,8 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{
-    OpError,
     check::Check,
+    error::OpError,
     flat::{self, Flat},
 };
 

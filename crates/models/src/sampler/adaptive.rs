@@ -1,9 +1,9 @@
 //! DPM-Solver with a step size that follows its error estimate (dpm_adaptive).
 
+use super::context::SamplerContext;
 use super::dpm_solver::{Stage, ends, noise, sigma};
+use super::error::SamplingError;
 use super::math::{Latent, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// More tries than any run needs; a tolerance of 0 would ask for them.
 const LIMIT: usize = 100_000;

@@ -1,8 +1,8 @@
 //! One-step methods that go down further than asked and put noise back.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{FlowAncestral, Latent, ancestral, direction, exp, expm1, halfway, ln, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Euler steps with noise (k-diffusion `sample_euler_ancestral`).
 pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

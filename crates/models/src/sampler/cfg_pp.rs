@@ -1,8 +1,8 @@
 //! CFG++ (arXiv 2406.08070): the direction comes from the negative conditioning's answer alone.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, ancestral, direction, exp, expm1, ln, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Euler.
 pub(super) fn euler(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

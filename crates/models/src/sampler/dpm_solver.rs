@@ -1,8 +1,8 @@
 //! DPM-Solver of orders 1 to 3 (Lu et al. 2022) on noise prediction, with a fixed number of evaluations (dpm_fast).
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, exp, expm1, ln, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 use crate::schedule::linspace;
 
 /// Noise level of a log time.

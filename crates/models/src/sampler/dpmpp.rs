@@ -1,8 +1,8 @@
 //! DPM-Solver++(2M) (Lu et al. 2022): two steps, deterministic.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, expm1, ln, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// DPM-Solver++(2M).
 pub(super) fn two_m(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

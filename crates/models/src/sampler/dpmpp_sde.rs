@@ -1,8 +1,8 @@
 //! DPM-Solver++ for the stochastic equation, with noise from one Brownian path.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, ancestral, exp, expm1, ln, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// DPM-Solver++ with a midpoint (dpmpp_sde).
 pub(super) fn single(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

@@ -1,8 +1,8 @@
 //! Extended reverse-time SDE of order 3 (arXiv 2309.06169).
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, exp, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Points of the sums that stand for integrals.
 const POINTS: usize = 200;

@@ -2,12 +2,12 @@
 
 use burn::tensor::Tensor;
 
+use super::error::SamplingError;
 use super::{
-    SamplerContext, adaptive, ancestral, cfg_pp, dpm_solver, dpmpp, dpmpp_sde, er_sde, lcm_upscale, multistep,
+    adaptive, ancestral, cfg_pp, context::SamplerContext, dpm_solver, dpmpp, dpmpp_sde, er_sde, lcm_upscale, multistep,
     residual, sa_solver, seeds, single, uni_pc,
 };
-use crate::sampling::SamplingError;
-use crate::schedule::nearest;
+use crate::suggest::nearest;
 
 /// A sampler: the latent at the first level and the levels, to the latent at the last one.
 pub type SamplerFn = fn(&mut SamplerContext<'_>, Tensor<4>, &[f32]) -> Result<Tensor<4>, SamplingError>;

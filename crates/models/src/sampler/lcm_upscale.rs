@@ -2,10 +2,10 @@
 //!
 //! Source: ComfyUI `nodes_advanced_samplers.py`, behaviour of SamplerLCMUpscale.
 
+use super::context::{ProgressiveUpscale, SamplerContext};
+use super::error::SamplingError;
 use super::math::Latent;
-use super::walk::{ProgressiveUpscale, SamplerContext};
 use crate::image::{Crop, Planes, common_upscale};
-use crate::sampling::SamplingError;
 
 /// The denoised latent, enlarged step by step, noised again.
 pub(super) fn lcm_upscale(

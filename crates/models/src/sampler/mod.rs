@@ -10,10 +10,12 @@
 mod adaptive;
 mod ancestral;
 mod cfg_pp;
+mod context;
 mod dpm_solver;
 mod dpmpp;
 mod dpmpp_sde;
 mod er_sde;
+mod error;
 mod kind;
 mod lcm_upscale;
 mod math;
@@ -24,7 +26,7 @@ mod sa_solver;
 mod seeds;
 mod single;
 mod uni_pc;
-mod walk;
 
+pub use context::{Denoised, Denoiser, Options, ProgressiveUpscale, SamplerContext, Step, StepFn};
+pub use error::SamplingError;
 pub use kind::{SamplerFn, SamplerKind};
-pub use walk::{Denoised, Denoiser, Options, ProgressiveUpscale, SamplerContext, Step, StepFn};

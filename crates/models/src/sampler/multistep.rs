@@ -1,8 +1,8 @@
 //! Deterministic multistep methods on the direction: lms, ipndm, deis, gradient estimation.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, direction};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Directions of earlier steps, the newest first.
 struct History {

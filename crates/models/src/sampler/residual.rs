@@ -1,8 +1,8 @@
 //! Residual multistep (arXiv 2308.02157): second order in the log of the noise level, with or without noise.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, ancestral as ancestral_step, direction, exp, expm1, ln, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Without noise.
 pub(super) fn plain(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, solve};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// One evaluation per step.
 pub(super) fn sa_solver(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

@@ -1,8 +1,8 @@
 //! SEEDS (arXiv 2305.14267): exponential integrators of two and three stages with correlated noise.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, exp, expm1, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Two stages.
 pub(super) fn two(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

@@ -1,8 +1,8 @@
 //! Deterministic and simple stochastic one-step methods.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, direction, exp, halfway, ln, mix};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Euler's method (Karras et al. 2022, algorithm 2 without churn). Also ddim.
 pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {

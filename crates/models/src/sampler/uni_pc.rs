@@ -1,8 +1,8 @@
 //! UniPC (Zhao et al. 2023): a unified predictor and corrector, on the variance-preserving form of the latent.
 
+use super::context::SamplerContext;
+use super::error::SamplingError;
 use super::math::{Latent, exp, expm1, ln, mix, solve};
-use super::walk::SamplerContext;
-use crate::sampling::SamplingError;
 
 /// Where a run that should end at 0 ends.
 pub(super) const LAST: f32 = 0.001;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::ModelError;
+use crate::error::ModelError;
 use crate::schedule::ModelSampling;
 use crate::unet::Residuals;
 

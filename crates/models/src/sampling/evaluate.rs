@@ -4,20 +4,18 @@ use std::sync::Mutex;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::error::SamplingError;
 use super::inpaint::repeat_batch;
 use super::network::PassModifiers;
 use super::predictor::{Inputs, Predictor};
 use super::prepare::{Prepared, Rect};
 use crate::random::TorchGenerator;
+use crate::sampler::SamplingError;
+use crate::unet::MiddleAttention;
 
 /// How far an area without a mask fades at its inner edges, in cells.
 const FEATHER: usize = 8;
 /// Prompts share a batch while the shorter one isn't repeated more often than this.
 const MOST_REPEATS: usize = 4;
-
-/// What the middle of the network does, for one question.
-pub(super) use crate::unet::MiddleAttention as Middle;
 
 /// What a model is asked, under whatever conditions.
 #[derive(Clone, Copy)]
@@ -28,7 +26,7 @@ pub(super) struct Question<'a> {
     pub(super) sigma: f32,
     /// How many conditions may go through the network together.
     pub(super) max_batch: usize,
-    pub(super) middle: Middle<'a>,
+    pub(super) middle: MiddleAttention<'a>,
     pub(super) draws: Option<&'a Mutex<TorchGenerator>>,
 }
 
@@ -109,7 +107,7 @@ fn run(question: &Question<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, Sa
     };
     let x = Tensor::cat(batch.iter().map(|task| task.x.clone()).collect(), 0);
     let output = question.model.denoised(x, question.sigma, inputs)?;
-    if let (Middle::Noted(record), Some(negative)) = (question.middle, first_negative(batch)) {
+    if let (MiddleAttention::Noted(record), Some(negative)) = (question.middle, first_negative(batch)) {
         record.keep(negative * items, items);
     }
     Ok((0..batch.len()).map(|i| output.clone().narrow(0, i * items, items)).collect())
@@ -118,7 +116,7 @@ fn run(question: &Question<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, Sa
 /// Attention is noted where the negative is among the batch.
 fn steering<'a>(question: &Question<'a>, batch: &[Task<'_>]) -> PassModifiers<'a> {
     let middle = match question.middle {
-        Middle::Noted(_) if first_negative(batch).is_none() => Middle::Plain,
+        MiddleAttention::Noted(_) if first_negative(batch).is_none() => MiddleAttention::Plain,
         middle => middle,
     };
     let hooks = question.model.patches().map(|patches| &patches.hooks);

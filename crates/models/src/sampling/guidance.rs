@@ -2,12 +2,12 @@
 
 use burn::tensor::Tensor;
 
-use super::error::SamplingError;
 use super::evaluate::Question;
 use super::patches::{Memory, ModelPatches, Moment, Pair};
 use super::prepare::Prepared;
 use crate::conditioning::Conditioning;
 use crate::sampler::Denoised;
+use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::unet::Noted;
 

@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use super::error::SamplingError;
-use super::scaling;
 use crate::image::{Method, Planes};
+use crate::sampler::SamplingError;
 use crate::sampler::{Denoised, Denoiser};
 use crate::schedule::ModelSampling;
+use crate::schedule::scaling;
 
 /// The mask of a run and what fills its outside.
 #[derive(Debug, Clone)]

@@ -9,24 +9,20 @@
 //! [`ModelSampling`]: crate::schedule::ModelSampling
 
 mod control;
-mod error;
 mod evaluate;
 mod guidance;
 mod inpaint;
-mod job;
+mod ksampler;
 mod network;
 mod patches;
 mod predictor;
 mod prepare;
-mod scaling;
 mod vector;
 
 pub use control::{ControlCall, ControlSource};
-pub use error::SamplingError;
 pub use guidance::Guidance;
-pub use job::{Outcome, SamplingRun, noise_for, with_channels};
+pub use ksampler::{Outcome, SamplingRun, noise_for, with_channels};
 pub use network::{Extras, Network, PassModifiers};
 pub use patches::{GuidancePatch, LatentChange, ModelPatches};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
-pub use scaling::{denoised, network_input, noisy, without_noise};
 pub use vector::size_vector;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use burn::tensor::Tensor;
 
-use crate::ModelError;
+use crate::error::ModelError;
 use crate::random::TorchGenerator;
 use crate::unet::{Hooks, MiddleAttention, Residuals};
 

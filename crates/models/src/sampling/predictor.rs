@@ -3,11 +3,12 @@
 use burn::tensor::Tensor;
 
 use super::control::ControlCall;
-use super::error::SamplingError;
+use super::control::ControlSource;
 use super::network::{Extras, Network, PassModifiers};
 use super::patches::ModelPatches;
-use super::{ControlSource, scaling};
+use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
+use crate::schedule::scaling;
 
 /// Anything that denoises a batch of latents under a condition.
 pub trait Predictor {

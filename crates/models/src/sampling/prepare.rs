@@ -6,14 +6,14 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::control::ControlSource;
-use super::error::SamplingError;
 use super::guidance::Role;
 use super::inpaint::{repeat_batch, resized};
 use super::predictor::Predictor;
 use super::vector::size_vector;
-use crate::LatentFormat;
 use crate::conditioning::{Area, Condition, Conditioning, Mask};
 use crate::image::{Crop, ImageError, Method, Planes, common_upscale};
+use crate::latent::LatentFormat;
+use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 
 /// A part of the latent in cells.

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::error::SamplingError;
 use crate::conditioning::{Condition, Sizes};
+use crate::sampler::SamplingError;
 
 /// Width of one number's embedding.
 const NUMBER: usize = 256;

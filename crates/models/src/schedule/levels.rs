@@ -72,7 +72,7 @@ pub fn laplace(n: usize, min: f64, max: f64, mu: f64, beta: f64) -> Result<Vec<f
 ///
 /// # Errors
 /// Unless `alpha` and `beta` are above 0.
-pub fn beta(model: &super::Levels, n: usize, alpha: f64, beta: f64) -> Result<Vec<f32>, ScheduleError> {
+pub fn beta(model: &super::table::Levels, n: usize, alpha: f64, beta: f64) -> Result<Vec<f32>, ScheduleError> {
     check(n, 1.0, 1.0)?;
     positive("alpha", alpha)?;
     positive("beta", beta)?;
@@ -83,7 +83,7 @@ pub fn beta(model: &super::Levels, n: usize, alpha: f64, beta: f64) -> Result<Ve
 ///
 /// # Errors
 /// Unless `n` is 1 to 10.
-pub fn sd_turbo(model: &super::Levels, n: usize, denoise: f64) -> Result<Vec<f32>, ScheduleError> {
+pub fn sd_turbo(model: &super::table::Levels, n: usize, denoise: f64) -> Result<Vec<f32>, ScheduleError> {
     check(n, 1.0, 1.0)?;
     let start = 10usize.saturating_sub((10.0 * denoise) as usize);
     let times = (0..10).map(|k| 999 - 100 * k).skip(start).take(n);

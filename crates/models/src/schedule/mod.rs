@@ -1,6 +1,6 @@
 //! Noise levels: what a model calls a step, which levels a run visits, and what the network's output means.
 //!
-//! Knows numbers. Knows nothing of tensors, networks or samplers.
+//! Knows numbers; of tensors only how they are scaled by a level. Knows nothing of networks or samplers.
 //!
 //! [`ModelSampling`] is a family's noise schedule with its prediction type; [`Scheduler`] picks a run's levels from
 //! it by ComfyUI's names; [`steps`] is KSampler's way of cutting them; [`levels`] and [`edit`] are the sigma nodes'.
@@ -12,8 +12,8 @@ mod error;
 pub mod levels;
 mod linspace;
 mod model_sampling;
-mod nearest;
 mod prediction;
+pub mod scaling;
 mod scheduler;
 pub mod steps;
 mod table;
@@ -21,7 +21,6 @@ mod table;
 pub use error::ScheduleError;
 pub use linspace::{linspace, linspace64};
 pub use model_sampling::ModelSampling;
-pub(crate) use nearest::nearest;
 pub use prediction::Prediction;
 pub use scheduler::Scheduler;
 pub use table::Levels;

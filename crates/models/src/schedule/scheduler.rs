@@ -6,8 +6,8 @@ use super::beta;
 use super::error::ScheduleError;
 use super::levels;
 use super::linspace::linspace;
-use super::nearest;
 use super::table::Levels;
+use crate::suggest::nearest;
 
 /// How a run's levels are picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 
 use burn::tensor::{Tensor, TensorData};
-use kiln_models::sampling::{Inputs, PassModifiers, Predictor, SamplingError};
+use kiln_models::{
+    sampler::SamplingError,
+    sampling::{Inputs, PassModifiers, Predictor},
+};
 
 use super::setup::{host, tensor};
 use crate::case::{CaseResult, Folder, Trouble};

@@ -3,11 +3,11 @@
 use burn::tensor::Tensor;
 
 use super::{GuidancePatch, ModelPatches, Moment, Pair, blur, length, per_item};
-use crate::sampling::error::SamplingError;
-use crate::sampling::evaluate::{Middle, evaluate};
+use crate::sampler::SamplingError;
+use crate::sampling::evaluate::{Question, evaluate};
 use crate::sampling::prepare::Prepared;
 use crate::schedule::Prediction;
-use crate::unet::Noted;
+use crate::unet::{MiddleAttention, Noted};
 
 impl ModelPatches {
     /// The mixture of `pair` as the sampler is to see it.
@@ -21,7 +21,7 @@ impl ModelPatches {
         for patch in &self.guidance {
             guided = match patch {
                 GuidancePatch::Perturbed { scale } if *scale != 0.0 => {
-                    let perturbed = moment.ask(moment.cond_list, moment.question.x, Middle::Itself)?;
+                    let perturbed = moment.ask(moment.cond_list, moment.question.x, MiddleAttention::Itself)?;
                     guided + (pair.cond.clone() - perturbed) * *scale
                 }
                 GuidancePatch::SelfAttention { scale, blur } => {
@@ -48,8 +48,8 @@ impl ModelPatches {
 
 impl Moment<'_> {
     /// One more prediction under conditions.
-    fn ask(&self, list: &[Prepared], x: &Tensor<4>, middle: Middle<'_>) -> Result<Tensor<4>, SamplingError> {
-        let question = super::Question { x, middle, ..self.question };
+    fn ask(&self, list: &[Prepared], x: &Tensor<4>, middle: MiddleAttention<'_>) -> Result<Tensor<4>, SamplingError> {
+        let question = Question { x, middle, ..self.question };
         let mut answers = evaluate(&question, &[Some(list)])?;
         answers.pop().flatten().ok_or(SamplingError::NoConditioning("positive"))
     }
@@ -76,7 +76,7 @@ fn self_attention(
     };
     let degraded = blur::where_looked_at(uncond, noted, reach)?;
     let x = degraded.clone() + moment.question.x.clone() - uncond.clone();
-    let answer = moment.ask(list, &x, Middle::Plain)?;
+    let answer = moment.ask(list, &x, MiddleAttention::Plain)?;
     Ok(guided + (degraded - answer) * scale)
 }
 

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::{GuidancePatch, Memory, ModelPatches, Pair, length, per_item};
-use crate::frequency;
-use crate::sampling::error::SamplingError;
+use crate::ops::frequency;
+use crate::sampler::SamplingError;
 
 impl ModelPatches {
     /// The predictions as guidance is to mix them at scale `scale`.

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::image::{Method, Planes};
-use crate::sampling::error::SamplingError;
+use crate::sampler::SamplingError;
 use crate::unet::Noted;
 
 /// How far the blur reaches over the border.

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::error::SamplingError;
 use super::evaluate::Question;
 use super::prepare::Prepared;
+use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::unet::Hooks;
 

@@ -4,7 +4,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::frequency;
+use crate::ops::frequency;
 
 /// Factors for the two widest stages, told by their number of channels.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError, object};
-use kiln_models::sampling::{LatentChange, SamplingError};
+use kiln_models::{sampler::SamplingError, sampling::LatentChange};
 
 use crate::comfy::image::filter::{gaussian, sharpening};
 use crate::payload::{Image, Latent, values};

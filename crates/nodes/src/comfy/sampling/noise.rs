@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
-use kiln_models::sampling::{noise_for, noisy};
+use kiln_models::{sampling::noise_for, schedule::scaling::noisy};
 
 use crate::payload::{Latent, Model, Noise, Sigmas, values};
 

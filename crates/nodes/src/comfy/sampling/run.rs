@@ -5,8 +5,11 @@ use kiln_exec::{Cx, NodeError, Progress};
 use kiln_models::LatentFormat;
 use kiln_models::image::{Planes, linear_preview};
 use kiln_models::sampler::Step;
-use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingError, SamplingRun, noise_for};
 use kiln_models::taesd::Taesd;
+use kiln_models::{
+    sampler::SamplingError,
+    sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for},
+};
 
 use crate::payload::{Latent, Model, Noise, Sampler, values};
 use crate::runtime::environment::{CxExt, Environment};

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
+use super::error::SamplingError;
 use super::math::Latent;
 use super::noise::{Brownian, StepNoise};
 use crate::image::Method;
-use crate::sampling::SamplingError;
 use crate::schedule::ModelSampling;
 
 /// A model as samplers see it: a noisy latent at a noise level to a denoised one.

@@ -4,7 +4,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::schedule::{ModelSampling, Prediction};
+use super::{model_sampling::ModelSampling, prediction::Prediction};
 
 /// The latent as the network wants it.
 pub fn network_input(sampling: &ModelSampling, x: Tensor<4>, sigma: f32) -> Tensor<4> {

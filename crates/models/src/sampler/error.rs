@@ -1,6 +1,6 @@
 //! What can go wrong in a sampling run: its inputs, the model, the caller's wish to stop.
 
-use crate::ModelError;
+use crate::error::ModelError;
 use crate::schedule::ScheduleError;
 
 /// An error of a sampling run.

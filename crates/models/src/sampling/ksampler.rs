@@ -4,19 +4,20 @@ use std::sync::Mutex;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::error::SamplingError;
-use super::evaluate::{Middle, Question, evaluate};
+use super::evaluate::{Question, evaluate};
 use super::guidance::{Guidance, Mixing};
 use super::inpaint::{Inpainting, Keep, Liberation, fitted_mask};
 use super::patches::{Memory, ModelPatches};
 use super::predictor::Predictor;
 use super::prepare::{Ground, Prepared, prepare};
-use super::scaling;
-use crate::LatentFormat;
+use crate::latent::LatentFormat;
 use crate::random::{TorchGenerator, initial_noise};
+use crate::sampler::SamplingError;
 use crate::sampler::{Denoised, Denoiser, Options, SamplerContext, SamplerKind, Step, StepFn};
 use crate::schedule::ModelSampling;
+use crate::schedule::scaling;
 use crate::unet::AttentionRecord;
+use crate::unet::MiddleAttention;
 
 /// A sampling run. The levels come from [`schedule`](crate::schedule), the noise from [`noise_for`].
 #[derive(Clone)]
@@ -225,10 +226,10 @@ impl Denoiser for Guided<'_> {
             x,
             sigma,
             max_batch: self.max_batch,
-            middle: Middle::Plain,
+            middle: MiddleAttention::Plain,
             draws: self.draws.as_ref(),
         };
-        let middle = if noting { Middle::Noted(&record) } else { Middle::Plain };
+        let middle = if noting { MiddleAttention::Noted(&record) } else { MiddleAttention::Plain };
         let predictions = evaluate(&Question { middle, ..plain }, &lists)?;
         let mut mixing = Mixing {
             patches,
