@@ -86,7 +86,7 @@ fn tree(package: &str) -> Result<BTreeSet<String>, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo)
         .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}", "-p", package])
-        .current_dir(crate::root())
+        .current_dir(crate::workspace::root())
         .output()
         .map_err(|error| format!("cargo tree does not start: {error}"))?;
     if !output.status.success() {
@@ -104,7 +104,7 @@ pub fn members() -> Result<BTreeSet<String>, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
-        .current_dir(crate::root())
+        .current_dir(crate::workspace::root())
         .output()
         .map_err(|error| format!("cargo metadata does not start: {error}"))?;
     let json: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;

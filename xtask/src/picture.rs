@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn a_picture_equals_itself_and_one_changed_pixel_shows() {
-        let apple = crate::root().join("tests/data/apple.png");
+        let apple = crate::workspace::root().join("tests/data/apple.png");
         assert!(psnr(&apple, &apple).unwrap().is_infinite());
 
         let mut changed = open(&apple).unwrap();

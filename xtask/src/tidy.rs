@@ -1,9 +1,12 @@
 //! What a reader should never meet: endless files, `unsafe` where nobody expects it, leftovers.
 
-use std::path::{Path, PathBuf};
+use crate::{lengths, workspace};
+use std::path::Path;
 
 /// No source file is longer than this many lines.
 pub const LONGEST_FILE: usize = 600;
+/// No function is longer than this many lines.
+pub const LONGEST_FUNCTION: usize = 100;
 /// The crates that may hold `unsafe`, each in modules made for it.
 pub const UNSAFE_CRATES: &[&str] = &["crates/memory/", "crates/kernels/"];
 /// Crates that know no file, and the one place in them that does: values that leave memory go there if anywhere.
@@ -15,23 +18,12 @@ const LEFTOVERS: &[(&str, &str)] =
 
 /// Every breach, as `file:line: what`.
 pub fn check() -> Vec<String> {
-    let root = crate::root();
+    let root = workspace::root();
     let mut files = Vec::new();
     for folder in ["crates", "src", "examples", "tests", "benches", "xtask"] {
-        sources(&root.join(folder), &mut files);
+        workspace::rust_files(&root.join(folder), &mut files);
     }
     files.iter().flat_map(|file| check_file(&root, file)).collect()
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.is_dir() && !path.ends_with("target") {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
 }
 
 fn check_file(root: &Path, file: &Path) -> Vec<String> {
@@ -43,6 +35,11 @@ fn check_file(root: &Path, file: &Path) -> Vec<String> {
     if lines > LONGEST_FILE {
         faults.push(format!("{name}: {lines} lines, more than {LONGEST_FILE}: split it by noun"));
     }
+    let long = lengths::functions(&text).into_iter().filter(|function| function.lines > LONGEST_FUNCTION);
+    faults.extend(long.map(|function| {
+        let lengths::Length { name: function, line, lines } = function;
+        format!("{name}:{line}: `{function}` has {lines} lines, more than {LONGEST_FUNCTION}: split it by thought")
+    }));
     faults
 }
 

@@ -21,3 +21,9 @@ fn files_stay_short_and_unsafe_stays_where_it_belongs() {
     let faults = xtask::tidy::check();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[test]
+fn files_import_along_the_wings_of_their_crate_and_never_in_a_circle() {
+    let faults = xtask::imports::check(&xtask::workspace::root());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

@@ -1,0 +1,61 @@
+//! The order of wings in each crate: what may import what inside of it.
+//!
+//! Data alone; [`crate::imports`] holds the crates to it.
+
+/// A crate and its wings, the ground first. A wing imports from itself and from those before it.
+#[derive(Debug)]
+pub struct House {
+    /// The crate's folder, from the root of the workspace.
+    pub folder: &'static str,
+    /// Wings that stand beside each other share a row. Each is a file or a folder in `src`, without `.rs`;
+    /// the longest name that fits a file is the file's wing.
+    pub wings: &'static [&'static [&'static str]],
+}
+
+/// The crates that are held to their order.
+pub const HOUSES: &[House] = &[
+    House { folder: "crates/macros", wings: &[&["attributes"], &["expand"]] },
+    House {
+        folder: "xtask",
+        wings: &[
+            &["syntax", "lengths", "picture", "wings"],
+            &["mentions"],
+            &["modules"],
+            &["names", "workspace"],
+            &["exports", "imports", "layering", "tidy"],
+        ],
+    },
+];
+
+impl House {
+    /// The row in which a file stands; `lib.rs` and `main.rs` stand above all.
+    pub fn wing(&self, file: &str) -> Option<usize> {
+        if ["lib", "main"].iter().any(|top| self.holds(top, file)) {
+            return Some(self.wings.len());
+        }
+        let rows = self.wings.iter().enumerate();
+        let fitting = rows.flat_map(|(row, rooms)| rooms.iter().map(move |room| (room, row)));
+        fitting.filter(|(room, _)| self.holds(room, file)).max_by_key(|(room, _)| room.len()).map(|(_, row)| row)
+    }
+
+    /// Whether a file is part of the library or the command, and so needs a wing.
+    pub fn is_inside(&self, file: &str) -> bool {
+        self.in_src(file).is_some()
+    }
+
+    /// Whether a wing of that name holds the file.
+    pub fn holds(&self, room: &str, file: &str) -> bool {
+        let behind = self.in_src(file).and_then(|file| file.strip_prefix(room));
+        behind.is_some_and(|behind| behind == ".rs" || behind.starts_with('/'))
+    }
+
+    /// The names of all wings.
+    pub fn rooms(&self) -> impl Iterator<Item = &'static str> {
+        self.wings.iter().flat_map(|row| row.iter().copied())
+    }
+
+    fn in_src<'f>(&self, file: &'f str) -> Option<&'f str> {
+        let behind = file.strip_prefix(self.folder)?.trim_start_matches('/');
+        behind.strip_prefix("src/")
+    }
+}
