@@ -85,4 +85,4 @@ pub use contents::{Component, Inventory};
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
 pub use view::ModelWeights;
-pub use watch::{ActivationTap, ActivationTapped};
+pub use watch::{ActivationFn, ActivationTap};

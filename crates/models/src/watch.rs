@@ -1,45 +1,45 @@
-//! A window into a forward pass: modules show their outputs by name to whoever looks.
+//! A tap on a forward pass: modules pass their outputs by name to whoever records them.
 //!
-//! Used by tests that compare activations; without a watcher it costs nothing.
+//! Used by tests that compare activations; without a recorder it costs nothing.
 
 use burn::tensor::Tensor;
 
 /// Receives a module's name, the shape of its output and the output itself, flattened.
-pub type ActivationTapped<'a> = dyn Fn(&str, &[usize], Tensor<1>) + 'a;
+pub type ActivationFn<'a> = dyn Fn(&str, &[usize], Tensor<1>) + 'a;
 
-/// Passed down a forward pass; `ActivationTap::default()` looks at nothing.
+/// Handed down a forward pass; `ActivationTap::default()` records nothing.
 #[derive(Clone, Copy, Default)]
 pub struct ActivationTap<'a> {
-    watcher: Option<&'a ActivationTapped<'a>>,
+    recorder: Option<&'a ActivationFn<'a>>,
 }
 
 impl<'a> ActivationTap<'a> {
-    /// Shows every named output to `watcher`.
-    pub fn new(watcher: &'a ActivationTapped<'a>) -> Self {
-        Self { watcher: Some(watcher) }
+    /// Passes every named output to `recorder`.
+    pub fn new(recorder: &'a ActivationFn<'a>) -> Self {
+        Self { recorder: Some(recorder) }
     }
 
-    /// Whether somebody looks: fused operators then show their parts.
+    /// Whether somebody records: fused operators then compute their parts one by one.
     pub(crate) fn is_on(&self) -> bool {
-        self.watcher.is_some()
+        self.recorder.is_some()
     }
 
-    pub(crate) fn see<const D: usize>(&self, path: &str, x: &Tensor<D>) {
-        if let Some(watcher) = self.watcher {
+    pub(crate) fn record<const D: usize>(&self, path: &str, x: &Tensor<D>) {
+        if let Some(recorder) = self.recorder {
             let shape = x.dims();
-            watcher(path, &shape, x.clone().reshape([shape.iter().product::<usize>()]));
+            recorder(path, &shape, x.clone().reshape([shape.iter().product::<usize>()]));
         }
     }
 
-    pub(crate) fn see_in<const D: usize>(&self, path: &str, part: &str, x: &Tensor<D>) {
-        if self.watcher.is_some() {
-            self.see(&format!("{path}.{part}"), x);
+    pub(crate) fn record_part<const D: usize>(&self, path: &str, part: &str, x: &Tensor<D>) {
+        if self.recorder.is_some() {
+            self.record(&format!("{path}.{part}"), x);
         }
     }
 }
 
 impl std::fmt::Debug for ActivationTap<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.watcher.is_some() { "Watch(on)" } else { "Watch(off)" })
+        f.write_str(if self.recorder.is_some() { "ActivationTap(on)" } else { "ActivationTap(off)" })
     }
 }

@@ -38,7 +38,7 @@ fn tensor(values: &[f64]) -> Tensor<4> {
 impl Predictor for Two {
     fn denoised(&self, x: Tensor<4>, _: f32, inputs: Inputs<'_>) -> Result<Tensor<4>, SamplingError> {
         let says = inputs.context.try_to_vec_as::<f32>().unwrap();
-        let perturbed = matches!(inputs.steering.middle, MiddleAttention::Itself);
+        let perturbed = matches!(inputs.modifiers.middle, MiddleAttention::Itself);
         let each = says.len() / x.dims()[0];
         let answers = says.chunks(each).map(|says| match (perturbed, says[0] > 0.0) {
             (true, _) => tensor(&picture(2)),

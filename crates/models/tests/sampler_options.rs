@@ -123,7 +123,7 @@ fn the_other_form_of_cfg_plus_plus_goes_from_the_negatives_place() {
 }
 
 fn growing(ratio: f64, steps: Option<usize>) -> Options {
-    Options { enlarging: ProgressiveUpscale { ratio, steps, method: Method::NearestExact }, ..Options::default() }
+    Options { upscale: ProgressiveUpscale { ratio, steps, method: Method::NearestExact }, ..Options::default() }
 }
 
 #[test]

@@ -124,8 +124,8 @@ fn attention_to_itself_is_plain_where_a_map_has_one_place() {
 #[test]
 fn noting_attention_leaves_the_answer_alone() {
     let bench = Bench::new(8, 8);
-    let record = kiln_models::unet::AttentionRecord::default();
-    let noted = Extras { middle: MiddleAttention::Noted(&record), ..Extras::default() };
+    let record = kiln_models::unet::AttentionRecorder::default();
+    let noted = Extras { middle: MiddleAttention::Recorded(&record), ..Extras::default() };
     // The same sums in another order.
     assert!(distance(&bench.run(&noted), &bench.plain()) < 1e-5);
 }

@@ -11,7 +11,7 @@ use crate::{
     layers::Conv2d,
     ops,
     shelf::WeightBuilder,
-    unet::{Builder, Call, Embedding, Pass, Residuals, Steer, Unit},
+    unet::{ActiveHooks, Builder, Call, Embedding, Pass, Residuals, Unit},
     watch::ActivationTap,
 };
 
@@ -116,7 +116,7 @@ impl ControlNet {
         Call { network: "ControlNet", x: &x, timesteps, context, y }.check(&self.config.unet)?;
         let guide = self.guide(hint, &x)?;
         let embed = self.embedding.forward(timesteps, y, &x, ActivationTap::default())?;
-        let pass = Pass { embed, context, watch: ActivationTap::default(), steer: Steer::default() };
+        let pass = Pass { embed, context, tap: ActivationTap::default(), hooks: ActiveHooks::default() };
         let (mut h, mut output) = (x, Vec::with_capacity(self.input.len()));
         for (n, (block, zero)) in self.input.iter().zip(&self.zero).enumerate() {
             h = pass.through(block, h, None)?;

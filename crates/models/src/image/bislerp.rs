@@ -1,7 +1,7 @@
 //! Resizing latents by turning their channel vectors into each other: along the width, then along the height.
 
 use super::planes::Planes;
-use super::resize::bilinear_of;
+use super::taps::bilinear_of;
 
 /// Resizes both axes.
 pub(super) fn resize(planes: &Planes, width: usize, height: usize) -> Planes {

@@ -14,6 +14,7 @@ mod method;
 mod planes;
 mod preview;
 mod resize;
+mod taps;
 
 pub use error::ImageError;
 pub use mask::{grown, outpaint_mask};

@@ -36,20 +36,20 @@ impl StepSize {
 }
 
 /// DPM-Solver-12/23, third order.
-pub(super) fn adaptive(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn adaptive(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (mut l, end) = ends(sigmas);
-    let options = walk.options();
+    let options = cx.options();
     let mut size = StepSize { h: options.h_init, accept: f64::from(options.accept_safety), inverses: None };
     let mut x_prev = x.clone();
     let mut tries = 0;
     while l < end - 1e-5 && tries < LIMIT {
         let to = end.min(l + size.h);
-        let eps = noise(walk, &x, l)?;
+        let eps = noise(cx, &x, l)?;
         let denoised = mix([(1.0, &x), (-sigma(l), &eps)]);
         let stage = Stage { x: &x, from: l, to, noise: &eps };
-        let inner = stage.noise_at(walk, 1.0 / 3.0)?;
+        let inner = stage.noise_at(cx, 1.0 / 3.0)?;
         let low = stage.second_order(1.0 / 3.0, &inner);
-        let high = stage.third_order(walk, &inner)?;
+        let high = stage.third_order(cx, &inner)?;
         let error = error(&low, &high, &x_prev, options.rtol, options.atol)?;
         if !error.is_finite() {
             return Err(SamplingError::Diverged { sampler: "dpm_adaptive", sigma: sigma(l), estimate: error });
@@ -59,7 +59,7 @@ pub(super) fn adaptive(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f
             x = high;
             l = to;
         }
-        walk.show(tries, sigmas, &x, &denoised)?;
+        cx.report_step(tries, sigmas, &x, &denoised)?;
         tries += 1;
     }
     Ok(x)

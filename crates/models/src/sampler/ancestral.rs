@@ -5,13 +5,13 @@ use super::error::SamplingError;
 use super::math::{FlowAncestral, Latent, ancestral, direction, exp, expm1, halfway, ln, mix};
 
 /// Euler steps with noise (k-diffusion `sample_euler_ancestral`).
-pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
+pub(super) fn euler(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let (eta, s_noise) = (cx.options().eta, cx.options().s_noise);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
-        if walk.is_flow() {
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
+        if cx.is_flow() {
             if t == 0.0 {
                 x = denoised;
                 continue;
@@ -19,7 +19,7 @@ pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]
             let step = FlowAncestral::new(s, t, eta);
             let ratio = step.down / s;
             x = mix([(ratio, &x), (1.0 - ratio, &denoised)]);
-            x = renoised(walk, x, &step);
+            x = renoised(cx, x, &step);
             continue;
         }
         let (down, up) = ancestral(s, t, eta);
@@ -29,19 +29,19 @@ pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]
         }
         let d = direction(&x, s, &denoised);
         x = x + d * (down - s);
-        x = x.clone() + walk.noise(&x) * s_noise * up;
+        x = x.clone() + cx.noise(&x) * s_noise * up;
     }
     Ok(x)
 }
 
 /// DPM-Solver-2 with noise.
-pub(super) fn dpm_2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
+pub(super) fn dpm_2(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let (eta, s_noise) = (cx.options().eta, cx.options().s_noise);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
-        let flow = walk.is_flow().then(|| FlowAncestral::new(s, t, eta));
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
+        let flow = cx.is_flow().then(|| FlowAncestral::new(s, t, eta));
         let (down, up) = match &flow {
             Some(step) => (step.down, 0.0),
             None => ancestral(s, t, eta),
@@ -53,25 +53,25 @@ pub(super) fn dpm_2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]
         }
         let middle = exp(halfway(ln(s), ln(down)));
         let x2 = x.clone() + d * (middle - s);
-        let d2 = direction(&x2, middle, &walk.denoise(&x2, middle)?);
+        let d2 = direction(&x2, middle, &cx.denoise(&x2, middle)?);
         x = x + d2 * (down - s);
         x = match &flow {
-            Some(step) => renoised(walk, x, step),
-            None => x.clone() + walk.noise(&x) * s_noise * up,
+            Some(step) => renoised(cx, x, step),
+            None => x.clone() + cx.noise(&x) * s_noise * up,
         };
     }
     Ok(x)
 }
 
 /// DPM-Solver++(2S) with noise.
-pub(super) fn dpmpp_2s(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
+pub(super) fn dpmpp_2s(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let (eta, s_noise) = (cx.options().eta, cx.options().s_noise);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
-        if walk.is_flow() {
-            x = dpmpp_2s_flow(walk, x, &denoised, (s, t))?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
+        if cx.is_flow() {
+            x = dpmpp_2s_flow(cx, x, &denoised, (s, t))?;
             continue;
         }
         let (down, up) = ancestral(s, t, eta);
@@ -83,23 +83,23 @@ pub(super) fn dpmpp_2s(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f
             let h = l_down - l;
             let middle = exp(-(l + 0.5 * h));
             let x2 = mix([(middle / s, &x), (-expm1(-h * 0.5), &denoised)]);
-            let denoised2 = walk.denoise(&x2, middle)?;
+            let denoised2 = cx.denoise(&x2, middle)?;
             x = mix([(down / s, &x), (-expm1(-h), &denoised2)]);
         }
         if t > 0.0 {
-            x = x.clone() + walk.noise(&x) * s_noise * up;
+            x = x.clone() + cx.noise(&x) * s_noise * up;
         }
     }
     Ok(x)
 }
 
 fn dpmpp_2s_flow(
-    walk: &mut SamplerContext<'_>,
+    cx: &mut SamplerContext<'_>,
     x: Latent,
     denoised: &Latent,
     (s, t): (f32, f32),
 ) -> Result<Latent, SamplingError> {
-    let step = FlowAncestral::new(s, t, walk.options().eta);
+    let step = FlowAncestral::new(s, t, cx.options().eta);
     if t == 0.0 {
         let d = direction(&x, s, denoised);
         return Ok(x + d * (step.down - s));
@@ -107,22 +107,22 @@ fn dpmpp_2s_flow(
     let middle = if s == 1.0 {
         0.9999
     } else {
-        let (l, l_down) = (walk.lambda(s), walk.lambda(step.down));
-        walk.sigma(l + 0.5 * (l_down - l))
+        let (l, l_down) = (cx.lambda(s), cx.lambda(step.down));
+        cx.sigma(l + 0.5 * (l_down - l))
     };
     let ratio = middle / s;
     let x2 = mix([(ratio, &x), (1.0 - ratio, denoised)]);
-    let denoised2 = walk.denoise(&x2, middle)?;
+    let denoised2 = cx.denoise(&x2, middle)?;
     let ratio = step.down / s;
     let x = mix([(ratio, &x), (1.0 - ratio, &denoised2)]);
-    Ok(renoised(walk, x, &step))
+    Ok(renoised(cx, x, &step))
 }
 
 /// Noise put back on a straight path.
-fn renoised(walk: &mut SamplerContext<'_>, x: Latent, step: &FlowAncestral) -> Latent {
-    if walk.options().eta <= 0.0 {
+fn renoised(cx: &mut SamplerContext<'_>, x: Latent, step: &FlowAncestral) -> Latent {
+    if cx.options().eta <= 0.0 {
         return x;
     }
-    let noise = walk.noise(&x) * walk.options().s_noise * step.renoise;
+    let noise = cx.noise(&x) * cx.options().s_noise * step.renoise;
     x * step.keep + noise
 }

@@ -56,7 +56,7 @@ pub struct Options {
     /// The exponent by which er_sde scales noise as a reverse-time SDE (0: an ODE); its own function without.
     pub reverse_time: Option<f32>,
     /// How lcm_upscale enlarges the latent.
-    pub enlarging: ProgressiveUpscale,
+    pub upscale: ProgressiveUpscale,
     /// Independent step noise from `seed + 1`, as ComfyUI after 0.3.75 draws it on the CPU.
     pub noise_seed_plus_one: bool,
 }
@@ -77,7 +77,7 @@ impl Default for Options {
             simple_order_2: false,
             max_stage: 3,
             reverse_time: None,
-            enlarging: ProgressiveUpscale::default(),
+            upscale: ProgressiveUpscale::default(),
             noise_seed_plus_one: false,
         }
     }
@@ -164,7 +164,7 @@ impl<'a> SamplerContext<'a> {
     }
 
     /// Tells the callback.
-    pub(super) fn show(
+    pub(super) fn report_step(
         &mut self,
         index: usize,
         sigmas: &[f32],
@@ -205,7 +205,7 @@ impl<'a> SamplerContext<'a> {
     }
 
     /// The levels, the first one lowered a little on flow models that start at 1, where the log-SNR has no value.
-    pub(super) fn off_the_end(&self, sigmas: &[f32]) -> Vec<f32> {
+    pub(super) fn nudge_first_sigma(&self, sigmas: &[f32]) -> Vec<f32> {
         let mut sigmas = sigmas.to_vec();
         if let Some(first) = sigmas.first_mut().filter(|first| self.is_flow() && **first >= 1.0) {
             *first = self.sampling.levels.percent_to_sigma(1e-4) as f32;

@@ -11,8 +11,8 @@ pub(super) fn sigma(l: f32) -> f32 {
 }
 
 /// The noise in a latent at a log time, from a denoised latent.
-pub(super) fn noise(walk: &mut SamplerContext<'_>, x: &Latent, l: f32) -> Result<Latent, SamplingError> {
-    let denoised = walk.denoise(x, sigma(l))?;
+pub(super) fn noise(cx: &mut SamplerContext<'_>, x: &Latent, l: f32) -> Result<Latent, SamplingError> {
+    let denoised = cx.denoise(x, sigma(l))?;
     Ok((x.clone() - denoised).div_scalar(sigma(l)))
 }
 
@@ -34,11 +34,11 @@ impl Stage<'_> {
     }
 
     /// The noise at a part of the step.
-    pub(super) fn noise_at(&self, walk: &mut SamplerContext<'_>, r: f32) -> Result<Latent, SamplingError> {
+    pub(super) fn noise_at(&self, cx: &mut SamplerContext<'_>, r: f32) -> Result<Latent, SamplingError> {
         let h = self.h();
         let at = self.from + r * h;
         let u = mix([(1.0, self.x), (-(sigma(at) * expm1(r * h)), self.noise)]);
-        noise(walk, &u, at)
+        noise(cx, &u, at)
     }
 
     /// Second order, from the noise at `r`.
@@ -49,7 +49,7 @@ impl Stage<'_> {
     }
 
     /// Third order, from the noise at a third.
-    pub(super) fn third_order(&self, walk: &mut SamplerContext<'_>, inner: &Latent) -> Result<Latent, SamplingError> {
+    pub(super) fn third_order(&self, cx: &mut SamplerContext<'_>, inner: &Latent) -> Result<Latent, SamplingError> {
         let (r1, r2) = (1.0f32 / 3.0, 2.0f32 / 3.0);
         let (h, end) = (self.h(), sigma(self.to));
         let at = self.from + r2 * h;
@@ -59,7 +59,7 @@ impl Stage<'_> {
             (-(sigma(at) * expm1(r2 * h)), self.noise),
             (-(sigma(at) * (r2 / r1) * (expm1(r2 * h) / (r2 * h) - 1.0)), &change),
         ]);
-        let change = noise(walk, &u2, at)? - self.noise.clone();
+        let change = noise(cx, &u2, at)? - self.noise.clone();
         Ok(mix([(1.0, self.x), (-(end * expm1(h)), self.noise), (-(end / r2 * (expm1(h) / h - 1.0)), &change)]))
     }
 }
@@ -71,7 +71,7 @@ pub(super) fn ends(sigmas: &[f32]) -> (f32, f32) {
 }
 
 /// DPM-Solver-fast: as many evaluations as steps, in stages of up to three.
-pub(super) fn fast(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn fast(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (start, end) = ends(sigmas);
     let n = sigmas.len() - 1;
     let m = n / 3 + 1;
@@ -83,19 +83,19 @@ pub(super) fn fast(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32])
     let times = linspace(start, end, m + 1);
     for (i, (order, pair)) in orders.into_iter().zip(times.windows(2)).enumerate() {
         let (from, to) = (pair[0], pair[1]);
-        let eps = noise(walk, &x, from)?;
+        let eps = noise(cx, &x, from)?;
         let denoised = mix([(1.0, &x), (-sigma(from), &eps)]);
-        walk.show(i, sigmas, &x, &denoised)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let stage = Stage { x: &x, from, to, noise: &eps };
         x = match order {
             1 => stage.first_order(),
             2 => {
-                let inner = stage.noise_at(walk, 0.5)?;
+                let inner = stage.noise_at(cx, 0.5)?;
                 stage.second_order(0.5, &inner)
             }
             _ => {
-                let inner = stage.noise_at(walk, 1.0 / 3.0)?;
-                stage.third_order(walk, &inner)?
+                let inner = stage.noise_at(cx, 1.0 / 3.0)?;
+                stage.third_order(cx, &inner)?
             }
         };
     }

@@ -5,12 +5,12 @@ use super::error::SamplingError;
 use super::math::{Latent, expm1, ln, mix};
 
 /// DPM-Solver++(2M).
-pub(super) fn two_m(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn two_m(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let mut old: Option<Latent> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let h = -ln(t) - -ln(s);
         let corrected = match old.filter(|_| t != 0.0) {
             Some(old) => {

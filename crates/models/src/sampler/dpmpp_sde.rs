@@ -5,27 +5,27 @@ use super::error::SamplingError;
 use super::math::{Latent, ancestral, exp, expm1, ln, mix};
 
 /// DPM-Solver++ with a midpoint (dpmpp_sde).
-pub(super) fn single(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let path = walk.brownian(sigmas, &x);
-    let sigmas = walk.off_the_end(sigmas);
-    let (eta, s_noise, r) = (walk.options().eta, walk.options().s_noise, walk.options().r);
+pub(super) fn single(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let path = cx.brownian(sigmas, &x);
+    let sigmas = cx.nudge_first_sigma(sigmas);
+    let (eta, s_noise, r) = (cx.options().eta, cx.options().s_noise, cx.options().r);
     let share = 1.0 / (2.0 * r);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, &sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, &sigmas, &x, &denoised)?;
         if t == 0.0 {
             x = denoised;
             continue;
         }
-        let l = walk.lambda(s);
-        let l_middle = l + r * (walk.lambda(t) - l);
-        let middle = walk.sigma(l_middle);
-        let half = Part::new(walk, (s, l), (middle, l_middle), eta);
+        let l = cx.lambda(s);
+        let l_middle = l + r * (cx.lambda(t) - l);
+        let middle = cx.sigma(l_middle);
+        let half = Part::new(cx, (s, l), (middle, l_middle), eta);
         let mut x2 = mix([(half.keep, &x), (half.take, &denoised)]);
         x2 = x2 + path.step(s, middle) * (half.noise * s_noise);
-        let denoised2 = walk.denoise(&x2, middle)?;
-        let whole = Part::new(walk, (s, l), (t, walk.lambda(t)), eta);
+        let denoised2 = cx.denoise(&x2, middle)?;
+        let whole = Part::new(cx, (s, l), (t, cx.lambda(t)), eta);
         let both = mix([(1.0 - share, &denoised), (share, &denoised2)]);
         x = mix([(whole.keep, &x), (whole.take, &both)]);
         x = x + path.step(s, t) * (whole.noise * s_noise);
@@ -41,8 +41,8 @@ struct Part {
 }
 
 impl Part {
-    fn new(walk: &SamplerContext<'_>, (s, l): (f32, f32), (t, l_next): (f32, f32), eta: f32) -> Self {
-        let (alpha, alpha_next) = (walk.alpha(s), walk.alpha(t));
+    fn new(cx: &SamplerContext<'_>, (s, l): (f32, f32), (t, l_next): (f32, f32), eta: f32) -> Self {
+        let (alpha, alpha_next) = (cx.alpha(s), cx.alpha(t));
         let (down, up) = ancestral(exp(-l), exp(-l_next), eta);
         let h = -ln(down) - l;
         Self { keep: alpha_next / alpha * exp(-h), take: -alpha_next * expm1(-h), noise: alpha_next * up }
@@ -50,34 +50,34 @@ impl Part {
 }
 
 /// DPM-Solver++(2M) SDE with the midpoint correction.
-pub(super) fn two_m(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    two_m_steps(walk, x, sigmas, |he| 0.5 * -expm1(-he))
+pub(super) fn two_m(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    two_m_steps(cx, x, sigmas, |he| 0.5 * -expm1(-he))
 }
 
 /// DPM-Solver++(2M) SDE with Heun's correction.
-pub(super) fn two_m_heun(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    two_m_steps(walk, x, sigmas, |he| -expm1(-he) / -he + 1.0)
+pub(super) fn two_m_heun(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    two_m_steps(cx, x, sigmas, |he| -expm1(-he) / -he + 1.0)
 }
 
 /// `correction` is the factor of the change of the denoised latent, from the step's length.
 fn two_m_steps(
-    walk: &mut SamplerContext<'_>,
+    cx: &mut SamplerContext<'_>,
     mut x: Latent,
     sigmas: &[f32],
     correction: fn(f32) -> f32,
 ) -> Result<Latent, SamplingError> {
-    let path = walk.brownian(sigmas, &x);
-    let sigmas = walk.off_the_end(sigmas);
+    let path = cx.brownian(sigmas, &x);
+    let sigmas = cx.nudge_first_sigma(sigmas);
     let mut past: Option<(Latent, f32)> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, &sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, &sigmas, &x, &denoised)?;
         if t == 0.0 {
             x = denoised;
             continue;
         }
-        let step = Stride::new(walk, s, t);
+        let step = Stride::new(cx, s, t);
         x = mix([(step.keep, &x), (-step.alpha * expm1(-step.he), &denoised)]);
         if let Some((old, h_last)) = past {
             let r = h_last / step.h;
@@ -92,20 +92,20 @@ fn two_m_steps(
 }
 
 /// DPM-Solver++(3M) SDE.
-pub(super) fn three_m(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let path = walk.brownian(sigmas, &x);
-    let sigmas = walk.off_the_end(sigmas);
+pub(super) fn three_m(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let path = cx.brownian(sigmas, &x);
+    let sigmas = cx.nudge_first_sigma(sigmas);
     // Denoised latents and lengths of the steps before, the newest first.
     let mut past: Vec<(Latent, f32)> = Vec::with_capacity(3);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, &sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, &sigmas, &x, &denoised)?;
         if t == 0.0 {
             x = denoised;
             continue;
         }
-        let step = Stride::new(walk, s, t);
+        let step = Stride::new(cx, s, t);
         x = mix([(step.keep, &x), (-step.alpha * expm1(-step.he), &denoised)]);
         let phi2 = expm1(-step.he) / step.he + 1.0;
         if let [(d1, h1), (d2, h2)] = past.as_slice() {
@@ -140,10 +140,10 @@ struct Stride {
 }
 
 impl Stride {
-    fn new(walk: &SamplerContext<'_>, s: f32, t: f32) -> Self {
-        let (eta, s_noise) = (walk.options().eta, walk.options().s_noise);
-        let h = walk.lambda(t) - walk.lambda(s);
+    fn new(cx: &SamplerContext<'_>, s: f32, t: f32) -> Self {
+        let (eta, s_noise) = (cx.options().eta, cx.options().s_noise);
+        let h = cx.lambda(t) - cx.lambda(s);
         let noise = if eta > 0.0 { t * (-expm1(-2.0 * h * eta)).sqrt() * s_noise } else { 0.0 };
-        Self { h, he: h * (eta + 1.0), keep: t / s * exp(-h * eta), alpha: walk.alpha(t), noise }
+        Self { h, he: h * (eta + 1.0), keep: t / s * exp(-h * eta), alpha: cx.alpha(t), noise }
     }
 }

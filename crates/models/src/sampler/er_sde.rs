@@ -16,22 +16,22 @@ fn scaler(reverse_time: Option<f32>) -> impl Fn(f64) -> f64 + Copy {
 }
 
 /// ER-SDE-Solver-3.
-pub(super) fn er_sde(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let sigmas = walk.off_the_end(sigmas);
-    let (s_noise, stages) = (walk.options().s_noise, walk.options().max_stage);
-    let phi = scaler(walk.options().reverse_time);
+pub(super) fn er_sde(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let sigmas = cx.nudge_first_sigma(sigmas);
+    let (s_noise, stages) = (cx.options().s_noise, cx.options().max_stage);
+    let phi = scaler(cx.options().reverse_time);
     let mut past: Vec<Past> = Vec::new();
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, &sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, &sigmas, &x, &denoised)?;
         if t == 0.0 {
             x = denoised;
             continue;
         }
-        let level = |sigma: f32| f64::from(exp(-walk.lambda(sigma)));
+        let level = |sigma: f32| f64::from(exp(-cx.lambda(sigma)));
         let (e, e_next) = (level(s), level(t));
-        let (alpha, alpha_next) = (walk.alpha(s), walk.alpha(t));
+        let (alpha, alpha_next) = (cx.alpha(s), cx.alpha(t));
         let r = phi(e_next) / phi(e);
         let keep = f64::from(alpha_next / alpha) * r;
         x = mix([(keep as f32, &x), (alpha_next * (1.0 - r) as f32, &denoised)]);
@@ -49,7 +49,7 @@ pub(super) fn er_sde(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32
         }
         let spread = (e_next * e_next - e * e * r * r).sqrt();
         if spread > 0.0 {
-            x = x.clone() + walk.noise(&x) * (alpha_next * s_noise * spread as f32);
+            x = x.clone() + cx.noise(&x) * (alpha_next * s_noise * spread as f32);
         }
         past.push(Past { denoised, slope, e });
         if past.len() > 2 {

@@ -103,8 +103,8 @@ impl SamplerKind {
     ///
     /// # Errors
     /// Of the model and the callback.
-    pub fn run(self, walk: &mut SamplerContext<'_>, x: Tensor<4>, sigmas: &[f32]) -> Result<Tensor<4>, SamplingError> {
-        if sigmas.len() < 2 { Ok(x) } else { (self.run)(walk, x, sigmas) }
+    pub fn run(self, cx: &mut SamplerContext<'_>, x: Tensor<4>, sigmas: &[f32]) -> Result<Tensor<4>, SamplingError> {
+        if sigmas.len() < 2 { Ok(x) } else { (self.run)(cx, x, sigmas) }
     }
 
     /// How often it evaluates the model in `steps` steps, the last of which ends without noise. `dpm_adaptive` chooses its

@@ -8,18 +8,14 @@ use super::math::Latent;
 use crate::image::{Crop, Planes, common_upscale};
 
 /// The denoised latent, enlarged step by step, noised again.
-pub(super) fn lcm_upscale(
-    walk: &mut SamplerContext<'_>,
-    mut x: Latent,
-    sigmas: &[f32],
-) -> Result<Latent, SamplingError> {
-    let ProgressiveUpscale { ratio, steps, method } = walk.options().enlarging;
+pub(super) fn lcm_upscale(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let ProgressiveUpscale { ratio, steps, method } = cx.options().upscale;
     let sizes = sizes(ratio, steps, sigmas.len());
     let (initial, device) = (x.dims(), x.device());
-    let mut noise = walk.global_noise(initial);
+    let mut noise = cx.global_noise(initial);
     for (i, pair) in sigmas.windows(2).enumerate() {
-        let denoised = walk.denoise(&x, pair[0])?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, pair[0])?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         x = denoised;
         if let Some(size) = sizes.get(i) {
             let side = |cells: usize| (cells as f64 * size).round_ties_even() as usize;

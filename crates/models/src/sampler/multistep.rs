@@ -37,7 +37,7 @@ enum Shown {
 
 /// A run whose every step moves along weighted directions; `weights(i, order)` says how much of each, newest first.
 fn by_weights(
-    walk: &mut SamplerContext<'_>,
+    cx: &mut SamplerContext<'_>,
     mut x: Latent,
     sigmas: &[f32],
     (max_order, shown): (usize, Shown),
@@ -47,8 +47,8 @@ fn by_weights(
     let first = x.clone();
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, if shown == Shown::First { &first } else { &x }, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, if shown == Shown::First { &first } else { &x }, &denoised)?;
         history.push(direction(&x, s, &denoised));
         x = if t == 0.0 { denoised } else { history.moved(x, &weights(i, max_order.min(i + 1))) };
     }
@@ -56,9 +56,9 @@ fn by_weights(
 }
 
 /// Linear multistep (k-diffusion `sample_lms`): Lagrange polynomials through the last directions, integrated exactly.
-pub(super) fn lms(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let order = walk.options().order.max(1);
-    by_weights(walk, x, sigmas, (order, Shown::Current), |i, order| {
+pub(super) fn lms(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let order = cx.options().order.max(1);
+    by_weights(cx, x, sigmas, (order, Shown::Current), |i, order| {
         let known: Vec<f64> = (0..order).map(|k| f64::from(sigmas[i - k])).collect();
         let (from, to) = (f64::from(sigmas[i]), f64::from(sigmas[i + 1]));
         (0..order).map(|j| integral(|tau| lagrange(&known, j, tau), from, to)).collect()
@@ -66,8 +66,8 @@ pub(super) fn lms(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> R
 }
 
 /// Pseudo-numerical: Adams-Bashforth with fixed steps (iPNDM).
-pub(super) fn ipndm(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    by_weights(walk, x, sigmas, (4, Shown::First), |i, order| {
+pub(super) fn ipndm(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    by_weights(cx, x, sigmas, (4, Shown::First), |i, order| {
         let step = f64::from(sigmas[i + 1] - sigmas[i]);
         let weights: &[f64] = match order {
             1 => &[1.0],
@@ -80,8 +80,8 @@ pub(super) fn ipndm(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) ->
 }
 
 /// The same with the steps' own lengths (iPNDM_v).
-pub(super) fn ipndm_v(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    by_weights(walk, x, sigmas, (4, Shown::First), |i, order| {
+pub(super) fn ipndm_v(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    by_weights(cx, x, sigmas, (4, Shown::First), |i, order| {
         let level = |k: usize| f64::from(sigmas[i + 1 - k]);
         let h: Vec<f64> = (0..order).map(|k| level(k) - level(k + 1)).collect();
         ipndm_v_weights(&h).iter().map(|w| w * h[0]).collect()
@@ -119,15 +119,15 @@ fn ipndm_v_weights(h: &[f64]) -> Vec<f64> {
 }
 
 /// DEIS of order 3 with tabulated coefficients (Zhang and Chen 2022).
-pub(super) fn deis(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn deis(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     const ORDER: usize = 3;
     let clock = VpClock::new();
     let mut history = History::new(ORDER);
     let first = x.clone();
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &first, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &first, &denoised)?;
         history.push(direction(&x, s, &denoised));
         let order = ORDER.min(i + 1);
         let weights =
@@ -178,7 +178,7 @@ impl VpClock {
 
 /// Euler steps corrected by how the direction changed (arXiv 2306.04848).
 pub(super) fn gradient_estimation(
-    walk: &mut SamplerContext<'_>,
+    cx: &mut SamplerContext<'_>,
     mut x: Latent,
     sigmas: &[f32],
 ) -> Result<Latent, SamplingError> {
@@ -186,8 +186,8 @@ pub(super) fn gradient_estimation(
     let mut old: Option<Latent> = None;
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let d = direction(&x, s, &denoised);
         if t == 0.0 {
             x = denoised;

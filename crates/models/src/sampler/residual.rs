@@ -5,29 +5,29 @@ use super::error::SamplingError;
 use super::math::{Latent, ancestral as ancestral_step, direction, exp, expm1, ln, mix};
 
 /// Without noise.
-pub(super) fn plain(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    steps(walk, x, sigmas, 0.0, false)
+pub(super) fn plain(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(cx, x, sigmas, 0.0, false)
 }
 
 /// Without noise, CFG++.
-pub(super) fn plain_cfg_pp(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    steps(walk, x, sigmas, 0.0, true)
+pub(super) fn plain_cfg_pp(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(cx, x, sigmas, 0.0, true)
 }
 
 /// With noise.
-pub(super) fn ancestral(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    let eta = walk.options().eta;
-    steps(walk, x, sigmas, eta, false)
+pub(super) fn ancestral(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    let eta = cx.options().eta;
+    steps(cx, x, sigmas, eta, false)
 }
 
 /// With noise, CFG++.
 pub(super) fn ancestral_cfg_pp(
-    walk: &mut SamplerContext<'_>,
+    cx: &mut SamplerContext<'_>,
     x: Latent,
     sigmas: &[f32],
 ) -> Result<Latent, SamplingError> {
-    let eta = walk.options().eta;
-    steps(walk, x, sigmas, eta, true)
+    let eta = cx.options().eta;
+    steps(cx, x, sigmas, eta, true)
 }
 
 /// What a step leaves for the next one.
@@ -37,7 +37,7 @@ struct Past {
 }
 
 fn steps(
-    walk: &mut SamplerContext<'_>,
+    cx: &mut SamplerContext<'_>,
     mut x: Latent,
     sigmas: &[f32],
     eta: f32,
@@ -47,8 +47,8 @@ fn steps(
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
         let (denoised, uncond) =
-            if cfg_pp { walk.denoise_both(&x, s)? } else { walk.denoise(&x, s).map(|d| (d.clone(), d))? };
-        walk.show(i, sigmas, &x, &denoised)?;
+            if cfg_pp { cx.denoise_both(&x, s)? } else { cx.denoise(&x, s).map(|d| (d.clone(), d))? };
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let (down, up) = ancestral_step(s, t, eta);
         x = match past.filter(|_| down != 0.0) {
             None if cfg_pp => denoised.clone() + direction(&x, s, &uncond) * down,
@@ -59,7 +59,7 @@ fn steps(
             }
         };
         if t > 0.0 && up > 0.0 {
-            x = x.clone() + walk.noise(&x) * walk.options().s_noise * up;
+            x = x.clone() + cx.noise(&x) * cx.options().s_noise * up;
         }
         past = Some(Past { denoised: uncond, down });
     }

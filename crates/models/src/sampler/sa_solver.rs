@@ -7,17 +7,13 @@ use super::error::SamplingError;
 use super::math::{Latent, solve};
 
 /// One evaluation per step.
-pub(super) fn sa_solver(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    steps(walk, x, sigmas, false)
+pub(super) fn sa_solver(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(cx, x, sigmas, false)
 }
 
 /// Two evaluations per step: the corrected latent is looked at again.
-pub(super) fn sa_solver_pece(
-    walk: &mut SamplerContext<'_>,
-    x: Latent,
-    sigmas: &[f32],
-) -> Result<Latent, SamplingError> {
-    steps(walk, x, sigmas, true)
+pub(super) fn sa_solver_pece(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(cx, x, sigmas, true)
 }
 
 /// What a prediction leaves for its correction.
@@ -27,16 +23,16 @@ struct Predicted {
     noise: Option<Latent>,
 }
 
-fn steps(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Result<Latent, SamplingError> {
-    let sigmas = walk.off_the_end(sigmas);
-    let lambdas: Vec<f64> = sigmas.iter().map(|&s| f64::from(walk.lambda(s))).collect();
-    let levels = &walk.sampling().levels;
-    let (start, end) = walk.options().noisy_range;
+fn steps(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], pece: bool) -> Result<Latent, SamplingError> {
+    let sigmas = cx.nudge_first_sigma(sigmas);
+    let lambdas: Vec<f64> = sigmas.iter().map(|&s| f64::from(cx.lambda(s))).collect();
+    let levels = &cx.sampling().levels;
+    let (start, end) = cx.options().noisy_range;
     let (above, below) = (levels.percent_to_sigma(start), levels.percent_to_sigma(end));
     let noisy = |sigma: f64| above >= sigma && sigma >= below;
-    let eta = f64::from(walk.options().eta);
+    let eta = f64::from(cx.options().eta);
     let tau_of = |sigma: f32| if noisy(f64::from(sigma)) { eta } else { 0.0 };
-    let (predictor, corrector) = walk.options().orders;
+    let (predictor, corrector) = cx.options().orders;
     let (predictor, corrector) = (predictor.max(1), corrector);
     let kept = predictor.max(corrector);
     let count = sigmas.len();
@@ -46,8 +42,8 @@ fn steps(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], pece: boo
     let mut predicted = Predicted { h: 0.0, tau: 0.0, noise: None };
     for i in 0..count - 1 {
         let (s, t) = (sigmas[i], sigmas[i + 1]);
-        let mut denoised = walk.denoise(&guess, s)?;
-        walk.show(i, &sigmas, &guess, &denoised)?;
+        let mut denoised = cx.denoise(&guess, s)?;
+        cx.report_step(i, &sigmas, &guess, &denoised)?;
         known.push_back(denoised.clone());
         if known.len() > kept {
             known.pop_front();
@@ -62,7 +58,7 @@ fn steps(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], pece: boo
             x = guess.clone();
         } else {
             let weights = coefficients(
-                walk,
+                cx,
                 s,
                 &lambdas[i + 1 - c..=i],
                 (lambdas[i - 1], lambdas[i]),
@@ -76,7 +72,7 @@ fn steps(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], pece: boo
                 x = x + noise.clone();
             }
             if pece {
-                denoised = walk.denoise(&x, s)?;
+                denoised = cx.denoise(&x, s)?;
                 known.pop_back();
                 known.push_back(denoised.clone());
             }
@@ -86,14 +82,13 @@ fn steps(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], pece: boo
             continue;
         }
         let tau = tau_of(t);
-        let weights =
-            coefficients(walk, t, &lambdas[i + 1 - p..=i], (lambdas[i], lambdas[i + 1]), tau, Half::Predictor);
+        let weights = coefficients(cx, t, &lambdas[i + 1 - p..=i], (lambdas[i], lambdas[i + 1]), tau, Half::Predictor);
         let h = lambdas[i + 1] - lambdas[i];
         guess = x.clone() * (f64::from(t / s) * (-tau * tau * h).exp()) as f32;
         guess = weighted(guess, &weights, &known);
         let noise = (tau > 0.0).then(|| {
             let spread = f64::from(t) * (-(-2.0 * tau * tau * h).exp_m1()).sqrt();
-            walk.noise(&x) * (spread as f32 * walk.options().s_noise)
+            cx.noise(&x) * (spread as f32 * cx.options().s_noise)
         });
         if let Some(noise) = &noise {
             guess = guess + noise.clone();
@@ -118,7 +113,7 @@ fn weighted(x: Latent, weights: &[f64], known: &VecDeque<Latent>) -> Latent {
 
 /// Weights of denoised latents known at `known` half log-SNRs for a step over `(from, to)` that ends at `sigma`.
 fn coefficients(
-    walk: &SamplerContext<'_>,
+    cx: &SamplerContext<'_>,
     sigma: f32,
     known: &[f64],
     (from, to): (f64, f64),
@@ -126,8 +121,8 @@ fn coefficients(
     half: Half,
 ) -> Vec<f64> {
     let k = 1.0 + tau * tau;
-    if let ([before, _], true) = (known, walk.options().simple_order_2) {
-        let (h, alpha) = (to - from, f64::from(walk.alpha(sigma)));
+    if let ([before, _], true) = (known, cx.options().simple_order_2) {
+        let (h, alpha) = (to - from, f64::from(cx.alpha(sigma)));
         let whole = -(-h * k).exp_m1();
         return match half {
             Half::Corrector => vec![alpha * (whole - 0.5 * k * h), alpha * 0.5 * k * h],
@@ -151,7 +146,7 @@ fn coefficients(
     let n = known.len() as i32;
     let rows = (0..n).map(|p| known.iter().map(|l| l.powi(p)).collect()).collect();
     let right = (0..n).map(exact).collect();
-    let alpha = f64::from(walk.alpha(sigma));
+    let alpha = f64::from(cx.alpha(sigma));
     let weights = solve(rows, right).unwrap_or_else(|| vec![0.0; known.len()]);
     weights.into_iter().map(|w| w * alpha).collect()
 }

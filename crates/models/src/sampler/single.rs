@@ -5,11 +5,11 @@ use super::error::SamplingError;
 use super::math::{Latent, direction, exp, halfway, ln, mix};
 
 /// Euler's method (Karras et al. 2022, algorithm 2 without churn). Also ddim.
-pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn euler(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let d = direction(&x, s, &denoised);
         x = x + d * (t - s);
     }
@@ -17,11 +17,11 @@ pub(super) fn euler(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]
 }
 
 /// Heun's method (Karras et al. 2022, algorithm 1).
-pub(super) fn heun(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn heun(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let d = direction(&x, s, &denoised);
         let dt = t - s;
         if t == 0.0 {
@@ -29,19 +29,19 @@ pub(super) fn heun(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32])
             continue;
         }
         let x2 = x.clone() + d.clone() * dt;
-        let d2 = direction(&x2, t, &walk.denoise(&x2, t)?);
+        let d2 = direction(&x2, t, &cx.denoise(&x2, t)?);
         x = x + (d + d2) / 2.0 * dt;
     }
     Ok(x)
 }
 
 /// Heun's method with one more evaluation ahead, weighted by noise level.
-pub(super) fn heunpp2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn heunpp2(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     let (first, end) = (sigmas[0], sigmas[sigmas.len() - 1]);
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let d = direction(&x, s, &denoised);
         let dt = t - s;
         if t == end {
@@ -49,14 +49,14 @@ pub(super) fn heunpp2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f3
             continue;
         }
         let x2 = x.clone() + d.clone() * dt;
-        let d2 = direction(&x2, t, &walk.denoise(&x2, t)?);
+        let d2 = direction(&x2, t, &cx.denoise(&x2, t)?);
         let u = sigmas[i + 2];
         let slope = if u == end {
             let w2 = t / (2.0 * first);
             mix([(1.0 - w2, &d), (w2, &d2)])
         } else {
             let x3 = x2 + d2.clone() * (u - t);
-            let d3 = direction(&x3, u, &walk.denoise(&x3, u)?);
+            let d3 = direction(&x3, u, &cx.denoise(&x3, u)?);
             let (w2, w3) = (t / (3.0 * first), u / (3.0 * first));
             mix([(1.0 - w2 - w3, &d), (w2, &d2), (w3, &d3)])
         };
@@ -66,11 +66,11 @@ pub(super) fn heunpp2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f3
 }
 
 /// DPM-Solver-2 (Karras et al. 2022's form of it).
-pub(super) fn dpm_2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn dpm_2(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let d = direction(&x, s, &denoised);
         if t == 0.0 {
             x = x + d * (t - s);
@@ -78,18 +78,18 @@ pub(super) fn dpm_2(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]
         }
         let middle = exp(halfway(ln(s), ln(t)));
         let x2 = x.clone() + d * (middle - s);
-        let d2 = direction(&x2, middle, &walk.denoise(&x2, middle)?);
+        let d2 = direction(&x2, middle, &cx.denoise(&x2, middle)?);
         x = x + d2 * (t - s);
     }
     Ok(x)
 }
 
 /// Ancestral sampling of Ho et al. 2020.
-pub(super) fn ddpm(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn ddpm(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         let (signal, signal_next) = (1.0 / (s * s + 1.0), 1.0 / (t * t + 1.0));
         let alpha = signal / signal_next;
         let noise = direction(&x, s, &denoised);
@@ -98,7 +98,7 @@ pub(super) fn ddpm(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32])
         x = predicted * (1.0 / alpha).sqrt();
         if t > 0.0 {
             let spread = ((1.0 - alpha) * (1.0 - signal_next) / (1.0 - signal)).sqrt();
-            let drawn = walk.noise(&x);
+            let drawn = cx.noise(&x);
             x = (x + drawn * spread) * (1.0 + t * t).sqrt();
         }
     }
@@ -106,15 +106,15 @@ pub(super) fn ddpm(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32])
 }
 
 /// Latent consistency: the denoised latent, noised again.
-pub(super) fn lcm(walk: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+pub(super) fn lcm(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     for (i, pair) in sigmas.windows(2).enumerate() {
         let (s, t) = (pair[0], pair[1]);
-        let denoised = walk.denoise(&x, s)?;
-        walk.show(i, sigmas, &x, &denoised)?;
+        let denoised = cx.denoise(&x, s)?;
+        cx.report_step(i, sigmas, &x, &denoised)?;
         x = denoised;
         if t > 0.0 {
-            let noise = walk.noise(&x);
-            x = noise * t + x * walk.alpha(t);
+            let noise = cx.noise(&x);
+            x = noise * t + x * cx.alpha(t);
         }
     }
     Ok(x)

@@ -9,13 +9,13 @@ pub(super) const LAST: f32 = 0.001;
 const ORDER: usize = 3;
 
 /// With B(h) = h.
-pub(super) fn bh1(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    steps(walk, x, sigmas, |hh| hh)
+pub(super) fn bh1(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(cx, x, sigmas, |hh| hh)
 }
 
 /// With B(h) = e^h - 1.
-pub(super) fn bh2(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
-    steps(walk, x, sigmas, expm1)
+pub(super) fn bh2(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
+    steps(cx, x, sigmas, expm1)
 }
 
 /// A noise level in the variance-preserving form, in f32 as the reference computes it.
@@ -40,7 +40,7 @@ impl Level {
 /// Evaluations so far, the newest last.
 type Known = Vec<(Level, Latent)>;
 
-fn steps(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32], b: fn(f32) -> f32) -> Result<Latent, SamplingError> {
+fn steps(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32], b: fn(f32) -> f32) -> Result<Latent, SamplingError> {
     let mut times = sigmas.to_vec();
     if let Some(last) = times.last_mut().filter(|last| **last == 0.0) {
         *last = LAST;
@@ -52,36 +52,36 @@ fn steps(walk: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32], b: fn(f32) ->
     for index in 0..steps {
         let level = Level::new(times[index]);
         if index == 0 {
-            let model = evaluate(walk, &y, level)?;
+            let model = evaluate(cx, &y, level)?;
             known.push((level, model));
         } else {
             let wanted = if index < order { index } else { order.min(steps + 1 - index) };
-            y = update(walk, &y, &mut known, level, wanted, true, b)?;
+            y = update(cx, &y, &mut known, level, wanted, true, b)?;
             if index >= order && known.len() > order {
                 known.remove(0);
             }
             if index == steps - 1 && index >= order {
-                y = update(walk, &y, &mut known, Level::new(times[steps]), order.min(1), false, b)?;
+                y = update(cx, &y, &mut known, Level::new(times[steps]), order.min(1), false, b)?;
             }
         }
         if let Some((_, newest)) = known.last() {
-            walk.show(index, sigmas, &y, newest)?;
+            cx.report_step(index, sigmas, &y, newest)?;
         }
     }
     Ok(y.div_scalar(Level::new(times[steps]).alpha))
 }
 
 /// The model's idea of the picture, from the variance-preserving latent.
-fn evaluate(walk: &mut SamplerContext<'_>, y: &Latent, level: Level) -> Result<Latent, SamplingError> {
+fn evaluate(cx: &mut SamplerContext<'_>, y: &Latent, level: Level) -> Result<Latent, SamplingError> {
     let x = y.clone() * (level.sigma * level.sigma + 1.0).sqrt();
-    let denoised = walk.denoise(&x, level.sigma)?;
+    let denoised = cx.denoise(&x, level.sigma)?;
     let noise = (x - denoised).div_scalar(level.sigma);
     Ok((y.clone() - noise * level.std).div_scalar(level.alpha))
 }
 
 /// One step to `to` with the newest `order` evaluations; with `correct` the new evaluation corrects it and is kept.
 fn update(
-    walk: &mut SamplerContext<'_>,
+    cx: &mut SamplerContext<'_>,
     y: &Latent,
     known: &mut Known,
     to: Level,
@@ -106,7 +106,7 @@ fn update(
     if !correct {
         return Ok(predicted);
     }
-    let model = evaluate(walk, &predicted, to)?;
+    let model = evaluate(cx, &predicted, to)?;
     let corrected = moved(&weights.corrector);
     let last = weights.corrector.last().copied().unwrap_or(0.5);
     let corrected = corrected + (model.clone() - newest) * (scale * last);

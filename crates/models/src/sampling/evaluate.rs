@@ -17,9 +17,9 @@ const FEATHER: usize = 8;
 /// Prompts share a batch while the shorter one isn't repeated more often than this.
 const MOST_REPEATS: usize = 4;
 
-/// What a model is asked, under whatever conditions.
+/// One evaluation of a model, under whatever conditions.
 #[derive(Clone, Copy)]
-pub(super) struct Question<'a> {
+pub(super) struct EvalRequest<'a> {
     pub(super) model: &'a dyn Predictor,
     /// The noisy latents, `[B, C, h, w]`.
     pub(super) x: &'a Tensor<4>,
@@ -27,7 +27,7 @@ pub(super) struct Question<'a> {
     /// How many conditions may go through the network together.
     pub(super) max_batch: usize,
     pub(super) middle: MiddleAttention<'a>,
-    pub(super) draws: Option<&'a Mutex<TorchGenerator>>,
+    pub(super) rng: Option<&'a Mutex<TorchGenerator>>,
 }
 
 /// A condition that holds now.
@@ -51,10 +51,10 @@ enum Mult {
 ///
 /// A list whose conditions all rest at this level gives zeros, as the reference does.
 pub(super) fn evaluate(
-    question: &Question<'_>,
+    request: &EvalRequest<'_>,
     lists: &[Option<&[Prepared]>],
 ) -> Result<Vec<Option<Tensor<4>>>, SamplingError> {
-    let Question { x, sigma, max_batch, .. } = *question;
+    let EvalRequest { x, sigma, max_batch, .. } = *request;
     let mut pending: Vec<Task<'_>> = Vec::new();
     for (list, conditions) in lists.iter().enumerate() {
         let holding = conditions.iter().copied().flatten().filter(|c| c.holds_at(sigma));
@@ -63,7 +63,7 @@ pub(super) fn evaluate(
     let mut sums: Vec<Sum> = lists.iter().map(|_| Sum::default()).collect();
     while !pending.is_empty() {
         let batch = take_batch(&mut pending, max_batch);
-        let outputs = run(question, &batch)?;
+        let outputs = run(request, &batch)?;
         for (task, output) in batch.into_iter().zip(outputs) {
             sums[task.list].add(x, task, output);
         }
@@ -79,7 +79,7 @@ fn take_batch<'a>(pending: &mut Vec<Task<'a>>, max_batch: usize) -> Vec<Task<'a>
     fitting.into_iter().take(amount).map(|i| pending.remove(i)).collect()
 }
 
-fn run(question: &Question<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, SamplingError> {
+fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, SamplingError> {
     let items = batch[0].x.dims()[0];
     let tokens = batch.iter().fold(1, |all, task| lcm(all, task.tokens()));
     let stack = |part: &dyn Fn(&Task<'_>) -> Option<Tensor<4>>| {
@@ -103,24 +103,24 @@ fn run(question: &Question<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, Sa
         concat: stack(&|task| task.condition.inputs.concat.clone().map(|c| crop(&c, task.area))),
         control: batch[0].condition.control.as_deref(),
         negative: batch.iter().flat_map(|task| std::iter::repeat_n(task.condition.inputs.negative, items)).collect(),
-        steering: steering(question, batch),
+        modifiers: modifiers(request, batch),
     };
     let x = Tensor::cat(batch.iter().map(|task| task.x.clone()).collect(), 0);
-    let output = question.model.denoised(x, question.sigma, inputs)?;
-    if let (MiddleAttention::Noted(record), Some(negative)) = (question.middle, first_negative(batch)) {
-        record.keep(negative * items, items);
+    let output = request.model.denoised(x, request.sigma, inputs)?;
+    if let (MiddleAttention::Recorded(recorder), Some(negative)) = (request.middle, first_negative(batch)) {
+        recorder.narrow(negative * items, items);
     }
     Ok((0..batch.len()).map(|i| output.clone().narrow(0, i * items, items)).collect())
 }
 
-/// Attention is noted where the negative is among the batch.
-fn steering<'a>(question: &Question<'a>, batch: &[Task<'_>]) -> PassModifiers<'a> {
-    let middle = match question.middle {
-        MiddleAttention::Noted(_) if first_negative(batch).is_none() => MiddleAttention::Plain,
+/// Attention is recorded where the negative is among the batch.
+fn modifiers<'a>(request: &EvalRequest<'a>, batch: &[Task<'_>]) -> PassModifiers<'a> {
+    let middle = match request.middle {
+        MiddleAttention::Recorded(_) if first_negative(batch).is_none() => MiddleAttention::Plain,
         middle => middle,
     };
-    let hooks = question.model.patches().map(|patches| &patches.hooks);
-    PassModifiers { hooks, middle, draws: question.draws }
+    let hooks = request.model.patches().map(|patches| &patches.hooks);
+    PassModifiers { hooks, middle, rng: request.rng }
 }
 
 fn first_negative(batch: &[Task<'_>]) -> Option<usize> {

@@ -2,14 +2,15 @@
 
 use burn::tensor::Tensor;
 
-use super::evaluate::Question;
-use super::patches::{Memory, ModelPatches, Moment, Pair};
-use super::prepare::Prepared;
+use super::evaluate::EvalRequest;
+use super::patches::ModelPatches;
+use super::patches::apply::{CfgPair, GuidanceContext, PatchMemory};
+use super::prepare::{Prepared, Role};
 use crate::conditioning::Conditioning;
 use crate::sampler::Denoised;
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
-use crate::unet::Noted;
+use crate::unet::AttentionRecord;
 
 /// Conditionings and the rule that mixes their predictions (the guider nodes).
 #[derive(Debug, Clone)]
@@ -55,14 +56,6 @@ pub enum Guidance {
         /// Whether the first two are mixed before the negative comes in.
         nested: bool,
     },
-}
-
-/// Which conditioning a list is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Positive,
-    Middle,
-    Negative,
 }
 
 impl Guidance {
@@ -123,35 +116,35 @@ impl Guidance {
         mixing: &mut Mixing<'_>,
         predictions: Vec<Option<Tensor<4>>>,
     ) -> Result<Option<Denoised>, SamplingError> {
-        let (x, sigma) = (mixing.question.x, mixing.question.sigma);
+        let (x, sigma) = (mixing.request.x, mixing.request.sigma);
         let mut predictions = predictions.into_iter();
         let mut next = || predictions.next().flatten();
         match self {
             Self::Basic(_) => {
                 let Some(cond) = next() else { return Ok(None) };
-                let sides = Sides { cond: 0, uncond: None, scale: 1.0, changed_before: true };
-                mixing.guide(sides, Pair { cond, uncond: None }, |pair| pair.cond.clone()).map(Some)
+                let cfg = CfgLists { cond: 0, uncond: None, scale: 1.0, changed_before: true };
+                mixing.guide(cfg, CfgPair { cond, uncond: None }, |pair| pair.cond.clone()).map(Some)
             }
             Self::Cfg { scale, rescale, .. } => {
                 let (Some(cond), uncond) = (next(), next()) else { return Ok(None) };
-                let sides = Sides { cond: 0, uncond: Some(1), scale: *scale, changed_before: true };
-                let mix = |pair: &Pair| match (&pair.uncond, rescale) {
+                let cfg = CfgLists { cond: 0, uncond: Some(1), scale: *scale, changed_before: true };
+                let mix = |pair: &CfgPair| match (&pair.uncond, rescale) {
                     (None, _) => pair.cond.clone(),
                     (Some(uncond), Some(multiplier)) => {
                         rescaled(x, sigma, pair.cond.clone(), uncond.clone(), *scale, *multiplier)
                     }
                     (Some(uncond), None) => towards(uncond, pair.cond.clone(), *scale),
                 };
-                mixing.guide(sides, Pair { cond, uncond }, mix).map(Some)
+                mixing.guide(cfg, CfgPair { cond, uncond }, mix).map(Some)
             }
             Self::PerpNeg { scale, negative_scale, .. } => {
                 let (Some(cond), Some(negative), Some(empty)) = (next(), next(), next()) else { return Ok(None) };
-                let sides = Sides { cond: 0, uncond: Some(1), scale: *scale, changed_before: true };
-                let mix = |pair: &Pair| {
+                let cfg = CfgLists { cond: 0, uncond: Some(1), scale: *scale, changed_before: true };
+                let mix = |pair: &CfgPair| {
                     let negative = pair.uncond.clone().unwrap_or_else(|| empty.clone());
                     perpendicular(pair.cond.clone(), negative, &empty, *scale, *negative_scale)
                 };
-                mixing.guide(sides, Pair { cond, uncond: Some(negative) }, mix).map(Some)
+                mixing.guide(cfg, CfgPair { cond, uncond: Some(negative) }, mix).map(Some)
             }
             Self::Dual { .. } => {
                 let (negative, middle) = (next(), next());
@@ -173,25 +166,25 @@ impl Guidance {
             return Err(SamplingError::NoConditioning("positive"));
         };
         let guided_by = |scale: f64| {
-            move |pair: &Pair| match &pair.uncond {
+            move |pair: &CfgPair| match &pair.uncond {
                 Some(uncond) => towards(uncond, pair.cond.clone(), scale),
                 None => pair.cond.clone(),
             }
         };
         let Some(middle) = middle else { return Ok(Denoised { guided: positive, uncond: negative }) };
         if *nested {
-            let sides = Sides { cond: 2, uncond: Some(1), scale: *scale_conds, changed_before: false };
-            let pair = Pair { cond: positive, uncond: Some(middle) };
-            let both = mixing.guide(sides, pair, guided_by(*scale_conds))?.guided;
+            let cfg = CfgLists { cond: 2, uncond: Some(1), scale: *scale_conds, changed_before: false };
+            let pair = CfgPair { cond: positive, uncond: Some(middle) };
+            let both = mixing.guide(cfg, pair, guided_by(*scale_conds))?.guided;
             let guided = match &negative {
                 Some(negative) => towards(negative, both, *scale_negative),
                 None => both,
             };
             return Ok(Denoised { guided, uncond: negative });
         }
-        let sides = Sides { cond: 1, uncond: Some(0), scale: *scale_negative, changed_before: false };
-        let pair = Pair { cond: middle.clone(), uncond: negative.clone() };
-        let base = mixing.guide(sides, pair, guided_by(*scale_negative))?.guided;
+        let cfg = CfgLists { cond: 1, uncond: Some(0), scale: *scale_negative, changed_before: false };
+        let pair = CfgPair { cond: middle.clone(), uncond: negative.clone() };
+        let base = mixing.guide(cfg, pair, guided_by(*scale_negative))?.guided;
         Ok(Denoised { guided: base + (positive - middle) * *scale_conds as f32, uncond: negative })
     }
 }
@@ -199,16 +192,16 @@ impl Guidance {
 /// What mixing needs beside predictions: whatever changes them, and whom to ask for more.
 pub(super) struct Mixing<'a> {
     pub(super) patches: Option<&'a ModelPatches>,
-    pub(super) question: Question<'a>,
+    pub(super) request: EvalRequest<'a>,
     pub(super) sampling: &'a ModelSampling,
     /// The conditions of each list.
     pub(super) lists: &'a [Vec<Prepared>],
-    pub(super) noted: Option<Noted>,
-    pub(super) memory: &'a mut Memory,
+    pub(super) record: Option<AttentionRecord>,
+    pub(super) memory: &'a mut PatchMemory,
 }
 
 /// The lists that guidance goes between, and how far.
-struct Sides {
+struct CfgLists {
     cond: usize,
     uncond: Option<usize>,
     scale: f64,
@@ -217,32 +210,27 @@ struct Sides {
 }
 
 impl Mixing<'_> {
-    fn guide(&mut self, sides: Sides, pair: Pair, mix: impl Fn(&Pair) -> Tensor<4>) -> Result<Denoised, SamplingError> {
+    fn guide(
+        &mut self,
+        cfg: CfgLists,
+        pair: CfgPair,
+        mix: impl Fn(&CfgPair) -> Tensor<4>,
+    ) -> Result<Denoised, SamplingError> {
         let Some(patches) = self.patches else {
             return Ok(Denoised { guided: mix(&pair), uncond: pair.uncond });
         };
-        let Question { x, sigma, .. } = self.question;
-        let scale = sides.scale as f32;
-        let pair = if sides.changed_before { patches.before(x, sigma, scale, pair, self.memory)? } else { pair };
-        let moment = Moment {
-            question: self.question,
+        let EvalRequest { x, sigma, .. } = self.request;
+        let scale = cfg.scale as f32;
+        let pair = if cfg.changed_before { patches.before(x, sigma, scale, pair, self.memory)? } else { pair };
+        let cx = GuidanceContext {
+            request: self.request,
             sampling: self.sampling,
             scale,
-            cond_list: &self.lists[sides.cond],
-            uncond_list: sides.uncond.map(|list| self.lists[list].as_slice()),
+            cond_list: &self.lists[cfg.cond],
+            uncond_list: cfg.uncond.map(|list| self.lists[list].as_slice()),
         };
-        let guided = patches.after(&moment, &pair, self.noted.as_ref(), mix(&pair))?;
+        let guided = patches.after(&cx, &pair, self.record.as_ref(), mix(&pair))?;
         Ok(Denoised { guided, uncond: pair.uncond })
-    }
-}
-
-impl Role {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Positive => "positive",
-            Self::Middle => "middle",
-            Self::Negative => "negative",
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::schedule::scaling;
 
 /// The mask of a run and what fills its outside.
 #[derive(Debug, Clone)]
-pub(super) struct Keep {
+pub(super) struct InpaintMask {
     /// 1 where the latent is drawn anew, `[B, C, h, w]`.
     pub(super) mask: Tensor<4>,
     /// The original in model space.
@@ -23,13 +23,13 @@ pub(super) struct Keep {
 pub(super) struct Inpainting<'a> {
     pub(super) inner: &'a mut dyn Denoiser,
     pub(super) sampling: &'a ModelSampling,
-    pub(super) keep: &'a Keep,
-    pub(super) liberation: Option<Liberation>,
+    pub(super) inpaint: &'a InpaintMask,
+    pub(super) differential: Option<DifferentialMask>,
 }
 
 /// Differential diffusion: a place is free from the step on that its mask value names.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Liberation {
+pub(super) struct DifferentialMask {
     /// How much of the mask is the sharp one; 0 means all of it, as in the reference.
     degree: f64,
     /// Time steps of the first and the last level.
@@ -37,7 +37,7 @@ pub(super) struct Liberation {
     to: f32,
 }
 
-impl Liberation {
+impl DifferentialMask {
     pub(super) fn new(degree: f64, sampling: &ModelSampling, sigmas: &[f32]) -> Self {
         let levels = &sampling.levels;
         let (first, last) = (sigmas.first().copied(), sigmas.last().copied());
@@ -59,13 +59,13 @@ impl Liberation {
 
 impl Denoiser for Inpainting<'_> {
     fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError> {
-        let Keep { mask, latent, noise } = self.keep;
+        let InpaintMask { mask, latent, noise } = self.inpaint;
         if x.dims() != latent.dims() {
             let expected = format!("{:?} throughout: its mask has that size", latent.dims());
             return Err(SamplingError::Shape { what: "latent", expected, found: x.dims().to_vec() });
         }
-        let mask = match self.liberation {
-            Some(liberation) => &liberation.mask(mask, self.sampling, sigma),
+        let mask = match self.differential {
+            Some(differential) => &differential.mask(mask, self.sampling, sigma),
             None => mask,
         };
         let outside = mask.clone().neg().add_scalar(1.0);

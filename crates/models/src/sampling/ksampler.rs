@@ -4,19 +4,20 @@ use std::sync::Mutex;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::evaluate::{Question, evaluate};
+use super::evaluate::{EvalRequest, evaluate};
 use super::guidance::{Guidance, Mixing};
-use super::inpaint::{Inpainting, Keep, Liberation, fitted_mask};
-use super::patches::{Memory, ModelPatches};
+use super::inpaint::{DifferentialMask, InpaintMask, Inpainting, fitted_mask};
+use super::patches::ModelPatches;
+use super::patches::apply::PatchMemory;
 use super::predictor::Predictor;
-use super::prepare::{Ground, Prepared, prepare};
+use super::prepare::{PrepareContext, Prepared, prepare};
 use crate::latent::LatentFormat;
 use crate::random::{TorchGenerator, initial_noise};
 use crate::sampler::SamplingError;
 use crate::sampler::{Denoised, Denoiser, Options, SamplerContext, SamplerKind, Step, StepFn};
 use crate::schedule::ModelSampling;
 use crate::schedule::scaling;
-use crate::unet::AttentionRecord;
+use crate::unet::AttentionRecorder;
 use crate::unet::MiddleAttention;
 
 /// A sampling run. The levels come from [`schedule`](crate::schedule), the noise from [`noise_for`].
@@ -101,15 +102,15 @@ impl SamplingRun<'_> {
             return Ok(Outcome { latent: latent.clone(), denoised: latent });
         };
         let latent = if is_zero(&latent)? { latent } else { self.format.process_in(latent) };
-        let keep = self.keep(&latent)?;
-        let ground = Ground {
+        let inpaint = self.inpaint_mask(&latent)?;
+        let cx = PrepareContext {
             model: self.model,
             sampling: self.sampling,
             format: self.format,
             latent: &latent,
-            mask: keep.as_ref().map(|keep| &keep.mask),
+            mask: inpaint.as_ref().map(|inpaint| &inpaint.mask),
         };
-        let lists = prepare(&ground, &self.guidance.lists())?;
+        let lists = prepare(&cx, &self.guidance.lists())?;
         let maximal = self.sampling.starts_maximal(first);
         let x = scaling::noisy(self.sampling, self.noise.clone(), latent.clone(), first, maximal);
         let mut guided = Guided {
@@ -119,25 +120,25 @@ impl SamplingRun<'_> {
             wanted: self.guidance.wanted(self.sampler.needs_uncond() || self.wants_negative()),
             max_batch: self.max_batch,
             sampling: self.sampling,
-            draws: self.draws(),
-            memory: Memory::default(),
+            rng: self.rng(),
+            memory: PatchMemory::default(),
             places: None,
         };
         let [_, _, height, width] = latent.dims();
-        let placed = keep.is_some() || guided.lists.iter().flatten().any(Prepared::has_places);
+        let placed = inpaint.is_some() || guided.lists.iter().flatten().any(Prepared::has_places);
         guided.places = placed.then_some([height, width]);
         let mut last = None;
-        let x = self.walk(&mut guided, keep.as_ref(), x, &mut last, on_step)?;
+        let x = self.sample(&mut guided, inpaint.as_ref(), x, &mut last, on_step)?;
         let end = self.sampler.last_sigma(self.sigmas);
         let finished = self.format.process_out(scaling::without_noise(self.sampling, x, end));
         let denoised = last.map_or_else(|| finished.clone(), |denoised| self.format.process_out(denoised));
         Ok(Outcome { latent: finished, denoised })
     }
 
-    fn walk(
+    fn sample(
         &self,
         guided: &mut Guided<'_>,
-        keep: Option<&Keep>,
+        inpaint: Option<&InpaintMask>,
         x: Tensor<4>,
         last: &mut Option<Tensor<4>>,
         on_step: &mut StepFn<'_>,
@@ -147,17 +148,17 @@ impl SamplingRun<'_> {
             on_step(step)
         };
         let mut inpainting;
-        let model: &mut dyn Denoiser = match keep {
-            Some(keep) => {
-                let liberation = self.model.patches().and_then(|patches| patches.differential);
-                let liberation = liberation.map(|degree| Liberation::new(degree, self.sampling, self.sigmas));
-                inpainting = Inpainting { inner: guided, sampling: self.sampling, keep, liberation };
+        let model: &mut dyn Denoiser = match inpaint {
+            Some(inpaint) => {
+                let differential = self.model.patches().and_then(|patches| patches.differential);
+                let differential = differential.map(|degree| DifferentialMask::new(degree, self.sampling, self.sigmas));
+                inpainting = Inpainting { inner: guided, sampling: self.sampling, inpaint, differential };
                 &mut inpainting
             }
             None => guided,
         };
-        let mut walk = SamplerContext::new(model, self.sampling, &self.options, self.seed, &mut observe);
-        self.sampler.run(&mut walk, x, self.sigmas)
+        let mut cx = SamplerContext::new(model, self.sampling, &self.options, self.seed, &mut observe);
+        self.sampler.run(&mut cx, x, self.sigmas)
     }
 
     /// The latent with the model's channels; the noise must have its shape.
@@ -174,15 +175,15 @@ impl SamplingRun<'_> {
         self.model.patches().is_some_and(ModelPatches::want_negative)
     }
 
-    /// torch's global generator after it drew the initial noise, where a change of the network throws dice.
-    fn draws(&self) -> Option<Mutex<TorchGenerator>> {
-        self.model.patches().filter(|patches| patches.hooks.draws())?;
+    /// torch's global generator after it drew the initial noise, where a change of the network draws random numbers.
+    fn rng(&self) -> Option<Mutex<TorchGenerator>> {
+        self.model.patches().filter(|patches| patches.hooks.needs_rng())?;
         let mut generator = TorchGenerator::new(self.seed);
         generator.randn(self.noise.dims().iter().product());
         Some(Mutex::new(generator))
     }
 
-    fn keep(&self, latent: &Tensor<4>) -> Result<Option<Keep>, SamplingError> {
+    fn inpaint_mask(&self, latent: &Tensor<4>) -> Result<Option<InpaintMask>, SamplingError> {
         let Some(mask) = &self.mask else { return Ok(None) };
         let mask = fitted_mask(mask, latent.dims())?;
         let noise = if self.sampler.renews_inpaint_noise() {
@@ -192,7 +193,7 @@ impl SamplingRun<'_> {
         } else {
             self.noise.clone()
         };
-        Ok(Some(Keep { mask, latent: latent.clone(), noise }))
+        Ok(Some(InpaintMask { mask, latent: latent.clone(), noise }))
     }
 }
 
@@ -204,8 +205,8 @@ struct Guided<'a> {
     wanted: Vec<bool>,
     max_batch: usize,
     sampling: &'a ModelSampling,
-    draws: Option<Mutex<TorchGenerator>>,
-    memory: Memory,
+    rng: Option<Mutex<TorchGenerator>>,
+    memory: PatchMemory,
     /// The size that conditions or a mask were prepared for, if they have places.
     places: Option<[usize; 2]>,
 }
@@ -219,24 +220,24 @@ impl Denoiser for Guided<'_> {
         let lists: Vec<Option<&[Prepared]>> =
             self.lists.iter().zip(&self.wanted).map(|(list, wanted)| wanted.then_some(list.as_slice())).collect();
         let patches = self.model.patches();
-        let record = AttentionRecord::default();
-        let noting = patches.is_some_and(ModelPatches::notes_attention);
-        let plain = Question {
+        let recorder = AttentionRecorder::default();
+        let recording = patches.is_some_and(ModelPatches::records_attention);
+        let plain = EvalRequest {
             model: self.model,
             x,
             sigma,
             max_batch: self.max_batch,
             middle: MiddleAttention::Plain,
-            draws: self.draws.as_ref(),
+            rng: self.rng.as_ref(),
         };
-        let middle = if noting { MiddleAttention::Noted(&record) } else { MiddleAttention::Plain };
-        let predictions = evaluate(&Question { middle, ..plain }, &lists)?;
+        let middle = if recording { MiddleAttention::Recorded(&recorder) } else { MiddleAttention::Plain };
+        let predictions = evaluate(&EvalRequest { middle, ..plain }, &lists)?;
         let mut mixing = Mixing {
             patches,
-            question: plain,
+            request: plain,
             sampling: self.sampling,
             lists: &self.lists,
-            noted: record.take(),
+            record: recorder.take(),
             memory: &mut self.memory,
         };
         self.guidance.mix(&mut mixing, predictions)?.ok_or(SamplingError::NoConditioning("positive"))

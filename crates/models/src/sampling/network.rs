@@ -57,7 +57,7 @@ pub struct Extras<'a> {
     /// The noise level, for patches that depend on it.
     pub sigma: f32,
     /// What changes the pass itself.
-    pub steering: PassModifiers<'a>,
+    pub modifiers: PassModifiers<'a>,
 }
 
 /// What the model and the question carry to change a network's pass.
@@ -67,8 +67,8 @@ pub struct PassModifiers<'a> {
     pub hooks: Option<&'a Hooks>,
     /// What the middle does.
     pub middle: MiddleAttention<'a>,
-    /// The run's dice.
-    pub draws: Option<&'a Mutex<TorchGenerator>>,
+    /// The run's RNG.
+    pub rng: Option<&'a Mutex<TorchGenerator>>,
 }
 
 impl Network for crate::unet::UNet {
@@ -82,9 +82,9 @@ impl Network for crate::unet::UNet {
         let beside = crate::unet::Extras {
             y: extras.vector.as_ref(),
             control: extras.control.as_ref(),
-            hooks: extras.steering.hooks,
-            middle: extras.steering.middle,
-            draws: extras.steering.draws,
+            hooks: extras.modifiers.hooks,
+            middle: extras.modifiers.middle,
+            rng: extras.modifiers.rng,
             sigma: extras.sigma,
             ..crate::unet::Extras::default()
         };

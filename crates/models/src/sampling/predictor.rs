@@ -55,7 +55,7 @@ pub struct Inputs<'a> {
     /// Per batch item: whether it is of the negative conditioning.
     pub negative: Vec<bool>,
     /// What changes the network's pass.
-    pub steering: PassModifiers<'a>,
+    pub modifiers: PassModifiers<'a>,
 }
 
 /// A network with the meaning of its time steps and outputs.
@@ -86,7 +86,7 @@ impl Predictor for NetworkPredictor<'_> {
         };
         let timesteps = vec![self.sampling.levels.timestep(sigma); x.dims()[0]];
         let extras =
-            Extras { vector: inputs.vector, control, negative: inputs.negative, sigma, steering: inputs.steering };
+            Extras { vector: inputs.vector, control, negative: inputs.negative, sigma, modifiers: inputs.modifiers };
         let output = self.network.forward(input, &timesteps, inputs.context, &extras)?;
         Ok(scaling::denoised(self.sampling, x, output, sigma))
     }

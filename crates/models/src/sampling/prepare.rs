@@ -6,7 +6,6 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::control::ControlSource;
-use super::guidance::Role;
 use super::inpaint::{repeat_batch, resized};
 use super::predictor::Predictor;
 use super::vector::size_vector;
@@ -15,6 +14,24 @@ use crate::image::{Crop, ImageError, Method, Planes, common_upscale};
 use crate::latent::LatentFormat;
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
+
+/// Which conditioning a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Positive,
+    Middle,
+    Negative,
+}
+
+impl Role {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Middle => "middle",
+            Self::Negative => "negative",
+        }
+    }
+}
 
 /// A part of the latent in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +92,7 @@ impl Prepared {
 }
 
 /// What preparing needs to know of the run.
-pub(super) struct Ground<'a> {
+pub(super) struct PrepareContext<'a> {
     pub(super) model: &'a dyn Predictor,
     pub(super) sampling: &'a ModelSampling,
     pub(super) format: &'a LatentFormat,
@@ -87,12 +104,12 @@ pub(super) struct Ground<'a> {
 
 /// Prepares all lists of a run together: an area in one list makes an entry in the others.
 pub(super) fn prepare(
-    ground: &Ground<'_>,
+    cx: &PrepareContext<'_>,
     lists: &[(Role, &Conditioning)],
 ) -> Result<Vec<Vec<Prepared>>, SamplingError> {
     let mut prepared: Vec<Vec<Prepared>> = Vec::with_capacity(lists.len());
     for (role, list) in lists {
-        prepared.push(list.entries.iter().map(|entry| ground.entry(entry, *role)).collect::<Result<_, _>>()?);
+        prepared.push(list.entries.iter().map(|entry| cx.entry(entry, *role)).collect::<Result<_, _>>()?);
     }
     // The reference goes through the lists from the positive on.
     let mut order: Vec<usize> = (0..lists.len()).collect();
@@ -157,7 +174,7 @@ fn share_controls(positive: &[Prepared], list: &mut [Prepared]) {
     }
 }
 
-impl Ground<'_> {
+impl PrepareContext<'_> {
     fn entry(&self, entry: &Condition, role: Role) -> Result<Prepared, SamplingError> {
         let [batch, _, height, width] = self.latent.dims();
         let negative = role == Role::Negative;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::hooks::{MiddleAttention, Noted, Steer, Undo};
+use super::hooks::{ActiveHooks, AttentionRecord, MiddleAttention, Undo};
 use crate::{
     ModelError,
     layers::Linear,
@@ -46,23 +46,23 @@ impl Attention {
         self.out.forward(ops::attention(q, k, v, self.heads, Mask::None)?)
     }
 
-    /// Attention of a map to itself. `sides`: its rows and columns where the middle may be noted.
+    /// Attention of a map to itself. `sides`: its rows and columns where the middle may be recorded.
     pub(super) fn to_itself(
         &self,
         x: Tensor<3>,
-        steer: &Steer<'_>,
+        hooks: &ActiveHooks<'_>,
         sides: Option<[usize; 2]>,
     ) -> Result<Tensor<3>, ModelError> {
         let v = self.v.forward(x.clone())?;
-        if let MiddleAttention::Itself = steer.middle {
+        if let MiddleAttention::Itself = hooks.middle {
             return self.out.forward(v);
         }
         let k = self.k.forward(x.clone())?;
-        let (queries, undo) = steer.queries(x)?;
+        let (queries, undo) = hooks.queries(x)?;
         let q = self.q.forward(queries)?;
-        if let (MiddleAttention::Noted(record), Some(sides)) = (steer.middle, sides) {
-            let (answers, weights) = self.noted(q, k, v)?;
-            record.note(Noted { weights, sides });
+        if let (MiddleAttention::Recorded(recorder), Some(sides)) = (hooks.middle, sides) {
+            let (answers, weights) = self.recorded(q, k, v)?;
+            recorder.set(AttentionRecord { weights, sides });
             return self.out.forward(answers);
         }
         let (k, v) = undo.iter().fold((k, v), |(k, v), undo| match undo {
@@ -75,7 +75,7 @@ impl Attention {
 
     /// Attention with its weights written out: the answers, and for each key the sum of its weights over all queries, as
     /// the mean over heads.
-    fn noted(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Result<(Tensor<3>, Tensor<2>), ModelError> {
+    fn recorded(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Result<(Tensor<3>, Tensor<2>), ModelError> {
         let [batch, tokens, width] = q.dims();
         let each = width / self.heads;
         let split = |x: Tensor<3>| x.reshape([batch, tokens, self.heads, each]).swap_dims(1, 2);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{hooks::Steer, residual::Residual, transformer::SpatialTransformer};
+use super::{hooks::ActiveHooks, residual::Residual, transformer::SpatialTransformer};
 use crate::{ModelError, layers::Conv2d, ops, watch::ActivationTap};
 
 /// A step of a block.
@@ -20,9 +20,9 @@ pub(crate) struct Pass<'a> {
     /// The time embedding after its SiLU, which every residual block starts with.
     pub(crate) embed: Tensor<2>,
     pub(crate) context: &'a Tensor<3>,
-    pub(crate) watch: ActivationTap<'a>,
+    pub(crate) tap: ActivationTap<'a>,
     /// What the model carries to change the pass.
-    pub(crate) steer: Steer<'a>,
+    pub(crate) hooks: ActiveHooks<'a>,
 }
 
 impl Pass<'_> {
@@ -38,18 +38,18 @@ impl Pass<'_> {
 
     fn unit(&self, unit: &Unit, h: Tensor<4>, next: Option<[usize; 2]>) -> Result<Tensor<4>, ModelError> {
         match unit {
-            Unit::Residual(block) => block.forward(h, &self.embed, self.watch),
+            Unit::Residual(block) => block.forward(h, &self.embed, self.tap),
             Unit::Transformer(transformer) => transformer.forward(h, self),
             Unit::Conv { path, conv } | Unit::Down { path, conv } => {
                 let h = conv.forward(h)?;
-                self.watch.see(path, &h);
+                self.tap.record(path, &h);
                 Ok(h)
             }
             Unit::Up { path, conv } => {
                 let [_, _, height, width] = h.dims();
                 let [height, width] = next.unwrap_or([height * 2, width * 2]);
                 let h = conv.forward(ops::upsample_nearest(h, height, width)?)?;
-                self.watch.see(path, &h);
+                self.tap.record(path, &h);
                 Ok(h)
             }
         }

@@ -35,28 +35,28 @@ impl Embedding {
         timesteps: &[f32],
         y: Option<&Tensor<2>>,
         like: &Tensor<4>,
-        watch: ActivationTap<'_>,
+        tap: ActivationTap<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         let steps = sinusoidal(timesteps, self.channels, &like.device()).cast(like.dtype());
-        let mut embed = mlp(&self.time, steps, "time_embed", watch)?;
-        watch.see("time_embed", &embed);
+        let mut embed = mlp(&self.time, steps, "time_embed", tap)?;
+        tap.record("time_embed", &embed);
         if let (Some(label), Some(y)) = (&self.label, y) {
-            let label = mlp(label, y.clone().cast(like.dtype()), "label_emb.0", watch)?;
-            watch.see("label_emb.0", &label);
-            watch.see("label_emb", &label);
+            let label = mlp(label, y.clone().cast(like.dtype()), "label_emb.0", tap)?;
+            tap.record("label_emb.0", &label);
+            tap.record("label_emb", &label);
             embed = embed + label;
         }
         Ok(ops::silu(embed)?)
     }
 }
 
-fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, watch: ActivationTap<'_>) -> Result<Tensor<2>, ModelError> {
+fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, tap: ActivationTap<'_>) -> Result<Tensor<2>, ModelError> {
     let h = layers[0].forward2(x)?;
-    watch.see_in(path, "0", &h);
+    tap.record_part(path, "0", &h);
     let h = ops::silu(h)?;
-    watch.see_in(path, "1", &h);
+    tap.record_part(path, "1", &h);
     let h = layers[1].forward2(h)?;
-    watch.see_in(path, "2", &h);
+    tap.record_part(path, "2", &h);
     Ok(h)
 }
 

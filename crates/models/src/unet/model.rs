@@ -13,7 +13,7 @@ use super::{
     check::Call,
     config::UNetConfig,
     embed::Embedding,
-    hooks::{Hooks, MiddleAttention, Steer},
+    hooks::{ActiveHooks, Hooks, MiddleAttention},
 };
 use crate::{
     ModelError, ModelWeights,
@@ -45,23 +45,23 @@ pub struct Extras<'a> {
     pub y: Option<&'a Tensor<2>>,
     /// What ControlNets add.
     pub control: Option<&'a Residuals>,
-    /// Sees named activations.
-    pub watch: ActivationTap<'a>,
+    /// Records named activations.
+    pub tap: ActivationTap<'a>,
     /// What the model carries to change the pass.
     pub hooks: Option<&'a Hooks>,
     /// What the middle block's self-attention does.
     pub middle: MiddleAttention<'a>,
     /// The noise level, for changes that hold for a part of a run.
     pub sigma: f32,
-    /// The dice of changes that throw them; without, they take the first choice.
-    pub draws: Option<&'a Mutex<TorchGenerator>>,
+    /// The generator of changes that draw; without it they take the first choice.
+    pub rng: Option<&'a Mutex<TorchGenerator>>,
 }
 
 impl<'a> Extras<'a> {
     /// The changes at work outside of the middle.
-    fn steer(&self, latent: [usize; 2]) -> Steer<'a> {
+    fn active_hooks(&self, latent: [usize; 2]) -> ActiveHooks<'a> {
         let hooks = self.hooks.map_or(&[][..], Hooks::as_slice);
-        Steer { hooks, sigma: self.sigma, latent, middle: MiddleAttention::Plain, draws: self.draws }
+        ActiveHooks { hooks, sigma: self.sigma, latent, middle: MiddleAttention::Plain, rng: self.rng }
     }
 }
 
@@ -168,18 +168,18 @@ impl UNet {
         extras: &Extras<'_>,
     ) -> Result<Tensor<4>, ModelError> {
         Call { network: "UNet", x: &x, timesteps, context, y: extras.y }.check(&self.config)?;
-        let embed = self.embedding.forward(timesteps, extras.y, &x, extras.watch)?;
-        let steer = extras.steer([x.dims()[2], x.dims()[3]]);
-        let mut pass = Pass { embed, context, watch: extras.watch, steer };
+        let embed = self.embedding.forward(timesteps, extras.y, &x, extras.tap)?;
+        let hooks = extras.active_hooks([x.dims()[2], x.dims()[3]]);
+        let mut pass = Pass { embed, context, tap: extras.tap, hooks };
         let (h, skips) = self.down(x, &pass, extras.control)?;
-        pass.steer.middle = extras.middle;
+        pass.hooks.middle = extras.middle;
         let mut h = pass.through(&self.middle, h, None)?;
-        pass.steer = steer;
+        pass.hooks = hooks;
         if let Some(residual) = extras.control.and_then(|control| control.middle.as_ref()) {
             h = add("control.middle", h, residual)?;
         }
         let h = self.up(h, skips, &pass, extras.control)?;
-        self.finish(h, extras.watch)
+        self.finish(h, extras.tap)
     }
 
     fn down(
@@ -194,7 +194,7 @@ impl UNet {
             if let Some(Some(residual)) = control.and_then(|control| control.input.get(n)) {
                 h = add("control.input", h, residual)?;
             }
-            let (skip, next) = pass.steer.after_input(n, h)?;
+            let (skip, next) = pass.hooks.after_input(n, h)?;
             skips.push(skip);
             h = next;
         }
@@ -218,24 +218,24 @@ impl UNet {
                 }
             }
             let size = skips.last().map(|next| [next.dims()[2], next.dims()[3]]);
-            let (joined, skip) = pass.steer.before_output(h, skip)?;
+            let (joined, skip) = pass.hooks.before_output(h, skip)?;
             h = pass.through(block, Tensor::cat(vec![joined, skip], 1), size)?;
         }
         Ok(h)
     }
 
-    fn finish(&self, h: Tensor<4>, watch: ActivationTap<'_>) -> Result<Tensor<4>, ModelError> {
-        let h = if watch.is_on() {
+    fn finish(&self, h: Tensor<4>, tap: ActivationTap<'_>) -> Result<Tensor<4>, ModelError> {
+        let h = if tap.is_on() {
             let h = self.norm.forward(h)?;
-            watch.see("out.0", &h);
+            tap.record("out.0", &h);
             ops::silu(h)?
         } else {
             self.norm.forward_silu(h)?
         };
-        watch.see("out.1", &h);
+        tap.record("out.1", &h);
         let h = self.conv.forward(h)?;
-        watch.see("out.2", &h);
-        watch.see("out", &h);
+        tap.record("out.2", &h);
+        tap.record("out", &h);
         Ok(h)
     }
 }

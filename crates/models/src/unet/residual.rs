@@ -50,23 +50,23 @@ impl Residual {
         &self,
         x: Tensor<4>,
         embed_silu: &Tensor<2>,
-        watch: ActivationTap<'_>,
+        tap: ActivationTap<'_>,
     ) -> Result<Tensor<4>, ModelError> {
         let h = self.conv_in.forward(self.norm_in.forward_silu(x.clone())?)?;
-        watch.see_in(&self.path, "in_layers", &h);
+        tap.record_part(&self.path, "in_layers", &h);
         let embed = self.embed.forward2(embed_silu.clone())?;
-        watch.see_in(&self.path, "emb_layers", &embed);
+        tap.record_part(&self.path, "emb_layers", &embed);
         let [batch, channels] = embed.dims();
         let h = h + embed.reshape([batch, channels, 1, 1]);
         let h = self.conv_out.forward(self.norm_out.forward_silu(h)?)?;
-        watch.see_in(&self.path, "out_layers", &h);
+        tap.record_part(&self.path, "out_layers", &h);
         let skip = match &self.skip {
             Some(conv) => conv.forward(x)?,
             None => x,
         };
-        watch.see_in(&self.path, "skip_connection", &skip);
+        tap.record_part(&self.path, "skip_connection", &skip);
         let y = skip + h;
-        watch.see(&self.path, &y);
+        tap.record(&self.path, &y);
         Ok(y)
     }
 }

@@ -68,28 +68,28 @@ impl SpatialTransformer {
     /// # Shapes
     /// `x` `[batch, channels, h, w]`, kept.
     pub(super) fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Result<Tensor<4>, ModelError> {
-        let ([_, _, height, width], watch) = (x.dims(), pass.watch);
+        let ([_, _, height, width], tap) = (x.dims(), pass.tap);
         let h = self.norm.forward(x.clone())?;
-        watch.see_in(&self.path, "norm", &h);
-        let mut tokens = self.enter(h, watch)?;
+        tap.record_part(&self.path, "norm", &h);
+        let mut tokens = self.enter(h, tap)?;
         for (n, block) in self.blocks.iter().enumerate() {
             tokens = block.forward(tokens, pass, (n == 0).then_some([height, width]))?;
         }
-        let y = self.leave(tokens, height, width, watch)? + x;
-        watch.see(&self.path, &y);
+        let y = self.leave(tokens, height, width, tap)? + x;
+        tap.record(&self.path, &y);
         Ok(y)
     }
 
-    fn enter(&self, h: Tensor<4>, watch: ActivationTap<'_>) -> Result<Tensor<3>, ModelError> {
+    fn enter(&self, h: Tensor<4>, tap: ActivationTap<'_>) -> Result<Tensor<3>, ModelError> {
         match &self.proj_in {
             Projection::Conv(conv) => {
                 let h = conv.forward(h)?;
-                watch.see_in(&self.path, "proj_in", &h);
+                tap.record_part(&self.path, "proj_in", &h);
                 Ok(to_tokens(h))
             }
             Projection::Linear(linear) => {
                 let tokens = linear.forward(to_tokens(h))?;
-                watch.see_in(&self.path, "proj_in", &tokens);
+                tap.record_part(&self.path, "proj_in", &tokens);
                 Ok(tokens)
             }
         }
@@ -100,17 +100,17 @@ impl SpatialTransformer {
         tokens: Tensor<3>,
         height: usize,
         width: usize,
-        watch: ActivationTap<'_>,
+        tap: ActivationTap<'_>,
     ) -> Result<Tensor<4>, ModelError> {
         match &self.proj_out {
             Projection::Conv(conv) => {
                 let h = conv.forward(to_pixels(tokens, height, width))?;
-                watch.see_in(&self.path, "proj_out", &h);
+                tap.record_part(&self.path, "proj_out", &h);
                 Ok(h)
             }
             Projection::Linear(linear) => {
                 let tokens = linear.forward(tokens)?;
-                watch.see_in(&self.path, "proj_out", &tokens);
+                tap.record_part(&self.path, "proj_out", &tokens);
                 Ok(to_pixels(tokens, height, width))
             }
         }
@@ -162,7 +162,7 @@ impl Block {
 
     /// `sides`: rows and columns of the map, for the first block of a stack.
     fn forward(&self, x: Tensor<3>, pass: &Pass<'_>, sides: Option<[usize; 2]>) -> Result<Tensor<3>, ModelError> {
-        let x = self.itself.to_itself(self.norm1.forward(x.clone())?, &pass.steer, sides)? + x;
+        let x = self.itself.to_itself(self.norm1.forward(x.clone())?, &pass.hooks, sides)? + x;
         let x = self.context.forward(self.norm2.forward(x.clone())?, pass.context.clone())? + x;
         let gated = ops::geglu(self.gate.forward(self.norm3.forward(x.clone())?)?)?;
         Ok(self.out.forward(gated)? + x)

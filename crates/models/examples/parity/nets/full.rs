@@ -63,7 +63,7 @@ pub fn unet_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble
                 seen.borrow_mut().push(CaseResult::compare(name, &five(&found), &expected, ACTIVATION));
             }
         };
-        let extras = Extras { watch: ActivationTap::new(&look), ..Extras::default() };
+        let extras = Extras { tap: ActivationTap::new(&look), ..Extras::default() };
         let eps = unet.forward(x, &tensors.floats(&format!("{case}.t"))?, &context, &extras)?;
         results.extend(unseen(&tensors, &format!("{case}.act5."), &seen.borrow()));
         results.extend(seen.take());

@@ -43,7 +43,7 @@ pub fn unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
             results.borrow_mut().push(CaseResult::compare(name, &found, &expected, TOLERANCE));
         }
     };
-    let extras = Extras { y: y.as_ref(), watch: ActivationTap::new(&look), ..Extras::default() };
+    let extras = Extras { y: y.as_ref(), tap: ActivationTap::new(&look), ..Extras::default() };
     let (x, context) = (stored(&tensors, "in.x")?, stored(&tensors, "in.context")?);
     let eps = unet.forward(x, &tensors.floats("in.timesteps")?, &context, &extras)?;
     let mut results = results.take();

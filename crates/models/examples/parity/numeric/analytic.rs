@@ -79,7 +79,7 @@ pub fn checks(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
             concat: None,
             control: None,
             negative: Vec::new(),
-            steering: PassModifiers::default(),
+            modifiers: PassModifiers::default(),
         };
         let found = host(&Analytic::new(4).denoised(tensor(x.clone(), &shape)?, sigma, inputs)?)?;
         results.push(CaseResult::compare(name, &found, &tensors.floats(name)?, 1e-6));

@@ -2,43 +2,44 @@
 
 use burn::tensor::Tensor;
 
-use super::{GuidancePatch, ModelPatches, Moment, Pair, blur, length, per_item};
+use super::apply::{CfgPair, GuidanceContext, length, per_item};
+use super::{GuidancePatch, ModelPatches, blur};
 use crate::sampler::SamplingError;
-use crate::sampling::evaluate::{Question, evaluate};
+use crate::sampling::evaluate::{EvalRequest, evaluate};
 use crate::sampling::prepare::Prepared;
 use crate::schedule::Prediction;
-use crate::unet::{MiddleAttention, Noted};
+use crate::unet::{AttentionRecord, MiddleAttention};
 
 impl ModelPatches {
     /// The mixture of `pair` as the sampler is to see it.
     pub(in crate::sampling) fn after(
         &self,
-        moment: &Moment<'_>,
-        pair: &Pair,
-        noted: Option<&Noted>,
+        cx: &GuidanceContext<'_>,
+        pair: &CfgPair,
+        record: Option<&AttentionRecord>,
         mut guided: Tensor<4>,
     ) -> Result<Tensor<4>, SamplingError> {
         for patch in &self.guidance {
             guided = match patch {
                 GuidancePatch::Perturbed { scale } if *scale != 0.0 => {
-                    let perturbed = moment.ask(moment.cond_list, moment.question.x, MiddleAttention::Itself)?;
+                    let perturbed = cx.ask(cx.cond_list, cx.request.x, MiddleAttention::Itself)?;
                     guided + (pair.cond.clone() - perturbed) * *scale
                 }
                 GuidancePatch::SelfAttention { scale, blur } => {
-                    self_attention(moment, pair, noted, guided, *scale, *blur)?
+                    self_attention(cx, pair, record, guided, *scale, *blur)?
                 }
-                GuidancePatch::Direction => directed(pair, guided, moment.scale),
-                GuidancePatch::ZeroStar => zero_star(moment.question.x, pair, guided, moment.scale),
+                GuidancePatch::Direction => directed(pair, guided, cx.scale),
+                GuidancePatch::ZeroStar => zero_star(cx.request.x, pair, guided, cx.scale),
                 GuidancePatch::Norm { strength } => {
                     let lengths = |x: &Tensor<4>| x.clone().square().sum_dim(1).sqrt();
                     let factor = lengths(&pair.cond) / (lengths(&guided) + 1e-8);
                     guided * factor.clamp(0.0, 1.0) * *strength
                 }
                 GuidancePatch::Epsilon { factor } => {
-                    let x = moment.question.x;
+                    let x = cx.request.x;
                     x.clone() - (x.clone() - guided).div_scalar(if *factor == 0.0 { 1e-9 } else { *factor })
                 }
-                GuidancePatch::Temporal { k, sigma } => temporal(moment, guided, *k, *sigma),
+                GuidancePatch::Temporal { k, sigma } => temporal(cx, guided, *k, *sigma),
                 _ => guided,
             };
         }
@@ -46,20 +47,20 @@ impl ModelPatches {
     }
 }
 
-impl Moment<'_> {
+impl GuidanceContext<'_> {
     /// One more prediction under conditions.
     fn ask(&self, list: &[Prepared], x: &Tensor<4>, middle: MiddleAttention<'_>) -> Result<Tensor<4>, SamplingError> {
-        let question = Question { x, middle, ..self.question };
-        let mut answers = evaluate(&question, &[Some(list)])?;
+        let request = EvalRequest { x, middle, ..self.request };
+        let mut answers = evaluate(&request, &[Some(list)])?;
         answers.pop().flatten().ok_or(SamplingError::NoConditioning("positive"))
     }
 }
 
 /// Away from the prediction over a picture that is blurred where the negative looks most.
 fn self_attention(
-    moment: &Moment<'_>,
-    pair: &Pair,
-    noted: Option<&Noted>,
+    cx: &GuidanceContext<'_>,
+    pair: &CfgPair,
+    record: Option<&AttentionRecord>,
     guided: Tensor<4>,
     scale: f32,
     reach: f32,
@@ -71,17 +72,17 @@ fn self_attention(
     }
     let missing =
         SamplingError::Missing { which: "negative", what: "prediction", hint: "SelfAttentionGuidance needs one" };
-    let (Some(list), Some(uncond), Some(noted)) = (moment.uncond_list, &pair.uncond, noted) else {
+    let (Some(list), Some(uncond), Some(record)) = (cx.uncond_list, &pair.uncond, record) else {
         return Err(missing);
     };
-    let degraded = blur::where_looked_at(uncond, noted, reach)?;
-    let x = degraded.clone() + moment.question.x.clone() - uncond.clone();
-    let answer = moment.ask(list, &x, MiddleAttention::Plain)?;
+    let degraded = blur::where_looked_at(uncond, record, reach)?;
+    let x = degraded.clone() + cx.request.x.clone() - uncond.clone();
+    let answer = cx.ask(list, &x, MiddleAttention::Plain)?;
     Ok(guided + (degraded - answer) * scale)
 }
 
 /// The guided prediction or the scaled positive one, the more of the latter the less it is like the scaled negative.
-fn directed(pair: &Pair, guided: Tensor<4>, scale: f32) -> Tensor<4> {
+fn directed(pair: &CfgPair, guided: Tensor<4>, scale: f32) -> Tensor<4> {
     const EPS: f32 = 1e-8;
     let leap = pair.cond.clone() * scale;
     let root = |x: Tensor<4>| x.clone().abs().sqrt() * x.sign();
@@ -92,29 +93,29 @@ fn directed(pair: &Pair, guided: Tensor<4>, scale: f32) -> Tensor<4> {
     (guided * share.clone() + leap * (share.neg() + 4.0)) * 0.25
 }
 
-fn zero_star(x: &Tensor<4>, pair: &Pair, guided: Tensor<4>, scale: f32) -> Tensor<4> {
+fn zero_star(x: &Tensor<4>, pair: &CfgPair, guided: Tensor<4>, scale: f32) -> Tensor<4> {
     let uncond = pair.uncond_or_zeros();
     let (positive, negative) = (x.clone() - pair.cond.clone(), x.clone() - uncond.clone());
     let fit = per_item(positive * negative.clone()) / (length(&negative).square() + 1e-8);
     guided + uncond.clone() * (fit.clone() - 1.0) + uncond * (fit.neg() + 1.0) * scale
 }
 
-fn temporal(moment: &Moment<'_>, guided: Tensor<4>, k: f32, reach: f32) -> Tensor<4> {
-    let sigma = moment.question.sigma;
+fn temporal(cx: &GuidanceContext<'_>, guided: Tensor<4>, k: f32, reach: f32) -> Tensor<4> {
+    let sigma = cx.request.sigma;
     if k == 1.0 || sigma == 0.0 {
         return guided;
     }
-    let half = moment.sampling.half_log_snr(sigma);
+    let half = cx.sampling.half_log_snr(sigma);
     let snr = (2.0 * half).exp();
     if snr == 0.0 {
         return guided;
     }
     let variance = reach * reach;
     let ratio = if snr.is_infinite() { k } else { (snr * variance + 1.0) / (snr * variance / k + 1.0) };
-    let alpha = match moment.sampling.prediction {
+    let alpha = match cx.sampling.prediction {
         Prediction::Flow => sigma * half.exp(),
         _ => 1.0,
     };
-    let start = moment.question.x.clone().div_scalar(alpha);
+    let start = cx.request.x.clone().div_scalar(alpha);
     start.clone() + (guided - start) * ratio
 }

@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{GuidancePatch, Memory, ModelPatches, Pair, length, per_item};
+use super::apply::{CfgPair, PatchMemory, length, per_item};
+use super::{GuidancePatch, ModelPatches};
 use crate::ops::frequency;
 use crate::sampler::SamplingError;
 
@@ -13,9 +14,9 @@ impl ModelPatches {
         x: &Tensor<4>,
         sigma: f32,
         scale: f32,
-        mut pair: Pair,
-        memory: &mut Memory,
-    ) -> Result<Pair, SamplingError> {
+        mut pair: CfgPair,
+        memory: &mut PatchMemory,
+    ) -> Result<CfgPair, SamplingError> {
         if memory.last_sigma.is_some_and(|last| sigma > last) {
             memory.sums.clear();
         }
@@ -24,23 +25,23 @@ impl ModelPatches {
             pair = match (patch, pair.uncond.clone()) {
                 (GuidancePatch::Operation(change), Some(uncond)) => {
                     let guidance = change.apply(pair.cond - uncond.clone())?;
-                    Pair { cond: guidance + uncond, ..pair }
+                    CfgPair { cond: guidance + uncond, ..pair }
                 }
-                (GuidancePatch::Operation(change), None) => Pair { cond: change.apply(pair.cond)?, ..pair },
+                (GuidancePatch::Operation(change), None) => CfgPair { cond: change.apply(pair.cond)?, ..pair },
                 (GuidancePatch::Tangential, Some(uncond)) => {
                     let damped = tangential(x.clone() - pair.cond.clone(), x.clone() - uncond)?;
-                    Pair { uncond: Some(x.clone() - damped), ..pair }
+                    CfgPair { uncond: Some(x.clone() - damped), ..pair }
                 }
                 (GuidancePatch::Frequencies { low, high, cutoff }, Some(uncond)) => {
                     let guidance = scaled_bands(pair.cond - uncond.clone(), *low, *high, *cutoff);
-                    Pair { cond: guidance + uncond, ..pair }
+                    CfgPair { cond: guidance + uncond, ..pair }
                 }
                 (GuidancePatch::Projected { eta, norm, momentum }, uncond) => {
                     let uncond = uncond.unwrap_or_else(|| pair.cond.zeros_like());
                     let plain = pair.cond.clone() - uncond.clone();
                     let guidance = memory.carried(place, plain.clone(), *momentum);
                     let guidance = projected(shortened(guidance, *norm), &pair.cond, *eta);
-                    Pair { cond: uncond + guidance + plain.div_scalar(scale), ..pair }
+                    CfgPair { cond: uncond + guidance + plain.div_scalar(scale), ..pair }
                 }
                 _ => pair,
             };
@@ -49,7 +50,7 @@ impl ModelPatches {
     }
 }
 
-impl Memory {
+impl PatchMemory {
     /// Guidance with what is left of the steps before.
     fn carried(&mut self, place: usize, guidance: Tensor<4>, momentum: f32) -> Tensor<4> {
         if momentum == 0.0 {

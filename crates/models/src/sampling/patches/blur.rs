@@ -4,19 +4,19 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::image::{Method, Planes};
 use crate::sampler::SamplingError;
-use crate::unet::Noted;
+use crate::unet::AttentionRecord;
 
 /// How far the blur reaches over the border.
 pub(super) const MARGIN: usize = 4;
 /// More looks than one per query is much.
 const THRESHOLD: f32 = 1.0;
 
-/// `x` `[B, C, h, w]`, blurred where `noted` is above the average.
-pub(super) fn where_looked_at(x: &Tensor<4>, noted: &Noted, sigma: f32) -> Result<Tensor<4>, SamplingError> {
+/// `x` `[B, C, h, w]`, blurred where `record` is above the average.
+pub(super) fn where_looked_at(x: &Tensor<4>, record: &AttentionRecord, sigma: f32) -> Result<Tensor<4>, SamplingError> {
     let unreadable = |error: &dyn std::fmt::Display| SamplingError::Read(error.to_string());
     let [batch, _, height, width] = x.dims();
-    let [rows, columns] = noted.sides;
-    let looks = noted.weights.try_to_vec_as::<f32>().map_err(|error| unreadable(&error))?;
+    let [rows, columns] = record.sides;
+    let looks = record.weights.try_to_vec_as::<f32>().map_err(|error| unreadable(&error))?;
     let mask: Vec<f32> = looks.iter().map(|look| if *look > THRESHOLD { 1.0 } else { 0.0 }).collect();
     let mask = Planes::new([batch, 1, rows, columns], mask).map_err(|error| unreadable(&error))?;
     let mask = mask.resize(width, height, Method::Nearest).to_tensor(&x.device());
@@ -83,8 +83,8 @@ mod tests {
         let values: Vec<f32> = (0..64).map(|i| (i % 5) as f32).collect();
         let x = plane(values.clone(), [8, 8]);
         let weights = Tensor::from_floats([[2.0f32, 0.5, 0.5, 1.0]], &Device::flex());
-        let noted = Noted { weights, sides: [2, 2] };
-        let got = where_looked_at(&x, &noted, 2.0).unwrap().try_to_vec_as::<f32>().unwrap();
+        let record = AttentionRecord { weights, sides: [2, 2] };
+        let got = where_looked_at(&x, &record, 2.0).unwrap().try_to_vec_as::<f32>().unwrap();
         let changed: Vec<usize> = (0..64).filter(|i| got[*i] != values[*i]).collect();
         assert!(changed.len() > 8 && changed.iter().all(|i| i / 8 < 4 && i % 8 < 4), "{changed:?}");
     }

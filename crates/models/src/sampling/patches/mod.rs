@@ -3,18 +3,15 @@
 //! Knows predictions and how to ask for more of them. Knows nothing of nodes; each change names its paper.
 
 mod after;
+pub(super) mod apply;
 mod before;
 mod blur;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::evaluate::Question;
-use super::prepare::Prepared;
 use crate::sampler::SamplingError;
-use crate::schedule::ModelSampling;
 use crate::unet::Hooks;
 
 /// Everything that a model carries.
@@ -100,11 +97,11 @@ pub trait LatentChange: std::fmt::Debug + Send + Sync {
 impl ModelPatches {
     /// Whether the negative is wanted at scale 1, too.
     pub(super) fn want_negative(&self) -> bool {
-        self.notes_attention()
+        self.records_attention()
     }
 
     /// Whether self-attention of the negative is to be noted.
-    pub(super) fn notes_attention(&self) -> bool {
+    pub(super) fn records_attention(&self) -> bool {
         self.guidance.iter().any(|patch| matches!(patch, GuidancePatch::SelfAttention { .. }))
     }
 
@@ -132,46 +129,4 @@ impl ModelPatches {
         }
         Ok(())
     }
-}
-
-/// One evaluation under guidance, as the changes see it.
-pub(super) struct Moment<'a> {
-    pub(super) question: Question<'a>,
-    pub(super) sampling: &'a ModelSampling,
-    /// How far from the negative to the positive.
-    pub(super) scale: f32,
-    /// The conditions behind the two predictions.
-    pub(super) cond_list: &'a [Prepared],
-    pub(super) uncond_list: Option<&'a [Prepared]>,
-}
-
-/// The two predictions that guidance is made of. A negative that isn't evaluated counts as zeros where it must count.
-pub(super) struct Pair {
-    pub(super) cond: Tensor<4>,
-    pub(super) uncond: Option<Tensor<4>>,
-}
-
-impl Pair {
-    fn uncond_or_zeros(&self) -> Tensor<4> {
-        self.uncond.clone().unwrap_or_else(|| self.cond.zeros_like())
-    }
-}
-
-/// What changes remember from step to step of one run.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// Guidance summed up so far, by the change's place in the list.
-    sums: HashMap<usize, Tensor<4>>,
-    last_sigma: Option<f32>,
-}
-
-/// Sum over everything but the batch, `[B, 1, 1, 1]`.
-fn per_item(x: Tensor<4>) -> Tensor<4> {
-    let [batch, c, h, w] = x.dims();
-    x.reshape([batch, c * h * w]).sum_dim(1).reshape([batch, 1, 1, 1])
-}
-
-/// Length over everything but the batch, `[B, 1, 1, 1]`.
-fn length(x: &Tensor<4>) -> Tensor<4> {
-    per_item(x.clone().square()).sqrt()
 }

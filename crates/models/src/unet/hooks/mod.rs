@@ -15,8 +15,8 @@ use burn::tensor::Tensor;
 
 pub use downscale::Downscale;
 pub use free_u::FreeU;
-pub use record::AttentionRecord;
-pub(crate) use record::Noted;
+pub(crate) use record::AttentionRecord;
+pub use record::AttentionRecorder;
 pub use tiles::HyperTile;
 
 use crate::{ModelError, random::TorchGenerator};
@@ -55,11 +55,11 @@ impl Hooks {
         self.list.is_empty()
     }
 
-    /// Whether one of them throws dice.
-    pub fn draws(&self) -> bool {
+    /// Whether one of them draws random numbers.
+    pub fn needs_rng(&self) -> bool {
         self.list.iter().any(|hook| match hook {
             Hook::Merge(ratio) => *ratio > 0.0,
-            Hook::HyperTile(tiles) => tiles.draws(),
+            Hook::HyperTile(tiles) => tiles.needs_rng(),
             Hook::FreeU(_) | Hook::Downscale(_) => false,
         })
     }
@@ -73,20 +73,20 @@ pub enum MiddleAttention<'a> {
     Plain,
     /// Each place attends to itself alone (Ahn et al. 2024, perturbed-attention guidance).
     Itself,
-    /// As always, and how much each place is looked at is noted (Hong et al. 2023, self-attention guidance).
-    Noted(&'a AttentionRecord),
+    /// As always, and how much each place is looked at is recorded (Hong et al. 2023, self-attention guidance).
+    Recorded(&'a AttentionRecorder),
 }
 
 /// The changes at work in one pass.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Steer<'a> {
+pub(crate) struct ActiveHooks<'a> {
     pub(crate) hooks: &'a [Hook],
     /// The noise level.
     pub(crate) sigma: f32,
     /// Rows and columns of the latent.
     pub(crate) latent: [usize; 2],
     pub(crate) middle: MiddleAttention<'a>,
-    pub(crate) draws: Option<&'a Mutex<TorchGenerator>>,
+    pub(crate) rng: Option<&'a Mutex<TorchGenerator>>,
 }
 
 /// How to undo what was done to the queries of a self-attention.
@@ -102,7 +102,7 @@ impl<'a> Hooks {
     }
 }
 
-impl Steer<'_> {
+impl ActiveHooks<'_> {
     /// An input block's result: what becomes its skip, and what goes on.
     pub(crate) fn after_input(&self, block: usize, h: Tensor<4>) -> Result<(Tensor<4>, Tensor<4>), ModelError> {
         let mut h = h;
@@ -136,7 +136,7 @@ impl Steer<'_> {
         Ok(pair)
     }
 
-    /// The tokens that ask in a self-attention, and how to put their answers back.
+    /// The tokens that a self-attention is asked for, and how to put the results back.
     pub(crate) fn queries(&self, x: Tensor<3>) -> Result<(Tensor<3>, Vec<Undo>), ModelError> {
         let (mut x, mut undo) = (x, Vec::new());
         for hook in self.hooks {
@@ -161,15 +161,15 @@ impl Steer<'_> {
 
     /// So many numbers below `range` from the run's generator; zeros without one.
     fn draw(&self, range: u64, n: usize) -> Vec<u64> {
-        match self.draws {
-            Some(draws) => draws.lock().unwrap_or_else(std::sync::PoisonError::into_inner).randint(range, n),
+        match self.rng {
+            Some(rng) => rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).randint(range, n),
             None => vec![0; n],
         }
     }
 }
 
 impl Undo {
-    /// The answers as one per token of the whole picture.
+    /// The results as one per token of the whole map.
     pub(crate) fn put_back(self, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
         match self {
             Self::Grid(grid) => Ok(grid.joined(x)),
@@ -178,9 +178,9 @@ impl Undo {
     }
 }
 
-impl std::fmt::Debug for Steer<'_> {
+impl std::fmt::Debug for ActiveHooks<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Steer").field("hooks", &self.hooks).field("sigma", &self.sigma).finish_non_exhaustive()
+        f.debug_struct("ActiveHooks").field("hooks", &self.hooks).field("sigma", &self.sigma).finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 pub struct HyperTile {
     /// Side of a tile in latent cells, at least.
     pub tile: usize,
-    /// How many tile sizes the dice choose from.
+    /// How many tile sizes are drawn from at random.
     pub choices: usize,
     /// The deepest level that is tiled, 0 for the first.
     pub depth: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Grid {
 
 impl HyperTile {
     /// Whether more than one choice is possible: the reference leaves out the last one.
-    pub(super) fn draws(&self) -> bool {
+    pub(super) fn needs_rng(&self) -> bool {
         self.choices > 1
     }
 

@@ -371,7 +371,7 @@ impl Execute for SamplerLCMUpscale {
     fn execute(self, _: &mut Cx) -> Result<Sampler, NodeError> {
         let steps = usize::try_from(self.scale_steps).ok();
         let method = self.upscale_method.parse::<Method>()?;
-        let enlarging = ProgressiveUpscale { ratio: self.scale_ratio, steps, method };
-        Ok(Sampler { kind: SamplerKind::LCM_UPSCALE, options: Options { enlarging, ..Options::default() } })
+        let upscale = ProgressiveUpscale { ratio: self.scale_ratio, steps, method };
+        Ok(Sampler { kind: SamplerKind::LCM_UPSCALE, options: Options { upscale, ..Options::default() } })
     }
 }
