@@ -84,7 +84,7 @@ fn resident(map: &Map, name: &str) -> u64 {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.contents.kind.map_or_else(String::new, |kind| format!("{kind}, "));
+        let kind = self.contents.family.map_or_else(String::new, |family| format!("{family}, "));
         let stored: u64 = self.contents.parts.iter().map(|part| part.stored).sum();
         writeln!(f, "{}: {kind}{} of weights in the file", self.file, human_bytes(stored))?;
         let ImageRequest { steps, sampler, batch } = &self.picture;

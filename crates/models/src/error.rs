@@ -88,3 +88,9 @@ impl fmt::Display for TensorMismatches {
         }
     }
 }
+
+impl From<kiln_memory::SourceError> for ModelError {
+    fn from(error: kiln_memory::SourceError) -> Self {
+        Self::Memory(error.into())
+    }
+}

@@ -4,7 +4,7 @@
 //! [`Checkpoint::open`] maps a file, reads its header, and tells from tensor names and shapes alone what it holds
 //! ([`detect`]). Each family has a folder with `config.rs` (plain sizes, found by `from_names`), `keys.rs` (what files
 //! call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
-//! [`vision`], [`upscale`], [`taesd`]. `config.init(&keyed)` builds a network over [`ModelWeights`] weights, after every tensor was found in its shape;
+//! [`vision`], [`upscale`], [`taesd`]. `config.init(&weights)` builds a network over [`ModelWeights`] weights, after every tensor was found in its shape;
 //! an error names all that are missing or misshapen.
 //!
 //! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
@@ -50,39 +50,28 @@
 //! # Ok(()) }
 //! ```
 
-mod checkpoint;
-pub mod clip;
+pub mod checkpoint;
 pub mod conditioning;
-mod contents;
-pub mod controlnet;
-pub mod detect;
 mod error;
 pub mod image;
 mod latent;
-pub mod layers;
 pub mod lora;
+pub mod nets;
 pub mod ops;
 pub mod random;
 pub mod sampler;
 pub mod sampling;
-pub mod save;
 pub mod schedule;
-mod shelf;
 mod suggest;
-pub mod t2i;
-pub mod taesd;
 pub mod text;
 pub mod tokenizer;
-pub mod unet;
-pub mod upscale;
-pub mod vae;
-mod view;
-pub mod vision;
-mod watch;
+pub mod weights;
 
-pub use checkpoint::{Checkpoint, DiffusionModel, Encoder, TextEncoders, component_label};
-pub use contents::{Component, Inventory};
+pub use crate::checkpoint::{Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save};
+pub use crate::nets::{
+    ActivationFn, ActivationTap, clip, controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision,
+};
+pub use crate::weights::{ModelWeights, component_label};
+pub use checkpoint::Checkpoint;
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
-pub use view::ModelWeights;
-pub use watch::{ActivationFn, ActivationTap};

@@ -5,8 +5,8 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_memory::{Budget, TensorShapes, hash_uniform};
+use kiln_models::nets::Residuals;
 use kiln_models::t2i::{Adapter, AdapterConfig, AdapterKind};
-use kiln_models::unet::Residuals;
 
 fn full(shuffle: usize, kernel: usize, halves_by_conv: bool) -> AdapterConfig {
     let kind = AdapterKind::Full { blocks: 2, kernel, halves_by_conv };
@@ -161,7 +161,7 @@ fn maps(config: &AdapterConfig, picture: &Map) -> Vec<Map> {
 fn residuals(config: &AdapterConfig, picture: &Map) -> Residuals {
     let values: Vec<f32> = picture.values.iter().map(|v| *v as f32).collect();
     let x = Tensor::from_data(TensorData::new(values, [1, picture.c, picture.h, picture.w]), &Device::flex());
-    config.init(&common::keyed(&config.tensors().unwrap())).unwrap().forward(x).unwrap()
+    config.init(&common::weights(&config.tensors().unwrap())).unwrap().forward(x).unwrap()
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn every_kind_computes_what_is_written_out() {
 #[test]
 fn a_picture_that_is_no_whole_number_of_squares_is_told() {
     let config = full(8, 1, false);
-    let net = config.init(&common::keyed(&config.tensors().unwrap())).unwrap();
+    let net = config.init(&common::weights(&config.tensors().unwrap())).unwrap();
     let error = net.forward(Tensor::ones([1, 3, 20, 24], &Device::flex())).unwrap_err().to_string();
     assert!(error.contains("T2I-Adapter") && error.contains("[1, 3, 20, 24]"), "{error}");
 }

@@ -30,7 +30,7 @@ fn refused(path: &Path) -> String {
 #[test]
 fn the_bundled_checkpoint_opens_and_each_network_runs_once() {
     let checkpoint = open(&bundled()).unwrap();
-    assert_eq!((checkpoint.model.kind, checkpoint.model.prediction), (Family::Sd1, Prediction::Eps));
+    assert_eq!((checkpoint.model.family, checkpoint.model.prediction), (Family::Sd1, Prediction::Eps));
     let device = Device::flex();
     let mut chunk = vec![Token::Id(Token::START), Token::Id(320)];
     chunk.resize(77, Token::Id(Token::END));

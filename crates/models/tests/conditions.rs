@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::conditioning::{Concat, Conditioning, ControlLink};
+use kiln_models::nets::Residuals;
 use kiln_models::sampler::{Options, SamplerKind};
 use kiln_models::schedule::ModelSampling;
-use kiln_models::unet::Residuals;
 use kiln_models::{LatentFormat, ModelError};
 use kiln_models::{
+    nets::{ControlCall, ControlSource},
     sampler::SamplingError,
-    sampling::{ControlCall, ControlSource, Guidance, Inputs, Predictor, SamplingRun, noise_for},
+    sampling::{Guidance, Inputs, Predictor, SamplingRun, noise_for},
 };
 
 /// A control that is only a name.

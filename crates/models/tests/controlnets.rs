@@ -11,7 +11,7 @@ use kiln_models::{
     Checkpoint,
     controlnet::{Control, ControlNet, ControlNetConfig},
     image::Planes,
-    sampling::{ControlCall, ControlSource},
+    nets::{ControlCall, ControlSource},
     schedule::ModelSampling,
     unet::Extras,
 };
@@ -28,7 +28,7 @@ fn config(checkpoint: &Checkpoint) -> ControlNetConfig {
 
 fn net(checkpoint: &Checkpoint) -> Arc<ControlNet> {
     let config = config(checkpoint);
-    Arc::new(config.init(&common::keyed(&config.tensors().unwrap())).unwrap())
+    Arc::new(config.init(&common::weights(&config.tensors().unwrap())).unwrap())
 }
 
 fn largest<const D: usize>(x: Tensor<D>) -> f32 {
@@ -112,7 +112,7 @@ fn control(strength: f32, range: [f64; 2], previous: Option<Arc<dyn ControlSourc
     Control::new(net(&bundled()), hint, strength, range, previous)
 }
 
-fn call(source: &dyn ControlSource) -> Option<kiln_models::unet::Residuals> {
+fn call(source: &dyn ControlSource) -> Option<kiln_models::nets::Residuals> {
     let device = Device::flex();
     let (x, context) = (Tensor::<4>::ones([2, 4, 6, 5], &device), Tensor::<3>::ones([2, 7, 64], &device));
     let sampling = ModelSampling::eps();

@@ -29,14 +29,14 @@ fn assert_every_key_is_consumed(names: &TensorShapes) -> Detected {
     for (role, text) in &detected.text {
         assert_consumed(role.name(), &text.config.tensors().unwrap(), &text.map.names());
     }
-    assert_eq!(detected.strangers(names), Vec::<&str>::new());
+    assert_eq!(detected.unused_tensors(names), Vec::<&str>::new());
     detected
 }
 
 #[test]
 fn every_tensor_of_stable_diffusion_1_5_is_consumed_and_none_is_missing() {
     let detected = assert_every_key_is_consumed(&common::sd15());
-    assert_eq!(detected.kind, Some(Family::Sd1));
+    assert_eq!(detected.family, Some(Family::Sd1));
     let config = detected.unet.unwrap().config;
     assert_eq!(config.channel_mult, [1, 2, 4, 4]);
     assert_eq!(config.depth_output, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
@@ -49,7 +49,7 @@ fn every_tensor_of_stable_diffusion_1_5_is_consumed_and_none_is_missing() {
 #[test]
 fn every_tensor_of_sdxl_is_consumed_and_none_is_missing() {
     let detected = assert_every_key_is_consumed(&common::sdxl());
-    assert_eq!(detected.kind, Some(Family::Sdxl));
+    assert_eq!(detected.family, Some(Family::Sdxl));
     let config = detected.unet.unwrap().config;
     assert_eq!((config.middle, config.adm_channels), (Middle::Transformer(10), Some(2816)));
     assert_eq!(config.heads, Heads::Width(64));
@@ -65,7 +65,7 @@ fn the_bundled_model_is_sd1_of_its_own_width() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
     let file = kiln_memory::WeightFile::open(path).unwrap();
     let detected = assert_every_key_is_consumed(&TensorShapes::of(&*file));
-    assert_eq!(detected.kind, Some(Family::Sd1));
+    assert_eq!(detected.family, Some(Family::Sd1));
     let (unet, vae) = (detected.unet.unwrap().config, detected.vae.unwrap().config);
     assert_eq!((unet.model_channels, unet.heads.of(128)), (64, 8));
     assert_eq!((vae.res_blocks, vae.mult.as_slice(), vae.scale()), (0, &[1, 1, 1, 1][..], 8));

@@ -169,8 +169,8 @@ fn queries_keys_and_values_come_out_of_their_fused_tensor_and_the_projection_is_
     source.insert_f32("transformer.resblocks.0.attn.in_proj_bias", &[6], count(6)).unwrap();
     source.insert_f32("text_projection", &[2, 3], count(6)).unwrap();
     let map = clip::open_clip(&TensorShapes::of(&source), "");
-    let keyed = ModelWeights::new(Arc::new(source), map, "test", &Budget::unlimited("test"));
-    let read = |key: &str| keyed.weights().weight(key).unwrap().read().unwrap().to_vec();
+    let weights = ModelWeights::new(Arc::new(source), map, "test", &Budget::unlimited("test"));
+    let read = |key: &str| weights.weights().weight(key).unwrap().read().unwrap().to_vec();
     let path = "text_model.encoder.layers.0.self_attn";
     assert_eq!(read(&format!("{path}.k_proj.weight")), [4.0, 5.0, 6.0, 7.0]);
     assert_eq!(read(&format!("{path}.v_proj.bias")), [4.0, 5.0]);

@@ -51,7 +51,7 @@ fn ask_unet(family: FamilyCase, unet: &UNet) -> Vec<f32> {
 fn ask_texts(texts: &TextEncoders) -> Vec<Vec<f32>> {
     let chunk: Vec<Token> = (0..6).map(|i| Token::Id(i * 17 % VOCABULARY as u32)).collect();
     let say = |encoder: &kiln_models::Encoder| {
-        let said = encoder.model.forward(std::slice::from_ref(&chunk), texts.kind.hidden(), &Device::flex()).unwrap();
+        let said = encoder.model.forward(std::slice::from_ref(&chunk), texts.family.hidden(), &Device::flex()).unwrap();
         let pooled = floats(&said.projected.unwrap_or(said.pooled));
         [floats(&said.hidden), pooled].concat()
     };
@@ -85,8 +85,8 @@ fn expected(family: FamilyCase) -> (Family, Prediction, LatentFormat) {
 
 fn opened(family: FamilyCase, path: &Path, budget: u64) -> Checkpoint {
     let checkpoint = Checkpoint::open(path, &Budget::new("test", budget)).unwrap();
-    let DiffusionModel { kind, prediction, latent, .. } = &checkpoint.model;
-    assert_eq!((*kind, *prediction, *latent), expected(family));
+    let DiffusionModel { family: found, prediction, latent, .. } = &checkpoint.model;
+    assert_eq!((*found, *prediction, *latent), expected(family));
     checkpoint
 }
 
@@ -119,7 +119,7 @@ fn in_parts(family: FamilyCase) {
     {
         Format::F32.write(&place(name), &tensors);
         let model = DiffusionModel::open(&place(name), &budget).unwrap();
-        assert_eq!(model.kind, expected(family).0, "{name}");
+        assert_eq!(model.family, expected(family).0, "{name}");
         assert!(ask_unet(family, &model.unet) == whole.unet, "{name}");
     }
     for (name, tensors) in

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
+use kiln_models::hooks::MiddleAttention;
 use kiln_models::sampler::{Options, SamplerKind};
 use kiln_models::schedule::ModelSampling;
-use kiln_models::unet::MiddleAttention;
 use kiln_models::{
     sampler::SamplingError,
     sampling::{Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, SamplingRun, noise_for},

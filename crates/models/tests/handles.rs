@@ -93,7 +93,7 @@ fn a_unet_takes_every_weight_by_handle() {
     let (width, device) = (config.context_dim.unwrap(), Device::flex());
     every_weight_by_handle(
         &config.tensors().unwrap(),
-        |keyed| config.init(keyed),
+        |weights| config.init(weights),
         |unet| {
             let (x, context) = (Tensor::ones([1, 4, 8, 8], &device), Tensor::ones([1, 77, width], &device));
             unet.forward(x, &[500.0], &context, &Extras::default()).map(drop)
@@ -108,7 +108,7 @@ fn a_text_encoder_takes_every_weight_by_handle_and_rows_of_its_tables() {
     let chunk: Vec<Token> = (0..77).map(Token::Id).collect();
     every_weight_by_handle(
         &config.tensors().unwrap(),
-        |keyed| config.init(keyed),
+        |weights| config.init(weights),
         |text| {
             // The last layer's state, normalised, is what is pooled as well: the norm is used once.
             text.forward(std::slice::from_ref(&chunk), Hidden::LAST, &device).map(drop)
@@ -122,7 +122,7 @@ fn an_autoencoder_takes_every_weight_by_handle() {
     let device = Device::flex();
     every_weight_by_handle(
         &config.tensors().unwrap(),
-        |keyed| config.init(keyed),
+        |weights| config.init(weights),
         |vae| {
             vae.decode_picture(Tensor::ones([1, 4, 4, 4], &device))?;
             vae.encode_picture(Tensor::ones([1, 32, 32, 3], &device)).map(drop)
@@ -138,7 +138,7 @@ fn a_controlnet_takes_every_weight_by_handle() {
     let config = ControlNetConfig { hint, unet, hint_channels: 3 };
     every_weight_by_handle(
         &config.tensors().unwrap(),
-        |keyed| config.init(keyed),
+        |weights| config.init(weights),
         |net| {
             let (x, hint) = (Tensor::ones([1, 4, 8, 8], &device), Tensor::ones([1, 3, 64, 64], &device));
             net.forward(x, hint, &[500.0], &Tensor::ones([1, 77, width], &device), None).map(drop)
@@ -154,7 +154,7 @@ fn upscalers_take_every_weight_by_handle() {
     for config in [UpscaleConfig::Compact(compact), UpscaleConfig::Rrdb(rrdb)] {
         every_weight_by_handle(
             &config.tensors().unwrap(),
-            |keyed| config.init(keyed),
+            |weights| config.init(weights),
             |net| net.forward(Tensor::ones([1, 3, 8, 8], &device)).map(drop),
         );
     }

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, MemorySource};
 use kiln_models::{
     Checkpoint,
-    lora::{Adapter, Array, LoraFile, Prefixes},
+    lora::{Adapter, LoraFile, Matrix, Prefixes},
     unet::Extras,
 };
 
@@ -112,7 +112,7 @@ fn apply(tensors: &[(&str, &[usize], f32)], shape: &[usize], weight: f32) -> Vec
     let file = lora(tensors);
     let prefixes: Prefixes = [("x".to_owned(), "x.weight".to_owned())].into_iter().collect();
     let found = file.find(&prefixes);
-    let mut array = Array { shape: shape.to_vec(), values: vec![weight; shape.iter().product()] };
+    let mut array = Matrix { shape: shape.to_vec(), values: vec![weight; shape.iter().product()] };
     for target in &found.targets {
         file.adapter(target).unwrap().apply(&mut array, 1.0).unwrap();
     }
@@ -129,7 +129,7 @@ fn in_place_is_the_same_as_a_delta_added() {
         let file = LoraFile::new(Arc::new(source));
         let prefixes: Prefixes = [("x".to_owned(), "x.weight".to_owned())].into_iter().collect();
         let adapter = file.adapter(&file.find(&prefixes).targets[0]).unwrap();
-        let mut array = Array { shape: vec![rows, columns], values: wave(rows * columns) };
+        let mut array = Matrix { shape: vec![rows, columns], values: wave(rows * columns) };
         let mut values = array.values.clone();
         adapter.apply(&mut array, 0.5).unwrap();
         assert!(adapter.apply_in_place(&mut values, 0.5));
@@ -187,8 +187,8 @@ fn rotations_of_nothing_turn_nothing() {
 #[test]
 fn set_replaces_and_a_wrong_shape_is_an_error() {
     assert_eq!(apply(&[("x.set_weight", &[2], 7.0)], &[2], 1.0), [7.0, 7.0]);
-    let mut weight = Array { shape: vec![3], values: vec![1.0; 3] };
-    let wrong = Adapter::Set(Array { shape: vec![2], values: vec![7.0; 2] });
+    let mut weight = Matrix { shape: vec![3], values: vec![1.0; 3] };
+    let wrong = Adapter::Set(Matrix { shape: vec![2], values: vec![7.0; 2] });
     let error = wrong.apply(&mut weight, 1.0).unwrap_err().to_string();
     assert_eq!(error, "its tensor `set_weight` [2] doesn't fit a weight of [3] (a LoRA for another model?)");
     assert_eq!(weight.values, [1.0; 3]);

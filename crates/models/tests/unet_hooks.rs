@@ -7,7 +7,10 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, hash_uniform};
 use kiln_models::Checkpoint;
 use kiln_models::image::Method;
-use kiln_models::unet::{Downscale, Extras, FreeU, Hook, Hooks, HyperTile, MiddleAttention, UNet};
+use kiln_models::{
+    hooks::{Downscale, FreeU, Hook, Hooks, HyperTile, MiddleAttention},
+    unet::{Extras, UNet},
+};
 
 fn unet() -> std::sync::Arc<UNet> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
@@ -124,7 +127,7 @@ fn attention_to_itself_is_plain_where_a_map_has_one_place() {
 #[test]
 fn noting_attention_leaves_the_answer_alone() {
     let bench = Bench::new(8, 8);
-    let record = kiln_models::unet::AttentionRecorder::default();
+    let record = kiln_models::hooks::AttentionRecorder::default();
     let noted = Extras { middle: MiddleAttention::Recorded(&record), ..Extras::default() };
     // The same sums in another order.
     assert!(distance(&bench.run(&noted), &bench.plain()) < 1e-5);

@@ -92,7 +92,8 @@ fn a_network_that_folds_its_picture_enlarges_less() {
     let names = config.tensors().unwrap();
     assert_eq!(UpscaleConfig::from_names(&names).unwrap(), Some(config.clone()));
     assert_eq!(config.scale(), 2);
-    let y = config.init(&common::keyed(&names)).unwrap().forward(Tensor::zeros([1, 3, 6, 9], &Device::flex())).unwrap();
+    let y =
+        config.init(&common::weights(&names)).unwrap().forward(Tensor::zeros([1, 3, 6, 9], &Device::flex())).unwrap();
     assert_eq!(y.dims(), [1, 3, 12, 18]);
 }
 
@@ -110,7 +111,7 @@ fn a_tiny_autoencoder_goes_there_and_back_at_an_eighth_of_the_size() {
         let config = TaesdConfig { encoder: Some(half.clone()), decoder: Some(half) };
         let names = config.tensors().unwrap();
         assert_eq!(TaesdConfig::from_names(&names), Some(config.clone()));
-        let taesd = config.init(&common::keyed(&names)).unwrap();
+        let taesd = config.init(&common::weights(&names)).unwrap();
         let latent = taesd.encode(Tensor::zeros([1, 3, 32, 16], &Device::flex())).unwrap();
         assert_eq!(latent.dims(), [1, 4, 4, 2]);
         assert_eq!(taesd.decode(latent).unwrap().dims(), [1, 3, 32, 16]);

@@ -100,7 +100,7 @@ fn tensor(values: &[f64]) -> Tensor<4> {
 
 fn model(layers: usize) -> VisionModel {
     let config = config(layers);
-    config.init(&common::keyed(&config.tensors().unwrap())).unwrap()
+    config.init(&common::weights(&config.tensors().unwrap())).unwrap()
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn every_patch_is_seen_by_the_pictures_own_token() {
 #[test]
 fn a_style_is_so_many_words_whatever_the_picture_had() {
     let style = StyleConfig { width: 64, context: 24, words: 3, layers: 2 };
-    let model = style.init(&common::keyed(&style.tensors().unwrap())).unwrap();
+    let model = style.init(&common::weights(&style.tensors().unwrap())).unwrap();
     let tokens = |n: usize| Tensor::<3>::ones([2, n, 64], &Device::flex());
     assert_eq!(model.forward(tokens(10)).unwrap().dims(), [2, 3, 24]);
     let error = model.forward(Tensor::ones([1, 4, 32], &Device::flex())).unwrap_err().to_string();

@@ -127,7 +127,7 @@ struct Bench {
 impl Bench {
     fn new(path: &Path) -> Result<Self, Trouble> {
         let checkpoint = Checkpoint::open(path, &Budget::unlimited("parity"))?;
-        let sampling = ModelSampling::detected(&checkpoint.model.prediction);
+        let sampling = checkpoint.model.prediction.sampling();
         Ok(Self { checkpoint, vocabulary: Arc::new(Vocabulary::bundled()?), sampling, device: Device::flex() })
     }
 
@@ -231,7 +231,7 @@ impl Bench {
     }
 
     fn ids(&self, case: &Case, reference: &Tensors) -> Result<CaseResult, Trouble> {
-        let encoder = match self.checkpoint.text.as_ref().and_then(|text| text.kind.roles().first()) {
+        let encoder = match self.checkpoint.text.as_ref().and_then(|text| text.family.roles().first()) {
             Some(TextEncoderKind::G) => Encoder::ClipG,
             Some(TextEncoderKind::H) => Encoder::ClipH,
             _ => Encoder::ClipL,

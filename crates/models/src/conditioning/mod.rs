@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::sampling::ControlSource;
+use crate::nets::ControlSource;
 
 /// A list of conditions; their predictions are averaged by strength.
 #[derive(Debug, Clone, Default)]

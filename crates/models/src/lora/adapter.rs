@@ -1,40 +1,12 @@
 //! One change of one weight, whatever its kind, and how it is applied.
 
+use super::error::{AdapterError, shape_error};
 use super::{
-    Array,
     dora::decompose,
     low_rank::{Glora, LoHa, LoKr, LowRank},
+    matrix::Matrix,
     orthogonal::Rotation,
 };
-
-/// Why an adapter can't be applied to a weight. The weight stays as it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AdapterError {
-    /// A tensor of the adapter doesn't fit the weight.
-    #[error("its tensor `{tensor}` {found:?} doesn't fit a weight of {weight:?} (a LoRA for another model?)")]
-    Shape {
-        /// The tensor, by its ending in the file.
-        tensor: &'static str,
-        /// Its shape.
-        found: Vec<usize>,
-        /// The weight's shape.
-        weight: Vec<usize>,
-    },
-    /// The adapter's own tensors don't fit each other.
-    #[error("the {kind} factors don't fit each other")]
-    Factors {
-        /// The kind of adapter.
-        kind: &'static str,
-    },
-    /// A tensor of the adapter could not be read.
-    #[error("{0}")]
-    Read(String),
-}
-
-pub(super) fn misfit(tensor: &'static str, found: &Array, weight: &Array) -> AdapterError {
-    AdapterError::Shape { tensor, found: found.shape.clone(), weight: weight.shape.clone() }
-}
 
 /// A change of one weight.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +18,7 @@ pub enum Adapter {
         /// `alpha` of the file; without it the scale is 1.
         alpha: Option<f32>,
         /// `dora_scale` of the file.
-        dora: Option<Array>,
+        dora: Option<Matrix>,
         /// The weight is padded with zeros to this shape first.
         reshape: Option<Vec<usize>>,
     },
@@ -58,9 +30,9 @@ pub enum Adapter {
         limit: f32,
     },
     /// Added as it is.
-    Diff(Array),
+    Diff(Matrix),
     /// Put in the weight's place.
-    Set(Array),
+    Set(Matrix),
 }
 
 /// The kinds of factors that make up a delta.
@@ -77,7 +49,7 @@ pub enum Factors {
 }
 
 impl Factors {
-    fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+    fn delta(&self, weight: &Matrix) -> Result<Matrix, AdapterError> {
         match self {
             Self::LowRank(factors) => factors.delta(weight),
             Self::Hadamard(factors) => factors.delta(weight),
@@ -109,24 +81,24 @@ impl Adapter {
     ///
     /// # Errors
     /// When a shape doesn't fit; the weight is then unchanged.
-    pub fn apply(&self, weight: &mut Array, strength: f32) -> Result<(), AdapterError> {
+    pub fn apply(&self, weight: &mut Matrix, strength: f32) -> Result<(), AdapterError> {
         match self {
             Self::Diff(delta) => {
                 if delta.shape != weight.shape {
-                    return Err(misfit("diff", delta, weight));
+                    return Err(shape_error("diff", delta, weight));
                 }
-                weight.add(strength, delta).ok_or_else(|| misfit("diff", delta, weight))
+                weight.add(strength, delta).ok_or_else(|| shape_error("diff", delta, weight))
             }
             Self::Set(value) => {
                 if value.shape != weight.shape {
-                    return Err(misfit("set_weight", value, weight));
+                    return Err(shape_error("set_weight", value, weight));
                 }
                 *weight = value.clone();
                 Ok(())
             }
             Self::Rotation { rotation, limit } => {
                 let delta = rotation.delta(weight, *limit, strength)?;
-                weight.add(strength, &delta).ok_or_else(|| misfit("oft_blocks", &rotation.blocks, weight))
+                weight.add(strength, &delta).ok_or_else(|| shape_error("oft_blocks", &rotation.blocks, weight))
             }
             Self::Delta { factors, alpha, dora, reshape: None } => {
                 add_delta(weight, factors, *alpha, dora.as_ref(), strength)
@@ -146,10 +118,10 @@ impl Adapter {
 }
 
 fn add_delta(
-    weight: &mut Array,
+    weight: &mut Matrix,
     factors: &Factors,
     alpha: Option<f32>,
-    dora: Option<&Array>,
+    dora: Option<&Matrix>,
     strength: f32,
 ) -> Result<(), AdapterError> {
     let mut delta = factors.delta(weight)?;

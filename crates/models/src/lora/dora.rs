@@ -1,14 +1,22 @@
 //! DoRA: the changed weight keeps a direction of its own and gets its length from the file.
 
-use super::{AdapterError, Array, adapter::misfit};
+use super::{
+    error::{AdapterError, shape_error},
+    matrix::Matrix,
+};
 
 /// `W + strength · ((W + delta) · scale / norm - W)`.
 ///
 /// The norm is that of the *original* rows when the scale has one entry per output, and that of the changed columns
 /// otherwise (the reference's asymmetry, kept).
-pub(super) fn decompose(weight: &mut Array, delta: &Array, scale: &Array, strength: f32) -> Result<(), AdapterError> {
+pub(super) fn decompose(
+    weight: &mut Matrix,
+    delta: &Matrix,
+    scale: &Matrix,
+    strength: f32,
+) -> Result<(), AdapterError> {
     let mut changed = weight.clone();
-    changed.add(1.0, delta).ok_or_else(|| misfit("dora_scale", scale, weight))?;
+    changed.add(1.0, delta).ok_or_else(|| shape_error("dora_scale", scale, weight))?;
     let outputs = weight.rows();
     if scale.rows() == outputs {
         by_row(weight, &mut changed, scale)?;
@@ -28,10 +36,10 @@ fn norm(squares: f64) -> f32 {
     squares.sqrt() as f32 + f32::EPSILON
 }
 
-fn by_row(weight: &Array, changed: &mut Array, scale: &Array) -> Result<(), AdapterError> {
+fn by_row(weight: &Matrix, changed: &mut Matrix, scale: &Matrix) -> Result<(), AdapterError> {
     let columns = weight.columns().max(1);
     if scale.values.len() != weight.rows() {
-        return Err(misfit("dora_scale", scale, weight));
+        return Err(shape_error("dora_scale", scale, weight));
     }
     let rows = weight.values.chunks(columns).zip(changed.values.chunks_mut(columns));
     for ((old, new), scale) in rows.zip(&scale.values) {
@@ -44,11 +52,11 @@ fn by_row(weight: &Array, changed: &mut Array, scale: &Array) -> Result<(), Adap
 }
 
 /// Columns are input channels: outputs and kernel positions of one count together.
-fn by_column(changed: &mut Array, scale: &Array) -> Result<(), AdapterError> {
+fn by_column(changed: &mut Matrix, scale: &Matrix) -> Result<(), AdapterError> {
     let inputs = changed.shape.get(1).copied().unwrap_or(1).max(1);
     let kernel = changed.columns() / inputs;
     if scale.values.len() != inputs {
-        return Err(misfit("dora_scale", scale, changed));
+        return Err(shape_error("dora_scale", scale, changed));
     }
     let mut squares = vec![0.0f64; inputs];
     for (at, v) in changed.values.iter().enumerate() {

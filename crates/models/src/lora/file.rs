@@ -4,15 +4,20 @@
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
+use indexmap::IndexMap;
 use kiln_memory::{TensorInfo, TensorSource};
 
 use super::{
-    Adapter, AdapterError, Array, Prefixes,
-    adapter::Factors,
+    adapter::{Adapter, Factors},
+    error::AdapterError,
     low_rank::{Factor, Glora, LoHa, LoKr, LowRank},
+    matrix::Matrix,
     orthogonal::Rotation,
 };
-use crate::{ModelError, checkpoint};
+use crate::{error::ModelError, weights::open};
+
+/// Prefix in a LoRA file → key of a model's weight.
+pub type Prefixes = IndexMap<String, String>;
 
 /// An opened LoRA file.
 #[derive(Clone)]
@@ -124,7 +129,7 @@ impl LoraFile {
     /// # Errors
     /// When it is missing, truncated or no weight file.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        Ok(Self::new(checkpoint::open(path)?))
+        Ok(Self::new(open(path)?))
     }
 
     /// Over any source of tensors.
@@ -158,7 +163,7 @@ impl LoraFile {
 
     /// What keeps an adapter from changing a weight of this shape, as far as the header tells: the sides of low-rank
     /// factors, the shape of what is added or set. `None` also for kinds whose factors don't say.
-    pub fn misfit(&self, target: &Target, weight: &[usize]) -> Option<ShapeMismatch> {
+    pub fn shape_mismatch(&self, target: &Target, weight: &[usize]) -> Option<ShapeMismatch> {
         let shape = |end: &str| self.source.info(&format!("{}{end}", target.prefix)).map(|info| info.shape.clone());
         let wrong = |end: &str, found: Vec<usize>| {
             Some(ShapeMismatch { tensor: format!("{}{end}", target.prefix), found, weight: weight.to_vec() })
@@ -259,16 +264,16 @@ impl LoraFile {
         })
     }
 
-    fn need(&self, prefix: &str, end: &str) -> Result<Array, AdapterError> {
+    fn need(&self, prefix: &str, end: &str) -> Result<Matrix, AdapterError> {
         let missing = || AdapterError::Read(format!("{}: `{prefix}{end}` is missing", self.source.label()));
         self.maybe(prefix, end)?.ok_or_else(missing)
     }
 
-    fn maybe(&self, prefix: &str, end: &str) -> Result<Option<Array>, AdapterError> {
+    fn maybe(&self, prefix: &str, end: &str) -> Result<Option<Matrix>, AdapterError> {
         let name = format!("{prefix}{end}");
         let Some(TensorInfo { shape, .. }) = self.source.info(&name) else { return Ok(None) };
         let mut values = vec![0.0; shape.iter().product()];
         self.source.read_f32(&name, &mut values).map_err(|error| AdapterError::Read(error.to_string()))?;
-        Ok(Array::new(shape.clone(), values))
+        Ok(Matrix::new(shape.clone(), values))
     }
 }

@@ -2,17 +2,20 @@
 
 use rayon::prelude::*;
 
-use super::{AdapterError, Array, adapter::misfit};
+use super::{
+    error::{AdapterError, shape_error},
+    matrix::Matrix,
+};
 
 /// `up · down`, with LoCon's middle between them where there is one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LowRank {
     /// `[out, rank]`, maybe with sides of 1 behind.
-    pub up: Array,
+    pub up: Matrix,
     /// `[rank, in, ...]`.
-    pub down: Array,
+    pub down: Matrix,
     /// `[rank, rank, kernel, kernel]`.
-    pub mid: Option<Array>,
+    pub mid: Option<Matrix>,
 }
 
 impl LowRank {
@@ -65,18 +68,18 @@ impl LowRank {
         }
     }
 
-    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+    pub(super) fn delta(&self, weight: &Matrix) -> Result<Matrix, AdapterError> {
         let down = match &self.mid {
             None => self.down.clone(),
-            Some(mid) => through(mid, &self.down).ok_or_else(|| misfit("lora_mid", mid, weight))?,
+            Some(mid) => through(mid, &self.down).ok_or_else(|| shape_error("lora_mid", mid, weight))?,
         };
         let delta = self.up.times(&down).and_then(|delta| delta.reshaped(&weight.shape));
-        delta.ok_or_else(|| misfit("lora_up", &self.up, weight))
+        delta.ok_or_else(|| shape_error("lora_up", &self.up, weight))
     }
 }
 
 /// `out[m, i, ..] = Σ_b mid[m, b, ..] · down[b, i]`.
-fn through(mid: &Array, down: &Array) -> Option<Array> {
+fn through(mid: &Matrix, down: &Matrix) -> Option<Matrix> {
     let [outer, inner, kernel @ ..] = mid.shape.as_slice() else { return None };
     let columns = down.columns();
     if *inner != down.rows() {
@@ -95,18 +98,18 @@ fn through(mid: &Array, down: &Array) -> Option<Array> {
     }
     let mut shape = vec![*outer, columns];
     shape.extend(kernel);
-    Array::new(shape, values)
+    Matrix::new(shape, values)
 }
 
 /// `(w1a · w1b) ∘ (w2a · w2b)`, each maybe through a core.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoHa {
     /// `w1_a`, `w1_b`.
-    pub w1: [Array; 2],
+    pub w1: [Matrix; 2],
     /// `w2_a`, `w2_b`.
-    pub w2: [Array; 2],
+    pub w2: [Matrix; 2],
     /// `t1`, `t2`: cores of convolutions.
-    pub cores: Option<[Array; 2]>,
+    pub cores: Option<[Matrix; 2]>,
 }
 
 impl LoHa {
@@ -114,14 +117,16 @@ impl LoHa {
         self.w1[1].rows()
     }
 
-    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
-        let side = |[a, b]: &[Array; 2], core: Option<&Array>| match core {
+    pub(super) fn delta(&self, weight: &Matrix) -> Result<Matrix, AdapterError> {
+        let side = |[a, b]: &[Matrix; 2], core: Option<&Matrix>| match core {
             None => a.times(b),
-            Some(core) => Array::tucker(core, a, b),
+            Some(core) => Matrix::tucker(core, a, b),
         };
         let (t1, t2) = (self.cores.as_ref().map(|cores| &cores[0]), self.cores.as_ref().map(|cores| &cores[1]));
         let delta = side(&self.w1, t1).zip(side(&self.w2, t2)).and_then(|(one, two)| one.hadamard(&two));
-        delta.and_then(|delta| delta.reshaped(&weight.shape)).ok_or_else(|| misfit("hada_w1_a", &self.w1[0], weight))
+        delta
+            .and_then(|delta| delta.reshaped(&weight.shape))
+            .ok_or_else(|| shape_error("hada_w1_a", &self.w1[0], weight))
     }
 }
 
@@ -129,24 +134,24 @@ impl LoHa {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Factor {
     /// As it is.
-    Whole(Array),
+    Whole(Matrix),
     /// `a · b`, maybe through a core.
     Product {
         /// Left factor.
-        a: Array,
+        a: Matrix,
         /// Right factor.
-        b: Array,
+        b: Matrix,
         /// `[i, j, kernel, kernel]`.
-        core: Option<Array>,
+        core: Option<Matrix>,
     },
 }
 
 impl Factor {
-    fn put_together(&self) -> Option<Array> {
+    fn put_together(&self) -> Option<Matrix> {
         match self {
             Self::Whole(array) => Some(array.clone()),
             Self::Product { a, b, core: None } => a.times(b),
-            Self::Product { a, b, core: Some(core) } => Array::tucker(core, a, b),
+            Self::Product { a, b, core: Some(core) } => Matrix::tucker(core, a, b),
         }
     }
 
@@ -173,11 +178,11 @@ impl LoKr {
         self.w2.rank().or_else(|| self.w1.rank())
     }
 
-    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+    pub(super) fn delta(&self, weight: &Matrix) -> Result<Matrix, AdapterError> {
         let factors = self.w1.put_together().zip(self.w2.put_together());
         let (w1, w2) = factors.ok_or(AdapterError::Factors { kind: "LoKr" })?;
         let delta = w1.kronecker(&w2).and_then(|delta| delta.reshaped(&weight.shape));
-        delta.ok_or_else(|| misfit("lokr_w2", &w2, weight))
+        delta.ok_or_else(|| shape_error("lokr_w2", &w2, weight))
     }
 }
 
@@ -185,13 +190,13 @@ impl LoKr {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Glora {
     /// `[in, rank]`.
-    pub a1: Array,
+    pub a1: Matrix,
     /// `[rank, in]`.
-    pub a2: Array,
+    pub a2: Matrix,
     /// `[out, rank]`.
-    pub b1: Array,
+    pub b1: Matrix,
     /// `[rank, in]`.
-    pub b2: Array,
+    pub b2: Matrix,
 }
 
 impl Glora {
@@ -199,7 +204,7 @@ impl Glora {
         self.a2.rows()
     }
 
-    pub(super) fn delta(&self, weight: &Array) -> Result<Array, AdapterError> {
+    pub(super) fn delta(&self, weight: &Matrix) -> Result<Matrix, AdapterError> {
         let fits = || {
             // Along the input channels: for a convolution each kernel position is a matrix of its own.
             let through = along_inputs(&along_inputs(weight, &self.a1)?, &self.a2)?;
@@ -207,12 +212,12 @@ impl Glora {
             delta.add(1.0, &through)?;
             Some(delta)
         };
-        fits().ok_or_else(|| misfit("a1", &self.a1, weight))
+        fits().ok_or_else(|| shape_error("a1", &self.a1, weight))
     }
 }
 
 /// `out[o, j, ..] = Σ_i weight[o, i, ..] · matrix[i, j]`.
-fn along_inputs(weight: &Array, matrix: &Array) -> Option<Array> {
+fn along_inputs(weight: &Matrix, matrix: &Matrix) -> Option<Matrix> {
     let [outputs, inputs, kernel @ ..] = weight.shape.as_slice() else { return None };
     if matrix.rows() != *inputs {
         return None;
@@ -230,5 +235,5 @@ fn along_inputs(weight: &Array, matrix: &Array) -> Option<Array> {
     }
     let mut shape = vec![*outputs, columns];
     shape.extend(kernel);
-    Array::new(shape, values)
+    Matrix::new(shape, values)
 }

@@ -1,22 +1,25 @@
 //! Rotations of a weight's rows: OFT and BOFT. Each block is the Cayley transform of an antisymmetric matrix.
 
-use super::{AdapterError, Array, adapter::misfit};
+use super::{
+    error::{AdapterError, shape_error},
+    matrix::Matrix,
+};
 
 /// Rotation blocks, `[blocks, size, size]` (OFT) or `[factors, blocks, size, size]` (BOFT).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotation {
     /// The matrices whose antisymmetric parts generate the rotations.
-    pub blocks: Array,
+    pub blocks: Matrix,
     /// Scale per output channel.
-    pub rescale: Option<Array>,
+    pub rescale: Option<Matrix>,
 }
 
 impl Rotation {
     /// The change of `weight`. `limit` bounds the norm of the generators where it is positive.
     ///
     /// The strength enters twice, here and where the delta is added: the reference does so.
-    pub(super) fn delta(&self, weight: &Array, limit: f32, strength: f32) -> Result<Array, AdapterError> {
-        let wrong = || misfit("oft_blocks", &self.blocks, weight);
+    pub(super) fn delta(&self, weight: &Matrix, limit: f32, strength: f32) -> Result<Matrix, AdapterError> {
+        let wrong = || shape_error("oft_blocks", &self.blocks, weight);
         let [factors @ .., blocks, size, again] = self.blocks.shape.as_slice() else { return Err(wrong()) };
         if size != again || blocks * size != weight.rows() || factors.len() > 1 {
             return Err(wrong());
@@ -72,7 +75,7 @@ fn cayley(q: &[f64], n: usize) -> Vec<f64> {
 }
 
 /// Rows `m` of a block become `Σ_n (R - I)[n, m] · row n`, times the strength.
-fn oft(weight: &Array, rotations: &[Vec<f64>], size: usize, strength: f32) -> Array {
+fn oft(weight: &Matrix, rotations: &[Vec<f64>], size: usize, strength: f32) -> Matrix {
     let columns = weight.columns();
     let mut values = vec![0.0f32; weight.values.len()];
     for (block, r) in rotations.iter().enumerate() {
@@ -86,18 +89,18 @@ fn oft(weight: &Array, rotations: &[Vec<f64>], size: usize, strength: f32) -> Ar
             }
         }
     }
-    Array { shape: weight.shape.clone(), values }
+    Matrix { shape: weight.shape.clone(), values }
 }
 
 /// Butterfly factors, one after the other, each over rows shuffled by its own stride.
 fn boft(
     rotation: &Rotation,
-    weight: &Array,
+    weight: &Matrix,
     rotations: &[Vec<f64>],
     blocks: usize,
     size: usize,
     strength: f32,
-) -> Option<Array> {
+) -> Option<Matrix> {
     let (rows, columns) = (weight.rows(), weight.columns());
     let mut current = weight.values.clone();
     for (i, factor) in rotations.chunks(blocks).enumerate() {
@@ -131,7 +134,7 @@ fn boft(
             }
         }
     }
-    let mut delta = Array::new(weight.shape.clone(), current)?;
+    let mut delta = Matrix::new(weight.shape.clone(), current)?;
     delta.add(-1.0, weight)?;
     Some(delta)
 }

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use burn::tensor::{Tensor, TensorData};
 
 use super::inpaint::repeat_batch;
-use super::network::PassModifiers;
 use super::predictor::{Inputs, Predictor};
 use super::prepare::{Prepared, Rect};
+use crate::nets::PassModifiers;
+use crate::nets::hooks::MiddleAttention;
 use crate::random::TorchGenerator;
 use crate::sampler::SamplingError;
-use crate::unet::MiddleAttention;
 
 /// How far an area without a mask fades at its inner edges, in cells.
 const FEATHER: usize = 8;

@@ -4,13 +4,13 @@ use burn::tensor::Tensor;
 
 use super::evaluate::EvalRequest;
 use super::patches::ModelPatches;
-use super::patches::apply::{CfgPair, GuidanceContext, PatchMemory};
 use super::prepare::{Prepared, Role};
 use crate::conditioning::Conditioning;
+use crate::nets::hooks::AttentionRecord;
 use crate::sampler::Denoised;
 use crate::sampler::SamplingError;
+use crate::sampling::patches::apply::{CfgPair, GuidanceContext, PatchMemory};
 use crate::schedule::ModelSampling;
-use crate::unet::AttentionRecord;
 
 /// Conditionings and the rule that mixes their predictions (the guider nodes).
 #[derive(Debug, Clone)]

@@ -8,17 +8,17 @@ use super::evaluate::{EvalRequest, evaluate};
 use super::guidance::{Guidance, Mixing};
 use super::inpaint::{DifferentialMask, InpaintMask, Inpainting, fitted_mask};
 use super::patches::ModelPatches;
-use super::patches::apply::PatchMemory;
 use super::predictor::Predictor;
 use super::prepare::{PrepareContext, Prepared, prepare};
 use crate::latent::LatentFormat;
+use crate::nets::hooks::AttentionRecorder;
+use crate::nets::hooks::MiddleAttention;
 use crate::random::{TorchGenerator, initial_noise};
 use crate::sampler::SamplingError;
 use crate::sampler::{Denoised, Denoiser, Options, SamplerContext, SamplerKind, Step, StepFn};
+use crate::sampling::patches::apply::PatchMemory;
 use crate::schedule::ModelSampling;
 use crate::schedule::scaling;
-use crate::unet::AttentionRecorder;
-use crate::unet::MiddleAttention;
 
 /// A sampling run. The levels come from [`schedule`](crate::schedule), the noise from [`noise_for`].
 #[derive(Clone)]

@@ -1,28 +1,24 @@
 //! A sampling run from noise and conditioning to a latent: everything around the sampler.
 //!
-//! [`SamplingRun`] is KSampler's path. It asks a [`Predictor`] for denoised latents (a [`Network`] with its [`ModelSampling`]
-//! is one), for each condition where and when it holds, mixes them by [`Guidance`], keeps masked parts, and hands the
+//! [`SamplingRun`] is KSampler's path. It asks a [`Predictor`] for denoised latents (a [`Network`](crate::nets::Network) with
+//! its [`ModelSampling`] is one), for each condition where and when it holds, mixes them by [`Guidance`], keeps masked parts, and hands the
 //! result to a [sampler](crate::sampler). Knows nothing of prompts, files or nodes.
 //!
 //! Sources: ComfyUI `comfy/samplers.py`, `comfy/sampler_helpers.py`, `comfy/model_base.py`.
 //!
 //! [`ModelSampling`]: crate::schedule::ModelSampling
 
-mod control;
 mod evaluate;
 mod guidance;
 mod inpaint;
 mod ksampler;
-mod network;
 mod patches;
 mod predictor;
 mod prepare;
 mod vector;
 
-pub use control::{ControlCall, ControlSource};
 pub use guidance::Guidance;
 pub use ksampler::{Outcome, SamplingRun, noise_for, with_channels};
-pub use network::{Extras, Network, PassModifiers};
 pub use patches::{GuidancePatch, LatentChange, ModelPatches};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
 pub use vector::size_vector;

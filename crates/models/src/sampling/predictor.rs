@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::control::ControlCall;
-use super::control::ControlSource;
-use super::network::{Extras, Network, PassModifiers};
 use super::patches::ModelPatches;
+use crate::nets::ControlCall;
+use crate::nets::ControlSource;
+use crate::nets::{Extras, Network, PassModifiers};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::schedule::scaling;

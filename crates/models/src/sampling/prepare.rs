@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::control::ControlSource;
 use super::inpaint::{repeat_batch, resized};
 use super::predictor::Predictor;
 use super::vector::size_vector;
 use crate::conditioning::{Area, Condition, Conditioning, Mask};
 use crate::image::{Crop, ImageError, Method, Planes, common_upscale};
 use crate::latent::LatentFormat;
+use crate::nets::ControlSource;
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 

@@ -56,19 +56,6 @@ impl ModelSampling {
         Self::new(prediction, levels)
     }
 
-    /// What a checkpoint's detection found.
-    pub fn detected(prediction: &crate::detect::Prediction) -> Self {
-        use crate::detect::Prediction as Found;
-        match *prediction {
-            Found::Eps => Self::eps(),
-            Found::V { zero_terminal_snr } => Self::v_prediction(zero_terminal_snr),
-            Found::Edm => Self::edm(0.002, 80.0, 0.5),
-            Found::ContinuousV { sigma_min, sigma_max } => {
-                Self::new(Prediction::V, Levels::continuous_edm(f64::from(sigma_min), f64::from(sigma_max)))
-            }
-        }
-    }
-
     /// Whether a run that starts at `sigma` starts from pure noise, which is then scaled a little differently: within
     /// 1e-5 (relative) of the largest level, or above it.
     pub fn starts_maximal(&self, sigma: f32) -> bool {

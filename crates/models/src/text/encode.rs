@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::model::{Encoded, TextEncoder};
-use crate::ModelError;
-use crate::clip::Token;
+use crate::error::ModelError;
+use crate::nets::clip::Token;
 use crate::tokenizer::{Chunk, END, START};
 
 /// An encoded prompt.

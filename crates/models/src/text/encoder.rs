@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 
 use super::model::{Encoded, TextEncoder};
-use crate::ModelError;
-use crate::clip::{Hidden, TextModel, Token};
+use crate::error::ModelError;
+use crate::nets::clip::{Hidden, TextModel, Token};
 
 /// A text network, which of its hidden states counts, and where it runs.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use burn::tensor::Device;
 use super::encode::{Prompt, encode, join};
 use super::encoder::ClipEncoder;
 use crate::checkpoint::Encoder as Stage;
-use crate::clip::Hidden;
-use crate::detect::TextEncoderKind;
+use crate::checkpoint::detect::TextEncoderKind;
+use crate::nets::clip::Hidden;
 use crate::tokenizer::{Chunk, Embeddings, Encoder, Tokenizer, Vocabulary, chunk};
-use crate::{ModelError, TextEncoders};
+use crate::{checkpoint::TextEncoders, error::ModelError};
 
 /// The text encoders of a model with what encoding a prompt needs beside them.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ impl PromptEncoder<'_> {
             let encoder = ClipEncoder {
                 model,
                 hidden: self.hidden(),
-                projected: self.encoders.kind.projects_pooled(),
+                projected: self.encoders.family.projects_pooled(),
                 device: self.device,
             };
             let prompt = encode(&encoder, chunks, pad)?;
@@ -76,7 +76,7 @@ impl PromptEncoder<'_> {
     }
 
     fn hidden(&self) -> Hidden {
-        let own = self.encoders.kind.hidden();
+        let own = self.encoders.family.hidden();
         Hidden { layer: self.clip_skip.unwrap_or(own.layer), norm: own.norm }
     }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::{ModelError, clip::Token};
+use crate::{error::ModelError, nets::clip::Token};
 
 /// A text encoder: rows of tokens to hidden states.
 ///

@@ -3,7 +3,7 @@
 //! Source: ComfyUI `comfy/sd1_clip.py` (`tokenize_with_weights`).
 
 use super::vocabulary::{END, START};
-use crate::clip::Token;
+use crate::nets::clip::Token;
 
 /// Tokens in a chunk.
 pub const CHUNK: usize = 77;

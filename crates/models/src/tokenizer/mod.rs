@@ -17,7 +17,7 @@ mod words;
 
 use std::sync::Arc;
 
-pub use crate::clip::Token;
+pub use crate::nets::clip::Token;
 pub use chunk::{CHUNK, Chunk, WeightedToken};
 pub use embedding::{Embeddings, NoEmbeddings};
 pub use error::TokenizerError;

@@ -40,7 +40,7 @@ pub(crate) fn computed(names: &TensorShapes) -> ComputedSource {
     ComputedSource::hash_uniform(shapes)
 }
 
-pub(crate) fn keyed(names: &TensorShapes) -> ModelWeights {
+pub(crate) fn weights(names: &TensorShapes) -> ModelWeights {
     ModelWeights::plain(computed(names), "test", &Budget::unlimited("test"))
 }
 

@@ -6,7 +6,7 @@ use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError,
 use kiln_models::conditioning::ControlLink;
 use kiln_models::controlnet::{Control, ControlNet as Network};
 use kiln_models::image::Planes;
-use kiln_models::sampling::ControlSource;
+use kiln_models::nets::ControlSource;
 use kiln_models::t2i::{Adapter, AdapterControl};
 
 use crate::comfy::loaders::fingerprint::file_fingerprint;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use kiln_exec::object;
 use kiln_models::conditioning::Conditioning as Conditions;
-use kiln_models::detect::Prediction as Detected;
 use kiln_models::sampling::{Guidance, ModelPatches};
-use kiln_models::schedule::{Levels, ModelSampling, Prediction};
+use kiln_models::schedule::ModelSampling;
 use kiln_models::upscale::Upscaler;
 use kiln_models::{DiffusionModel, TextEncoders};
 
@@ -40,14 +39,7 @@ object!(Model, "MODEL");
 impl Model {
     /// A model as its file describes it.
     pub fn new(network: DiffusionModel) -> Self {
-        let sampling = match network.prediction {
-            Detected::Eps => ModelSampling::eps(),
-            Detected::V { zero_terminal_snr } => ModelSampling::v_prediction(zero_terminal_snr),
-            Detected::Edm => ModelSampling::edm(0.002, 80.0, 0.5),
-            Detected::ContinuousV { sigma_min, sigma_max } => {
-                ModelSampling::new(Prediction::V, Levels::continuous_edm(sigma_min.into(), sigma_max.into()))
-            }
-        };
+        let sampling = network.prediction.sampling();
         Self {
             network: Arc::new(network),
             sampling: Arc::new(sampling),

@@ -27,10 +27,10 @@ pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         results.push(consumed(role.name(), &text.config.tensors()?, &text.map.names()));
     }
     let roles: Vec<_> = detected.text.iter().map(|(role, _)| *role).collect();
-    let complete = detected.kind.is_some_and(|kind| kind.roles() == roles);
-    results.push(CaseResult::exact("text encoders", complete, format!("{:?} has {roles:?}", detected.kind)));
-    let strangers = detected.strangers(&names);
-    results.push(CaseResult::exact("nothing left over", strangers.is_empty(), format!("{strangers:?}")));
+    let complete = detected.family.is_some_and(|family| family.roles() == roles);
+    results.push(CaseResult::exact("text encoders", complete, format!("{:?} has {roles:?}", detected.family)));
+    let unused = detected.unused_tensors(&names);
+    results.push(CaseResult::exact("nothing left over", unused.is_empty(), format!("{unused:?}")));
     Ok(results)
 }
 

@@ -36,7 +36,7 @@ impl Recipe {
         Ok(Self { detected: Detected::in_checkpoint(&names)?, source: source(&names, rounding) })
     }
 
-    pub fn keyed<C>(&self, found: &Found<C>) -> ModelWeights {
+    pub fn weights<C>(&self, found: &Found<C>) -> ModelWeights {
         ModelWeights::new(self.source.clone(), found.map.clone(), "parity", &Budget::new("parity", ROOM))
     }
 
@@ -48,7 +48,7 @@ impl Recipe {
 /// `unet_sd15`: the output for each stored input, and five numbers of every block.
 pub fn unet_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let recipe = Recipe::new(folder, "keys_sd15.json", None)?;
-    let unet = recipe.unet()?.config.init(&recipe.keyed(recipe.unet()?))?;
+    let unet = recipe.unet()?.config.init(&recipe.weights(recipe.unet()?))?;
     let tensors = folder.tensors(file)?;
     let mut results = Vec::new();
     for case in tensors.names().into_iter().filter_map(|name| name.strip_suffix(".eps")) {
@@ -101,7 +101,7 @@ pub fn five(x: &[f32]) -> [f32; 5] {
 /// `sdxl`: the UNet's output (the text cases are run with the prompts).
 pub fn sdxl_unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let recipe = Recipe::new(folder, "keys_sdxl.json", Some(Rounding::F16))?;
-    let unet = recipe.unet()?.config.init(&recipe.keyed(recipe.unet()?))?;
+    let unet = recipe.unet()?.config.init(&recipe.weights(recipe.unet()?))?;
     let tensors = folder.tensors(file)?;
     let context = det("sdxl.ctx", [1, 77, unet.config().context_dim.unwrap_or(0)], 1.7, 0.0);
     let y = stored::<2>(&tensors, "adm_y")?;
@@ -117,7 +117,7 @@ pub fn sdxl_unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble
 pub fn vae_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let recipe = Recipe::new(folder, "keys_sd15.json", None)?;
     let found = recipe.detected.vae.as_ref().ok_or("the keys hold no VAE")?;
-    let vae = found.config.init(&recipe.keyed(found))?;
+    let vae = found.config.init(&recipe.weights(found))?;
     let (entry, tensors) = (folder.entry(file), folder.tensors(file)?);
     let tile = |key: &str, usual: usize| entry.number(key).map_or(usual, |n| n as usize);
     let tiles = Tiles::square(tile("tile", 32), tile("overlap", 8));

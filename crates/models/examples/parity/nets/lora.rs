@@ -5,8 +5,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use kiln_memory::{Dtype, MemorySource, TensorSource};
 use kiln_models::{
+    checkpoint::{text_keys, unet_keys},
     detect::Detected,
-    lora::{Array, LoraFile, Prefixes, text_keys, unet_keys},
+    lora::{LoraFile, Matrix, Prefixes},
 };
 use serde_json::Value;
 
@@ -50,11 +51,11 @@ fn one(tensors: &Tensors, name: &str) -> Result<CaseResult, Trouble> {
     let lora = LoraFile::new(adapters(tensors, &format!("file.{kind}."))?);
     let prefixes: Prefixes = IndexMap::from([(layer.to_owned(), format!("{layer}.weight"))]);
     let weight = format!("W.{layer}");
-    let mut array = Array::new(tensors.shape(&weight)?, tensors.floats(&weight)?).ok_or("a weight fits its shape")?;
+    let mut matrix = Matrix::new(tensors.shape(&weight)?, tensors.floats(&weight)?).ok_or("a weight fits its shape")?;
     for target in lora.find(&prefixes).targets.iter().filter(|target| target.key.ends_with(".weight")) {
-        lora.adapter(target)?.apply(&mut array, strength)?;
+        lora.adapter(target)?.apply(&mut matrix, strength)?;
     }
-    Ok(CaseResult::compare(name, &array.values, &tensors.floats(&format!("out.{name}"))?, MATHS))
+    Ok(CaseResult::compare(name, &matrix.values, &tensors.floats(&format!("out.{name}"))?, MATHS))
 }
 
 fn adapters(tensors: &Tensors, prefix: &str) -> Result<Arc<dyn TensorSource>, Trouble> {

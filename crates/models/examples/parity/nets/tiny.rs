@@ -26,15 +26,15 @@ fn prefix(params: &Value, file: &str, start: &str) -> String {
 /// `tiny_unet_*`: the output and every stored activation, named as the module.
 pub fn unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let (params, tensors) = (folder.entry(file).params, folder.tensors(file)?);
-    let keyed = tiny(folder, &prefix(&params, file, "tiny_"))?;
-    let config = UNetConfig::from_names(&keyed.map().names())?;
+    let weights = tiny(folder, &prefix(&params, file, "tiny_"))?;
+    let config = UNetConfig::from_names(&weights.map().names())?;
     let number = |key: &str| params.get(key).and_then(Value::as_i64).and_then(|n| usize::try_from(n).ok());
     let config = match (number("num_heads"), number("num_head_channels")) {
         (Some(heads), _) => config.with_heads(Heads::Count(heads)),
         (None, Some(width)) => config.with_heads(Heads::Width(width)),
         (None, None) => config,
     };
-    let unet = config.init(&keyed)?;
+    let unet = config.init(&weights)?;
     let y = tensors.has("in.y").then(|| stored::<2>(&tensors, "in.y")).transpose()?;
     let results = RefCell::new(Vec::new());
     let look = |name: &str, _: &[usize], x: burn::tensor::Tensor<1>| {
@@ -59,8 +59,8 @@ pub fn unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
 /// `tiny_vae`: both directions, and the attention alone.
 pub fn vae(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let (params, tensors) = (folder.entry(file).params, folder.tensors(file)?);
-    let keyed = tiny(folder, &prefix(&params, file, "tiny_"))?;
-    let vae = VaeConfig::from_names(&keyed.map().names())?.init(&keyed)?;
+    let weights = tiny(folder, &prefix(&params, file, "tiny_"))?;
+    let vae = VaeConfig::from_names(&weights.map().names())?.init(&weights)?;
     let image = stored(&tensors, "in.img")?;
     let shape: [usize; 4] = tensors.shape("out.mid_attn")?.try_into().map_err(|_| "out.mid_attn has four sides")?;
     let found = [
@@ -76,15 +76,15 @@ pub fn vae(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
 /// `tiny_clip_*`: last layer, the one before, pooled.
 pub fn clip(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let (params, tensors) = (folder.entry(file).params, folder.tensors(file)?);
-    let keyed = tiny(folder, &prefix(&params, file, "tiny_"))?;
+    let weights = tiny(folder, &prefix(&params, file, "tiny_"))?;
     let activation = match params.get("act").and_then(Value::as_str) {
         Some("gelu") => Activation::Gelu,
         Some("quick_gelu") => Activation::QuickGelu,
         other => return Err(format!("an activation is named by `act`, found {other:?}").into()),
     };
-    let config = TextConfig::from_names(&keyed.map().names(), activation)?;
+    let config = TextConfig::from_names(&weights.map().names(), activation)?;
     let heads = params.get("heads").and_then(Value::as_u64).map_or(config.heads, |heads| heads as usize);
-    let model = config.with_heads(heads).init(&keyed)?;
+    let model = config.with_heads(heads).init(&weights)?;
     let length = tensors.shape("in.ids")?.last().copied().unwrap_or(1).max(1);
     let ids = tensors.integers("in.ids")?;
     let chunks: Vec<Vec<Token>> =

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use burn::tensor::{Tensor, TensorData};
 use kiln_models::{
+    nets::PassModifiers,
     sampler::SamplingError,
-    sampling::{Inputs, PassModifiers, Predictor},
+    sampling::{Inputs, Predictor},
 };
 
 use super::setup::{host, tensor};

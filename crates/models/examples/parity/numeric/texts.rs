@@ -33,15 +33,15 @@ struct Texts {
 impl Texts {
     fn new(folder: &Folder, keys: &str) -> Result<Self, Trouble> {
         let recipe = Recipe::new(folder, keys, Some(Rounding::F16))?;
-        let kind = recipe.detected.kind.ok_or("the keys are no checkpoint's")?;
+        let family = recipe.detected.family.ok_or("the keys are no checkpoint's")?;
         let model = |(role, found): &kiln_models::detect::TextFound| {
-            let weights = recipe.keyed(found);
+            let weights = recipe.weights(found);
             let model = Arc::new(found.config.init(&weights)?);
             Ok::<_, Trouble>(kiln_models::Encoder { role: *role, model, weights })
         };
         let encoders = recipe.detected.text.iter().map(model).collect::<Result<_, _>>()?;
         Ok(Self {
-            encoders: TextEncoders { kind, encoders },
+            encoders: TextEncoders { family, encoders },
             vocabulary: Arc::new(Vocabulary::bundled()?),
             embeddings: EmbeddingFolders::new([folder.path().join("embeddings")]),
             device: Device::flex(),
@@ -163,8 +163,8 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
     let recipe = Recipe::new(folder, "keys_sd15.json", None)?;
     let unet = recipe.detected.unet.as_ref().ok_or("the keys hold no UNet")?;
     let vae = recipe.detected.vae.as_ref().ok_or("the keys hold no VAE")?;
-    let network = unet.config.init(&recipe.keyed(unet))?;
-    let vae = vae.config.init(&recipe.keyed(vae))?;
+    let network = unet.config.init(&recipe.weights(unet))?;
+    let vae = vae.config.init(&recipe.weights(vae))?;
     let sampling = ModelSampling::eps();
     let condition = |prompt: &Prompt| Conditioning::new(prompt.context.clone(), Some(prompt.pooled.clone()));
     for case in tensors.names().into_iter().filter_map(|name| name.strip_suffix(".latent")) {

@@ -4,11 +4,11 @@ use burn::tensor::Tensor;
 
 use super::apply::{CfgPair, GuidanceContext, length, per_item};
 use super::{GuidancePatch, ModelPatches, blur};
+use crate::nets::hooks::{AttentionRecord, MiddleAttention};
 use crate::sampler::SamplingError;
 use crate::sampling::evaluate::{EvalRequest, evaluate};
 use crate::sampling::prepare::Prepared;
 use crate::schedule::Prediction;
-use crate::unet::{AttentionRecord, MiddleAttention};
 
 impl ModelPatches {
     /// The mixture of `pair` as the sampler is to see it.

@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::image::{Method, Planes};
+use crate::nets::hooks::AttentionRecord;
 use crate::sampler::SamplingError;
-use crate::unet::AttentionRecord;
 
 /// How far the blur reaches over the border.
 pub(super) const MARGIN: usize = 4;

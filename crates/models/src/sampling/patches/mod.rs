@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use crate::nets::hooks::Hooks;
 use crate::sampler::SamplingError;
-use crate::unet::Hooks;
 
 /// Everything that a model carries.
 #[derive(Debug, Clone, Default)]

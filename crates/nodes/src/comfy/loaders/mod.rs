@@ -67,7 +67,7 @@ impl Execute for CheckpointLoaderSimple {
         let lacks = |what: &str, instead: &str| {
             NodeError::new(format!("{} holds no {what}; load one with {instead}", path.display()))
         };
-        let kind = model.kind;
+        let kind = model.family;
         let text = text.ok_or_else(|| lacks(&format!("text encoder for {kind}"), "UNETLoader and CLIPLoader"))?;
         let vae = vae.ok_or_else(|| lacks("autoencoder", "UNETLoader and VAELoader"))?;
         Ok((Model::new(model), Clip::new(text), Vae(vae)))
@@ -293,15 +293,16 @@ fn matched(file: &LoraFile, prefixes: &Prefixes, shapes: &TensorShapes, name: &s
             found.unmatched.len()
         )));
     }
-    let misfit = |target: &Target| shapes.shape(&target.key).and_then(|shape| file.misfit(target, shape));
-    let misfits: Vec<(&Target, ShapeMismatch)> = found.targets.iter().filter_map(|t| Some((t, misfit(t)?))).collect();
-    if let Some((target, ShapeMismatch { tensor, found: shape, weight })) = misfits.first()
-        && misfits.len() == found.targets.len()
+    let mismatch = |target: &Target| shapes.shape(&target.key).and_then(|shape| file.shape_mismatch(target, shape));
+    let mismatches: Vec<(&Target, ShapeMismatch)> =
+        found.targets.iter().filter_map(|t| Some((t, mismatch(t)?))).collect();
+    if let Some((target, ShapeMismatch { tensor, found: shape, weight })) = mismatches.first()
+        && mismatches.len() == found.targets.len()
     {
         return Err(NodeError::new(format!(
             "`lora_name` {name}: none of its {} adapters fits this model: tensor `{tensor}` is {shape:?}, and \
              `{}` is {weight:?}; it is for another family",
-            misfits.len(),
+            mismatches.len(),
             target.key
         )));
     }

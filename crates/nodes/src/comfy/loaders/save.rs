@@ -7,8 +7,8 @@ use std::io::Write;
 use indexmap::IndexMap;
 use kiln_exec::{ConstantInputs, Cx, Execute, ExtraPngInfo, Node, NodeError, SubmittedPrompt};
 use kiln_models::detect::{Family, Prediction};
-use kiln_models::lora::{Extraction, extract};
 use kiln_models::save::ModelFile;
+use kiln_models::save::{Extraction, extract};
 
 use crate::files::{DirKind, Moment, SavePath, json_text};
 use crate::payload::{Clip, Model, Vae};
@@ -54,7 +54,7 @@ fn described(model: &Model, path: &SavePath) -> IndexMap<String, String> {
     let mut texts = IndexMap::new();
     let network = &model.network;
     let edits = network.unet.config().in_channels == 8;
-    let architecture = match network.kind {
+    let architecture = match network.family {
         Family::Sdxl if edits => Some("stable-diffusion-xl-v1-edit"),
         Family::Sdxl => Some("stable-diffusion-xl-v1-base"),
         Family::SdxlRefiner => Some("stable-diffusion-xl-v1-refiner"),

@@ -2,8 +2,8 @@
 #![allow(non_camel_case_types, reason = "the classes have ComfyUI's names")]
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
+use kiln_models::hooks::{Downscale, FreeU as Weights, Hook, HyperTile as Tiles};
 use kiln_models::image::Method;
-use kiln_models::unet::{Downscale, FreeU as Weights, Hook, HyperTile as Tiles};
 
 use crate::payload::Model;
 

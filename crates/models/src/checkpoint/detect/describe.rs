@@ -1,0 +1,59 @@
+//! What a list of tensor names looks like, in words for an error message.
+
+use super::parts::{Detected, text_encoders, unet, vae};
+use kiln_memory::TensorShapes;
+
+/// What the names look like: "a UNet (SD1, 320 wide), a VAE", "a LoRA", or a few of the names themselves.
+pub fn describe(names: &TensorShapes) -> String {
+    let mut parts = models(names);
+    for (what, probe) in PROBES {
+        if names.iter().any(|(name, _)| probe(name)) {
+            parts.push((*what).to_owned());
+        }
+    }
+    if parts.is_empty() { examples(names) } else { parts.join(", ") }
+}
+
+fn models(names: &TensorShapes) -> Vec<String> {
+    let mut parts = Vec::new();
+    let detected = Detected::in_checkpoint(names).ok();
+    if let Ok(Some(found)) = unet(names) {
+        let family =
+            detected.as_ref().and_then(|detected| detected.family).map_or("unknown", super::family::Family::name);
+        parts.push(format!("a UNet ({family}, {} wide)", found.config.model_channels));
+    }
+    for (role, found) in text_encoders(names).unwrap_or_default() {
+        parts.push(format!("a text encoder ({}, {} wide)", role.name(), found.config.width));
+    }
+    if let Ok(Some(found)) = vae(names, &["first_stage_model.", "vae.", ""]) {
+        parts.push(format!("a VAE ({} wide)", found.config.channels));
+    }
+    parts
+}
+
+type Probe = fn(&str) -> bool;
+
+const PROBES: &[(&str, Probe)] = &[
+    ("a LoRA", |name| {
+        [".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.", "_lora.up.", ".hada_w1_a", ".lokr_w1", ".lokr_w2"]
+            .iter()
+            .any(|mark| name.contains(mark))
+    }),
+    ("a ControlNet", |name| name.contains("zero_convs.0.") || name.contains("controlnet_cond_embedding.")),
+    ("a T2I-Adapter", |name| ["body.0.block1.weight", "body.0.out_conv.weight"].iter().any(|end| name.ends_with(end))),
+    ("an upscaler", |name| name == "conv_first.weight" || name == "model.0.weight" || name == "body.0.weight"),
+    ("a tiny autoencoder", |name| name == "3.conv.0.weight" || name.starts_with("taesd_decoder.")),
+    ("an embedding", |name| name == "emb_params"),
+    ("a Flux model", |name| name.contains("double_blocks.0.")),
+    ("a Wan model", |name| name.ends_with("head.modulation")),
+    ("a T5 encoder", |name| name.contains("encoder.block.0.layer.0.SelfAttention.")),
+];
+
+fn examples(names: &TensorShapes) -> String {
+    let shown: Vec<String> = names.iter().take(3).map(|(name, shape)| format!("`{name}` {shape:?}")).collect();
+    match (names.len(), names.len() - shown.len()) {
+        (0, _) => "nothing: there are no tensors".into(),
+        (_, 0) => format!("nothing; it holds {}", shown.join(", ")),
+        (_, more) => format!("nothing; it holds {} and {more} more tensors", shown.join(", ")),
+    }
+}

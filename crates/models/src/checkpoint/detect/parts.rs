@@ -1,0 +1,185 @@
+//! The parts of a checkpoint: UNet, text encoders, autoencoder, each with its configuration and key map.
+
+use super::{family::Family, text_encoder::TextEncoderKind};
+use crate::{
+    error::ModelError,
+    nets::{
+        clip::{self, Activation, TextConfig},
+        unet::{self as unet_family, UNetConfig},
+        vae::{self as vae_family, VaeConfig},
+    },
+};
+use kiln_memory::{KeyMap, TensorShapes};
+
+/// Something recognised: its sizes and where its tensors are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<C> {
+    /// Its sizes.
+    pub config: C,
+    /// Where its tensors are.
+    pub map: KeyMap,
+}
+
+/// A recognised text encoder.
+pub type TextFound = (TextEncoderKind, Found<TextConfig>);
+
+/// All that was recognised in a list of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detected {
+    /// The family, if there is a UNet.
+    pub family: Option<Family>,
+    /// The UNet.
+    pub unet: Option<Found<UNetConfig>>,
+    /// Text encoders.
+    pub text: Vec<TextFound>,
+    /// The autoencoder.
+    pub vae: Option<Found<VaeConfig>>,
+}
+
+impl Detected {
+    /// Recognises the parts of a full checkpoint.
+    ///
+    /// # Errors
+    /// `ModelError::Unrecognised` when the names of a part are there but its shapes make no sense.
+    pub fn in_checkpoint(names: &TensorShapes) -> Result<Self, ModelError> {
+        let unet = unet(names)?;
+        let mut text = Vec::new();
+        for place in &PLACES {
+            if let Some(found) = place.find(names, unet.as_ref().map(|unet| &unet.config))? {
+                text.push(found);
+            }
+        }
+        let roles: Vec<TextEncoderKind> = text.iter().map(|(role, _)| *role).collect();
+        let family = unet.as_ref().map(|unet| Family::of(&unet.config, &roles));
+        Ok(Self { family, unet, text, vae: vae(names, &["first_stage_model.", "vae."])? })
+    }
+
+    /// Tensors that belong to no part and are not known to be ignorable.
+    pub fn unused_tensors<'a>(&self, names: &'a TensorShapes) -> Vec<&'a str> {
+        let maps = self.text.iter().map(|(_, found)| &found.map);
+        let maps = maps.chain(self.unet.iter().map(|unet| &unet.map)).chain(self.vae.iter().map(|vae| &vae.map));
+        let known: std::collections::HashSet<&str> =
+            maps.flat_map(KeyMap::iter).map(|(_, place)| place.tensor.as_str()).collect();
+        let strange = |name: &&str| !known.contains(name) && !super::ignorable::ignorable(name);
+        names.iter().map(|(name, _)| name).filter(strange).collect()
+    }
+}
+
+/// The UNet among `names`: with the prefix of a checkpoint or without, in original or diffusers' names.
+///
+/// # Errors
+/// `ModelError::Unrecognised` when it starts like a UNet but its shapes make no sense.
+pub fn unet(names: &TensorShapes) -> Result<Option<Found<UNetConfig>>, ModelError> {
+    let prefix = unet_prefix(names);
+    let map = if unet_family::is_diffusers(names, prefix) {
+        unet_family::diffusers(names, prefix)
+    } else {
+        unet_family::original(names, prefix)
+    };
+    let keys = map.names();
+    if !keys.has("input_blocks.0.0.weight") || !keys.any("time_embed.") {
+        return Ok(None);
+    }
+    Ok(Some(Found { config: UNetConfig::from_names(&keys)?, map }))
+}
+
+/// The prefix with most tensors, if it has more than five; then `model.`, then none.
+fn unet_prefix(names: &TensorShapes) -> &'static str {
+    let candidates = ["model.diffusion_model.", "model.model.", "net."];
+    let best = candidates.into_iter().max_by_key(|prefix| names.starting_with(prefix));
+    match best {
+        Some(prefix) if names.starting_with(prefix) > 5 => prefix,
+        _ if names.starting_with("model.input_blocks.") > 5 => "model.",
+        _ => "",
+    }
+}
+
+/// The autoencoder below the first of `prefixes` that has one.
+///
+/// # Errors
+/// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
+pub fn vae(names: &TensorShapes, prefixes: &[&str]) -> Result<Option<Found<VaeConfig>>, ModelError> {
+    for prefix in prefixes {
+        let map = if vae_family::is_diffusers(names, prefix) {
+            vae_family::diffusers(names, prefix)
+        } else {
+            vae_family::original(names, prefix)
+        };
+        let keys = map.names();
+        if keys.has("decoder.conv_in.weight") {
+            return Ok(Some(Found { config: VaeConfig::from_names(&keys)?, map }));
+        }
+    }
+    Ok(None)
+}
+
+/// Where a checkpoint keeps a text encoder.
+struct TextPlace {
+    prefix: &'static str,
+    open_clip: bool,
+    /// `None`: bigG beside a UNet that takes `y`, otherwise H.
+    role: Option<TextEncoderKind>,
+}
+
+const PLACES: [TextPlace; 5] = [
+    TextPlace { prefix: "cond_stage_model.transformer.", open_clip: false, role: Some(TextEncoderKind::L) },
+    TextPlace { prefix: "cond_stage_model.model.", open_clip: true, role: Some(TextEncoderKind::H) },
+    TextPlace { prefix: "conditioner.embedders.0.transformer.", open_clip: false, role: Some(TextEncoderKind::L) },
+    TextPlace { prefix: "conditioner.embedders.0.model.", open_clip: true, role: None },
+    TextPlace { prefix: "conditioner.embedders.1.model.", open_clip: true, role: Some(TextEncoderKind::G) },
+];
+
+impl TextPlace {
+    fn find(&self, names: &TensorShapes, unet: Option<&UNetConfig>) -> Result<Option<TextFound>, ModelError> {
+        if !names.any(self.prefix) {
+            return Ok(None);
+        }
+        let (map, activation) = if self.open_clip {
+            (clip::open_clip(names, self.prefix), Activation::Gelu)
+        } else {
+            (clip::hugging_face(names, self.prefix), Activation::QuickGelu)
+        };
+        let keys = map.names();
+        if !keys.any("text_model.") {
+            return Ok(None);
+        }
+        let takes_y = unet.is_some_and(|unet| unet.adm_channels.is_some());
+        let role = self.role.unwrap_or(if takes_y { TextEncoderKind::G } else { TextEncoderKind::H });
+        Ok(Some((role, Found { config: config(&keys, role, activation)?, map })))
+    }
+}
+
+/// Text encoders of a file that holds nothing else, in Hugging Face's or OpenCLIP's names; or those of a checkpoint.
+///
+/// # Errors
+/// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
+pub fn text_encoders(names: &TensorShapes) -> Result<Vec<TextFound>, ModelError> {
+    let prefix = ["", "text_encoder.", "transformer.", "clip_l.transformer.", "clip_g.transformer."].into_iter().find(
+        |prefix| names.any(&format!("{prefix}text_model.")) || names.any(&format!("{prefix}transformer.resblocks.")),
+    );
+    let Some(prefix) = prefix else {
+        return Ok(Detected::in_checkpoint(names)?.text);
+    };
+    let map = if names.any(&format!("{prefix}transformer.resblocks.")) {
+        clip::open_clip(names, prefix)
+    } else {
+        clip::hugging_face(names, prefix)
+    };
+    let keys = map.names();
+    let layers = keys.count("text_model.encoder.layers.");
+    let role = match layers {
+        31.. => TextEncoderKind::G,
+        23.. => TextEncoderKind::H,
+        _ => TextEncoderKind::L,
+    };
+    let activation = if layers >= 23 { Activation::Gelu } else { Activation::QuickGelu };
+    Ok(vec![(role, Found { config: config(&keys, role, activation)?, map })])
+}
+
+/// An encoder's sizes. OpenCLIP-H has 24 layers; files made from diffusers' SD2 lack the last one, which SD2 never uses.
+fn config(keys: &TensorShapes, role: TextEncoderKind, activation: Activation) -> Result<TextConfig, ModelError> {
+    const SHORT_H: usize = 23;
+    let config = TextConfig::from_names(keys, activation)?;
+    let dropped = usize::from(role == TextEncoderKind::H && config.layers == SHORT_H);
+    Ok(config.with_dropped(dropped))
+}

@@ -1,0 +1,78 @@
+//! Models with the adapters of LoRA files on their weights.
+
+use kiln_memory::TensorShapes;
+
+use super::keys::{text_keys, unet_keys};
+use crate::{
+    checkpoint::{
+        diffusion::DiffusionModel,
+        text::{Encoder, TextEncoders},
+    },
+    error::ModelError,
+    lora::{LoraFile, Prefixes, Target},
+    weights::Patches,
+};
+
+impl TextEncoders {
+    /// The weights that a LoRA's prefixes mean here.
+    ///
+    /// # Errors
+    /// When a configuration contradicts itself.
+    pub fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        let configs: Vec<_> = self.encoders.iter().map(|encoder| (encoder.role, encoder.model.config())).collect();
+        text_keys(&configs)
+    }
+
+    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
+    pub fn lora_shapes(&self) -> TensorShapes {
+        let scoped = |encoder: &Encoder| {
+            let names = encoder.weights.map().names();
+            let scope = format!("{}.transformer.", encoder.role.name());
+            names.iter().map(|(key, shape)| (format!("{scope}{key}"), shape.to_vec())).collect::<Vec<_>>()
+        };
+        self.encoders.iter().flat_map(scoped).collect()
+    }
+
+    /// The same encoders with adapters of a LoRA file applied to their weights when they are loaded.
+    ///
+    /// # Errors
+    /// When a network can't be built again.
+    pub fn patched(&self, file: &LoraFile, targets: &[Target], strength: f32) -> Result<Self, ModelError> {
+        let patch = |encoder: &Encoder| {
+            let mut patches = Patches::default();
+            patches.add(file, targets, &format!("{}.transformer.", encoder.role.name()), strength);
+            if patches.is_empty() {
+                return Ok(encoder.clone());
+            }
+            encoder.with_weights(encoder.weights.patched(&patches))
+        };
+        let encoders = self.encoders.iter().map(patch).collect::<Result<_, ModelError>>()?;
+        Ok(Self { family: self.family, encoders })
+    }
+}
+
+impl DiffusionModel {
+    /// The weights that a LoRA's prefixes mean here.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    pub fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        unet_keys(self.unet.config())
+    }
+
+    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
+    pub fn lora_shapes(&self) -> TensorShapes {
+        let names = self.weights.map().names();
+        names.iter().map(|(key, shape)| (format!("diffusion_model.{key}"), shape)).collect()
+    }
+
+    /// The same model with adapters of a LoRA file applied to its weights when they are loaded.
+    ///
+    /// # Errors
+    /// When the network can't be built again.
+    pub fn patched(&self, file: &LoraFile, targets: &[Target], strength: f32) -> Result<Self, ModelError> {
+        let mut patches = Patches::default();
+        patches.add(file, targets, "diffusion_model.", strength);
+        self.with_weights(self.weights.patched(&patches))
+    }
+}

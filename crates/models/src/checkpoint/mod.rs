@@ -1,0 +1,60 @@
+//! Files to networks and back: what a checkpoint holds, told from names and shapes ([`detect`]), opened by pointer, with
+//! LoRA files on its weights, and as a file again ([`save`]). Opening reads the header and little else.
+
+pub mod detect;
+mod diffusion;
+mod inventory;
+mod lora;
+mod open;
+mod recognise;
+pub mod save;
+mod text;
+
+use std::{path::Path, sync::Arc};
+
+use kiln_memory::{Budget, TensorShapes};
+
+use crate::checkpoint::detect::Detected;
+use crate::{error::ModelError, nets::vae::Vae, weights};
+use recognise::{not_there, recognised};
+
+pub use crate::checkpoint::lora::{text_keys, unet_keys};
+pub use diffusion::DiffusionModel;
+pub use inventory::{Component, Inventory};
+pub use text::{Encoder, TextEncoders};
+
+/// What a checkpoint file holds.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The diffusion model.
+    pub model: DiffusionModel,
+    /// The text encoders, if all of its family's are in the file.
+    pub text: Option<TextEncoders>,
+    /// The autoencoder, if it is in the file.
+    pub vae: Option<Arc<Vae>>,
+}
+
+impl Checkpoint {
+    /// Opens a full checkpoint. Its weights are held in `budget` under the names that [`component_label`](weights::component_label) gives to the parts `unet`,
+    /// `clip` and `vae`.
+    ///
+    /// # Errors
+    /// Of the file (missing, truncated, broken header), `ModelError::NotThere` when it holds no UNet,
+    /// `ModelError::Weights` with every missing tensor and every wrong shape.
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = weights::open(path)?;
+        let names = TensorShapes::of(&*source);
+        let detected = recognised(path, "checkpoint", &names, Detected::in_checkpoint(&names))?;
+        let (Some(unet), Some(family)) = (&detected.unet, detected.family) else {
+            return Err(not_there(path, "Stable Diffusion checkpoint", &names, diffusion::UNET));
+        };
+        for tensor in detected.unused_tensors(&names) {
+            tracing::debug!(tensor, file = %path.display(), "a tensor that nothing uses");
+        }
+        Ok(Self {
+            model: DiffusionModel::over(&source, unet, family, None, budget)?,
+            text: TextEncoders::over(&source, family, &detected.text, budget)?,
+            vae: detected.vae.as_ref().map(|vae| open::vae::over(&source, vae, budget)).transpose()?,
+        })
+    }
+}

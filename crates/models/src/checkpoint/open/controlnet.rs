@@ -1,0 +1,42 @@
+//! A ControlNet's file, with its weights or with changes to a base model's.
+
+use std::{path::Path, sync::Arc};
+
+use kiln_memory::{Budget, TensorShapes};
+
+use super::based;
+use crate::{
+    checkpoint::{diffusion::DiffusionModel, recognise::not_there},
+    error::ModelError,
+    nets::controlnet::{self, ControlNet, ControlNetConfig},
+    weights::{ModelWeights, open, owner},
+};
+
+impl ControlNet {
+    /// Opens a ControlNet's file by pointer. Files that only change a base model's weights (differences,
+    /// control-LoRAs) need that model as `base`; others don't look at it.
+    ///
+    /// # Errors
+    /// Of the file; `ModelError::NotThere` when it holds no ControlNet, or needs a base model and has none.
+    pub fn open(path: &Path, base: Option<&DiffusionModel>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = open(path)?;
+        let names = TensorShapes::of(&*source);
+        let missing = |what: &str| not_there(path, "ControlNet", &names, what);
+        let (lora, difference) = (names.has("lora_controlnet"), names.has("difference"));
+        let net = match base {
+            Some(base) if lora => based::control_lora(source, &names, base, budget)?,
+            Some(base) if difference => based::difference(source, &names, base, budget)?,
+            None if lora || difference => {
+                return Err(missing("a base model: this file only changes one's weights (control-LoRA, difference)"));
+            }
+            _ => {
+                let map = controlnet::canonical(&names);
+                let config = ControlNetConfig::from_names(&map.names())?;
+                let owner = owner("controlnet", &*source);
+                let init = |config: ControlNetConfig| config.init(&ModelWeights::new(source, map, &owner, budget));
+                config.map(init).transpose()?
+            }
+        };
+        net.ok_or_else(|| missing("`input_hint_block.0.weight`, or `controlnet_cond_embedding.conv_in.weight`"))
+    }
+}

@@ -1,0 +1,10 @@
+//! Files that hold one network alone. Each opens by pointer: its header is read and little else.
+
+mod based;
+mod controlnet;
+mod style;
+mod t2i;
+mod taesd;
+mod upscale;
+pub(super) mod vae;
+mod vision;

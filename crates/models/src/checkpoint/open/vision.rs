@@ -1,0 +1,29 @@
+//! A picture encoder's file.
+
+use std::{path::Path, sync::Arc};
+
+use kiln_memory::{Budget, TensorShapes};
+
+use crate::{
+    checkpoint::recognise::not_there,
+    error::ModelError,
+    nets::vision::{self, VisionConfig, VisionModel},
+    weights::{ModelWeights, open, owner},
+};
+
+impl VisionModel {
+    /// Opens a picture encoder's file by pointer.
+    ///
+    /// # Errors
+    /// Of the file; `ModelError::NotThere` when it holds no picture encoder.
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = open(path)?;
+        let names = TensorShapes::of(&*source);
+        let map = vision::canonical(&names);
+        let config = VisionConfig::from_names(&map.names())?;
+        let missing = "`vision_model.embeddings.patch_embedding.weight`, or `visual.conv1.weight`";
+        let config = config.ok_or_else(|| not_there(path, "CLIP picture encoder", &names, missing))?;
+        let owner = owner("vision", &*source);
+        config.init(&ModelWeights::new(source, map, &owner, budget))
+    }
+}

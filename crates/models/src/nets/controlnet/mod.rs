@@ -1,0 +1,13 @@
+//! ControlNets: a second way down beside the UNet's, which sees a picture and adds to the UNet's skips.
+//!
+//! Sources: Zhang et al. 2023, `cldm.py` of lllyasviel's ControlNet; strength, range and stacking as in ComfyUI.
+
+mod config;
+mod keys;
+mod model;
+mod source;
+
+pub use config::ControlNetConfig;
+pub(crate) use keys::canonical;
+pub use model::ControlNet;
+pub use source::Control;

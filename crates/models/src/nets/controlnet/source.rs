@@ -1,0 +1,88 @@
+//! A ControlNet at work: its picture, how much, when, and the one before it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::Tensor;
+
+use super::model::ControlNet;
+use crate::{
+    error::ModelError,
+    image::{Crop, Method, Planes, common_upscale},
+    nets::{
+        control::{ControlCall, ControlSource},
+        residuals::Residuals,
+    },
+    schedule::scaling::network_input,
+};
+
+/// What a ControlNet node puts into a conditioning.
+#[derive(Debug)]
+pub struct Control {
+    net: Arc<ControlNet>,
+    hint: Planes,
+    strength: f32,
+    range: [f64; 2],
+    previous: Option<Arc<dyn ControlSource>>,
+    /// The picture at the size of the last call: all steps of a run ask for the same one.
+    fitted: Mutex<Option<Tensor<4>>>,
+}
+
+impl Control {
+    /// `hint` `[batch, 3, h, w]` in 0..1; `range` in percent of the run, 0 to 1.
+    pub fn new(
+        net: Arc<ControlNet>,
+        hint: Planes,
+        strength: f32,
+        range: [f64; 2],
+        previous: Option<Arc<dyn ControlSource>>,
+    ) -> Self {
+        Self { net, hint, strength, range, previous, fitted: Mutex::default() }
+    }
+
+    fn holds(&self, call: &ControlCall<'_>) -> bool {
+        let [start, end] = self.range.map(|percent| call.sampling.levels.percent_to_sigma(percent));
+        let sigma = f64::from(call.sigma);
+        sigma <= start && sigma >= end
+    }
+
+    /// The picture at eight times the latent's size, cut to its proportions, once per batch item.
+    fn hint_for(&self, x: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let [batch, _, height, width] = x.dims();
+        let hint = self.fitted(height * 8, width * 8, x)?;
+        let [pictures, channels, rows, columns] = hint.dims();
+        let copies = Tensor::cat(vec![hint; batch.div_ceil(pictures.max(1))], 0);
+        Ok(copies.slice([0..batch, 0..channels, 0..rows, 0..columns]))
+    }
+
+    fn fitted(&self, height: usize, width: usize, like: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let mut fitted = self.fitted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hint) = fitted.as_ref().filter(|hint| hint.dims()[2..] == [height, width]) {
+            return Ok(hint.clone());
+        }
+        let planes = common_upscale(&self.hint, width, height, Method::NearestExact, Crop::Center);
+        let unfit = |error: crate::image::ImageError| ModelError::Unrecognised {
+            what: "a picture for a ControlNet".into(),
+            detail: error.to_string(),
+        };
+        let hint = planes.map_err(unfit)?.to_tensor(&like.device());
+        *fitted = Some(hint.clone());
+        Ok(hint)
+    }
+}
+
+impl ControlSource for Control {
+    fn residuals(&self, call: &ControlCall<'_>) -> Result<Option<Residuals>, ModelError> {
+        let before = self.previous.as_ref().map(|previous| previous.residuals(call)).transpose()?.flatten();
+        if !self.holds(call) {
+            return Ok(before);
+        }
+        let timesteps = vec![call.sampling.levels.timestep(call.sigma); call.x.dims()[0]];
+        let x = network_input(call.sampling, call.x.clone(), call.sigma);
+        let own = self.net.forward(x, self.hint_for(call.x)?, &timesteps, call.context, call.vector)?;
+        let own = own.scaled(self.strength);
+        Ok(Some(match before {
+            Some(before) => own.plus(before),
+            None => own,
+        }))
+    }
+}

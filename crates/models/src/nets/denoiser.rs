@@ -1,0 +1,75 @@
+//! What sampling asks of a denoising network, whatever its family.
+//!
+//! Knows tensors. Knows nothing of noise levels: input scaling and the meaning of the output belong to
+//! [`ModelSampling`](crate::schedule::ModelSampling).
+
+use std::sync::Mutex;
+
+use burn::tensor::Tensor;
+
+use super::{
+    hooks::{Hooks, MiddleAttention},
+    residuals::Residuals,
+};
+use crate::error::ModelError;
+use crate::random::TorchGenerator;
+
+/// A network that predicts something about the noise in a latent.
+///
+/// # Shapes
+/// `x` is `[B, C, H, W]`, already scaled, with the channels of [`channels`](Network::channels) plus those of
+/// `extras.concat`, which the caller has appended. `timesteps` has `B` entries (they may be fractional),
+/// `context` is `[B, T, D]`. The answer is `[B, C_out, H, W]` in f32.
+pub trait Network: std::fmt::Debug {
+    /// One evaluation.
+    ///
+    /// # Errors
+    /// Whatever the network finds wrong with its inputs, naming the tensor.
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        timesteps: &[f32],
+        context: Tensor<3>,
+        extras: &Extras<'_>,
+    ) -> Result<Tensor<4>, ModelError>;
+
+    /// Channels of the latent that the network denoises (4 for Stable Diffusion, also where the input has 9).
+    fn channels(&self) -> usize;
+
+    /// Channels beyond [`channels`](Network::channels) that the network's input takes (5 for inpainting, 4 for
+    /// instruct-pix2pix).
+    fn extra_channels(&self) -> usize {
+        0
+    }
+
+    /// Width of the vector beside the time embedding (2816 for SDXL), none for networks that take none.
+    fn vector_width(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What an evaluation gets beside latent, time step and context.
+#[derive(Debug, Clone, Default)]
+pub struct Extras<'a> {
+    /// Vector `[B, adm]` beside the time embedding: pooled text and sizes (SDXL).
+    pub vector: Option<Tensor<2>>,
+    /// What a ControlNet adds to the network's skips.
+    pub control: Option<Residuals>,
+    /// For each batch item: whether it belongs to the negative conditioning. Attention patches look at it.
+    pub negative: Vec<bool>,
+    /// The noise level, for patches that depend on it.
+    pub sigma: f32,
+    /// What changes the pass itself.
+    pub modifiers: PassModifiers<'a>,
+}
+
+/// What the model and the question carry to change a network's pass.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PassModifiers<'a> {
+    /// The model's changes.
+    pub hooks: Option<&'a Hooks>,
+    /// What the middle does.
+    pub middle: MiddleAttention<'a>,
+    /// The run's RNG.
+    pub rng: Option<&'a Mutex<TorchGenerator>>,
+}

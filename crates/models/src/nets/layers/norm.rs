@@ -1,0 +1,84 @@
+//! Normalisations over weight handles.
+
+use burn::tensor::Tensor;
+use kiln_memory::Weight;
+
+use crate::{error::ModelError, ops, weights::WeightBuilder};
+
+/// Group normalisation, optionally followed by SiLU.
+#[derive(Debug, Clone)]
+pub struct GroupNorm {
+    weight: Weight,
+    bias: Weight,
+    groups: usize,
+    eps: f64,
+}
+
+impl GroupNorm {
+    /// Takes `{name}.weight` and `{name}.bias`, both `[channels]`, from the builder.
+    pub(crate) fn new(
+        wb: &WeightBuilder<'_>,
+        name: &str,
+        groups: usize,
+        channels: usize,
+        eps: f64,
+    ) -> Result<Self, ModelError> {
+        let (weight, bias) = pair(wb, name, channels)?;
+        Ok(Self { weight, bias, groups, eps })
+    }
+
+    /// # Shapes
+    /// `[batch, channels, h, w]`, kept.
+    /// # Errors
+    /// When the weights can't be had or the input has other channels.
+    pub fn forward(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        self.run(x, false)
+    }
+
+    /// Followed by `x · sigmoid(x)`.
+    ///
+    /// # Errors
+    /// As [`GroupNorm::forward`].
+    pub fn forward_silu(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        self.run(x, true)
+    }
+
+    fn run(&self, x: Tensor<4>, silu: bool) -> Result<Tensor<4>, ModelError> {
+        let device = x.device();
+        let (weight, bias) = (self.weight.acquire::<1>(&device)?, self.bias.acquire::<1>(&device)?);
+        Ok(ops::group_norm(x, weight.tensor(), bias.tensor(), self.groups, self.eps, silu)?)
+    }
+}
+
+/// Layer normalisation over the last axis.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Weight,
+    bias: Weight,
+}
+
+impl LayerNorm {
+    /// torch's default, which all of these models use.
+    const EPS: f64 = 1e-5;
+
+    /// Takes `{name}.weight` and `{name}.bias`, both `[width]`, from the builder.
+    pub(crate) fn new(wb: &WeightBuilder<'_>, name: &str, width: usize) -> Result<Self, ModelError> {
+        let (weight, bias) = pair(wb, name, width)?;
+        Ok(Self { weight, bias })
+    }
+
+    /// # Shapes
+    /// `[batch, tokens, width]`, kept.
+    /// # Errors
+    /// When the weights can't be had or the input has another width.
+    pub fn forward(&self, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        let device = x.device();
+        let (weight, bias) = (self.weight.acquire::<1>(&device)?, self.bias.acquire::<1>(&device)?);
+        Ok(ops::layer_norm(x, weight.tensor(), bias.tensor(), Self::EPS)?)
+    }
+}
+
+fn pair(wb: &WeightBuilder<'_>, name: &str, width: usize) -> Result<(Weight, Weight), ModelError> {
+    let take = |end: &str| wb.get(&format!("{name}.{end}"), &[width]);
+    Ok((take("weight")?, take("bias")?))
+}

@@ -1,0 +1,25 @@
+//! The networks, a folder each: `config.rs` (plain sizes, found by names and shapes), `keys.rs` (what files call the
+//! tensors), `model.rs`. Beside them what is the same for all: layers, the trait of denoising networks, control,
+//! changes to a pass, a tap on activations.
+//!
+//! Knows weight handles and tensors. Knows no file and no run.
+
+mod activations;
+pub mod clip;
+mod control;
+pub mod controlnet;
+mod denoiser;
+pub mod hooks;
+pub mod layers;
+mod residuals;
+pub mod t2i;
+pub mod taesd;
+pub mod unet;
+pub mod upscale;
+pub mod vae;
+pub mod vision;
+
+pub use activations::{ActivationFn, ActivationTap};
+pub use control::{ControlCall, ControlSource};
+pub use denoiser::{Extras, Network, PassModifiers};
+pub use residuals::Residuals;

@@ -1,0 +1,111 @@
+//! Lays out the blocks of a UNet. Knows their order and names, and what the upsampler's index depends on.
+
+use super::{
+    block::Unit,
+    config::{Middle, UNetConfig},
+    residual::Residual,
+    transformer::{Kind, SpatialTransformer},
+};
+use crate::{error::ModelError, nets::layers::Conv2d, weights::WeightBuilder};
+
+/// Lays out the blocks, keeping count of channels as they flow.
+pub(crate) struct Builder<'a, 's> {
+    config: &'a UNetConfig,
+    wb: &'a WeightBuilder<'s>,
+    channels: usize,
+    skips: Vec<usize>,
+}
+
+impl<'a, 's> Builder<'a, 's> {
+    pub(crate) fn new(config: &'a UNetConfig, wb: &'a WeightBuilder<'s>) -> Self {
+        Self { config, wb, channels: config.model_channels, skips: Vec::new() }
+    }
+
+    /// Channels that flow out of what was laid out last.
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Channels of each skip, in the order of the input blocks.
+    pub(crate) fn skips(&self) -> &[usize] {
+        &self.skips
+    }
+
+    pub(crate) fn input(&mut self) -> Result<Vec<Vec<Unit>>, ModelError> {
+        let (config, wb) = (self.config, self.wb);
+        let conv = Conv2d::new(wb, "input_blocks.0.0", config.in_channels, config.model_channels, 3)?;
+        let mut blocks = vec![vec![Unit::Conv { path: "input_blocks.0.0".into(), conv }]];
+        self.skips.push(self.channels);
+        let mut depths = config.depth.iter().copied();
+        for (level, count) in config.res_blocks.iter().enumerate() {
+            for _ in 0..*count {
+                let name = format!("input_blocks.{}", blocks.len());
+                blocks.push(self.residual(&name, self.channels, level, depths.next().unwrap_or(0))?);
+                self.skips.push(self.channels);
+            }
+            if level + 1 < config.res_blocks.len() {
+                let path = format!("input_blocks.{}.0", blocks.len());
+                let conv = Conv2d::new(wb, &format!("{path}.op"), self.channels, self.channels, 3)?.with_stride(2);
+                blocks.push(vec![Unit::Down { path, conv }]);
+                self.skips.push(self.channels);
+            }
+        }
+        Ok(blocks)
+    }
+
+    pub(crate) fn middle(&mut self) -> Result<Vec<Unit>, ModelError> {
+        let residual = |n: usize| {
+            let path = format!("middle_block.{n}");
+            Residual::new(self.wb, path, self.channels, self.channels, self.config.embed_dim()).map(Unit::Residual)
+        };
+        Ok(match self.config.middle {
+            Middle::Nothing => Vec::new(),
+            Middle::Residual => vec![residual(0)?],
+            Middle::Transformer(depth) => {
+                vec![residual(0)?, self.transformer("middle_block.1".into(), depth)?, residual(2)?]
+            }
+        })
+    }
+
+    pub(crate) fn output(&mut self) -> Result<Vec<Vec<Unit>>, ModelError> {
+        let config = self.config;
+        let (mut blocks, mut depths) = (Vec::new(), config.depth_output.iter().rev().copied());
+        for (level, count) in config.res_blocks.iter().enumerate().rev() {
+            for i in 0..=*count {
+                let name = format!("output_blocks.{}", blocks.len());
+                let inputs = self.channels + self.skips.pop().unwrap_or(0);
+                let mut block = self.residual(&name, inputs, level, depths.next().unwrap_or(0))?;
+                if level > 0 && i == *count {
+                    let path = format!("{name}.{}", block.len());
+                    let conv = Conv2d::new(self.wb, &format!("{path}.conv"), self.channels, self.channels, 3)?;
+                    block.push(Unit::Up { path, conv });
+                }
+                blocks.push(block);
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// A residual block, and its transformer if it has one. Leaves `channels` at the level's width.
+    fn residual(&mut self, name: &str, inputs: usize, level: usize, depth: usize) -> Result<Vec<Unit>, ModelError> {
+        self.channels = self.config.channels(level);
+        let embed = self.config.embed_dim();
+        let block = Residual::new(self.wb, format!("{name}.0"), inputs, self.channels, embed)?;
+        let mut units = vec![Unit::Residual(block)];
+        if depth > 0 {
+            units.push(self.transformer(format!("{name}.1"), depth)?);
+        }
+        Ok(units)
+    }
+
+    fn transformer(&self, path: String, depth: usize) -> Result<Unit, ModelError> {
+        let config = self.config;
+        let heads = config.heads.of(self.channels);
+        if heads == 0 || !self.channels.is_multiple_of(heads) {
+            let detail = format!("{} channels don't split into {:?}", self.channels, config.heads);
+            return Err(ModelError::Unrecognised { what: "a UNet".into(), detail });
+        }
+        let kind = Kind { context: config.context_dim.unwrap_or(0), linear: config.linear_projection };
+        SpatialTransformer::new(self.wb, path, self.channels, heads, depth, kind).map(Unit::Transformer)
+    }
+}

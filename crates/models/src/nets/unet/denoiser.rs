@@ -1,0 +1,42 @@
+//! The UNet as a denoising network.
+
+use burn::tensor::Tensor;
+
+use super::model::{self, UNet};
+use crate::{
+    error::ModelError,
+    nets::denoiser::{Extras, Network},
+};
+
+impl Network for UNet {
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        timesteps: &[f32],
+        context: Tensor<3>,
+        extras: &Extras<'_>,
+    ) -> Result<Tensor<4>, ModelError> {
+        let beside = model::Extras {
+            y: extras.vector.as_ref(),
+            control: extras.control.as_ref(),
+            hooks: extras.modifiers.hooks,
+            middle: extras.modifiers.middle,
+            rng: extras.modifiers.rng,
+            sigma: extras.sigma,
+            ..model::Extras::default()
+        };
+        self.forward(x, timesteps, &context, &beside)
+    }
+
+    fn channels(&self) -> usize {
+        self.config().out_channels
+    }
+
+    fn extra_channels(&self) -> usize {
+        self.config().in_channels.saturating_sub(self.config().out_channels)
+    }
+
+    fn vector_width(&self) -> Option<usize> {
+        self.config().adm_channels
+    }
+}

@@ -1,0 +1,239 @@
+//! `AutoencoderKL`: pictures to latents and back.
+//!
+//! Works on `[batch, channels, height, width]`, pictures in -1..1 and unclamped, latents unscaled. Ranges, tiles and
+//! cropping are the business of [`super::picture`].
+
+use burn::tensor::Tensor;
+use kiln_memory::TensorShapes;
+
+use super::{
+    block::{Level, LevelPlan, Middle, norm},
+    config::VaeConfig,
+};
+use crate::{
+    error::ModelError,
+    nets::layers::{Conv2d, GroupNorm},
+    weights::{ModelWeights, WeightBuilder},
+};
+
+/// Stable Diffusion's autoencoder over weight handles.
+///
+/// Source: CompVis latent-diffusion, `models/autoencoder.py`, `diffusionmodules/model.py`.
+#[derive(Debug)]
+pub struct Vae {
+    config: VaeConfig,
+    /// Where its weights come from; nothing in a survey.
+    weights: Option<ModelWeights>,
+    encoder: Option<Encoder>,
+    quant: Option<Conv2d>,
+    post_quant: Option<Conv2d>,
+    decoder: Decoder,
+}
+
+#[derive(Debug)]
+struct Encoder {
+    conv_in: Conv2d,
+    levels: Vec<Level>,
+    middle: Middle,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+#[derive(Debug)]
+struct Decoder {
+    conv_in: Conv2d,
+    middle: Middle,
+    /// In order of execution: the highest level first.
+    levels: Vec<Level>,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+impl VaeConfig {
+    /// Builds the network over its weights.
+    ///
+    /// # Errors
+    /// `ModelError::Weights` listing every missing tensor and every wrong shape.
+    pub fn init(&self, weights: &ModelWeights) -> Result<Vae, ModelError> {
+        let vae = WeightBuilder::build("VAE", weights, |wb| Vae::new(self, wb))?;
+        Ok(Vae { weights: Some(weights.clone()), ..vae })
+    }
+
+    /// Name and shape of every tensor of this network, in original names without prefix.
+    ///
+    /// # Errors
+    /// When the sizes contradict each other.
+    pub fn tensors(&self) -> Result<TensorShapes, ModelError> {
+        WeightBuilder::list_tensors(|wb| Vae::new(self, wb))
+    }
+}
+
+impl Vae {
+    fn new(config: &VaeConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
+        let moments = config.encoder.unwrap_or(config.z_channels * 2);
+        let quant = || Conv2d::new(wb, "quant_conv", moments, config.embed_dim * 2, 1);
+        let post_quant = || Conv2d::new(wb, "post_quant_conv", config.embed_dim, config.z_channels, 1);
+        Ok(Self {
+            encoder: config.encoder.map(|moments| Encoder::new(config, wb, moments)).transpose()?,
+            quant: config.quant.then(quant).transpose()?,
+            post_quant: config.post_quant.then(post_quant).transpose()?,
+            decoder: Decoder::new(config, wb)?,
+            config: config.clone(),
+            weights: None,
+        })
+    }
+
+    /// Where its weights come from.
+    pub(crate) fn weights(&self) -> Option<&ModelWeights> {
+        self.weights.as_ref()
+    }
+
+    /// The sizes of this network.
+    pub fn config(&self) -> &VaeConfig {
+        &self.config
+    }
+
+    /// A latent's picture, not clamped.
+    ///
+    /// # Shapes
+    /// `[batch, embed_dim, h, w]` to `[batch, 3, h · scale, w · scale]`.
+    /// # Errors
+    /// `ModelError::Input` for other channels, or when weights can't be had.
+    pub fn decode(&self, latent: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let channels = if self.post_quant.is_some() { self.config.embed_dim } else { self.config.z_channels };
+        check("latent", &latent, channels)?;
+        let z = match &self.post_quant {
+            Some(conv) => conv.forward(latent)?,
+            None => latent,
+        };
+        self.decoder.forward(z)
+    }
+
+    /// Mean and log variance of a picture's latent, one after the other along the channels.
+    ///
+    /// # Shapes
+    /// `[batch, 3, h, w]` to `[batch, 2 · embed_dim, h / scale, w / scale]`.
+    /// # Errors
+    /// `ModelError::Input` for other channels, `ModelError::Unrecognised` when the file has no encoder.
+    pub fn moments(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let h = self.encoder_output(picture)?;
+        match &self.quant {
+            Some(conv) => conv.forward(h),
+            None => Ok(h),
+        }
+    }
+
+    /// The mean of a picture's latent: what encoding means here, never a random sample.
+    ///
+    /// # Shapes
+    /// `[batch, 3, h, w]` to `[batch, embed_dim, h / scale, w / scale]`.
+    /// # Errors
+    /// As [`Vae::moments`].
+    pub fn encode(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let moments = self.moments(picture)?;
+        let [batch, channels, height, width] = moments.dims();
+        Ok(moments.slice([0..batch, 0..channels / 2, 0..height, 0..width]))
+    }
+
+    /// The encoder alone, without `quant_conv`.
+    ///
+    /// # Errors
+    /// As [`Vae::moments`].
+    pub fn encoder_output(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        check("picture", &picture, self.config.picture_channels)?;
+        let side = self.config.scale();
+        let [_, _, height, width] = picture.dims();
+        if height < side || width < side {
+            return Err(input("picture", format!("at least {side} x {side} pixels"), &picture.dims()));
+        }
+        let encoder = self.encoder.as_ref().ok_or_else(|| ModelError::Unrecognised {
+            what: "a VAE that can encode".into(),
+            detail: "`encoder.conv_in.weight` is missing: this one only decodes".into(),
+        })?;
+        encoder.forward(picture)
+    }
+
+    /// The attention in the middle of the decoder alone, for comparisons.
+    ///
+    /// # Errors
+    /// When weights can't be had.
+    pub fn middle_attention(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        match self.decoder.middle.attention() {
+            Some(attention) => attention.forward(x),
+            None => Ok(x),
+        }
+    }
+}
+
+impl Encoder {
+    fn new(config: &VaeConfig, wb: &WeightBuilder<'_>, moments: usize) -> Result<Self, ModelError> {
+        let last = config.levels().saturating_sub(1);
+        let level = |l: usize| {
+            let plan = LevelPlan {
+                inputs: if l == 0 { config.channels } else { config.width(l - 1) },
+                outputs: config.width(l),
+                blocks: config.res_blocks,
+                attention: config.encoder_attention.get(l).copied().unwrap_or(false),
+                resize: l < last,
+            };
+            Level::down(wb, &format!("encoder.down.{l}"), &plan)
+        };
+        let top = config.width(last);
+        Ok(Self {
+            conv_in: Conv2d::new(wb, "encoder.conv_in", config.picture_channels, config.channels, 3)?,
+            levels: (0..=last).map(level).collect::<Result<_, _>>()?,
+            middle: Middle::new(wb, "encoder.mid", top, config.middle_attention)?,
+            norm_out: norm(wb, "encoder.norm_out", top)?,
+            conv_out: Conv2d::new(wb, "encoder.conv_out", top, moments, 3)?,
+        })
+    }
+
+    fn forward(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let h = self.conv_in.forward(picture)?;
+        let h = self.levels.iter().try_fold(h, |h, level| level.forward(h))?;
+        let h = self.middle.forward(h)?;
+        self.conv_out.forward(self.norm_out.forward_silu(h)?)
+    }
+}
+
+impl Decoder {
+    fn new(config: &VaeConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
+        let last = config.levels().saturating_sub(1);
+        let level = |l: usize| {
+            let plan = LevelPlan {
+                inputs: config.width((l + 1).min(last)),
+                outputs: config.width(l),
+                blocks: config.res_blocks + 1,
+                attention: config.decoder_attention.get(l).copied().unwrap_or(false),
+                resize: l > 0,
+            };
+            Level::up(wb, &format!("decoder.up.{l}"), &plan)
+        };
+        let top = config.width(last);
+        Ok(Self {
+            conv_in: Conv2d::new(wb, "decoder.conv_in", config.z_channels, top, 3)?,
+            middle: Middle::new(wb, "decoder.mid", top, config.middle_attention)?,
+            levels: (0..=last).rev().map(level).collect::<Result<_, _>>()?,
+            norm_out: norm(wb, "decoder.norm_out", config.width(0))?,
+            conv_out: Conv2d::new(wb, "decoder.conv_out", config.width(0), config.picture_channels, 3)?,
+        })
+    }
+
+    fn forward(&self, z: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let h = self.middle.forward(self.conv_in.forward(z)?)?;
+        let h = self.levels.iter().try_fold(h, |h, level| level.forward(h))?;
+        self.conv_out.forward(self.norm_out.forward_silu(h)?)
+    }
+}
+
+fn check(what: &'static str, x: &Tensor<4>, channels: usize) -> Result<(), ModelError> {
+    let [batch, found, height, width] = x.dims();
+    if found != channels || batch == 0 || height == 0 || width == 0 {
+        return Err(input(what, format!("[batch, {channels}, h, w]"), &x.dims()));
+    }
+    Ok(())
+}
+
+fn input(what: &'static str, expected: String, found: &[usize]) -> ModelError {
+    ModelError::Input { network: "VAE", what, expected, found: found.to_vec() }
+}

@@ -1,0 +1,83 @@
+//! The weights of one network: its own keys over a source, and what changes them on their way.
+//!
+//! Knows sources, key maps and patches, no network.
+
+use std::sync::Arc;
+
+use kiln_memory::{Budget, KeyMap, RenamedSource, Rounding, TensorShapes, TensorSource, Weights};
+
+use super::{mix::Mix, patches::Patches};
+
+/// The weights of one network under its own keys, with the map back to the file's names.
+#[derive(Debug, Clone)]
+pub struct ModelWeights {
+    weights: Weights,
+    map: KeyMap,
+    /// What changes them on their way from the file.
+    patches: Patches,
+}
+
+impl ModelWeights {
+    /// The places of `map` in `source`, held by `holder` under `budget`.
+    pub fn new(source: Arc<dyn TensorSource>, map: KeyMap, holder: &str, budget: &Arc<Budget>) -> Self {
+        let weights = Weights::new(RenamedSource::new(source, &map), holder, budget);
+        Self { weights, map, patches: Patches::default() }
+    }
+
+    /// Every tensor of `source` under its own name.
+    pub fn plain(source: impl TensorSource + 'static, holder: &str, budget: &Arc<Budget>) -> Self {
+        let map = KeyMap::under(&TensorShapes::of(&source), "");
+        Self::new(Arc::new(source), map, holder, budget)
+    }
+
+    /// The same weights, each rounded when it is loaded.
+    #[must_use]
+    pub fn with_rounding(self, rounding: Rounding) -> Self {
+        Self { weights: self.weights.with_rounding(rounding), ..self }
+    }
+
+    /// The same weights with more patches, applied after those that are there. What neither view changes is shared.
+    #[must_use]
+    pub fn patched(&self, patches: &Patches) -> Self {
+        let mut all = self.patches.clone();
+        all.extend(patches);
+        Self { weights: self.weights.patched(all.to_set()), patches: all, map: self.map.clone() }
+    }
+
+    /// The same weights, each mixed with `other`'s of the same key: `own · W + others · W2` where `share` answers
+    /// `(own, others)`. Keys that `other` lacks, and those with the shares `(1, 0)`, stay as they are.
+    #[must_use]
+    pub fn merged(&self, other: &Self, share: impl Fn(&str) -> (f32, f32)) -> Self {
+        let mut patches = Patches::default();
+        for (key, _) in self.map.iter() {
+            let (own, others) = share(key);
+            let Ok(weight) = other.weights.weight(key) else { continue };
+            if (own, others) != (1.0, 0.0) {
+                let (contents, label) = (other.patches.contents(key), other.weights.source().label());
+                patches.push(key, Mix { other: weight, contents, own, others, label });
+            }
+        }
+        self.patched(&patches)
+    }
+
+    /// What changes these weights on their way from the file.
+    pub fn patches(&self) -> &Patches {
+        &self.patches
+    }
+
+    /// The weights by key.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Where each key is in the file.
+    pub fn map(&self) -> &KeyMap {
+        &self.map
+    }
+
+    /// Keys that no layer has asked for, by their names in the file.
+    pub fn unused(&self) -> Vec<String> {
+        let used: std::collections::HashSet<String> = self.weights.used_names().into_iter().collect();
+        self.map.iter().filter(|(key, _)| !used.contains(*key)).map(|(_, place)| place.tensor.clone()).collect()
+    }
+}
