@@ -3,89 +3,92 @@
 //! Only normal dependencies count: a test may use what it likes.
 
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::Command;
 
 /// What one package must never reach, directly or through others.
 pub struct Rule {
     /// The package.
     pub package: &'static str,
+    /// Whether with its default features.
+    pub default_features: bool,
     /// Names (or prefixes, where they end in `*`) of packages out of its reach.
     pub must_not_reach: &'static [&'static str],
 }
 
+/// The rule of a package as it is with its default features.
+const fn rule(package: &'static str, must_not_reach: &'static [&'static str]) -> Rule {
+    Rule { package, default_features: true, must_not_reach }
+}
+
 /// The layers of ARCHITECTURE.md, as what each must not know.
 pub const RULES: &[Rule] = &[
-    Rule { package: "kiln-graph", must_not_reach: &["burn*", "rayon", "tokio", "memmap2", "image", "kiln-*"] },
+    rule("kiln-graph", &["burn*", "rayon", "tokio", "memmap2", "image", "kiln-*"]),
+    rule(
+        "kiln-exec",
+        &["burn", "burn-*", "tokio", "memmap2", "image", "kiln-models", "kiln-memory", "kiln-nodes", "axum", "hyper"],
+    ),
+    rule("kiln-macros", &["burn", "burn-*", "kiln-*"]),
+    rule("kiln-memory", &["burn-flex", "kiln-*", "tokio", "image"]),
+    rule("kiln-kernels", &["burn", "burn-*", "kiln-*", "tokio"]),
+    rule("kiln-models", &["kiln-graph", "kiln-exec", "kiln-nodes", "tokio", "axum"]),
+    rule("kiln-nodes", &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"]),
+    rule("kiln-testing-nodes", &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"]),
+    // The facade of an app with nodes of its own: graph, exec and memory, built in seconds.
     Rule {
-        package: "kiln-exec",
+        package: "kiln",
+        default_features: false,
         must_not_reach: &[
-            "burn",
-            "burn-*",
-            "tokio",
-            "memmap2",
+            "burn*",
+            "cubecl*",
             "image",
-            "kiln-models",
-            "kiln-memory",
-            "kiln-nodes",
+            "png",
+            "regex*",
+            "flate2",
+            "jiff",
+            "clap",
+            "tokio",
             "axum",
-            "hyper",
+            "kiln-kernels",
+            "kiln-models",
+            "kiln-nodes",
+            "kiln-testing-nodes",
+            "kiln-cli",
         ],
-    },
-    Rule { package: "kiln-macros", must_not_reach: &["burn", "burn-*", "kiln-*"] },
-    Rule { package: "kiln-memory", must_not_reach: &["burn-flex", "kiln-*", "tokio", "image"] },
-    Rule { package: "kiln-kernels", must_not_reach: &["burn", "burn-*", "kiln-*", "tokio"] },
-    Rule { package: "kiln-models", must_not_reach: &["kiln-graph", "kiln-exec", "kiln-nodes", "tokio", "axum"] },
-    Rule { package: "kiln-nodes", must_not_reach: &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"] },
-    Rule {
-        package: "kiln-testing-nodes",
-        must_not_reach: &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"],
     },
 ];
 
 /// Every breach of [`RULES`], in words.
 pub fn check() -> Vec<String> {
-    match Dependencies::read() {
-        Ok(dependencies) => RULES.iter().flat_map(|rule| breaches(rule, &dependencies)).collect(),
-        Err(error) => vec![format!("layering: {error}")],
-    }
+    RULES.iter().flat_map(breaches).collect()
 }
 
-fn breaches(rule: &Rule, dependencies: &Dependencies) -> Vec<String> {
-    let reached = dependencies.reach(rule.package);
-    let mut faults: Vec<String> = reached
-        .iter()
-        .filter(|name| name.as_str() != rule.package && rule.must_not_reach.iter().any(|bad| matches(bad, name)))
-        .map(|name| format!("layering: {} must not reach {name}", rule.package))
-        .collect();
-    if reached.is_empty() {
-        faults.push(format!("layering: no package {}", rule.package));
+fn breaches(rule: &Rule) -> Vec<String> {
+    match reach(rule.package, rule.default_features) {
+        Ok(reached) => reached
+            .iter()
+            .filter(|name| name.as_str() != rule.package && rule.must_not_reach.iter().any(|bad| matches(bad, name)))
+            .map(|name| format!("layering: {} must not reach {name}", rule.package))
+            .collect(),
+        Err(error) => vec![format!("layering: {}: {error}", rule.package)],
     }
-    faults
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
 
-/// The normal dependencies of every package, default features, as `cargo tree` tells them.
-struct Dependencies(BTreeMap<&'static str, BTreeSet<String>>);
-
-impl Dependencies {
-    fn read() -> Result<Self, String> {
-        RULES.iter().map(|rule| Ok((rule.package, tree(rule.package)?))).collect::<Result<_, _>>().map(Self)
-    }
-
-    fn reach(&self, package: &str) -> BTreeSet<String> {
-        self.0.get(package).cloned().unwrap_or_default()
-    }
-}
-
-/// Asks cargo for one package at a time: features of one crate must not leak into another's answer.
-fn tree(package: &str) -> Result<BTreeSet<String>, String> {
+/// The package and everything that it depends on, without what only its tests use, as `cargo tree` lists it.
+///
+/// Asks cargo for one package at a time: features of one crate must not leak into another's list.
+///
+/// # Errors
+/// Cargo does not start, or knows no such package.
+pub fn reach(package: &str, default_features: bool) -> Result<BTreeSet<String>, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo)
         .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}", "-p", package])
+        .args(if default_features { &[][..] } else { &["--no-default-features"] })
         .current_dir(crate::workspace::root())
         .output()
         .map_err(|error| format!("cargo tree does not start: {error}"))?;

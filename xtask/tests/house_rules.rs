@@ -8,6 +8,13 @@ fn no_crate_reaches_past_its_layer() {
 }
 
 #[test]
+fn the_facade_reaches_burn_by_its_default_features_alone() {
+    let reached = |default_features| xtask::layering::reach("kiln", default_features).unwrap();
+    assert!(reached(true).contains("burn"), "a list that never names burn says nothing");
+    assert!(!reached(false).contains("burn"));
+}
+
+#[test]
 fn every_crate_but_the_facade_the_command_and_the_server_has_a_layering_rule() {
     let free = ["kiln", "kiln-cli", "kiln-server", "xtask"];
     for member in xtask::layering::members().unwrap() {

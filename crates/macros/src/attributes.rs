@@ -1,15 +1,19 @@
 //! Attributes: what stands in `#[node(…)]` and `#[input(…)]`, read into data. Writes no code for the traits.
+//!
+//! Statements here call the engine's crate `__kiln`; the functions that `expand` puts them into import it by that name.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token};
 
 /// `#[node(…)]`.
 #[derive(Default)]
 pub(crate) struct NodeAttributes {
     pub class: Option<String>,
+    /// Where the engine's crate is, if the node says so itself.
+    pub engine: Option<Path>,
     pub is_async: bool,
     pub outputs: Vec<String>,
     /// Statements on `def`, a `NodeDef`.
@@ -81,6 +85,7 @@ impl NodeAttributes {
         let ident = meta.path.require_ident()?;
         match ident.to_string().as_str() {
             "class" => self.class = Some(text(meta)?),
+            "crate" => self.engine = Some(meta.value()?.parse::<LitStr>()?.parse_with(Path::parse_mod_style)?),
             "async" | "asynchronous" => self.is_async = true,
             "outputs" => self.outputs = names(meta)?,
             "aliases" => {
@@ -98,10 +103,10 @@ impl NodeAttributes {
             "intermediate_output" => self.def.push(quote!(def.has_intermediate_output = true;)),
             flag if FLAGS.contains(&flag) => self.def.push(quote!(def.#ident = true;)),
             "validates" => self.validates(meta)?,
-            "parallel" => self.behaviour.push(quote!(.on(::kiln_exec::Lane::Parallel))),
+            "parallel" => self.behaviour.push(quote!(.on(__kiln::Lane::Parallel))),
             "lane" => {
                 let lane = text(meta)?;
-                self.behaviour.push(quote!(.on(::kiln_exec::Lane::Serial(#lane.into()))));
+                self.behaviour.push(quote!(.on(__kiln::Lane::Serial(#lane.into()))));
             }
             "version" => {
                 let version: Expr = meta.value()?.parse()?;
@@ -118,7 +123,7 @@ impl NodeAttributes {
         let (all, types) = (names.iter().any(|n| n == "all"), names.iter().any(|n| n == "types"));
         names.retain(|n| n != "all" && n != "types");
         self.def.push(quote! {
-            def.validator = ::core::option::Option::Some(::kiln_exec::graph::ValidatorDef {
+            def.validator = ::core::option::Option::Some(__kiln::graph::ValidatorDef {
                 inputs: vec![#(#names.into()),*],
                 takes_kwargs: #all,
                 wants_input_types: #types,
@@ -155,29 +160,29 @@ impl InputAttributes {
             "combo" => {
                 let words: Expr = meta.value()?.parse()?;
                 self.is_combo = true;
-                self.def.push(quote!(input.ty = ::kiln_exec::graph::SocketType::combo(#words);));
+                self.def.push(quote!(input.ty = __kiln::graph::SocketType::combo(#words);));
             }
             "options" => {
                 let words: Expr = meta.value()?.parse()?;
                 self.is_combo = true;
                 self.def.push(quote! {
                     input.ty = "COMBO".into();
-                    input.options.insert("options".into(), ::kiln_exec::json!(#words));
+                    input.options.insert("options".into(), __kiln::json!(#words));
                 });
             }
             "choices" => {
                 self.is_combo = true;
                 self.choices = Some(meta.value()?.parse()?);
                 self.def.push(quote! {
-                    input.ty = ::kiln_exec::graph::SocketType::combo(::core::iter::empty::<&str>());
+                    input.ty = __kiln::graph::SocketType::combo(::core::iter::empty::<&str>());
                 });
             }
             "lazy" | "raw_link" => {
                 let field = Ident::new(&key, proc_macro2::Span::call_site());
                 self.def.push(quote!(input.#field = true;));
             }
-            "optional" => self.def.push(quote!(input.group = ::kiln_exec::graph::Group::Optional;)),
-            "hidden" => self.def.push(quote!(input.group = ::kiln_exec::graph::Group::Hidden;)),
+            "optional" => self.def.push(quote!(input.group = __kiln::graph::Group::Optional;)),
+            "hidden" => self.def.push(quote!(input.group = __kiln::graph::Group::Hidden;)),
             "option" => self.free_option(meta)?,
             other => {
                 return Err(meta.error(format!(
@@ -189,11 +194,11 @@ impl InputAttributes {
     }
 
     fn flag(&mut self, key: &str) {
-        self.def.push(quote!(input.options.insert(#key.into(), ::kiln_exec::json!(true));));
+        self.def.push(quote!(input.options.insert(#key.into(), __kiln::json!(true));));
     }
 
     fn option(&mut self, key: &str, value: &Expr) {
-        self.def.push(quote!(input.options.insert(#key.into(), ::kiln_exec::json!(#value));));
+        self.def.push(quote!(input.options.insert(#key.into(), __kiln::json!(#value));));
     }
 
     fn free_option(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {

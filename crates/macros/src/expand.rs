@@ -1,4 +1,5 @@
-//! Expansion: the implementations that a node struct gets. Reads attributes through `attributes`, decides nothing else.
+//! Expansion: the implementations that a node struct gets. Reads attributes through `attributes` and the engine's path
+//! through `engine`, decides nothing else.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -6,6 +7,16 @@ use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Error, Fields, Ident, Type};
 
 use crate::attributes::{InputAttributes, NodeAttributes, doc};
+use crate::engine;
+
+/// A node struct, read.
+struct Node<'a> {
+    item: &'a DeriveInput,
+    attributes: NodeAttributes,
+    fields: Vec<Field<'a>>,
+    /// The path of the engine's crate.
+    engine: TokenStream,
+}
 
 struct Field<'a> {
     ident: &'a Ident,
@@ -20,9 +31,9 @@ pub(crate) fn node(item: &DeriveInput) -> syn::Result<TokenStream> {
         return Err(Error::new_spanned(&item.generics, "a node class has no type parameters"));
     }
     let attributes = NodeAttributes::read(&item.attrs)?;
-    let fields = fields(item)?;
-    let class = class_impl(item, &attributes, &fields);
-    let builder = builder(item, &attributes, &fields);
+    let engine = engine::path(attributes.engine.as_ref())?;
+    let node = Node { item, attributes, fields: fields(item)?, engine };
+    let (class, builder) = (node.class(), node.builder());
     Ok(quote!(#class #builder))
 }
 
@@ -45,36 +56,38 @@ fn field(field: &syn::Field) -> syn::Result<Field<'_>> {
     Ok(Field { ident, ty: &field.ty, name, tooltip: doc(&field.attrs), attributes })
 }
 
-/// The type of the sockets that the node's `Output` stands for.
-fn outputs(item: &DeriveInput, attributes: &NodeAttributes) -> TokenStream {
-    let this = &item.ident;
-    let execute = if attributes.is_async { quote!(ExecuteAsync) } else { quote!(Execute) };
-    quote!(<<#this as ::kiln_exec::#execute>::Output as ::kiln_exec::IntoOutcome>::Outputs)
-}
+impl Node<'_> {
+    /// The type of the sockets that the node's `Output` stands for.
+    fn outputs(&self) -> TokenStream {
+        let (this, engine) = (&self.item.ident, &self.engine);
+        let execute = if self.attributes.is_async { quote!(ExecuteAsync) } else { quote!(Execute) };
+        quote!(<<#this as #engine::#execute>::Output as #engine::IntoOutcome>::Outputs)
+    }
 
-fn class_impl(item: &DeriveInput, attributes: &NodeAttributes, fields: &[Field<'_>]) -> TokenStream {
-    let this = &item.ident;
-    let class = attributes.class.clone().unwrap_or_else(|| this.unraw().to_string());
-    let (description, outputs) = (doc(&item.attrs), outputs(item, attributes));
-    let (statements, calls, output_names) = (&attributes.def, &attributes.behaviour, &attributes.outputs);
-    let declares = fields.iter().map(declare);
-    let takes = fields.iter().map(|field| {
-        let (ident, ty, name) = (field.ident, field.ty, &field.name);
-        quote!(#ident: <#ty as ::kiln_exec::Socket>::take(args, #name)?)
-    });
-    let choices = fields.iter().filter_map(|field| {
-        let (name, of) = (&field.name, field.attributes.choices.as_ref()?);
-        Some(quote!(.choices(#name, #of)))
-    });
-    let of = if attributes.is_async { quote!(of_async) } else { quote!(of) };
-    let arguments = if fields.is_empty() { quote!(_) } else { quote!(args) };
-    quote! {
-        impl ::kiln_exec::NodeClass for #this {
-            const CLASS: &'static str = #class;
-            fn def() -> ::kiln_exec::graph::NodeDef {
-                let mut def = ::kiln_exec::graph::NodeDef::new(#class).description(#description);
+    fn class(&self) -> TokenStream {
+        let (this, engine) = (&self.item.ident, &self.engine);
+        let class = self.attributes.class.clone().unwrap_or_else(|| this.unraw().to_string());
+        let (def, decode, behaviour) = (self.def(&class), self.decode(), self.behaviour());
+        quote! {
+            impl #engine::NodeClass for #this {
+                const CLASS: &'static str = #class;
+                #def
+                #decode
+                #behaviour
+            }
+        }
+    }
+
+    fn def(&self, class: &str) -> TokenStream {
+        let (engine, outputs, description) = (&self.engine, self.outputs(), doc(&self.item.attrs));
+        let (statements, output_names) = (&self.attributes.def, &self.attributes.outputs);
+        let declares = self.fields.iter().map(Field::declare);
+        quote! {
+            fn def() -> #engine::graph::NodeDef {
+                use #engine as __kiln;
+                let mut def = __kiln::graph::NodeDef::new(#class).description(#description);
                 #(#declares)*
-                def.outputs = <#outputs as ::kiln_exec::Outputs>::defs();
+                def.outputs = <#outputs as __kiln::Outputs>::defs();
                 let names: &[&str] = &[#(#output_names),*];
                 for (output, name) in def.outputs.iter_mut().zip(names) {
                     output.name = (*name).into();
@@ -82,63 +95,91 @@ fn class_impl(item: &DeriveInput, attributes: &NodeAttributes, fields: &[Field<'
                 #(#statements)*
                 def
             }
-            fn decode(#arguments: &mut ::kiln_exec::Args) -> ::core::result::Result<Self, ::kiln_exec::NodeError> {
+        }
+    }
+
+    fn decode(&self) -> TokenStream {
+        let engine = &self.engine;
+        let takes = self.fields.iter().map(|field| {
+            let (ident, ty, name) = (field.ident, field.ty, &field.name);
+            quote!(#ident: <#ty as #engine::Socket>::take(args, #name)?)
+        });
+        let arguments = if self.fields.is_empty() { quote!(_) } else { quote!(args) };
+        quote! {
+            fn decode(#arguments: &mut #engine::Args) -> ::core::result::Result<Self, #engine::NodeError> {
                 ::core::result::Result::Ok(Self { #(#takes),* })
             }
-            fn behaviour() -> ::kiln_exec::Behaviour {
-                ::kiln_exec::Behaviour::#of::<Self>() #(#calls)* #(#choices)*
+        }
+    }
+
+    fn behaviour(&self) -> TokenStream {
+        let (engine, calls) = (&self.engine, &self.attributes.behaviour);
+        let choices = self.fields.iter().filter_map(|field| {
+            let (name, of) = (&field.name, field.attributes.choices.as_ref()?);
+            Some(quote!(.choices(#name, #of)))
+        });
+        let of = if self.attributes.is_async { quote!(of_async) } else { quote!(of) };
+        quote! {
+            fn behaviour() -> #engine::Behaviour {
+                use #engine as __kiln;
+                __kiln::Behaviour::#of::<Self>() #(#calls)* #(#choices)*
+            }
+        }
+    }
+
+    fn builder(&self) -> TokenStream {
+        let (this, vis, engine, outputs) = (&self.item.ident, &self.item.vis, &self.engine, self.outputs());
+        let builder = format_ident!("{}Node", this.unraw());
+        let setters = self.fields.iter().map(|field| field.setter(engine));
+        let text = format!("Builder of `{this}` nodes; made by [`{this}::node`].");
+        quote! {
+            impl #this {
+                /// Begins a node of this class for a graph.
+                #[must_use]
+                #vis fn node() -> #builder {
+                    #builder(#engine::NodeSpec::new(<Self as #engine::NodeClass>::CLASS))
+                }
+            }
+            #[doc = #text]
+            #[derive(Clone, Debug)]
+            #vis struct #builder(#engine::NodeSpec);
+            #[allow(dead_code, reason = "a builder offers every input, a program uses some")]
+            impl #builder { #(#setters)* }
+            impl #engine::TypedNode for #builder {
+                type Outputs = #outputs;
+                fn into_draft(self) -> #engine::NodeSpec { self.0 }
             }
         }
     }
 }
 
-fn declare(field: &Field<'_>) -> TokenStream {
-    let (ty, name, tooltip, statements) = (field.ty, &field.name, &field.tooltip, &field.attributes.def);
-    let refine = if statements.is_empty() {
-        quote!(|input| input.tooltip(#tooltip))
-    } else {
-        quote!(|input| { let mut input = input; #(#statements)* input.tooltip(#tooltip) })
-    };
-    quote!(def = ::kiln_exec::declare::<#ty>(def, #name, #refine);)
-}
-
-fn builder(item: &DeriveInput, attributes: &NodeAttributes, fields: &[Field<'_>]) -> TokenStream {
-    let (this, vis) = (&item.ident, &item.vis);
-    let builder = format_ident!("{}Node", this.unraw());
-    let outputs = outputs(item, attributes);
-    let setters = fields.iter().map(|field| {
-        let (ident, ty, name, tooltip) = (field.ident, field.ty, &field.name, &field.tooltip);
-        let kind = if field.attributes.is_combo {
-            quote!(::kiln_exec::kind::Combo)
+impl Field<'_> {
+    /// The statement that adds the input to `def`.
+    fn declare(&self) -> TokenStream {
+        let (ty, name, tooltip, statements) = (self.ty, &self.name, &self.tooltip, &self.attributes.def);
+        let refine = if statements.is_empty() {
+            quote!(|input| input.tooltip(#tooltip))
         } else {
-            quote!(<#ty as ::kiln_exec::Socket>::Kind)
+            quote!(|input| { let mut input = input; #(#statements)* input.tooltip(#tooltip) })
+        };
+        quote!(def = __kiln::declare::<#ty>(def, #name, #refine);)
+    }
+
+    /// The builder's method that sets the input.
+    fn setter(&self, engine: &TokenStream) -> TokenStream {
+        let (ident, ty, name, tooltip) = (self.ident, self.ty, &self.name, &self.tooltip);
+        let kind = if self.attributes.is_combo {
+            quote!(#engine::kind::Combo)
+        } else {
+            quote!(<#ty as #engine::Socket>::Kind)
         };
         let text = if tooltip.is_empty() { format!("The input `{name}`.") } else { tooltip.clone() };
         quote! {
             #[doc = #text]
             #[must_use]
-            pub fn #ident(self, value: impl ::kiln_exec::IntoArg<#kind>) -> Self {
+            pub fn #ident(self, value: impl #engine::IntoArg<#kind>) -> Self {
                 Self(self.0.arg(#name, value))
             }
-        }
-    });
-    let text = format!("Builder of `{this}` nodes; made by [`{this}::node`].");
-    quote! {
-        impl #this {
-            /// Begins a node of this class for a graph.
-            #[must_use]
-            #vis fn node() -> #builder {
-                #builder(::kiln_exec::NodeSpec::new(<Self as ::kiln_exec::NodeClass>::CLASS))
-            }
-        }
-        #[doc = #text]
-        #[derive(Clone, Debug)]
-        #vis struct #builder(::kiln_exec::NodeSpec);
-        #[allow(dead_code, reason = "a builder offers every input, a program uses some")]
-        impl #builder { #(#setters)* }
-        impl ::kiln_exec::TypedNode for #builder {
-            type Outputs = #outputs;
-            fn into_draft(self) -> ::kiln_exec::NodeSpec { self.0 }
         }
     }
 }

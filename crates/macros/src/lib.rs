@@ -18,12 +18,15 @@
 //! | `validates(a, b)`, `validates(all)`, `validates(types, …)` | `validate` looks at those inputs, at all, at link types |
 //! | `version = 2` | results of older versions are not reused |
 //! | `uncached` | results never outlive a prompt |
+//! | `crate = "path::to::exec"` | where the engine is, if the manifest does not say |
 //!
 //! On a field, `#[input(…)]`: `name`, `type`, `min`, `max`, `step`, `round`, `default`, `display`, `tooltip`, `multiline`,
 //! `force_input`, `control_after_generate`, `dynamic_prompts`, `combo = [..]` (list type), `options = [..]` (`COMBO`),
 //! `choices = function` (list looked up when needed), `lazy`, `optional`, `hidden`, `raw_link`, `option("key" = value)`.
 //!
-//! The derived code names paths in `kiln_exec`:
+//! The derived code names the engine's crate as the manifest of the deriving crate does: `kiln-exec`, else the facade
+//! `kiln`, renamed or not. A crate that has neither, because another one re-exports the engine, says where it is with
+//! `#[node(crate = "…")]`.
 //!
 //! ```ignore
 //! /// Repeatedly smooths an image.
@@ -38,6 +41,7 @@
 //! ```
 
 mod attributes;
+mod engine;
 mod expand;
 
 use proc_macro::TokenStream;

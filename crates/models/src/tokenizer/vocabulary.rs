@@ -16,7 +16,7 @@ pub const END: u32 = 49407;
 
 const MERGES: usize = 48894;
 const BYTES: u32 = 256;
-const BUNDLED: &[u8] = include_bytes!("../../../../assets/bpe_simple_vocab_16e6.txt.gz");
+const BUNDLED: &[u8] = include_bytes!("../../assets/bpe_simple_vocab_16e6.txt.gz");
 
 /// The 49408 symbols of CLIP and the order in which pairs of them merge.
 ///
