@@ -1,15 +1,15 @@
-//! Errors: what a node says went wrong, and what the run makes of it (where, in which node, with which inputs).
+//! Node errors: what a node says went wrong, and of what kind that is.
+//!
+//! Knows neither node nor run: the run adds where, in which node, with which inputs.
 
 use std::fmt;
 use std::sync::Arc;
 
-use kiln_graph::{NodeId, PromptError};
-
-use crate::report::Report;
+use crate::value::Value;
 
 /// What a node's code answers when it fails. Any `std::error::Error` turns into one through `?`.
 ///
-/// It is not itself a `std::error::Error`: the run wraps it into a [`RunError`] that says which node it was.
+/// It is not itself a `std::error::Error`: the run wraps it into a [`RunError`](crate::RunError) that says which node it was.
 #[derive(Clone)]
 pub struct NodeError {
     inner: Box<Inner>,
@@ -81,9 +81,9 @@ impl NodeError {
     }
 
     /// An input has a value of the wrong type.
-    pub fn wrong_type(input: &str, expected: &str, found: &crate::Value) -> Self {
+    pub fn wrong_type(input: &str, expected: &str, found: &Value) -> Self {
         let message = match found {
-            crate::Value::Int(_) | crate::Value::Float(_) if found.type_name() == expected => {
+            Value::Int(_) | Value::Float(_) if found.type_name() == expected => {
                 format!("input `{input}`: {found:?} is out of range")
             }
             _ => format!("input `{input}` wants {expected}, got {}", found.type_name()),
@@ -110,6 +110,11 @@ impl NodeError {
     /// ComfyUI's `exception_type`.
     pub fn type_name(&self) -> &str {
         self.inner.type_name.as_deref().unwrap_or_else(|| self.inner.kind.exception_type())
+    }
+
+    /// The error that it was made of.
+    pub(crate) fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 
     pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
@@ -159,172 +164,5 @@ impl fmt::Display for NodeError {
 impl fmt::Debug for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NodeError({:?}: {})", self.inner.kind, self.inner.message)
-    }
-}
-
-/// One input of a failed node, as far as it was known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputReport {
-    /// The input's name.
-    pub name: Arc<str>,
-    /// The type of its first value.
-    pub type_name: String,
-    /// How many values it had.
-    pub count: usize,
-    /// Bytes of all values together.
-    pub bytes: u64,
-    /// The values as ComfyUI shows them: plain ones as they are, payloads by their type.
-    pub shown: serde_json::Value,
-}
-
-/// Longer paths are shown with their ends only.
-const MOST_STEPS: usize = 6;
-
-/// Why a run ended early: what, and in which node.
-#[derive(Clone)]
-pub struct RunError {
-    inner: Box<RunErrorInner>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct RunErrorInner {
-    pub error: NodeError,
-    pub class_type: Option<Arc<str>>,
-    /// From the node of the submitted prompt down to the node that failed, one step per expansion.
-    pub path: Vec<NodeId>,
-    pub inputs: Vec<InputReport>,
-    pub executed: Vec<NodeId>,
-    pub refused: Option<Arc<PromptError>>,
-    pub report: Option<Arc<Report>>,
-}
-
-impl RunError {
-    pub(crate) fn new(inner: RunErrorInner) -> Self {
-        Self { inner: Box::new(inner) }
-    }
-
-    /// An error of the prompt as a whole.
-    pub(crate) fn of_prompt(error: NodeError) -> Self {
-        Self::new(RunErrorInner {
-            error,
-            class_type: None,
-            path: Vec::new(),
-            inputs: Vec::new(),
-            executed: Vec::new(),
-            refused: None,
-            report: None,
-        })
-    }
-
-    /// The prompt did not pass validation.
-    pub(crate) fn invalid(refused: PromptError) -> Self {
-        let mut this = Self::of_prompt(NodeError::of(ErrorKind::Invalid, refused.to_string()));
-        this.inner.refused = Some(Arc::new(refused));
-        this
-    }
-
-    pub(crate) fn with_report(mut self, report: Report) -> Self {
-        self.inner.report = Some(Arc::new(report));
-        self
-    }
-
-    /// What validation found, when that is why.
-    pub fn refused(&self) -> Option<&PromptError> {
-        self.inner.refused.as_deref()
-    }
-
-    /// What the run had done until then: outputs that were finished, counts, bytes.
-    pub fn report(&self) -> Option<&Report> {
-        self.inner.report.as_deref()
-    }
-
-    /// What sort of failure it is.
-    pub fn kind(&self) -> ErrorKind {
-        self.inner.error.kind()
-    }
-
-    /// The node's message, without the node's name.
-    pub fn message(&self) -> &str {
-        self.inner.error.message()
-    }
-
-    /// What the node's code answered.
-    pub fn node_error(&self) -> &NodeError {
-        &self.inner.error
-    }
-
-    /// The class of the node that failed.
-    pub fn class_type(&self) -> Option<&str> {
-        self.inner.class_type.as_deref()
-    }
-
-    /// From the node of the submitted prompt down to the node that failed, one step per expansion. Empty when the
-    /// prompt as a whole is at fault.
-    pub fn node_path(&self) -> &[NodeId] {
-        &self.inner.path
-    }
-
-    /// The node of the submitted prompt that is to blame.
-    pub fn node(&self) -> Option<&NodeId> {
-        self.inner.path.first()
-    }
-
-    /// Types and sizes of the failed node's inputs.
-    pub fn inputs(&self) -> &[InputReport] {
-        &self.inner.inputs
-    }
-
-    /// Nodes that had finished before.
-    pub fn executed(&self) -> &[NodeId] {
-        &self.inner.executed
-    }
-
-    /// Whether the run was cancelled rather than broken.
-    pub fn is_interrupted(&self) -> bool {
-        self.kind() == ErrorKind::Interrupted
-    }
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(class) = self.class_type() {
-            write!(f, "{class} ")?;
-        }
-        let path = self.node_path();
-        // A loop's path has a step per iteration: its ends say enough.
-        let (first, last) = if path.len() > MOST_STEPS { path.split_at(path.len() - 2) } else { (path, &path[..0]) };
-        let first = if last.is_empty() { first } else { &first[..2] };
-        for (depth, id) in first.iter().enumerate() {
-            let arrow = if depth == 0 { "" } else { " → " };
-            write!(f, "{arrow}\"{id}\"")?;
-        }
-        if !last.is_empty() {
-            write!(f, " → {} more", path.len() - 4)?;
-        }
-        for id in last {
-            write!(f, " → \"{id}\"")?;
-        }
-        if !self.node_path().is_empty() {
-            f.write_str(": ")?;
-        }
-        f.write_str(self.message())?;
-        let plain = |name: &str| matches!(name, "STRING" | "INT" | "FLOAT" | "BOOLEAN");
-        for input in self.inputs().iter().filter(|input| input.bytes > 0 && !plain(&input.type_name)) {
-            write!(f, "\n  {}: {} × {}, {} bytes", input.name, input.count, input.type_name, input.bytes)?;
-        }
-        Ok(())
-    }
-}
-
-/// As for people: `fn main() -> Result<(), RunError>` then ends with the message and not with its parts.
-impl fmt::Debug for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for RunError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.inner.error.inner.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }

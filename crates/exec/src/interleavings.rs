@@ -8,9 +8,12 @@
 
 use kiln_graph::{Input, InputDef, NodeDef, OutputDef, Prompt, PromptNode};
 
-use crate::lease::{Busy, Lease, Turn, take_back};
+use crate::cancel::Cancel;
+use crate::engine::{ActiveCall, Engine, Report, RunError, RunLock, Session, SessionGuard, revoke};
+use crate::error::NodeError;
+use crate::node::{Args, Cx, DynNode, DynReply, Lane, Registry, Ui};
 use crate::sync::{Arc, Mutex, lock, thread};
-use crate::{Args, Cancel, Cx, DynNode, DynReply, Engine, Lane, NodeError, Registry, RunError, Ui, Value};
+use crate::value::Value;
 
 fn explore(test: impl Fn() + Send + Sync + 'static) {
     #[cfg(feature = "shuttle")]
@@ -75,7 +78,7 @@ fn prompt() -> Prompt {
     prompt
 }
 
-fn is_whole(ended: Result<crate::Report, RunError>) {
+fn is_whole(ended: Result<Report, RunError>) {
     let report = ended.unwrap();
     assert_eq!(report.ui("s").unwrap().get("x").unwrap(), [serde_json::json!(4)]);
     assert_eq!(report.ui("t").unwrap().get("x").unwrap(), [serde_json::json!(3)]);
@@ -127,7 +130,7 @@ fn two_runs_at_once_take_turns() {
 #[test]
 fn a_turn_is_one_threads_at_a_time() {
     explore(|| {
-        let (turn, inside) = (Arc::new(Turn::default()), Arc::new(Mutex::new(0)));
+        let (turn, inside) = (Arc::new(RunLock::default()), Arc::new(Mutex::new(0)));
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let (turn, inside) = (Arc::clone(&turn), Arc::clone(&inside));
@@ -150,11 +153,11 @@ fn a_turn_is_one_threads_at_a_time() {
 #[test]
 fn a_session_is_taken_back_or_stays_with_its_run_never_both() {
     explore(|| {
-        let session = Arc::new(Mutex::new(crate::engine::Session::default()));
+        let session = Arc::new(Mutex::new(Session::default()));
         let theirs = Arc::clone(&session);
         let run = thread::spawn(move || {
-            let mut lease = Lease::new(&theirs);
-            lease.pause(Busy::default());
+            let mut lease = SessionGuard::new(&theirs);
+            lease.pause(ActiveCall::default());
             thread::yield_now();
             let goes_on = lease.resume();
             // A run that was left behind writes into nothing that anybody sees.
@@ -162,10 +165,10 @@ fn a_session_is_taken_back_or_stays_with_its_run_never_both() {
             goes_on
         });
         thread::yield_now();
-        let taken = take_back(&session).is_some();
+        let taken = revoke(&session).is_some();
         let goes_on = run.join().unwrap();
         assert_ne!(taken, goes_on);
         assert_eq!(lock(&session).sizes.len(), usize::from(goes_on));
-        assert!(lock(&session).busy.is_none());
+        assert!(lock(&session).active_call.is_none());
     });
 }

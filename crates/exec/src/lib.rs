@@ -84,44 +84,21 @@
 
 #![forbid(unsafe_code)]
 
-mod args;
-mod builder;
+mod build;
 mod cache;
 mod cancel;
-mod convert;
-mod cx;
-mod desk;
-mod dynamic;
 mod engine;
 mod error;
-mod event;
-mod explain;
-mod hidden;
-mod host;
 #[cfg(test)]
 mod interleavings;
-pub mod kind;
-mod known;
 mod lanes;
-mod lease;
 mod node;
-mod object;
-mod options;
-mod outcome;
-mod outputs;
-mod picture;
-mod registry;
-mod report;
+mod observe;
 mod run;
-mod socket;
 mod spill;
-mod start;
 mod store;
 mod sync;
-mod trace;
-mod ui;
 mod value;
-mod values;
 
 /// The crate of prompts and definitions, for derived code.
 pub use kiln_graph as graph;
@@ -129,34 +106,28 @@ pub use kiln_graph::{Link, NodeDef, NodeId, Prompt};
 pub use kiln_macros::Node;
 pub use serde_json::json;
 
-pub use args::{Arg, Args};
-pub use builder::{GraphBuilder, IntoArg, NodeSpec, Out, Source, TypedNode};
+pub use build::{GraphBuilder, Handles, IntoArg, NodeSpec, Out, OutputSlot, Outputs, Source, TypedNode};
 pub use cache::{AvailableMemory, CacheItem, CachePolicy, CacheProvider, CachedResult, Key};
 pub use cancel::Cancel;
-pub use convert::{Any, Combo, FromValue, IntoValue, OrBlock};
-pub use cx::{Cx, Progress};
-pub use desk::Schedule;
-pub use dynamic::{DynNode, DynReply};
-pub use engine::{Engine, EngineBuilder};
-pub use error::{ErrorKind, InputReport, NodeError, RunError};
-pub use event::{ErrorEvent, Event, Listener, NodeProgress, NodeState, Preview};
-pub use explain::{Explanation, Reason};
-pub use hidden::{ExtraPngInfo, HiddenValue, LivePrompt, SubmittedPrompt, UniqueId};
-pub use host::Host;
-pub use kind::LinksInto;
-pub use known::{ConstantInputs, Fingerprint};
-pub use lease::AbandonedCall;
-pub use node::{Behaviour, Execute, ExecuteAsync, Lane, NodeClass};
-pub use object::Object;
-pub use options::{Adversary, LateEdges, OnFailure, Order, Retention, RunOptions};
-pub use outcome::{Answer, Expansion, IntoOutcome, Outcome, Produced, WithUi};
-pub use outputs::{Handles, OutputSlot, Outputs};
-pub use registry::{Class, Registry};
-pub use report::{NodeOutput, Report, Summary};
-pub use socket::{Extras, Lazy, List, RawLink, Socket, declare};
-pub use spill::{FileSpill, Restore, Spill, Spillable, Spilled};
-pub use start::Run;
-pub use trace::{Step, Trace, What};
-pub use ui::Ui;
-pub use value::{Blocker, Value};
-pub use values::Values;
+#[cfg(feature = "testing")]
+pub use engine::Adversary;
+pub use engine::{
+    AbandonedCall, Engine, EngineBuilder, InputReport, LateEdges, NodeOutput, OnFailure, Order, Report, RunError,
+    RunOptions, Summary,
+};
+pub use error::{ErrorKind, NodeError};
+pub use node::{
+    Answer, Arg, Args, Behaviour, Class, ConstantInputs, Cx, DynNode, DynReply, Execute, ExecuteAsync, Expansion,
+    ExtraPngInfo, Extras, Fingerprint, HiddenValue, Host, IntoOutcome, Lane, Lazy, LivePrompt, NodeClass, Outcome,
+    Produced, Progress, RawLink, Registry, Schedule, Socket, SubmittedPrompt, Ui, UniqueId, WithUi, declare,
+};
+pub use observe::{
+    ErrorEvent, Event, Explanation, Listener, NodeProgress, NodeState, Preview, Reason, Step, Trace, What,
+};
+pub use run::Run;
+pub use spill::{FileSpill, Spill, Spilled};
+pub use store::Retention;
+pub use value::{
+    Any, Blocker, Combo, FromValue, IntoValue, LinksInto, List, Object, OrBlock, Restore, Spillable, Value, Values,
+    kind,
+};

@@ -32,8 +32,8 @@ fn deep(registry: Registry) -> Registry {
             return Ok(DynReply::from(Value::Int(42)));
         }
         let g = cx.graph();
-        let inner = g.add_draft(NodeSpec::new("Deep").input("n", Source::from(Value::Int(i128::from(n) - 1))));
-        let passed = g.add_draft(NodeSpec::new("Pass").input("x", Link::new(inner, 0)));
+        let inner = g.add_spec(NodeSpec::new("Deep").input("n", Source::from(Value::Int(i128::from(n) - 1))));
+        let passed = g.add_spec(NodeSpec::new("Pass").input("x", Link::new(inner, 0)));
         let results = vec![Link::new(passed, 0).into()];
         Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)).into())
     }))
@@ -199,14 +199,14 @@ fn a_loop_that_clones_its_nodes_under_their_ids_needs_no_more_memory_per_iterati
             let me = cx.node_id().to_string();
             seen.fetch_max(me.len(), std::sync::atomic::Ordering::Relaxed);
             let g = cx.graph();
-            let body = g.add_draft_as(
+            let body = g.add_spec_as(
                 &format!("{me}.body"),
                 NodeSpec::new("Add").input("x", Source::from(Value::Int(n.into()))),
             );
             let again = NodeSpec::new("Loop")
                 .input("n", Source::from(Value::Int(i128::from(n) - 1)))
                 .input("of", Link::new(body, 0));
-            let again = g.add_draft_as(&me, again);
+            let again = g.add_spec_as(&me, again);
             let results = vec![Link::new(again, 0).into()];
             Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)).into())
         }));

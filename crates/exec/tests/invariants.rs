@@ -163,8 +163,8 @@ fn i15_a_circle_that_only_expansion_closes_is_an_error_that_blames_the_visible_n
         let g = cx.graph();
         let prefix = g.prefix().to_owned();
         let second = Link::new(format!("{prefix}2"), 0);
-        let first = g.add_draft(NodeSpec::new("Pass").input("x", second));
-        let second = g.add_draft(NodeSpec::new("Pass").input("x", Link::new(&first, 0)));
+        let first = g.add_spec(NodeSpec::new("Pass").input("x", second));
+        let second = g.add_spec(NodeSpec::new("Pass").input("x", Link::new(&first, 0)));
         Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), vec![Link::new(&second, 0).into()])))
     }));
     let engine = Engine::new(registry);
@@ -415,7 +415,7 @@ fn an_error_says_where_through_all_expansions() {
     let world = World::default();
     let registry = common::registry(&world).with_dyn(DynNode::new(def("Deep", &["x"], 1), |_, cx| {
         let g = cx.graph();
-        let inner = g.add_draft(NodeSpec::new("Fails"));
+        let inner = g.add_spec(NodeSpec::new("Fails"));
         Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), vec![Link::new(&inner, 0).into()])))
     }));
     let error = Engine::new(registry).run(graph("d: Deep(x=1); out: Sink(x=d)")).unwrap_err();
@@ -428,8 +428,8 @@ fn limits_end_a_graph_that_never_stops_growing() {
     let world = World::default();
     let registry = common::registry(&world).with_dyn(DynNode::new(def("Forever", &["x"], 1), |_, cx| {
         let g = cx.graph();
-        let inner = g.add_draft(NodeSpec::new("Forever"));
-        let wrap = g.add_draft(NodeSpec::new("Pass").input("x", Link::new(&inner, 0)));
+        let inner = g.add_spec(NodeSpec::new("Forever"));
+        let wrap = g.add_spec(NodeSpec::new("Pass").input("x", Link::new(&inner, 0)));
         Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), vec![Link::new(&wrap, 0).into()])))
     }));
     let engine = Engine::new(registry);

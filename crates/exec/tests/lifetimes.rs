@@ -194,16 +194,16 @@ fn under_eager_a_node_that_runs_again_for_a_lazy_reader_leaves_what_its_other_re
         .with_dyn(DynNode::new(def("Pair", &["n"], 2), |args, cx: &mut Cx| {
             let n = args.get("n").cloned().unwrap_or_default();
             let g = cx.graph();
-            let two = g.add_draft(NodeSpec::new("Two").input("n", Source::from(n)));
+            let two = g.add_spec(NodeSpec::new("Two").input("n", Source::from(n)));
             let results = vec![Link::new(two.clone(), 0).into(), Link::new(two, 1).into()];
             Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)))
         }))
         .with_dyn(DynNode::new(def("Outer", &["n"], 1), |args, cx: &mut Cx| {
             let n = args.get("n").cloned().unwrap_or_default();
             let g = cx.graph();
-            let pair = g.add_draft(NodeSpec::new("Pair").input("n", Source::from(n)));
+            let pair = g.add_spec(NodeSpec::new("Pair").input("n", Source::from(n)));
             let links = (Link::new(pair.clone(), 0), Link::new(pair, 1));
-            let chosen = g.add_draft(NodeSpec::new("Choose").input("pick", links.0).input("a", links.1));
+            let chosen = g.add_spec(NodeSpec::new("Choose").input("pick", links.0).input("a", links.1));
             let results = vec![Link::new(chosen, 0).into()];
             Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), results)))
         }));
@@ -220,14 +220,14 @@ fn results_of_a_deep_expansion_run_also_where_nobody_reads_them() {
     let registry = common::registry(&world).with_dyn(DynNode::new(def("Deep", &["n"], 2), |args, cx: &mut Cx| {
         let n = int(args, "n");
         let g = cx.graph();
-        let made = g.add_draft(NodeSpec::new("Make").input("n", Source::from(Value::Int(7))));
-        let shows = g.add_draft(
+        let made = g.add_spec(NodeSpec::new("Make").input("n", Source::from(Value::Int(7))));
+        let shows = g.add_spec(
             NodeSpec::new("Into")
                 .input("to", Source::from(Value::String("a".into())))
                 .input("how", Source::from(Value::String("show".into()))),
         );
         let next = if n > 0 {
-            g.add_draft(NodeSpec::new("Deep").input("n", Source::from(Value::Int(i128::from(n) - 1))))
+            g.add_spec(NodeSpec::new("Deep").input("n", Source::from(Value::Int(i128::from(n) - 1))))
         } else {
             made
         };

@@ -162,12 +162,12 @@ fn loop_registry(world: &common::World) -> Registry {
         };
         let g = cx.graph();
         let mut last =
-            g.add_draft(NodeSpec::new("Pass").input("x", Source::from(args.get("x").cloned().unwrap_or_default())));
+            g.add_spec(NodeSpec::new("Pass").input("x", Source::from(args.get("x").cloned().unwrap_or_default())));
         for _ in 0..int(args, "times") {
-            last = g.add_draft(NodeSpec::new("Add").input("x", Link::new(last, 0)).input("y", json!(1)));
+            last = g.add_spec(NodeSpec::new("Add").input("x", Link::new(last, 0)).input("y", json!(1)));
         }
         let result = NodeSpec::new("Result").input("x", Link::new(last, 0)).input("end", json!(end.as_str()));
-        let result = g.add_draft(result);
+        let result = g.add_spec(result);
         schedule.add_node(end.clone());
         schedule.block(end.clone());
         schedule.inhibit_nodes(["body".into()]);

@@ -37,7 +37,7 @@ impl Spillable for Page {
         |from| {
             let mut bytes = Vec::new();
             from.read_to_end(&mut bytes)?;
-            Ok(Value::object(Page { bytes: bytes.into(), bad: false }))
+            Ok(Arc::new(Page { bytes: bytes.into(), bad: false }))
         }
     }
 }

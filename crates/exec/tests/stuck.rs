@@ -104,7 +104,7 @@ fn engine(world: &common::World, trap: &Trap, cache: CachePolicy) -> Engine {
         let _held = &opens;
         let x = args.get("x").cloned().unwrap_or_default();
         let g = cx.graph();
-        let inner = g.add_draft(NodeSpec::new("Stuck").input("x", Source::from(x)));
+        let inner = g.add_spec(NodeSpec::new("Stuck").input("x", Source::from(x)));
         Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), vec![Link::new(inner, 0).into()])))
     }));
     Engine::builder(registry).cache(cache).build()

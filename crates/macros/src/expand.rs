@@ -147,7 +147,7 @@ impl Node<'_> {
             impl #builder { #(#setters)* }
             impl #engine::TypedNode for #builder {
                 type Outputs = #outputs;
-                fn into_draft(self) -> #engine::NodeSpec { self.0 }
+                fn into_spec(self) -> #engine::NodeSpec { self.0 }
             }
         }
     }

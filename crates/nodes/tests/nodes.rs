@@ -17,11 +17,11 @@ fn run(class: &str, inputs: &[(&str, Value)]) -> Vec<Vec<Value>> {
 
 fn try_run(bench: &Bench, class: &str, inputs: &[(&str, Value)]) -> Result<Vec<Vec<Value>>, kiln_exec::RunError> {
     let graph = GraphBuilder::new();
-    let fields = |draft: NodeSpec, (name, value): &(&str, Value)| draft.input(name, Source::from(value.clone()));
-    let id = graph.add_draft(inputs.iter().fold(NodeSpec::new(class), fields));
+    let fields = |spec: NodeSpec, (name, value): &(&str, Value)| spec.input(name, Source::from(value.clone()));
+    let id = graph.add_spec(inputs.iter().fold(NodeSpec::new(class), fields));
     let count = bench.engine.registry().get(class).unwrap().def().outputs.len();
     let links: Vec<_> = (0..count).map(|socket| kiln_exec::Link::new(&id, socket)).collect();
-    graph.add_draft(NodeSpec::new("PreviewAny").input("source", Source::from(Value::Null)));
+    graph.add_spec(NodeSpec::new("PreviewAny").input("source", Source::from(Value::Null)));
     let options = kiln_exec::RunOptions { fetch: links.clone(), ..kiln_exec::RunOptions::default() };
     let report = bench.engine.start(graph.into_prompt()).options(options).run()?;
     Ok(links.iter().map(|link| report.values(link).map(Values::iter).unwrap().cloned().collect()).collect())

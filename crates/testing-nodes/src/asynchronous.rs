@@ -77,9 +77,9 @@ fn average(graph: &GraphBuilder, sleeps: impl Iterator<Item = (Image, f64)>) -> 
         // What a single one passes on is a picture, as it was given one.
         return first.as_link().map_or_else(|| Out::value(Value::Null), |link| Out::link(&link.node, link.socket));
     }
-    let draft = TestVariadicAverage::node().input1(first).into_draft();
-    let draft = (2..).zip(slept).fold(draft, |draft, (i, more)| draft.input(&format!("input{i}"), more.into_reply()));
-    Out::link(&graph.add_draft(draft), 0)
+    let spec = TestVariadicAverage::node().input1(first).into_spec();
+    let spec = (2..).zip(slept).fold(spec, |spec, (i, more)| spec.input(&format!("input{i}"), more.into_source()));
+    Out::link(&graph.add_spec(spec), 0)
 }
 
 /// The mean over nodes that wait, as many as wanted.

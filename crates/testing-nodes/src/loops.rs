@@ -175,7 +175,7 @@ fn clone_nodes(
             .get(&name)
             .ok_or_else(|| NodeError::new(format!("node \"{name}\" of the loop is not known any more")))?;
         let clone_name = if id == me { RECURSE } else { &name };
-        let clone = graph.add_draft_as(clone_name, NodeSpec::new(&node.class_type));
+        let clone = graph.add_spec_as(clone_name, NodeSpec::new(&node.class_type));
         graph.display_as(&clone, id.clone());
         clones.insert(id.clone(), clone);
     }
@@ -232,13 +232,13 @@ impl Execute for TestForLoopOpen {
         let remaining = initial_value0.unwrap_or(Any(remaining.into_value())).0;
         let values = [initial_value1, initial_value2, initial_value3, initial_value4].map(or_null);
         Ok(cx.expand(|graph| {
-            let draft = NodeSpec::new("TestWhileLoopOpen")
+            let spec = NodeSpec::new("TestWhileLoopOpen")
                 .input("condition", Source::from(remaining.clone()))
                 .input("initial_value0", Source::from(remaining.clone()));
-            let draft = (1..).zip(&values).fold(draft, |draft, (i, value)| {
-                draft.input(&format!("initial_value{i}"), Source::from(value.0.clone()))
-            });
-            graph.add_draft(draft);
+            let spec = (1..)
+                .zip(&values)
+                .fold(spec, |spec, (i, value)| spec.input(&format!("initial_value{i}"), Source::from(value.0.clone())));
+            graph.add_spec(spec);
             let [a, b, c, d] = values.map(|value| Out::value(value.0));
             (Out::value(FlowControl.into_value()), Out::value(remaining), a, b, c, d)
         }))

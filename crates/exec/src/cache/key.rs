@@ -8,8 +8,7 @@ use std::sync::Arc;
 use kiln_graph::{Input, NodeId, PromptNode};
 use serde_json::Value as Json;
 
-use crate::known::Fingerprint;
-use crate::registry::Class;
+use crate::node::{Class, Fingerprint};
 
 /// The digest that stands for a node's results.
 pub type Key = [u8; 32];

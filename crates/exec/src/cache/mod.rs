@@ -17,9 +17,9 @@ pub use self::provider::{CacheItem, CacheProvider, CachedResult};
 
 use kiln_graph::NodeId;
 
-use crate::store::Ledger;
-use crate::ui::Ui;
-use crate::values::Values;
+use crate::node::Ui;
+use crate::store::LiveBytes;
+use crate::value::Values;
 
 /// What an entry costs besides its payload.
 const OVERHEAD: u64 = 256;
@@ -103,22 +103,22 @@ impl Cache {
 
     /// Lets go of what the policy keeps only for the prompt before. `is_live` tells whether an expander is still part
     /// of the prompt.
-    pub(crate) fn clean(&mut self, is_live: impl Fn(&Owner) -> bool, ledger: &mut Ledger) {
+    pub(crate) fn clean(&mut self, is_live: impl Fn(&Owner) -> bool, live_bytes: &mut LiveBytes) {
         match self.policy {
             CachePolicy::Classic => {
                 let now = self.generation;
-                self.retain(ledger, |kept| match &kept.owner {
+                self.retain(live_bytes, |kept| match &kept.owner {
                     Some(owner) => is_live(owner),
                     None => kept.generation == now,
                 });
             }
-            CachePolicy::Lru(limit) => self.evict_generations(limit, ledger),
+            CachePolicy::Lru(limit) => self.evict_generations(limit, live_bytes),
             _ => {}
         }
     }
 
     /// Whole prompts go, the oldest first, until there are at most `limit` entries; those of this prompt stay.
-    fn evict_generations(&mut self, limit: usize, ledger: &mut Ledger) {
+    fn evict_generations(&mut self, limit: usize, live_bytes: &mut LiveBytes) {
         if self.kept.len() <= limit {
             return;
         }
@@ -128,16 +128,16 @@ impl Cache {
         // The last generation that must go for the number to fit, but never the running one.
         let Some(last) = generations.get(excess - 1).copied() else { return };
         let last = last.min(self.generation - 1);
-        self.retain(ledger, |kept| kept.generation > last);
+        self.retain(live_bytes, |kept| kept.generation > last);
     }
 
-    fn retain(&mut self, ledger: &mut Ledger, keep: impl Fn(&Kept) -> bool) {
+    fn retain(&mut self, live_bytes: &mut LiveBytes, keep: impl Fn(&Kept) -> bool) {
         let mut freed = 0;
         self.kept.retain(|_, kept| {
             let keep = keep(kept);
             if !keep {
                 freed += kept.entry.bytes + OVERHEAD;
-                kept.entry.outputs.iter().for_each(|values| ledger.remove(values));
+                kept.entry.outputs.iter().for_each(|values| live_bytes.remove(values));
             }
             keep
         });
@@ -152,23 +152,23 @@ impl Cache {
         Some(Arc::clone(&kept.entry))
     }
 
-    pub(crate) fn insert(&mut self, key: Key, entry: Entry, owner: Option<Owner>, ledger: &mut Ledger) {
+    pub(crate) fn insert(&mut self, key: Key, entry: Entry, owner: Option<Owner>, live_bytes: &mut LiveBytes) {
         if !self.is_active() || self.kept.contains_key(&key) {
             return;
         }
         self.clock += 1;
         self.bytes += entry.bytes + OVERHEAD;
-        entry.outputs.iter().for_each(|values| ledger.add(values));
+        entry.outputs.iter().for_each(|values| live_bytes.add(values));
         let kept = Kept { entry: Arc::new(entry), generation: self.generation, touched: self.clock, owner };
         self.kept.insert(key, kept);
     }
 
     /// A node has finished: the policies that watch memory let go of what is too much.
-    pub(crate) fn settle(&mut self, ledger: &mut Ledger) {
+    pub(crate) fn settle(&mut self, live_bytes: &mut LiveBytes) {
         match &self.policy {
             CachePolicy::Bytes(budget) if self.bytes > *budget => {
                 let goal = *budget - budget / 16;
-                self.evict_until(ledger, |freed, cache| cache - freed <= goal, |kept, _| -(kept.touched as f64));
+                self.evict_until(live_bytes, |freed, cache| cache - freed <= goal, |kept, _| -(kept.touched as f64));
             }
             CachePolicy::RamPressure { headroom, available } => {
                 let (headroom, available) = (*headroom, available());
@@ -178,7 +178,7 @@ impl Cache {
                     let score = |kept: &Kept, now: u64| {
                         1.3_f64.powi((now - kept.generation).min(1000) as i32) * (0.1 + kept.entry.bytes as f64)
                     };
-                    self.evict_until(ledger, |freed, _| freed >= wanted, score);
+                    self.evict_until(live_bytes, |freed, _| freed >= wanted, score);
                 }
             }
             _ => {}
@@ -188,7 +188,7 @@ impl Cache {
     /// Evicts by falling score until `enough(freed, bytes before)`.
     fn evict_until(
         &mut self,
-        ledger: &mut Ledger,
+        live_bytes: &mut LiveBytes,
         enough: impl Fn(u64, u64) -> bool,
         score: impl Fn(&Kept, u64) -> f64,
     ) {
@@ -201,36 +201,37 @@ impl Cache {
             if enough(freed, before) {
                 break;
             }
-            freed += self.remove(&key, ledger);
+            freed += self.remove(&key, live_bytes);
         }
     }
 
-    fn remove(&mut self, key: &Key, ledger: &mut Ledger) -> u64 {
+    fn remove(&mut self, key: &Key, live_bytes: &mut LiveBytes) -> u64 {
         let Some(kept) = self.kept.remove(key) else { return 0 };
-        kept.entry.outputs.iter().for_each(|values| ledger.remove(values));
+        kept.entry.outputs.iter().for_each(|values| live_bytes.remove(values));
         let freed = kept.entry.bytes + OVERHEAD;
         self.bytes -= freed;
         freed
     }
 
     /// Evicts what `goes` says, by the first bytes of the key.
-    pub(crate) fn evict(&mut self, goes: &dyn Fn(u64) -> bool, ledger: &mut Ledger) {
+    #[cfg(feature = "testing")]
+    pub(crate) fn evict(&mut self, goes: &dyn Fn(u64) -> bool, live_bytes: &mut LiveBytes) {
         let keys: HashSet<Key> = self.kept.keys().filter(|key| goes(first_bytes(key))).copied().collect();
         for key in keys {
-            self.remove(&key, ledger);
+            self.remove(&key, live_bytes);
         }
     }
 
-    pub(crate) fn clear(&mut self, ledger: &mut Ledger) {
-        self.retain(ledger, |_| false);
+    pub(crate) fn clear(&mut self, live_bytes: &mut LiveBytes) {
+        self.retain(live_bytes, |_| false);
         self.kept.shrink_to_fit();
     }
 
     /// Counts what is kept anew, and nothing else.
-    pub(crate) fn recount(&self, ledger: &mut Ledger) {
-        *ledger = Ledger::default();
-        self.kept.values().flat_map(|kept| &kept.entry.outputs).for_each(|values| ledger.add(values));
-        ledger.start();
+    pub(crate) fn recount(&self, live_bytes: &mut LiveBytes) {
+        *live_bytes = LiveBytes::default();
+        self.kept.values().flat_map(|kept| &kept.entry.outputs).for_each(|values| live_bytes.add(values));
+        live_bytes.start();
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,8 +1,8 @@
 //! External caches: a store of results outside the engine, shared with other processes or machines.
 
-use crate::cache::Key;
-use crate::ui::Ui;
-use crate::values::Values;
+use crate::cache::key::Key;
+use crate::node::Ui;
+use crate::value::Values;
 
 /// What is known of a result that may be stored or looked for.
 #[derive(Debug)]

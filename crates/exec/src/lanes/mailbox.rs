@@ -15,12 +15,12 @@ pub(crate) struct Mailbox<T> {
 
 struct Inner<T> {
     messages: VecDeque<T>,
-    knocked: bool,
+    woken: bool,
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Arc<Self> {
-        let inner = Inner { messages: VecDeque::new(), knocked: false };
+        let inner = Inner { messages: VecDeque::new(), woken: false };
         Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new() })
     }
 
@@ -32,7 +32,7 @@ impl<T> Mailbox<T> {
 
     /// Wakes the scheduler without a message.
     pub(crate) fn knock(&self) {
-        lock(&self.inner).knocked = true;
+        lock(&self.inner).woken = true;
         self.bell.notify_one();
     }
 
@@ -48,7 +48,7 @@ impl<T> Mailbox<T> {
             if let Some(message) = inner.messages.pop_front() {
                 return Some(message);
             }
-            if std::mem::take(&mut inner.knocked) {
+            if std::mem::take(&mut inner.woken) {
                 return None;
             }
             inner = self.bell.wait(inner).unwrap_or_else(crate::sync::PoisonError::into_inner);
@@ -58,11 +58,11 @@ impl<T> Mailbox<T> {
     /// As [`take`](Self::take), at most this long.
     pub(crate) fn take_within(&self, limit: Duration) -> Option<T> {
         let mut inner = lock(&self.inner);
-        if inner.messages.is_empty() && !inner.knocked {
+        if inner.messages.is_empty() && !inner.woken {
             let waited = self.bell.wait_timeout(inner, limit);
             inner = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(inner, _)| inner);
         }
-        inner.knocked = false;
+        inner.woken = false;
         inner.messages.pop_front()
     }
 }

@@ -5,15 +5,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::args::{Arg, Args};
-use crate::cx::Cx;
 use crate::error::NodeError;
-use crate::event::{ErrorEvent, Event};
-use crate::node::{Call, Start};
-use crate::outcome::{Answer, Produced};
-use crate::registry::Class;
-use crate::value::{Blocker, Value};
-use crate::values::Values;
+use crate::node::{Answer, Arg, Args, Call, Class, Cx, Produced, Start};
+use crate::observe::{ErrorEvent, Event};
+use crate::value::{Blocker, Value, Values};
 
 /// Where an input goes.
 #[derive(Clone, Debug)]
@@ -132,7 +127,7 @@ pub(super) fn call_all(
 pub(super) fn blocked(blocker: &Blocker, cx: &Cx, class: &Class) -> Answer {
     if let Some(message) = blocker.message() {
         let (shared, ids) = (&cx.shared, &cx.ids);
-        shared.tell(|| {
+        shared.emit(|| {
             Event::ExecutionError(Box::new(ErrorEvent {
                 prompt_id: shared.prompt_id.clone(),
                 node_id: Some(ids.id.clone()),

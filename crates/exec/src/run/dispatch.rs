@@ -6,22 +6,19 @@ use std::time::Instant;
 use kiln_graph::PromptNode;
 use kiln_graph::schedule::{EdgeIx, NodeIx, Use};
 
-use super::call::{CallResult, Prepared, blocked, call_all, call_once, start_all};
-use super::flight::Landed;
-use super::{Execution, Fault};
-use crate::args::Args;
-use crate::cx::Cx;
+use crate::engine::ActiveCall;
 use crate::error::{ErrorKind, NodeError};
-use crate::event::{Event, NodeState};
 use crate::lanes::Job;
-use crate::lease::Busy;
-use crate::node::{Body, Call, Lane, Start};
-use crate::outcome::Answer;
-use crate::registry::Class;
+use crate::node::{Answer, Args, Body, Call, Class, Cx, Lane, Start};
+use crate::observe::{Event, NodeState};
+use crate::run::call::{CallResult, Prepared, blocked, call_all, call_once, start_all};
+use crate::run::execution::Execution;
+use crate::run::failure::NodeFailure;
+use crate::run::in_flight::Completion;
 
 impl<'e> Execution<'e> {
     /// Starts a node that was handed out.
-    pub(super) fn dispatch(&mut self, ix: NodeIx) -> Result<(), Fault> {
+    pub(super) fn dispatch(&mut self, ix: NodeIx) -> Result<(), NodeFailure> {
         if self.nodes[ix].expanding.is_some() {
             self.resolve_expansion(ix);
             return Ok(());
@@ -39,9 +36,15 @@ impl<'e> Execution<'e> {
         result
     }
 
-    fn begin(&mut self, ix: NodeIx, node: &PromptNode, class: &'e Class, prepared: &mut Prepared) -> Result<(), Fault> {
+    fn begin(
+        &mut self,
+        ix: NodeIx,
+        node: &PromptNode,
+        class: &'e Class,
+        prepared: &mut Prepared,
+    ) -> Result<(), NodeFailure> {
         self.prepare(ix, node, class, prepared)?;
-        self.tell_running(ix);
+        self.emit_running(ix);
         loop {
             if !class.has_lazy {
                 break;
@@ -77,7 +80,7 @@ impl<'e> Execution<'e> {
         node: &PromptNode,
         class: &Class,
         prepared: &Prepared,
-    ) -> Result<Vec<EdgeIx>, Fault> {
+    ) -> Result<Vec<EdgeIx>, NodeFailure> {
         self.pause(ix);
         let missing = self.ask_needs(ix, node, class, prepared);
         self.resume()?;
@@ -90,7 +93,7 @@ impl<'e> Execution<'e> {
         node: &PromptNode,
         class: &Class,
         prepared: &Prepared,
-    ) -> Result<Vec<EdgeIx>, Fault> {
+    ) -> Result<Vec<EdgeIx>, NodeFailure> {
         let Some(needs) = &class.behaviour.needs else { return Ok(Vec::new()) };
         let cx = self.cx(ix);
         let mut missing: Vec<EdgeIx> = Vec::new();
@@ -99,10 +102,10 @@ impl<'e> Execution<'e> {
             if prepared.fill(call, &mut args).is_err() {
                 continue;
             }
-            cx.checkpoint().map_err(|error| Fault::at(ix, error))?;
+            cx.checkpoint().map_err(|error| NodeFailure::at(ix, error))?;
             let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| needs(&mut args, &cx)))
                 .unwrap_or_else(|panic| Err(NodeError::panicked(&*panic)));
-            for name in asked.map_err(|error| Fault::at(ix, error))? {
+            for name in asked.map_err(|error| NodeFailure::at(ix, error))? {
                 if let Some(edge) = self.asked(ix, node, class, &name)?
                     && !missing.contains(&edge)
                 {
@@ -114,11 +117,11 @@ impl<'e> Execution<'e> {
     }
 
     /// The edge behind a name that `needs` answered; none when the value is there already.
-    fn asked(&self, ix: NodeIx, node: &PromptNode, class: &Class, name: &str) -> Result<Option<EdgeIx>, Fault> {
+    fn asked(&self, ix: NodeIx, node: &PromptNode, class: &Class, name: &str) -> Result<Option<EdgeIx>, NodeFailure> {
         let Some((at, _, input)) = node.inputs.get_full(name) else {
             let class = &class.def.class_type;
             let text = format!("{class} says it needs input `{name}`, but there is no input to that node at all");
-            return Err(Fault::at(ix, NodeError::of(ErrorKind::BadRequest, text)));
+            return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::BadRequest, text)));
         };
         if input.as_link().is_none() {
             // A constant is there already; asking for it is a harmless habit of lists of names.
@@ -129,7 +132,7 @@ impl<'e> Execution<'e> {
     }
 
     /// Makes lazy edges strong. Answers whether the node has to wait for one of them.
-    fn ask_for(&mut self, ix: NodeIx, edges: &[EdgeIx]) -> Result<bool, Fault> {
+    fn ask_for(&mut self, ix: NodeIx, edges: &[EdgeIx]) -> Result<bool, NodeFailure> {
         let mut sources = Vec::new();
         for edge in edges {
             self.wait_for(*edge, &mut sources)?;
@@ -149,7 +152,13 @@ impl<'e> Execution<'e> {
         Cx { shared: Arc::clone(&self.shared), ids: self.nodes.ids(ix), call: 0, graphs: 0 }
     }
 
-    fn call_here(&mut self, ix: NodeIx, class: &'e Class, call: &Call, prepared: &mut Prepared) -> Result<(), Fault> {
+    fn call_here(
+        &mut self,
+        ix: NodeIx,
+        class: &'e Class,
+        call: &Call,
+        prepared: &mut Prepared,
+    ) -> Result<(), NodeFailure> {
         let begun = self.is_timed().then(Instant::now);
         let mut cx = self.cx(ix);
         let mut args = match self.scratch.args.take() {
@@ -161,7 +170,7 @@ impl<'e> Execution<'e> {
         };
         if prepared.calls == 1 {
             let mut produced = std::mem::take(&mut self.scratch.produced);
-            self.session.pause(Busy { node: Some(cx.ids.clone()), summary: self.summary });
+            self.session.pause(ActiveCall { node: Some(cx.ids.clone()), summary: self.summary });
             let answer = match prepared.fill(0, &mut args) {
                 Ok(()) => call_once(call, &mut args, &mut cx, &mut produced),
                 Err(blocker) => Ok(blocked(&blocker, &cx, class)),
@@ -172,7 +181,7 @@ impl<'e> Execution<'e> {
             self.scratch.args = Some(args);
             self.resume()?;
             self.ran(ix, begun.map(|at| at.elapsed()));
-            let answer = answer.map_err(|error| Fault::at(ix, error))?;
+            let answer = answer.map_err(|error| NodeFailure::at(ix, error))?;
             if let Answer::Done = answer {
                 self.finish_call(ix, &mut produced);
                 produced.outputs.clear();
@@ -182,27 +191,27 @@ impl<'e> Execution<'e> {
             }
             return self.answered(ix, vec![CallResult { answer, produced }]);
         }
-        self.session.pause(Busy { node: Some(cx.ids.clone()), summary: self.summary });
+        self.session.pause(ActiveCall { node: Some(cx.ids.clone()), summary: self.summary });
         let results = call_all(class, call, prepared, &mut cx, &mut args);
         args.clear();
         prepared.clear();
         self.scratch.args = Some(args);
         self.resume()?;
         self.ran(ix, begun.map(|at| at.elapsed()));
-        self.answered(ix, results.map_err(|error| Fault::at(ix, error))?)
+        self.answered(ix, results.map_err(|error| NodeFailure::at(ix, error))?)
     }
 
     fn call_on_lane(&mut self, ix: NodeIx, call: &Call, lane: &Lane, prepared: Prepared) {
-        let (mut cx, call, mailbox) = (self.cx(ix), Arc::clone(call), Arc::clone(&self.flight.mailbox));
+        let (mut cx, call, mailbox) = (self.cx(ix), Arc::clone(call), Arc::clone(&self.in_flight.mailbox));
         let class = Arc::clone(&self.engine.registry.classes[self.nodes[ix].class as usize]);
-        let sign = self.flight.depart(ix);
+        let sign = self.in_flight.submit_to_lane(ix);
         let job: Job = Box::new(move || {
             let begun = Instant::now();
             let mut args = Args::new(Arc::clone(&class.def));
             let results = call_all(&class, &call, &prepared, &mut cx, &mut args);
             // Values go before the news does: whoever hears it may look at the memory.
             drop((args, prepared, cx, sign));
-            mailbox.send(Landed { node: ix, results, elapsed: begun.elapsed() });
+            mailbox.send(Completion { node: ix, results, elapsed: begun.elapsed() });
         });
         match lane {
             Lane::Serial(name) => self.engine.lanes.serial(name, job),
@@ -223,14 +232,14 @@ impl<'e> Execution<'e> {
             })
             .collect();
         let all = start_all(Arc::clone(&class.def), Arc::clone(start), calls);
-        self.flight.launch(ix, all);
+        self.in_flight.spawn(ix, all);
     }
 
     /// A call came back from a lane or from waiting.
-    pub(super) fn land(&mut self, landed: Landed) -> Result<(), Fault> {
-        let ix = landed.node;
-        self.ran(ix, Some(landed.elapsed));
-        self.answered(ix, landed.results.map_err(|error| Fault::at(ix, error))?)
+    pub(super) fn complete_call(&mut self, completion: Completion) -> Result<(), NodeFailure> {
+        let ix = completion.node;
+        self.ran(ix, Some(completion.elapsed));
+        self.answered(ix, completion.results.map_err(|error| NodeFailure::at(ix, error))?)
     }
 
     fn ran(&mut self, ix: NodeIx, elapsed: Option<std::time::Duration>) {
@@ -247,14 +256,14 @@ impl<'e> Execution<'e> {
         self.shared.listener.is_some() || self.trace.is_some()
     }
 
-    fn tell_running(&self, ix: NodeIx) {
+    fn emit_running(&self, ix: NodeIx) {
         if self.shared.listener.is_none() {
             return;
         }
         let ids = self.nodes.ids(ix);
         let prompt_id = &self.shared.prompt_id;
-        self.shared.tell(|| ids.progress(prompt_id, 0.0, 1.0, NodeState::Running));
-        self.shared.tell(|| Event::Executing {
+        self.shared.emit(|| ids.progress(prompt_id, 0.0, 1.0, NodeState::Running));
+        self.shared.emit(|| Event::Executing {
             node: Some(ids.id.clone()),
             display_node: Some(ids.display().clone()),
             prompt_id: prompt_id.clone(),

@@ -5,24 +5,22 @@ use std::sync::Arc;
 use kiln_graph::schedule::{Edge, EdgeIx, NodeIx, State, Use};
 use kiln_graph::{NodeId, Prompt, PromptNode};
 
-use super::call::CallResult;
-use super::link::RESULT;
-use super::nodes::{Added, CallReply, Expanding, Node};
-use super::{Execution, Fault};
-use crate::builder::Source;
-use crate::cx::Ancestry;
+use crate::build::Source;
+use crate::engine::LateEdges;
 use crate::error::{ErrorKind, NodeError};
-use crate::event::Event;
-use crate::options::{LateEdges, Retention};
-use crate::outcome::Answer;
-use crate::trace::What;
-use crate::ui::Ui;
-use crate::value::{Blocker, Value};
-use crate::values::Values;
+use crate::node::{Ancestry, Answer, Ui};
+use crate::observe::{Event, What};
+use crate::run::call::CallResult;
+use crate::run::execution::Execution;
+use crate::run::failure::NodeFailure;
+use crate::run::link::RESULT;
+use crate::run::nodes::{Added, CallReply, Expanding, Node};
+use crate::store::Retention;
+use crate::value::{Blocker, Value, Values};
 
 impl Execution<'_> {
     /// At least one call of the node answered with a graph.
-    pub(super) fn expand(&mut self, ix: NodeIx, results: Vec<CallResult>) -> Result<(), Fault> {
+    pub(super) fn expand(&mut self, ix: NodeIx, results: Vec<CallResult>) -> Result<(), NodeFailure> {
         self.summary.expanded += 1;
         if self.options.retention == Retention::StaticOnly {
             self.store.keep_everything();
@@ -43,13 +41,13 @@ impl Execution<'_> {
                 }
             });
         }
-        self.tell_expanded(ix, &expanding.children);
+        self.emit_expanded(ix, &expanding.children);
         self.list.grow(self.nodes.capacity(), 0);
         let old = self.take_inputs(ix);
         self.check_restriction(ix, &expanding, &old)?;
         self.plan(expanding.children.iter().copied())?;
         let result = match self.tail_targets(ix, &expanding)? {
-            Some(targets) => self.hand_over(ix, &expanding, &targets),
+            Some(targets) => self.forward_readers(ix, &expanding, &targets),
             None => self.wait_for_results(ix, expanding),
         };
         result?;
@@ -57,16 +55,16 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn add_nodes(&mut self, ix: NodeIx, graph: Prompt, children: &mut Vec<NodeIx>) -> Result<(), Fault> {
+    fn add_nodes(&mut self, ix: NodeIx, graph: Prompt, children: &mut Vec<NodeIx>) -> Result<(), NodeFailure> {
         let (parent, depth) = (self.nodes.id(ix), self.nodes[ix].depth + 1);
         if depth > self.options.max_depth {
             let message = format!("expansions are {depth} deep; the limit is {}", self.options.max_depth);
-            return Err(Fault::at(ix, NodeError::of(ErrorKind::Limit, message)));
+            return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::Limit, message)));
         }
         let known = self.nodes.len() + graph.len();
         if known > self.options.max_nodes as usize {
             let message = format!("the graph has grown to {known} nodes; the limit is {}", self.options.max_nodes);
-            return Err(Fault::at(ix, NodeError::of(ErrorKind::Limit, message)));
+            return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::Limit, message)));
         }
         children.reserve(graph.len());
         for (id, node) in graph.nodes {
@@ -83,20 +81,20 @@ impl Execution<'_> {
         depth: u32,
         id: NodeId,
         node: PromptNode,
-    ) -> Result<NodeIx, Fault> {
+    ) -> Result<NodeIx, NodeFailure> {
         if let Some(old) = self.nodes.find(&id) {
             if self.nodes.is_given_id(&id) || self.nodes.ids(old).parent() != Some(parent) {
                 let message = format!(
                     "the expansion adds a node \"{id}\", but there is one of that id already; use the builder's ids"
                 );
-                return Err(Fault::at(ix, NodeError::of(ErrorKind::DuplicateId, message)));
+                return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::DuplicateId, message)));
             }
             if self.stays(old) {
-                self.nodes[old].flags.orphan = false;
+                self.nodes[old].flags.detached = false;
                 return Ok(old);
             }
             let sockets = std::mem::take(&mut self.nodes[old].sockets);
-            self.store.free(sockets, &mut self.session.ledger);
+            self.store.free(sockets, &mut self.session.live_bytes);
             self.list.dismiss(old);
         }
         let node = Arc::new(node);
@@ -121,7 +119,7 @@ impl Execution<'_> {
     }
 
     /// Under *restrict* an expansion links to its own nodes and to those that already connect to the expanding node.
-    fn check_restriction(&self, ix: NodeIx, expanding: &Expanding, old: &[Edge]) -> Result<(), Fault> {
+    fn check_restriction(&self, ix: NodeIx, expanding: &Expanding, old: &[Edge]) -> Result<(), NodeFailure> {
         if self.options.late_edges != LateEdges::Restrict {
             return Ok(());
         }
@@ -147,13 +145,13 @@ impl Execution<'_> {
                 "the expansion links to \"{wrong}\", which does not connect to the expanding node; \
                  link it into an input of that node, or allow late edges"
             );
-            return Err(Fault::at(ix, NodeError::of(ErrorKind::RestrictedLink, message)));
+            return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::RestrictedLink, message)));
         }
         Ok(())
     }
 
     /// The node waits for the outputs that its results name.
-    fn wait_for_results(&mut self, ix: NodeIx, expanding: Expanding) -> Result<(), Fault> {
+    fn wait_for_results(&mut self, ix: NodeIx, expanding: Expanding) -> Result<(), NodeFailure> {
         let mut sources = Vec::new();
         for (number, link) in (0_u32..).zip(expanding.calls.iter().flat_map(result_links)) {
             let from = self.find_result(ix, &link.node)?;
@@ -181,16 +179,16 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn find_result(&self, ix: NodeIx, node: &NodeId) -> Result<NodeIx, Fault> {
+    fn find_result(&self, ix: NodeIx, node: &NodeId) -> Result<NodeIx, NodeFailure> {
         self.nodes.find(node).ok_or_else(|| {
             let message = format!("a result of the expansion is an output of node \"{node}\", which does not exist");
-            Fault::at(ix, NodeError::of(ErrorKind::DanglingLink, message))
+            NodeFailure::at(ix, NodeError::of(ErrorKind::DanglingLink, message))
         })
     }
 
     /// What a node's readers may read in its place: per socket an output that the expansion named. `None` unless that
     /// is all the node still does, deep enough in a loop for it to matter.
-    fn tail_targets(&self, ix: NodeIx, expanding: &Expanding) -> Result<Option<Vec<(NodeIx, u32)>>, Fault> {
+    fn tail_targets(&self, ix: NodeIx, expanding: &Expanding) -> Result<Option<Vec<(NodeIx, u32)>>, NodeFailure> {
         let node = &self.nodes[ix];
         let [CallReply::Results(replies)] = expanding.calls.as_slice() else { return Ok(None) };
         let is_tail = node.added.is_some()
@@ -235,7 +233,12 @@ impl Execution<'_> {
     }
 
     /// The node's readers become readers of what its outputs lead to, and the node is done.
-    fn hand_over(&mut self, ix: NodeIx, expanding: &Expanding, targets: &[(NodeIx, u32)]) -> Result<(), Fault> {
+    fn forward_readers(
+        &mut self,
+        ix: NodeIx,
+        expanding: &Expanding,
+        targets: &[(NodeIx, u32)],
+    ) -> Result<(), NodeFailure> {
         let edges: Vec<_> = self.list.outputs(ix).collect();
         let mut sources = Vec::new();
         for at in edges {
@@ -245,7 +248,7 @@ impl Execution<'_> {
             let place = (self.nodes[ix].sockets.at(edge.socket), self.nodes[target].sockets.at(socket));
             let (Some(old), Some(new)) = place else {
                 let message = format!("a result of the expansion is output {socket} of a node that has fewer outputs");
-                return Err(Fault::at(ix, NodeError::of(ErrorKind::DanglingLink, message)));
+                return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::DanglingLink, message)));
             };
             let strong = edge.usage == Use::Strong && self.list.state(edge.to) != State::Idle;
             self.store.move_reader(old, new, strong);
@@ -255,7 +258,7 @@ impl Execution<'_> {
                 self.recall(new, edge.to)?;
             } else {
                 if self.list.state(target) == State::Done {
-                    self.revive(target, socket, edge.to)?;
+                    self.rerun(target, socket, edge.to)?;
                 }
                 if strong {
                     sources.push(target);
@@ -282,15 +285,15 @@ impl Execution<'_> {
         }
         self.list.complete(ix);
         self.release_children(&expanding.children);
-        self.bury(ix);
+        self.retire(ix);
         Ok(())
     }
 
     /// The expansion is over: its nodes stay known only as long as somebody refers to them.
     fn release_children(&mut self, children: &[NodeIx]) {
         for child in children {
-            self.nodes[*child].flags.orphan = true;
-            self.bury(*child);
+            self.nodes[*child].flags.detached = true;
+            self.retire(*child);
         }
     }
 
@@ -327,12 +330,12 @@ impl Execution<'_> {
         self.complete(ix, &mut outputs, ui);
     }
 
-    fn tell_expanded(&mut self, ix: NodeIx, children: &[NodeIx]) {
-        self.note(ix, || What::Expanded { nodes: children.len() });
+    fn emit_expanded(&mut self, ix: NodeIx, children: &[NodeIx]) {
+        self.record(ix, || What::Expanded { nodes: children.len() });
         if self.shared.listener.is_some() {
             let (node, nodes) = (self.nodes.id(ix), children.iter().map(|child| self.nodes.id(*child)).collect());
             let prompt_id = self.shared.prompt_id.clone();
-            self.shared.tell(|| Event::Expanded { prompt_id, node, nodes });
+            self.shared.emit(|| Event::Expanded { prompt_id, node, nodes });
         }
     }
 }

@@ -4,37 +4,36 @@ use std::sync::Arc;
 
 use kiln_graph::schedule::{NodeIx, State};
 
-use super::Execution;
 use crate::cache::{CacheItem, CachedResult, Entry, Key, Owner};
+use crate::engine::NodeOutput;
 use crate::error::NodeError;
-use crate::event::{Event, NodeState};
-use crate::report::NodeOutput;
-use crate::trace::What;
-use crate::ui::Ui;
-use crate::value::{Blocker, Value};
-use crate::values::Values;
+use crate::node::Ui;
+use crate::observe::{Event, NodeState, What};
+use crate::run::execution::Execution;
+use crate::value::{Blocker, Value, Values};
 
 impl Execution<'_> {
     /// A node has its outputs. They are taken out of the buffer.
     pub(super) fn complete(&mut self, ix: NodeIx, outputs: &mut Vec<Values>, ui: Option<Ui>) {
         outputs.resize(self.nodes[ix].sockets.count as usize, Values::One(Value::Null));
-        self.taint(ix);
+        self.inherit_failure(ix);
         let bytes = if outputs.is_empty() { 0 } else { outputs.iter().map(Values::bytes).sum() };
         self.keep(ix, outputs, ui.as_ref(), bytes);
         self.remember_size(ix, bytes);
-        self.note_run(ix, bytes);
+        self.record_run(ix, bytes);
         self.show(ix, outputs, ui, false);
         self.store_outputs(ix, outputs);
         self.unlink(ix);
         self.list.complete(ix);
-        self.tell_finished(ix, bytes);
+        self.emit_finished(ix, bytes);
         if self.nodes[ix].added.is_some() {
-            self.bury(ix);
+            self.retire(ix);
         }
         let session = &mut *self.session;
-        session.cache.settle(&mut session.ledger);
+        session.cache.settle(&mut session.live_bytes);
+        #[cfg(feature = "testing")]
         if let Some(adversary) = &self.options.adversary {
-            session.cache.evict(&**adversary, &mut session.ledger);
+            session.cache.evict(&**adversary, &mut session.live_bytes);
         }
     }
 
@@ -44,24 +43,25 @@ impl Execution<'_> {
             let number = number as u32;
             let Some(at) = sockets.at(number) else { continue };
             let spill = self.options.spill.as_deref();
-            let dropped = self.store.put(at, values, &mut self.session.ledger, spill);
+            let dropped = self.store.put(at, values, &mut self.session.live_bytes, spill);
             self.was_dropped(ix, number, dropped);
         }
     }
 
     /// A node that reads from one that failed has only stand-ins to offer.
-    fn taint(&mut self, ix: NodeIx) {
+    fn inherit_failure(&mut self, ix: NodeIx) {
         if self.failures.is_empty() {
             return;
         }
-        let tainted = self.list.inputs(ix).any(|edge| self.nodes[self.list.edge(edge).from].flags.tainted);
-        self.nodes[ix].flags.tainted |= tainted;
+        let depends_on_failure =
+            self.list.inputs(ix).any(|edge| self.nodes[self.list.edge(edge).from].flags.depends_on_failure);
+        self.nodes[ix].flags.depends_on_failure |= depends_on_failure;
     }
 
     /// Keeps a result for later prompts, and for equal nodes of this one.
     fn keep(&mut self, ix: NodeIx, outputs: &[Values], ui: Option<&Ui>, bytes: u64) {
         let class = self.class(ix);
-        if !self.keyed || self.nodes[ix].flags.tainted || !class.behaviour.cacheable {
+        if !self.keyed || self.nodes[ix].flags.depends_on_failure || !class.behaviour.cacheable {
             return;
         }
         let Some(key) = self.cache_key(ix) else { return };
@@ -69,7 +69,7 @@ impl Execution<'_> {
             let entry = Entry { outputs: outputs.to_vec(), ui: ui.cloned(), bytes };
             let owner = self.owner(ix);
             let session = &mut *self.session;
-            session.cache.insert(key, entry, owner, &mut session.ledger);
+            session.cache.insert(key, entry, owner, &mut session.live_bytes);
         }
         if let Some(provider) = &self.engine.provider
             && self.nodes.is_given(ix)
@@ -147,7 +147,7 @@ impl Execution<'_> {
         if !std::mem::take(&mut self.nodes[ix].flags.known) {
             self.summary.cached += 1;
         }
-        self.note(ix, || What::Cached);
+        self.record(ix, || What::Cached);
         self.store_outputs(ix, &mut entry.outputs.clone());
     }
 
@@ -159,7 +159,7 @@ impl Execution<'_> {
         self.unlink(ix);
         self.list.complete(ix);
         if self.nodes[ix].added.is_some() {
-            self.bury(ix);
+            self.retire(ix);
         }
     }
 
@@ -173,7 +173,7 @@ impl Execution<'_> {
         let shown = ui.as_ref().filter(|ui| !ui.is_empty()).map(|ui| ui.as_json().clone().into());
         if shown.is_some() || cached {
             let (prompt_id, sockets) = (&self.shared.prompt_id, self.nodes[ix].sockets.count);
-            self.tell(|| Event::Executed {
+            self.emit(|| Event::Executed {
                 node: ids.id.clone(),
                 display_node: ids.display().clone(),
                 output: shown,
@@ -193,13 +193,13 @@ impl Execution<'_> {
     }
 
     /// A node failed, and the run goes on without what depends on it.
-    pub(super) fn fail_alone(&mut self, ix: NodeIx, error: NodeError) {
+    pub(super) fn isolate_failure(&mut self, ix: NodeIx, error: NodeError) {
         let failure = self.run_error(Some(ix), error);
-        self.tell_failed(&failure);
-        self.note(ix, || What::Failed);
+        self.emit_failed(&failure);
+        self.record(ix, || What::Failed);
         self.failures.push(failure);
         let flags = &mut self.nodes[ix].flags;
-        (flags.failed, flags.tainted, flags.once) = (true, true, true);
+        (flags.failed, flags.depends_on_failure, flags.once) = (true, true, true);
         self.store.pin(self.nodes[ix].sockets);
         self.nodes[ix].expanding = None;
         let count = self.nodes[ix].sockets.count as usize;
@@ -228,17 +228,17 @@ impl Execution<'_> {
             expander.is_some_and(|node| registry.position(&node.class_type) == Some(owner.class))
         };
         let session = &mut *self.session;
-        session.cache.clean(is_live, &mut session.ledger);
+        session.cache.clean(is_live, &mut session.live_bytes);
     }
 
-    fn tell_finished(&self, ix: NodeIx, bytes: u64) {
+    fn emit_finished(&self, ix: NodeIx, bytes: u64) {
         if self.shared.listener.is_none() {
             return;
         }
         let (ids, prompt_id) = (self.nodes.ids(ix), &self.shared.prompt_id);
-        self.tell(|| ids.progress(prompt_id, 1.0, 1.0, NodeState::Finished));
+        self.emit(|| ids.progress(prompt_id, 1.0, 1.0, NodeState::Finished));
         let micros = self.last_elapsed.as_micros() as u64;
         let sockets = self.nodes[ix].sockets.count;
-        self.tell(|| Event::Finished { prompt_id: prompt_id.clone(), node: ids.id.clone(), micros, sockets, bytes });
+        self.emit(|| Event::Finished { prompt_id: prompt_id.clone(), node: ids.id.clone(), micros, sockets, bytes });
     }
 }

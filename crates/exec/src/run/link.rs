@@ -5,19 +5,18 @@
 use kiln_graph::Route;
 use kiln_graph::schedule::{Edge, EdgeIx, NodeIx, State, Use};
 
-use super::{Execution, Fault};
 use crate::error::{ErrorKind, NodeError};
-use crate::event::Event;
-use crate::node::Body;
-use crate::registry::Class;
-use crate::trace::What;
+use crate::node::{Body, Class};
+use crate::observe::{Event, What};
+use crate::run::execution::Execution;
+use crate::run::failure::NodeFailure;
 
 /// Marks the input number of an edge that stands for a result of an expansion; the rest counts those results.
 pub(super) const RESULT: u32 = 1 << 31;
 
 impl Execution<'_> {
     /// Makes a node, and everything that it might ask for, part of the run. Nothing is scheduled by that.
-    pub(super) fn admit(&mut self, root: NodeIx) -> Result<(), Fault> {
+    pub(super) fn admit(&mut self, root: NodeIx) -> Result<(), NodeFailure> {
         let mut stack = vec![root];
         while let Some(ix) = stack.pop() {
             if self.list.state(ix) != State::Absent || self.nodes[ix].flags.inhibited {
@@ -50,7 +49,7 @@ impl Execution<'_> {
         class: &Class,
         links: &[Route],
         stack: &mut Vec<NodeIx>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), NodeFailure> {
         for link in links.iter().rev() {
             let from = NodeIx(link.source);
             let usage = if self.is_lazy(ix, class, link) { Use::Lazy } else { Use::Strong };
@@ -71,18 +70,18 @@ impl Execution<'_> {
         to: NodeIx,
         input: u32,
         usage: Use,
-    ) -> Result<EdgeIx, Fault> {
+    ) -> Result<EdgeIx, NodeFailure> {
         let Some(at) = self.nodes[from].sockets.at(socket) else {
             let (source, has) = (self.nodes.id(from), self.nodes[from].sockets.count);
             let message = format!("a link wants output {socket} of node \"{source}\", which has {has} outputs");
-            return Err(Fault::at(to, NodeError::of(ErrorKind::DanglingLink, message)));
+            return Err(NodeFailure::at(to, NodeError::of(ErrorKind::DanglingLink, message)));
         };
         self.store.add_reader(at);
         Ok(self.list.connect(from, socket, to, input, usage))
     }
 
     /// Schedules a node and what it waits for.
-    pub(super) fn demand(&mut self, root: NodeIx) -> Result<(), Fault> {
+    pub(super) fn demand(&mut self, root: NodeIx) -> Result<(), NodeFailure> {
         let mut stack = std::mem::take(&mut self.scratch.stack);
         stack.push(root);
         while let Some(ix) = stack.pop() {
@@ -112,7 +111,7 @@ impl Execution<'_> {
     }
 
     /// The reader of this edge waits for it, unless the value is there. Sources to schedule go onto the stack.
-    pub(super) fn wait_for(&mut self, at: EdgeIx, stack: &mut Vec<NodeIx>) -> Result<(), Fault> {
+    pub(super) fn wait_for(&mut self, at: EdgeIx, stack: &mut Vec<NodeIx>) -> Result<(), NodeFailure> {
         let edge = *self.list.edge(at);
         let Some(socket) = self.nodes[edge.from].sockets.at(edge.socket) else { return Ok(()) };
         self.store.add_strong(socket);
@@ -121,7 +120,7 @@ impl Execution<'_> {
             if self.store.is_present(socket) {
                 return self.recall(socket, edge.to);
             }
-            self.revive(edge.from, edge.socket, edge.to)?;
+            self.rerun(edge.from, edge.socket, edge.to)?;
             if self.list.state(edge.from) == State::Done && self.store.is_present(socket) {
                 return Ok(());
             }
@@ -134,23 +133,23 @@ impl Execution<'_> {
         Ok(())
     }
 
-    pub(super) fn recall(&mut self, socket: usize, reader: NodeIx) -> Result<(), Fault> {
-        self.store.recall(socket, &mut self.session.ledger).map_err(|error| {
+    pub(super) fn recall(&mut self, socket: usize, reader: NodeIx) -> Result<(), NodeFailure> {
+        self.store.recall(socket, &mut self.session.live_bytes).map_err(|error| {
             let message = format!("a spilled output could not be read back: {error}");
-            Fault::at(reader, NodeError::of(ErrorKind::Spill, message))
+            NodeFailure::at(reader, NodeError::of(ErrorKind::Spill, message))
         })
     }
 
     /// A finished node whose output `socket` was dropped becomes part of the run again.
-    pub(super) fn revive(&mut self, ix: NodeIx, socket: u32, reader: NodeIx) -> Result<(), Fault> {
+    pub(super) fn rerun(&mut self, ix: NodeIx, socket: u32, reader: NodeIx) -> Result<(), NodeFailure> {
         self.list.dismiss(ix);
-        self.nodes[ix].flags.buried = false;
+        self.nodes[ix].flags.retired = false;
         self.admit(ix)?;
         if self.list.state(ix) != State::Done {
             let (node, needed_by) = (self.nodes.id(ix), self.nodes.id(reader));
-            self.note(ix, || What::NeededAgain { by: needed_by.clone() });
+            self.record(ix, || What::NeededAgain { by: needed_by.clone() });
             let prompt_id = self.shared.prompt_id.clone();
-            self.shared.tell(|| Event::Reexecuted { prompt_id, node, socket, needed_by });
+            self.shared.emit(|| Event::Reexecuted { prompt_id, node, socket, needed_by });
         }
         Ok(())
     }
@@ -191,7 +190,7 @@ impl Execution<'_> {
         }
         match self.list.state(source) {
             State::Idle => gone.push(source),
-            State::Done => self.bury(source),
+            State::Done => self.retire(source),
             _ => {}
         }
     }
@@ -206,13 +205,13 @@ impl Execution<'_> {
                 self.drop_edge(edge, false, gone);
             }
             self.list.dismiss(ix);
-            self.bury(ix);
+            self.retire(ix);
         }
     }
 
     fn release(&mut self, ix: NodeIx, number: u32, socket: usize, strong: bool) {
         let spill = self.options.spill.as_deref();
-        let dropped = self.store.release(socket, strong, &mut self.session.ledger, spill);
+        let dropped = self.store.release(socket, strong, &mut self.session.live_bytes, spill);
         self.was_dropped(ix, number, dropped);
     }
 
@@ -220,19 +219,19 @@ impl Execution<'_> {
     pub(super) fn was_dropped(&mut self, ix: NodeIx, socket: u32, dropped: Option<u64>) {
         let Some(bytes) = dropped else { return };
         self.summary.dropped += 1;
-        self.note(ix, || What::Dropped { socket, bytes });
+        self.record(ix, || What::Dropped { socket, bytes });
         if self.shared.listener.is_some() {
             let node = self.nodes.id(ix);
             let prompt_id = &self.shared.prompt_id;
-            self.shared.tell(|| Event::Dropped { prompt_id: prompt_id.clone(), node, socket, bytes });
+            self.shared.emit(|| Event::Dropped { prompt_id: prompt_id.clone(), node, socket, bytes });
         }
     }
 
     /// A node of an expansion that nothing refers to any more goes to the graveyard; the oldest there is forgotten.
-    pub(super) fn bury(&mut self, ix: NodeIx) {
+    pub(super) fn retire(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
-        let gone = node.flags.orphan
-            && !node.flags.buried
+        let gone = node.flags.detached
+            && !node.flags.retired
             && node.added.is_some()
             && !node.flags.once
             && !self.list.is_wanted(ix)
@@ -241,10 +240,10 @@ impl Execution<'_> {
         if !gone {
             return;
         }
-        self.nodes[ix].flags.buried = true;
-        self.graveyard.push_back(ix);
-        while self.graveyard.len() > self.options.keep_ephemeral {
-            if let Some(oldest) = self.graveyard.pop_front() {
+        self.nodes[ix].flags.retired = true;
+        self.finished_nodes.push_back(ix);
+        while self.finished_nodes.len() > self.options.keep_ephemeral {
+            if let Some(oldest) = self.finished_nodes.pop_front() {
                 self.forget(oldest);
             }
         }
@@ -259,14 +258,15 @@ impl Execution<'_> {
     fn forget(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
         // It may have been asked for again, or replaced, since it was buried.
-        let still =
-            node.flags.buried && !self.list.is_wanted(ix) && matches!(self.list.state(ix), State::Done | State::Absent);
+        let still = node.flags.retired
+            && !self.list.is_wanted(ix)
+            && matches!(self.list.state(ix), State::Done | State::Absent);
         if !still {
-            self.nodes[ix].flags.buried = false;
+            self.nodes[ix].flags.retired = false;
             return;
         }
         let sockets = node.sockets;
-        self.store.free(sockets, &mut self.session.ledger);
+        self.store.free(sockets, &mut self.session.live_bytes);
         self.list.dismiss(ix);
         if let Some(id) = self.nodes.remove(ix) {
             std::sync::Arc::make_mut(&mut self.graph).remove(id.as_str());

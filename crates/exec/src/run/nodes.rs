@@ -9,12 +9,11 @@ use std::sync::Arc;
 use kiln_graph::schedule::NodeIx;
 use kiln_graph::{NodeId, Prompt, PromptNode, Route, Routes};
 
-use crate::builder::Source;
+use crate::build::Source;
 use crate::cache::Key;
-use crate::cx::{Ancestry, Ids};
+use crate::node::{Ancestry, Ids, Ui};
 use crate::store::Sockets;
-use crate::ui::Ui;
-use crate::values::Values;
+use crate::value::Values;
 
 /// The links of a node that validation did not see, from planning until the node becomes part of the schedule.
 pub(super) struct Links {
@@ -54,11 +53,11 @@ pub(super) struct Flags {
     /// Its result came from the cache.
     pub served: bool,
     /// It depends on a node that failed: its outputs are stand-ins and must not be kept.
-    pub tainted: bool,
+    pub depends_on_failure: bool,
     /// The expansion it is part of is over, so nobody will name it but by its id.
-    pub orphan: bool,
+    pub detached: bool,
     /// It stands in the graveyard.
-    pub buried: bool,
+    pub retired: bool,
     /// It failed.
     pub failed: bool,
     /// Its result was in the cache when the run began, and is counted.

@@ -3,12 +3,12 @@
 use kiln_graph::schedule::NodeIx;
 use kiln_graph::{Input, PromptNode, Route};
 
-use super::{Execution, Fault};
 use crate::cache::Key;
 use crate::error::{ErrorKind, NodeError};
-use crate::known::{ConstantInputs, Fingerprint};
-use crate::options::Retention;
-use crate::registry::Class;
+use crate::node::{Class, ConstantInputs, Fingerprint};
+use crate::run::execution::Execution;
+use crate::run::failure::NodeFailure;
+use crate::store::Retention;
 
 impl<'e> Execution<'e> {
     pub(super) fn class(&self, ix: NodeIx) -> &'e Class {
@@ -16,7 +16,7 @@ impl<'e> Execution<'e> {
     }
 
     /// Plans these nodes, and everything they may need where keys are asked for: a key is made of the sources' keys.
-    pub(super) fn plan(&mut self, roots: impl IntoIterator<Item = NodeIx>) -> Result<(), Fault> {
+    pub(super) fn plan(&mut self, roots: impl IntoIterator<Item = NodeIx>) -> Result<(), NodeFailure> {
         let mut stack: Vec<(NodeIx, usize)> = Vec::new();
         for root in roots {
             if self.open(root)? {
@@ -44,7 +44,7 @@ impl<'e> Execution<'e> {
     }
 
     /// Begins the planning of a node. Answers false if that was done before.
-    fn open(&mut self, ix: NodeIx) -> Result<bool, Fault> {
+    fn open(&mut self, ix: NodeIx) -> Result<bool, NodeFailure> {
         if std::mem::replace(&mut self.nodes[ix].flags.planned, true) {
             return Ok(false);
         }
@@ -79,7 +79,7 @@ impl<'e> Execution<'e> {
         find_input(class, name, at).is_some_and(|slot| class.def.inputs[slot].lazy)
     }
 
-    fn look_up(&mut self, ix: NodeIx, node: &PromptNode) -> Result<&'e Class, Fault> {
+    fn look_up(&mut self, ix: NodeIx, node: &PromptNode) -> Result<&'e Class, NodeFailure> {
         let registry = &self.engine.registry;
         let at = match self.nodes.class_number(ix) {
             Some(number) => self.classes.get(number as usize).copied().flatten(),
@@ -87,20 +87,20 @@ impl<'e> Execution<'e> {
         };
         let Some(at) = at else {
             let message = format!("there is no node class `{}`", node.class_type);
-            return Err(Fault::at(ix, NodeError::of(ErrorKind::UnknownClass, message)));
+            return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::UnknownClass, message)));
         };
         self.nodes[ix].class = at;
         Ok(&registry.classes[at as usize])
     }
 
     /// The links among a node's inputs, by number.
-    pub(super) fn resolve(&self, ix: NodeIx, node: &PromptNode) -> Result<Vec<Route>, Fault> {
+    pub(super) fn resolve(&self, ix: NodeIx, node: &PromptNode) -> Result<Vec<Route>, NodeFailure> {
         let mut links = Vec::with_capacity(node.inputs.len());
         for (at, (name, input)) in node.inputs.iter().enumerate() {
             let Input::Link(link) = input else { continue };
             let Some(from) = self.nodes.find(&link.node) else {
                 let message = format!("input `{name}` is linked to node \"{}\", which does not exist", link.node);
-                return Err(Fault::at(ix, NodeError::of(ErrorKind::DanglingLink, message)));
+                return Err(NodeFailure::at(ix, NodeError::of(ErrorKind::DanglingLink, message)));
             };
             links.push(Route { source: from.0, socket: link.socket as u32, input: at as u32 });
         }
@@ -108,7 +108,7 @@ impl<'e> Execution<'e> {
     }
 
     /// What a node's value depends on: pins what differs every time, and computes the key where keys are asked for.
-    fn identify(&mut self, ix: NodeIx) -> Result<(), Fault> {
+    fn identify(&mut self, ix: NodeIx) -> Result<(), NodeFailure> {
         let Some(node) = self.nodes.source(ix) else { return Ok(()) };
         let class = self.class(ix);
         let fingerprint = self.fingerprint(ix, class, &node)?;
@@ -129,7 +129,7 @@ impl<'e> Execution<'e> {
         Ok(())
     }
 
-    fn fingerprint(&mut self, ix: NodeIx, class: &Class, node: &PromptNode) -> Result<Fingerprint, Fault> {
+    fn fingerprint(&mut self, ix: NodeIx, class: &Class, node: &PromptNode) -> Result<Fingerprint, NodeFailure> {
         if let Some(given) = &node.is_changed {
             return Ok(Fingerprint::from_json((**given).clone()));
         }

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use kiln_graph::schedule::{NodeIx, Use};
 use kiln_graph::{Input, PromptNode};
 
-use super::call::{Prepared, Where};
-use super::plan::find_input;
-use super::{Execution, Fault};
-use crate::args::Arg;
-use crate::desk::Schedule;
 use crate::error::NodeError;
-use crate::hidden::{HiddenKind, HiddenValue};
-use crate::known::literal;
-use crate::registry::Class;
+use crate::node::{Arg, Class, HiddenKind, HiddenValue, Schedule, literal};
+use crate::run::call::{Prepared, Where};
+use crate::run::execution::Execution;
+use crate::run::failure::NodeFailure;
+use crate::run::plan::find_input;
 
 impl Execution<'_> {
     /// Gathers a node's inputs. Lazy ones that were not asked for stay absent.
-    pub(super) fn prepare(&self, ix: NodeIx, node: &PromptNode, class: &Class, to: &mut Prepared) -> Result<(), Fault> {
+    pub(super) fn prepare(
+        &self,
+        ix: NodeIx,
+        node: &PromptNode,
+        class: &Class,
+        to: &mut Prepared,
+    ) -> Result<(), NodeFailure> {
         to.clear();
         to.whole_lists = class.def.input_is_list;
         to.inputs.reserve(node.inputs.len() + class.hidden.len());
@@ -37,7 +40,7 @@ impl Execution<'_> {
                     } else {
                         let socket = self.nodes[edge.from].sockets.at(edge.socket);
                         let values = socket.and_then(|socket| self.store.get(socket));
-                        let Some(values) = values else { return Err(Fault::at(ix, NodeError::missing(name))) };
+                        let Some(values) = values else { return Err(NodeFailure::at(ix, NodeError::missing(name))) };
                         Arg::Values(values.clone())
                     }
                 }
@@ -64,7 +67,7 @@ impl Execution<'_> {
             HiddenKind::UniqueId => HiddenValue::UniqueId(self.nodes.id(ix)),
             HiddenKind::Prompt => HiddenValue::Prompt(Arc::clone(self.prompt)),
             HiddenKind::Live => HiddenValue::Live(Arc::clone(&self.graph)),
-            HiddenKind::Schedule => HiddenValue::Schedule(Schedule::new(&self.shared.desk, self.nodes.id(ix))),
+            HiddenKind::Schedule => HiddenValue::Schedule(Schedule::new(&self.shared.requests, self.nodes.id(ix))),
             HiddenKind::ExtraPngInfo => HiddenValue::ExtraPngInfo(self.options.extra_pnginfo.clone()),
         }
     }

@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use kiln_graph::schedule::{NodeIx, State};
 
-use super::call::{CallResult, Prepared, Where};
-use super::expansion::{join_ui, joined, padded};
-use super::nodes::Node;
-use super::{Execution, Fault};
-use crate::args::Arg;
-use crate::engine::Checked;
-use crate::error::{InputReport, NodeError, RunError, RunErrorInner};
-use crate::outcome::{Answer, Produced};
-use crate::report::Report;
-use crate::trace::What;
-use crate::value::{Blocker, Value};
-use crate::values::Values;
+use crate::engine::{InputReport, Report, RunError, RunErrorInner};
+use crate::error::NodeError;
+use crate::node::{Answer, Arg, Produced};
+use crate::observe::What;
+use crate::run::call::{CallResult, Prepared, Where};
+use crate::run::execution::Execution;
+use crate::run::expansion::{join_ui, joined, padded};
+use crate::run::failure::NodeFailure;
+use crate::run::nodes::Node;
+use crate::value::{Blocker, Value, Values};
+use kiln_graph::Validated;
 
 impl Execution<'_> {
     /// The usual case: one call, and it answered with values.
@@ -25,7 +24,7 @@ impl Execution<'_> {
     }
 
     /// All calls of a node have answered.
-    pub(super) fn answered(&mut self, ix: NodeIx, results: Vec<CallResult>) -> Result<(), Fault> {
+    pub(super) fn answered(&mut self, ix: NodeIx, results: Vec<CallResult>) -> Result<(), NodeFailure> {
         if results.iter().any(|result| matches!(result.answer, Answer::Expand(_))) {
             return self.expand(ix, results);
         }
@@ -48,14 +47,14 @@ impl Execution<'_> {
     }
 
     /// The end: everything is released, and somebody is told.
-    pub(super) fn end(mut self, driven: Result<(), Fault>, checked: Checked) -> Result<Report, RunError> {
+    pub(super) fn end(mut self, driven: Result<(), NodeFailure>, checked: Validated) -> Result<Report, RunError> {
         let failure = driven.err().map(|fault| {
             if let Some(ix) = fault.node {
-                self.note(ix, || What::Failed);
+                self.record(ix, || What::Failed);
             }
             self.run_error(fault.node, fault.error)
         });
-        self.tell_end(failure.as_ref());
+        self.emit_end(failure.as_ref());
         let report = self.report(checked);
         match failure {
             None => Ok(report),
@@ -63,7 +62,7 @@ impl Execution<'_> {
         }
     }
 
-    fn report(&mut self, checked: Checked) -> Report {
+    fn report(&mut self, checked: Validated) -> Report {
         let fetched = self.fetched();
         let explanations = if self.trace.is_some() { self.explanations() } else { Vec::new() };
         self.session.memory.remember(self.prompt);
@@ -71,10 +70,10 @@ impl Execution<'_> {
             provider.prompt_end(&self.shared.prompt_id);
         }
         self.hits.clear();
-        self.store.clear(&mut self.session.ledger);
+        self.store.clear(&mut self.session.live_bytes);
         let mut summary = self.summary;
-        summary.peak_bytes = self.session.ledger.peak();
-        summary.live_bytes_at_end = self.session.ledger.live();
+        summary.peak_bytes = self.session.live_bytes.peak();
+        summary.live_bytes_at_end = self.session.live_bytes.live();
         summary.peak_nodes = self.nodes.peak as u64;
         Report {
             prompt_id: Arc::clone(&self.shared.prompt_id),

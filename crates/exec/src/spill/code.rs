@@ -5,9 +5,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::Restore;
-use crate::value::{Blocker, Value};
-use crate::values::Values;
+use crate::value::{Blocker, Restore, Value, Values};
 
 /// Bytes that a list is worth spilling for, roughly. Other than [`Values::bytes`] this counts plain values as well.
 pub(super) fn weight(values: &Values) -> u64 {
@@ -108,7 +106,7 @@ pub(super) fn read(from: &mut impl Read, restores: &[Restore]) -> io::Result<Val
                 let restore = restores.next().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
                 let length = u64::from_le_bytes(bytes(from)?);
                 let mut content = from.by_ref().take(length);
-                let value = restore(&mut content)?;
+                let value = Value::Object(restore(&mut content)?);
                 io::copy(&mut content, &mut io::sink())?;
                 value
             }

@@ -5,14 +5,15 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Restore, Spill, Spilled, code};
-use crate::values::Values;
+use crate::spill::code;
+use crate::spill::place::{Spill, Spilled};
+use crate::value::{Restore, Values};
 
 /// Lists of fewer bytes stay in memory: a file would cost more than it saves.
 const WORTH_A_FILE: u64 = 4096;
 
 /// Spills into files of a folder: plain values of every kind, and payloads that are
-/// [`Spillable`](super::Spillable). Each file is removed with the last interest in it, at the latest when its run ends,
+/// [`Spillable`](crate::Spillable). Each file is removed with the last interest in it, at the latest when its run ends,
 /// however that is.
 ///
 /// A folder that cannot be written, or is full, is no error of a run: what was to go there stays in memory.

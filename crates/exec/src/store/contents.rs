@@ -4,7 +4,7 @@
 //! alive stay in the processor's cache. Knows nothing of readers.
 
 use crate::spill::Spilled;
-use crate::values::Values;
+use crate::value::Values;
 
 /// What a socket holds.
 #[derive(Default)]

@@ -4,14 +4,15 @@
 //! tells it when an edge appears or goes, and it answers with what was dropped.
 
 mod contents;
-mod ledger;
+mod live_bytes;
+mod retention;
 
-pub(crate) use self::ledger::Ledger;
+pub(crate) use self::live_bytes::LiveBytes;
+pub use self::retention::Retention;
 
 use self::contents::{Content, Contents, Place};
-use crate::options::Retention;
 use crate::spill::Spill;
-use crate::values::Values;
+use crate::value::Values;
 
 /// One output socket of a node of the run.
 #[derive(Clone)]
@@ -70,12 +71,12 @@ impl Store {
     }
 
     /// Gives a node's range back. Answers the bytes that came free.
-    pub(crate) fn free(&mut self, sockets: Sockets, ledger: &mut Ledger) {
+    pub(crate) fn free(&mut self, sockets: Sockets, live_bytes: &mut LiveBytes) {
         if sockets.count == 0 {
             return;
         }
         for at in sockets.first..sockets.first + sockets.count {
-            self.take(at as usize, ledger);
+            self.take(at as usize, live_bytes);
             self.sockets[at as usize] = UNUSED;
         }
         let length = sockets.count as usize;
@@ -106,13 +107,13 @@ impl Store {
         &mut self,
         at: usize,
         strong: bool,
-        ledger: &mut Ledger,
+        live_bytes: &mut LiveBytes,
         spill: Option<&dyn Spill>,
     ) -> Option<u64> {
         let socket = &mut self.sockets[at];
         socket.readers -= 1;
         socket.strong -= u32::from(strong);
-        self.drop_unread(at, ledger, spill)
+        self.drop_unread(at, live_bytes, spill)
     }
 
     fn is_readable(&self, socket: &Socket) -> bool {
@@ -123,18 +124,18 @@ impl Store {
         }
     }
 
-    fn drop_unread(&mut self, at: usize, ledger: &mut Ledger, spill: Option<&dyn Spill>) -> Option<u64> {
+    fn drop_unread(&mut self, at: usize, live_bytes: &mut LiveBytes, spill: Option<&dyn Spill>) -> Option<u64> {
         let socket = &self.sockets[at];
         if socket.content == Place::NONE || self.is_readable(socket) {
             return None;
         }
         if socket.pinned {
             if let Some(spill) = spill {
-                self.spill(at, ledger, spill);
+                self.spill(at, live_bytes, spill);
             }
             return None;
         }
-        self.take(at, ledger).map(|values| values.bytes())
+        self.take(at, live_bytes).map(|values| values.bytes())
     }
 
     /// Puts a value on a socket that has none. Answers the bytes when nobody can read it, so that it went at once.
@@ -142,26 +143,26 @@ impl Store {
         &mut self,
         at: usize,
         values: Values,
-        ledger: &mut Ledger,
+        live_bytes: &mut LiveBytes,
         spill: Option<&dyn Spill>,
     ) -> Option<u64> {
         let socket = &mut self.sockets[at];
         if socket.content != Place::NONE {
             return None;
         }
-        ledger.add(&values);
+        live_bytes.add(&values);
         socket.content = self.contents.put(Content::Values(values));
         if self.retention == Retention::Unreferenced && socket.readers == 0 && !socket.pinned {
-            return self.take(at, ledger).map(|values| values.bytes());
+            return self.take(at, live_bytes).map(|values| values.bytes());
         }
-        self.drop_unread(at, ledger, spill)
+        self.drop_unread(at, live_bytes, spill)
     }
 
     /// Takes the value off the socket.
-    pub(crate) fn take(&mut self, at: usize, ledger: &mut Ledger) -> Option<Values> {
+    pub(crate) fn take(&mut self, at: usize, live_bytes: &mut LiveBytes) -> Option<Values> {
         match self.contents.take(&mut self.sockets[at].content) {
             Content::Values(values) => {
-                ledger.remove(&values);
+                live_bytes.remove(&values);
                 Some(values)
             }
             _ => None,
@@ -169,11 +170,11 @@ impl Store {
     }
 
     /// Moves a list to where it does not take memory. One that cannot go as a whole, or finds no room there, stays.
-    fn spill(&mut self, at: usize, ledger: &mut Ledger, spill: &dyn Spill) {
+    fn spill(&mut self, at: usize, live_bytes: &mut LiveBytes, spill: &dyn Spill) {
         let Some(values) = self.get(at) else { return };
         match spill.store(values) {
             Ok(Some(spilled)) => {
-                ledger.remove(values);
+                live_bytes.remove(values);
                 self.contents.replace(self.sockets[at].content, Content::Spilled(spilled));
             }
             Ok(None) => {}
@@ -182,10 +183,10 @@ impl Store {
     }
 
     /// Brings a spilled value back, if it was spilled.
-    pub(crate) fn recall(&mut self, at: usize, ledger: &mut Ledger) -> std::io::Result<()> {
+    pub(crate) fn recall(&mut self, at: usize, live_bytes: &mut LiveBytes) -> std::io::Result<()> {
         if let Content::Spilled(spilled) = self.contents.get(self.sockets[at].content) {
             let values = spilled.load()?;
-            ledger.add(&values);
+            live_bytes.add(&values);
             self.contents.replace(self.sockets[at].content, Content::Values(values));
         }
         Ok(())
@@ -215,9 +216,9 @@ impl Store {
     }
 
     /// Takes everything out at the end of a run.
-    pub(crate) fn clear(&mut self, ledger: &mut Ledger) {
+    pub(crate) fn clear(&mut self, live_bytes: &mut LiveBytes) {
         for at in 0..self.sockets.len() {
-            self.take(at, ledger);
+            self.take(at, live_bytes);
         }
         self.sockets.clear();
         self.free.clear();

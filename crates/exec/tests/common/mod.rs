@@ -177,9 +177,9 @@ fn expand_into(args: &Args, cx: &mut Cx) -> Result<DynReply, NodeError> {
     };
     let (to, how) = (Link::new(text("to"), 0), text("how"));
     let g = cx.graph();
-    let inner = g.add_draft(NodeSpec::new("Pass").input("x", to.clone()));
+    let inner = g.add_spec(NodeSpec::new("Pass").input("x", to.clone()));
     if how == "show" {
-        g.add_draft(NodeSpec::new("Sink").input("x", Link::new(&inner, 0)));
+        g.add_spec(NodeSpec::new("Sink").input("x", Link::new(&inner, 0)));
     }
     let result = if how == "direct" { to } else { Link::new(inner, 0) };
     Ok(Outcome::<Vec<Values>>::Expand(Expansion::new(g.into_prompt(), vec![result.into()])).into())

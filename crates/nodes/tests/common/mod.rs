@@ -106,10 +106,10 @@ pub fn link(node: &str, socket: usize) -> Link {
 /// Adds a node by its class, with links and literals; answers its first output.
 pub fn node(g: &GraphBuilder, class: &str, links: &[(&str, &Link)], widgets: &serde_json::Value) -> Link {
     let linked =
-        links.iter().fold(NodeSpec::new(class), |draft, (name, link)| draft.input(name, Source::Link((*link).clone())));
+        links.iter().fold(NodeSpec::new(class), |spec, (name, link)| spec.input(name, Source::Link((*link).clone())));
     let widgets = widgets.as_object().unwrap().iter();
-    let draft = widgets.fold(linked, |draft, (name, value)| draft.input(name, Source::from(Value::from_json(value))));
-    let id = g.add_draft(draft);
+    let spec = widgets.fold(linked, |spec, (name, value)| spec.input(name, Source::from(Value::from_json(value))));
+    let id = g.add_spec(spec);
     Link::new(id, 0)
 }
 
@@ -159,7 +159,7 @@ impl Bench {
     /// Runs a graph and answers the values of the latent on `link`.
     pub fn latent(&self, g: GraphBuilder, link: &Link) -> Vec<f32> {
         // Something has to be shown.
-        g.add_draft(NodeSpec::new("PreviewAny").input("source", Source::from(Value::Null)));
+        g.add_spec(NodeSpec::new("PreviewAny").input("source", Source::from(Value::Null)));
         let options = RunOptions { fetch: vec![link.clone()], ..RunOptions::default() };
         let report = self.engine.start(g.into_prompt()).options(options).run().unwrap();
         let latent: kiln_nodes::Latent = one(report.values(link).unwrap());

@@ -1,0 +1,159 @@
+//! The engine: node classes, what the host lends, the cache, the lanes. Runs one prompt after the other.
+//!
+//! Here is what it keeps from prompt to prompt and who may use that; how a prompt runs is `run`'s matter.
+
+mod abandoned;
+mod options;
+mod parts;
+mod report;
+mod run_lock;
+mod session;
+
+pub use self::abandoned::AbandonedCall;
+pub(crate) use self::abandoned::CallToken;
+#[cfg(feature = "testing")]
+pub use self::options::Adversary;
+pub use self::options::{LateEdges, OnFailure, Order, RunOptions};
+pub(crate) use self::parts::EngineParts;
+pub(crate) use self::report::RunErrorInner;
+pub use self::report::{InputReport, NodeOutput, Report, RunError, Summary};
+pub(crate) use self::run_lock::RunLock;
+pub(crate) use self::session::{ActiveCall, Reclaimed, Session, SessionGuard, revoke};
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use kiln_graph::{NodeId, Prompt, PromptError, Validated};
+
+use self::abandoned::AbandonedCalls;
+use crate::cache::{Cache, CachePolicy, CacheProvider};
+use crate::lanes::Lanes;
+use crate::node::{Host, Registry};
+use crate::observe::Memory;
+use crate::sync::{Mutex, lock};
+
+/// Runs prompts. Clones share everything; prompts of all clones run one after the other.
+///
+/// After any error, cancel or panic of a node the engine takes the next prompt, also when a node never returns: a
+/// cancelled run that is stuck in a node ends all the same, and the node is [left behind](Engine::left_behind).
+///
+/// Nodes and listeners must not run prompts on the engine that runs them: they would wait for themselves.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<EngineParts>,
+}
+
+/// What an engine is made of.
+pub struct EngineBuilder {
+    registry: Registry,
+    host: Host,
+    cache: CachePolicy,
+    provider: Option<Arc<dyn CacheProvider>>,
+}
+
+impl EngineBuilder {
+    /// The same with what the host lends to nodes.
+    pub fn host(mut self, host: Host) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// The same with another cache policy. Default: classic.
+    pub fn cache(mut self, policy: CachePolicy) -> Self {
+        self.cache = policy;
+        self
+    }
+
+    /// The same with an external cache behind the engine's own.
+    pub fn provider(mut self, provider: Arc<dyn CacheProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// The engine.
+    pub fn build(self) -> Engine {
+        let session = Session { cache: Cache::new(self.cache), ..Session::default() };
+        let inner = EngineParts {
+            registry: self.registry,
+            host: Arc::new(self.host),
+            lanes: Lanes::default(),
+            provider: self.provider,
+            session: Mutex::new(session),
+            run_lock: RunLock::default(),
+            abandoned: AbandonedCalls::default(),
+        };
+        Engine { inner: Arc::new(inner) }
+    }
+}
+
+impl Engine {
+    /// An engine with these classes, a classic cache and an empty host.
+    pub fn new(registry: Registry) -> Self {
+        Self::builder(registry).build()
+    }
+
+    /// An engine in the making.
+    pub fn builder(registry: Registry) -> EngineBuilder {
+        EngineBuilder { registry, host: Host::new(), cache: CachePolicy::default(), provider: None }
+    }
+
+    /// The node classes.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// What the host lends.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.inner.host
+    }
+
+    /// Validates, and brings literals to their declared types in place.
+    ///
+    /// # Errors
+    /// When no output node is fit to run.
+    pub fn validate(&self, prompt: &mut Prompt, targets: Option<&[NodeId]>) -> Result<Validated, PromptError> {
+        self.inner.validate(prompt, targets)
+    }
+
+    /// Lets go of everything that is kept from prompt to prompt, after the running prompt.
+    pub fn free(&self) {
+        let _turn = self.inner.run_lock.take();
+        let session = &mut *lock(&self.inner.session);
+        session.cache.clear(&mut session.live_bytes);
+        session.sizes = HashMap::default();
+        session.memory = Memory::default();
+    }
+
+    /// Chooses another cache policy, after the running prompt. What the old one kept stays until the new one objects.
+    pub fn set_cache(&self, policy: CachePolicy) {
+        let _turn = self.inner.run_lock.take();
+        let session = &mut *lock(&self.inner.session);
+        if matches!(policy, CachePolicy::None) {
+            session.cache.clear(&mut session.live_bytes);
+        }
+        session.cache.policy = policy;
+    }
+
+    /// Entries in the cache, and the bytes they hold.
+    pub fn cache_size(&self) -> (usize, u64) {
+        let session = lock(&self.inner.session);
+        (session.cache.len(), session.cache.bytes())
+    }
+
+    /// Payload bytes that are alive: between runs those that the cache keeps.
+    pub fn live_bytes(&self) -> u64 {
+        lock(&self.inner.session).live_bytes.live()
+    }
+
+    /// Nodes that did not come back after a cancel, and have not until now.
+    pub fn abandoned_calls(&self) -> Vec<AbandonedCall> {
+        self.inner.abandoned.list()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("classes", &self.inner.registry.len()).finish_non_exhaustive()
+    }
+}

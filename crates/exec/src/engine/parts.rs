@@ -1,0 +1,50 @@
+//! The parts of an engine that its clones and its runs share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use kiln_graph::{NodeId, Prompt, PromptError, Validated, ValidatorCall, Validators, Verdict};
+
+use crate::cache::CacheProvider;
+use crate::engine::abandoned::AbandonedCalls;
+use crate::engine::run_lock::RunLock;
+use crate::engine::session::Session;
+use crate::error::NodeError;
+use crate::lanes::Lanes;
+use crate::node::{ConstantInputs, CurrentDefs, Host, Registry};
+use crate::sync::Mutex;
+
+/// What the clones of one engine share.
+pub(crate) struct EngineParts {
+    pub registry: Registry,
+    pub host: Arc<Host>,
+    pub lanes: Lanes,
+    pub provider: Option<Arc<dyn CacheProvider>>,
+    pub session: Mutex<Session>,
+    pub run_lock: RunLock,
+    pub abandoned: AbandonedCalls,
+}
+
+impl EngineParts {
+    pub(crate) fn validate(&self, prompt: &mut Prompt, targets: Option<&[NodeId]>) -> Result<Validated, PromptError> {
+        let defs = CurrentDefs::new(&self.registry, &self.host, prompt.nodes.values().map(|node| &node.class_type));
+        kiln_graph::validate(prompt, &defs, self, targets)
+    }
+}
+
+impl Validators for EngineParts {
+    fn check(&self, call: &ValidatorCall<'_>) -> Verdict {
+        let Some(class) = self.registry.get(&call.def.class_type) else { return Verdict::Good };
+        let Some(validate) = &class.behaviour.validate else { return Verdict::Good };
+        let known = ConstantInputs::of_call(call, &self.host);
+        let checked = catch_unwind(AssertUnwindSafe(|| validate(&known)));
+        match checked {
+            Ok(Ok(())) => Verdict::Good,
+            Ok(Err(reason)) => Verdict::Bad((!reason.is_empty()).then_some(reason)),
+            Err(panic) => Verdict::Failed {
+                exception_type: "RuntimeError".into(),
+                message: NodeError::panicked(&*panic).message().to_owned(),
+            },
+        }
+    }
+}

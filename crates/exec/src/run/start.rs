@@ -1,0 +1,258 @@
+//! A run that is being started: its prompt, its options, who listens, how to cancel it. Then it runs, here or elsewhere.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+use kiln_graph::{Prompt, Validated};
+
+use crate::cancel::Cancel;
+use crate::engine::{
+    AbandonedCall, ActiveCall, CallToken, Engine, Reclaimed, Report, RunError, RunErrorInner, RunOptions, SessionGuard,
+    revoke,
+};
+use crate::error::{ErrorKind, NodeError};
+use crate::lanes::Mailbox;
+use crate::node::Ids;
+use crate::observe::{Event, Listener, now};
+use crate::run::execution::Execution;
+use crate::sync::{self, thread};
+
+impl Engine {
+    /// Runs a prompt with all defaults and waits for the end.
+    ///
+    /// # Errors
+    /// When it does not pass validation, when a node fails, or when it is cancelled.
+    pub fn run(&self, prompt: impl Into<Arc<Prompt>>) -> Result<Report, RunError> {
+        self.start(prompt).run()
+    }
+
+    /// A run in the making: choose options, listen, then [`run`](Run::run) or [`run_async`](Run::run_async).
+    pub fn start(&self, prompt: impl Into<Arc<Prompt>>) -> Run {
+        Run::new(self.clone(), prompt.into())
+    }
+}
+
+/// A run in the making.
+#[must_use = "a run does nothing until `run` or `run_async`"]
+pub struct Run {
+    engine: Engine,
+    prompt: Arc<Prompt>,
+    checked: Option<Validated>,
+    options: RunOptions,
+    listener: Option<Listener>,
+    cancel: Cancel,
+}
+
+impl Run {
+    pub(crate) fn new(engine: Engine, prompt: Arc<Prompt>) -> Self {
+        Self { engine, prompt, checked: None, options: RunOptions::default(), listener: None, cancel: Cancel::new() }
+    }
+
+    /// The same with these options.
+    pub fn options(mut self, options: RunOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The same with somebody who listens. Called on the thread where the event happens.
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// The same, cancelled through this flag.
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// The same, with the validation that was done before. The prompt must be the validated one.
+    pub fn validated(mut self, validated: Validated) -> Self {
+        self.checked = Some(validated.into());
+        self
+    }
+
+    /// The flag that cancels this run.
+    pub fn cancel(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// Runs and waits for the end.
+    ///
+    /// Nodes run on threads of the engine's. A cancel ends the run at the next progress step, before the next node, or
+    /// at once while it only waits; a node that does none of this is left behind after the
+    /// [grace](RunOptions::grace).
+    ///
+    /// # Errors
+    /// When the prompt does not pass validation, when a node fails, or when the run is cancelled.
+    pub fn run(mut self) -> Result<Report, RunError> {
+        let (engine, cancel) = (self.engine.clone(), self.cancel.clone());
+        let _turn = engine.inner.run_lock.take_unless(&cancel).map_err(RunError::of_prompt)?;
+        let gate = self.listener.take().map(Gate::new);
+        self.listener = gate.as_ref().map(Gate::listener);
+        let wait = Wait { prompt: Arc::clone(&self.prompt), grace: self.options.grace, gate };
+        let mailbox = Mailbox::new();
+        let sign = CallToken::default();
+        let left = sync::Arc::downgrade(&sign);
+        let answer = sync::Arc::clone(&mailbox);
+        let job = move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run_here())).unwrap_or_else(|_| Err(broken()));
+            drop(sign);
+            answer.send(ended);
+        };
+        let knock = futures::task::waker(sync::Arc::clone(&mailbox));
+        let _awake = cancel.wakes(knock);
+        engine.inner.lanes.run(Box::new(job));
+        wait.end(&engine, &cancel, &mailbox, left)
+    }
+
+    /// Runs on this thread.
+    fn run_here(mut self) -> Result<Report, RunError> {
+        let engine = self.engine.clone();
+        let mut session = SessionGuard::new(&engine.inner.session);
+        session.pause(ActiveCall::default());
+        let checked = self.check()?;
+        if !session.resume() {
+            return Err(RunError::of_prompt(NodeError::interrupted()));
+        }
+        let (inner, routes) = (&engine.inner, Arc::clone(&checked.routes));
+        let execution =
+            Execution::new(inner, session, &self.prompt, &routes, &self.options, self.listener, self.cancel);
+        execution.run(checked)
+    }
+
+    /// Runs on a thread of its own. The future may be dropped; the run goes on until it is cancelled.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_async(self) -> Result<Report, RunError> {
+        let (send, receive) = oneshot::channel();
+        thread::spawn(move || {
+            // Nobody may be waiting any more; the report is of no use then.
+            let _ = send.send(self.run());
+        });
+        receive.await.unwrap_or_else(|_| Err(broken()))
+    }
+
+    fn check(&mut self) -> Result<Validated, RunError> {
+        // Where links lead was looked up for the prompt as it was then.
+        if let Some(checked) = self.checked.take().filter(|checked| checked.routes.nodes() == self.prompt.len()) {
+            return Ok(checked);
+        }
+        let prompt = Arc::make_mut(&mut self.prompt);
+        self.engine.inner.validate(prompt, self.options.targets()).map(Into::into).map_err(RunError::invalid)
+    }
+}
+
+fn broken() -> RunError {
+    RunError::of_prompt(NodeError::of(ErrorKind::Panicked, "the engine itself panicked"))
+}
+
+/// Somebody who listens until the run is over for whoever started it.
+struct Gate {
+    open: Arc<AtomicBool>,
+    listener: Listener,
+}
+
+impl Gate {
+    fn new(listener: Listener) -> Self {
+        Self { open: Arc::new(AtomicBool::new(true)), listener }
+    }
+
+    fn listener(&self) -> Listener {
+        let (open, listener) = (Arc::clone(&self.open), Arc::clone(&self.listener));
+        Arc::new(move |event| {
+            if open.load(Ordering::Acquire) {
+                listener(event);
+            }
+        })
+    }
+
+    /// The last thing that is heard.
+    fn close(&self, last: &Event) {
+        self.open.store(false, Ordering::Release);
+        (self.listener)(last);
+    }
+}
+
+/// How often a run that should have ended is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Whoever waits for a run.
+struct Wait {
+    prompt: Arc<Prompt>,
+    grace: Duration,
+    gate: Option<Gate>,
+}
+
+impl Wait {
+    /// The end of the run, or of the patience with it.
+    fn end(
+        &self,
+        engine: &Engine,
+        cancel: &Cancel,
+        mailbox: &Mailbox<Result<Report, RunError>>,
+        sign: sync::Weak<()>,
+    ) -> Result<Report, RunError> {
+        while !cancel.is_cancelled() {
+            if let Some(ended) = mailbox.take() {
+                return ended;
+            }
+        }
+        let deadline = Instant::now() + self.grace;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Some(ended) = mailbox.take_within(left.max(POLL_INTERVAL)) {
+                return ended;
+            }
+            // A run that is between nodes will see the cancel by itself.
+            if Instant::now() >= deadline
+                && let Some(taken) = revoke(&engine.inner.session)
+            {
+                return Err(self.abandon_call(engine, taken, sign));
+            }
+        }
+    }
+
+    /// The run's thread is stuck in a node's code: the run ends here, without it.
+    fn abandon_call(&self, engine: &Engine, taken: Reclaimed, sign: sync::Weak<()>) -> RunError {
+        engine.inner.lanes.abandon_runner();
+        let Reclaimed { call, bytes, prompt_id, .. } = &taken;
+        let path = call.node.as_ref().map(Ids::path).unwrap_or_default();
+        let class_type = path.first().and_then(|id| self.prompt.get(id.as_str())).map(|node| node.class_type.clone());
+        engine.inner.abandoned.add(
+            sign,
+            AbandonedCall {
+                node: path.last().cloned(),
+                real_node: path.first().cloned(),
+                prompt_id: Arc::clone(prompt_id),
+                since: Instant::now(),
+                bytes: *bytes,
+            },
+        );
+        if let Some(gate) = &self.gate {
+            gate.close(&Event::ExecutionInterrupted {
+                prompt_id: Arc::clone(prompt_id),
+                node_id: path.first().cloned(),
+                node_type: class_type.clone(),
+                executed: Vec::new(),
+                timestamp: now(),
+            });
+        }
+        let message = format!("interrupted; a node did not come back within {:?} and was left behind", self.grace);
+        let report = Report { prompt_id: Arc::clone(prompt_id), summary: taken.summary(), ..Report::default() };
+        RunError::new(RunErrorInner {
+            error: NodeError::of(ErrorKind::Interrupted, message),
+            class_type,
+            path,
+            inputs: Vec::new(),
+            executed: Vec::new(),
+            refused: None,
+            report: None,
+        })
+        .with_report(report)
+    }
+}
