@@ -45,8 +45,8 @@ impl Cancel {
         self.0.flag.load(Ordering::Acquire)
     }
 
-    /// Wakes `sleeper` when somebody cancels, until the answer is dropped. Look at the flag once after this.
-    pub(crate) fn wakes(&self, sleeper: Waker) -> Sleeping {
+    /// Wakes `sleeper` when somebody cancels, until the guard is dropped. Look at the flag once after this.
+    pub(crate) fn add_waker(&self, sleeper: Waker) -> Sleeping {
         let mut sleepers = lock(&self.0.sleepers);
         let number = sleepers.last().map_or(0, |(last, _)| last + 1);
         sleepers.push((number, sleeper));

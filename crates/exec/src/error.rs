@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::value::Value;
 
-/// What a node's code answers when it fails. Any `std::error::Error` turns into one through `?`.
+/// What a node's code returns when it fails. Any `std::error::Error` turns into one through `?`.
 ///
 /// It is not itself a `std::error::Error`: the run wraps it into a [`RunError`](crate::RunError) that says which node it was.
 #[derive(Clone)]

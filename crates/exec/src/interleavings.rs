@@ -1,8 +1,8 @@
 //! Whole runs under every interleaving of their threads: `cargo test -p kiln-exec --features shuttle interleavings`.
 //!
-//! What several threads share is the mailbox, the lanes, the cancel flag and the lease on the session; all of it is
+//! What several threads share is the mailbox, the lanes, the cancel flag and the session; all of it is
 //! built on [`crate::sync`], which shuttle replaces. The output store is not shared: it belongs to the one run that
-//! holds the lease, `&mut` all the way down, and as it holds spilled values that are `Send` and not `Sync` the compiler
+//! holds the session, `&mut` all the way down, and as it holds spilled values that are `Send` and not `Sync` the compiler
 //! would refuse to share it. It is run here all the same, with everything that lanes and wakers can do around it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -130,17 +130,17 @@ fn two_runs_at_once_take_turns() {
 #[test]
 fn a_turn_is_one_threads_at_a_time() {
     explore(|| {
-        let (turn, inside) = (Arc::new(RunLock::default()), Arc::new(Mutex::new(0)));
+        let (run_lock, inside) = (Arc::new(RunLock::default()), Arc::new(Mutex::new(0)));
         let threads: Vec<_> = (0..3)
             .map(|_| {
-                let (turn, inside) = (Arc::clone(&turn), Arc::clone(&inside));
+                let (run_lock, inside) = (Arc::clone(&run_lock), Arc::clone(&inside));
                 thread::spawn(move || {
-                    let turning = turn.take_unless(&Cancel::new()).expect("nobody cancels");
+                    let inside_lock = run_lock.acquire_unless(&Cancel::new()).expect("nobody cancels");
                     *lock(&inside) += 1;
                     thread::yield_now();
                     assert_eq!(*lock(&inside), 1);
                     *lock(&inside) -= 1;
-                    drop(turning);
+                    drop(inside_lock);
                 })
             })
             .collect();
@@ -156,12 +156,12 @@ fn a_session_is_taken_back_or_stays_with_its_run_never_both() {
         let session = Arc::new(Mutex::new(Session::default()));
         let theirs = Arc::clone(&session);
         let run = thread::spawn(move || {
-            let mut lease = SessionGuard::new(&theirs);
-            lease.pause(ActiveCall::default());
+            let mut guard = SessionGuard::new(&theirs);
+            guard.pause(ActiveCall::default());
             thread::yield_now();
-            let goes_on = lease.resume();
-            // A run that was left behind writes into nothing that anybody sees.
-            lease.sizes.insert("n".into(), 1);
+            let goes_on = guard.resume();
+            // A run that was abandoned writes into nothing that anybody sees.
+            guard.sizes.insert("n".into(), 1);
             goes_on
         });
         thread::yield_now();

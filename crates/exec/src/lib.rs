@@ -1,14 +1,14 @@
 //! Runs graphs that grow while they run: scheduling, lifetimes of outputs, cache, lanes, events, cancellation.
 //!
 //! A node is a struct: its fields are the inputs, its doc comments the texts that users see. The same struct is the
-//! typed builder. An [`Engine`] runs prompts made of such nodes, or of [`DynNode`]s, and tells what happens as
+//! typed builder. An [`Engine`] runs prompts made of such nodes, or of [`DynNode`]s, and reports what happens as
 //! [`Event`]s.
 //!
 //! | noun | where |
 //! |---|---|
 //! | what travels over links | [`Value`], [`Object`], [`Values`] (every socket holds a list) |
 //! | what a field of a node may be | [`Socket`]: `T`, `Option<T>`, [`List<T>`](List), [`Lazy<T>`](Lazy), [`RawLink<T>`](RawLink), [`Extras`], [`UniqueId`] … |
-//! | what a node may answer | values, [`Outcome::Expand`], [`Outcome::Block`], [`OrBlock`] per output, [`WithUi`] |
+//! | what a node may return | values, [`Outcome::Expand`], [`Outcome::Block`], [`OrBlock`] per output, [`WithUi`] |
 //! | what a call knows of its run | [`Cx`]: progress, cancel, expansion, the [`Host`] |
 //! | what a run may be told | [`RunOptions`]: retention, late edges, order, failures |
 //! | what stays from prompt to prompt | [`CachePolicy`] |
@@ -41,7 +41,7 @@
 //!     }
 //! }
 //!
-//! /// Adds one, `times` times, by answering with a graph.
+//! /// Adds one, `times` times, by returning a graph.
 //! #[derive(Node)]
 //! struct Count {
 //!     from: i64,

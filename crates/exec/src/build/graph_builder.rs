@@ -24,13 +24,13 @@ impl NodeSpec {
         Self { class_type: class_type.into(), inputs: Inputs::default() }
     }
 
-    /// The same with a typed input. What the derived builders are made of.
+    /// With a typed input. What the derived builders are made of.
     pub fn arg<K>(mut self, name: &str, arg: impl IntoArg<K>) -> Self {
         self.inputs.insert(name.into(), arg.into_arg().into_source().into());
         self
     }
 
-    /// The same with an input whose type nobody checks.
+    /// With an input whose type nobody checks.
     pub fn input(mut self, name: &str, input: impl Into<Input>) -> Self {
         self.inputs.insert(name.into(), input.into());
         self
@@ -63,7 +63,7 @@ impl GraphBuilder {
         Self { prefix, prompt: RefCell::default() }
     }
 
-    /// Adds a node and answers handles onto its outputs.
+    /// Adds a node and returns handles onto its outputs.
     pub fn add<N: TypedNode>(&self, node: N) -> <N::Outputs as Outputs>::Handles {
         let id = self.add_spec(node.into_spec());
         N::Outputs::handles(&id)
@@ -75,7 +75,7 @@ impl GraphBuilder {
         N::Outputs::handles(&id)
     }
 
-    /// Adds a node without types and answers its id.
+    /// Adds a node without types and returns its id.
     pub fn add_spec(&self, spec: NodeSpec) -> NodeId {
         let mut number = self.prompt.borrow().nodes.len() + 1;
         let mut id = format!("{}{number}", self.prefix);

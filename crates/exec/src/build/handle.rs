@@ -91,7 +91,7 @@ impl<K> Out<K> {
 /// Everything that can be put into an input of kind `K`: a link that carries it, or a literal.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be put into an input of kind `{K}`",
-    note = "give a literal of that kind, or an output handle that `GraphBuilder::add` answered"
+    note = "give a literal of that kind, or an output handle that `GraphBuilder::add` returned"
 )]
 pub trait IntoArg<K> {
     /// The input's content.

@@ -94,14 +94,14 @@ impl Cache {
         self.generation += 1;
     }
 
-    /// The running prompt has a node of this key. Answers whether its result is here.
+    /// The running prompt has a node of this key. Returns whether its result is here.
     pub(crate) fn touch(&mut self, key: &Key) -> bool {
         let Some(kept) = self.kept.get_mut(key) else { return false };
         kept.generation = self.generation;
         true
     }
 
-    /// Lets go of what the policy keeps only for the prompt before. `is_live` tells whether an expander is still part
+    /// Lets go of what the policy keeps only for the prompt before. `is_live` says whether an expander is still part
     /// of the prompt.
     pub(crate) fn clean(&mut self, is_live: impl Fn(&Owner) -> bool, live_bytes: &mut LiveBytes) {
         match self.policy {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Answers how many bytes of memory are free right now.
+/// Returns how many bytes of memory are free right now.
 pub type AvailableMemory = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Which results outlive their prompt.

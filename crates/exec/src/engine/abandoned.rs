@@ -1,7 +1,6 @@
 //! Abandoned calls: nodes that did not come back after a cancel. Knows what they hold, not how they came to be stuck.
 
 use std::fmt;
-use std::sync::Arc as SharedArc;
 use std::time::Instant;
 
 use kiln_graph::NodeId;
@@ -17,8 +16,8 @@ pub struct AbandonedCall {
     /// The node of the prompt that it comes from.
     pub real_node: Option<NodeId>,
     /// The run it was part of.
-    pub prompt_id: SharedArc<str>,
-    /// When it was left behind.
+    pub prompt_id: std::sync::Arc<str>,
+    /// When it was abandoned.
     pub since: Instant,
     /// Payload bytes that its call, or its whole run, still refers to and that the engine no longer counts.
     pub bytes: u64,
@@ -34,20 +33,20 @@ impl fmt::Debug for AbandonedCall {
 /// Says, by being alive, that a call has not returned.
 pub(crate) type CallToken = Arc<()>;
 
-/// All that was left behind and has not come back.
+/// All calls that were abandoned and have not come back.
 #[derive(Default)]
 pub(crate) struct AbandonedCalls(Mutex<Vec<(Weak<()>, AbandonedCall)>>);
 
 impl AbandonedCalls {
-    pub(crate) fn add(&self, sign: Weak<()>, node: AbandonedCall) {
+    pub(crate) fn add(&self, token: Weak<()>, node: AbandonedCall) {
         let mut all = lock(&self.0);
-        all.retain(|(sign, _)| sign.strong_count() > 0);
-        all.push((sign, node));
+        all.retain(|(token, _)| token.strong_count() > 0);
+        all.push((token, node));
     }
 
     pub(crate) fn list(&self) -> Vec<AbandonedCall> {
         let mut all = lock(&self.0);
-        all.retain(|(sign, _)| sign.strong_count() > 0);
+        all.retain(|(token, _)| token.strong_count() > 0);
         all.iter().map(|(_, node)| node.clone()).collect()
     }
 }

@@ -36,7 +36,7 @@ use crate::sync::{Mutex, lock};
 /// Runs prompts. Clones share everything; prompts of all clones run one after the other.
 ///
 /// After any error, cancel or panic of a node the engine takes the next prompt, also when a node never returns: a
-/// cancelled run that is stuck in a node ends all the same, and the node is [left behind](Engine::left_behind).
+/// cancelled run that is stuck in a node ends all the same, and the call is [abandoned](Engine::abandoned_calls).
 ///
 /// Nodes and listeners must not run prompts on the engine that runs them: they would wait for themselves.
 #[derive(Clone)]
@@ -53,19 +53,19 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// The same with what the host lends to nodes.
+    /// With what the host lends to nodes.
     pub fn host(mut self, host: Host) -> Self {
         self.host = host;
         self
     }
 
-    /// The same with another cache policy. Default: classic.
+    /// With another cache policy. Default: classic.
     pub fn cache(mut self, policy: CachePolicy) -> Self {
         self.cache = policy;
         self
     }
 
-    /// The same with an external cache behind the engine's own.
+    /// With an external cache behind the engine's own.
     pub fn provider(mut self, provider: Arc<dyn CacheProvider>) -> Self {
         self.provider = Some(provider);
         self
@@ -118,7 +118,7 @@ impl Engine {
 
     /// Lets go of everything that is kept from prompt to prompt, after the running prompt.
     pub fn free(&self) {
-        let _turn = self.inner.run_lock.take();
+        let _guard = self.inner.run_lock.acquire();
         let session = &mut *lock(&self.inner.session);
         session.cache.clear(&mut session.live_bytes);
         session.sizes = HashMap::default();
@@ -127,7 +127,7 @@ impl Engine {
 
     /// Chooses another cache policy, after the running prompt. What the old one kept stays until the new one objects.
     pub fn set_cache(&self, policy: CachePolicy) {
-        let _turn = self.inner.run_lock.take();
+        let _guard = self.inner.run_lock.acquire();
         let session = &mut *lock(&self.inner.session);
         if matches!(policy, CachePolicy::None) {
             session.cache.clear(&mut session.live_bytes);

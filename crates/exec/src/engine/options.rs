@@ -123,23 +123,23 @@ macro_rules! withs {
     };
 }
 withs! {
-    /// The same with another [`retention`](Self::retention).
+    /// With another [`retention`](Self::retention).
     with_retention(retention: Retention);
-    /// The same with another rule for [`late_edges`](Self::late_edges).
+    /// With another rule for [`late_edges`](Self::late_edges).
     with_late_edges(late_edges: LateEdges);
-    /// The same with another [`order`](Self::order).
+    /// With another [`order`](Self::order).
     with_order(order: Order);
-    /// The same with another rule for failures.
+    /// With another rule for failures.
     with_on_failure(on_failure: OnFailure);
-    /// The same restricted to some [`targets`](field@Self::targets).
+    /// Restricted to some [`targets`](field@Self::targets).
     with_targets(targets: Option<Vec<NodeId>>);
-    /// The same, [`deterministic`](Self::deterministic) or not.
+    /// Makes it [`deterministic`](Self::deterministic) or not.
     with_deterministic(deterministic: bool);
-    /// The same with another [`grace`](Self::grace) after a cancel.
+    /// With another [`grace`](Self::grace) after a cancel.
     with_grace(grace: Duration);
-    /// The same, with a [`trace`](Self::trace) or without.
+    /// With a [`trace`](Self::trace) or without.
     with_trace(trace: bool);
-    /// The same with a place to [`spill`](Self::spill) to.
+    /// With a place to [`spill`](Self::spill) to.
     with_spill(spill: Option<Arc<dyn Spill>>);
 }
 
@@ -153,7 +153,7 @@ impl RunOptions {
         self.targets.as_deref()
     }
 
-    /// The same, delivering one more output.
+    /// Delivering one more output.
     pub fn fetching(mut self, link: Link) -> Self {
         self.fetch.push(link);
         self

@@ -171,7 +171,7 @@ impl RunError {
         self.inner.error.message()
     }
 
-    /// What the node's code answered.
+    /// What the node's code returned.
     pub fn node_error(&self) -> &NodeError {
         &self.inner.error
     }

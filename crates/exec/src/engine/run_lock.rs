@@ -6,13 +6,13 @@ use crate::cancel::Cancel;
 use crate::error::NodeError;
 use crate::sync::{Condvar, Mutex, PoisonError, lock};
 
-/// How often somebody who waits for a turn looks for a cancel.
+/// How often a run that waits for the lock looks for a cancel.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// One run at a time.
 #[derive(Default)]
 pub(crate) struct RunLock {
-    taken: Mutex<bool>,
+    held: Mutex<bool>,
     free: Condvar,
 }
 
@@ -21,33 +21,33 @@ pub(crate) struct RunGuard<'t>(&'t RunLock);
 
 impl RunLock {
     /// Waits until nobody else runs.
-    pub(crate) fn take(&self) -> RunGuard<'_> {
-        let mut taken = lock(&self.taken);
-        while *taken {
-            taken = self.free.wait(taken).unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn acquire(&self) -> RunGuard<'_> {
+        let mut held = lock(&self.held);
+        while *held {
+            held = self.free.wait(held).unwrap_or_else(PoisonError::into_inner);
         }
-        *taken = true;
+        *held = true;
         RunGuard(self)
     }
 
     /// Waits until nobody else runs, or the run that wants to is cancelled.
-    pub(crate) fn take_unless(&self, cancel: &Cancel) -> Result<RunGuard<'_>, NodeError> {
-        let mut taken = lock(&self.taken);
-        while *taken {
+    pub(crate) fn acquire_unless(&self, cancel: &Cancel) -> Result<RunGuard<'_>, NodeError> {
+        let mut held = lock(&self.held);
+        while *held {
             if cancel.is_cancelled() {
                 return Err(NodeError::interrupted());
             }
-            let waited = self.free.wait_timeout(taken, POLL_INTERVAL);
-            taken = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(taken, _)| taken);
+            let waited = self.free.wait_timeout(held, POLL_INTERVAL);
+            held = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(held, _)| held);
         }
-        *taken = true;
+        *held = true;
         Ok(RunGuard(self))
     }
 }
 
 impl Drop for RunGuard<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.taken) = false;
+        *lock(&self.0.held) = false;
         self.0.free.notify_one();
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct ActiveCall {
 pub(crate) struct SessionGuard<'e> {
     from: &'e Mutex<Session>,
     guard: Option<MutexGuard<'e, Session>>,
-    /// What a run that was left behind goes on with until it ends. Nobody sees it.
+    /// What a run that was abandoned goes on with until it ends. Nobody sees it.
     own: Session,
     run: u64,
     lost: bool,
@@ -66,7 +66,7 @@ impl<'e> SessionGuard<'e> {
         }
     }
 
-    /// The node's code is through. Answers whether the run may go on; not if it was left behind meanwhile.
+    /// The node's code is through. Returns whether the run may go on; not if it was abandoned meanwhile.
     pub(crate) fn resume(&mut self) -> bool {
         if self.lost || self.guard.is_some() {
             return !self.lost;

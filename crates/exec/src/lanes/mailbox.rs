@@ -1,4 +1,4 @@
-//! The mailbox: where lanes put finished calls and wakers knock, and where the scheduler waits.
+//! The mailbox: where lanes put finished calls and wakers ring, and where the scheduler waits.
 //!
 //! Generic over the message so that it can be tested by itself. Built on [`crate::sync`] alone.
 
@@ -15,12 +15,12 @@ pub(crate) struct Mailbox<T> {
 
 struct Inner<T> {
     messages: VecDeque<T>,
-    woken: bool,
+    rung: bool,
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Arc<Self> {
-        let inner = Inner { messages: VecDeque::new(), woken: false };
+        let inner = Inner { messages: VecDeque::new(), rung: false };
         Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new() })
     }
 
@@ -31,8 +31,8 @@ impl<T> Mailbox<T> {
     }
 
     /// Wakes the scheduler without a message.
-    pub(crate) fn knock(&self) {
-        lock(&self.inner).woken = true;
+    pub(crate) fn ring(&self) {
+        lock(&self.inner).rung = true;
         self.bell.notify_one();
     }
 
@@ -41,14 +41,14 @@ impl<T> Mailbox<T> {
         lock(&self.inner).messages.pop_front()
     }
 
-    /// Waits for a message or a knock. `None` after a knock.
+    /// Waits for a message or a wake-up. `None` after a wake-up.
     pub(crate) fn take(&self) -> Option<T> {
         let mut inner = lock(&self.inner);
         loop {
             if let Some(message) = inner.messages.pop_front() {
                 return Some(message);
             }
-            if std::mem::take(&mut inner.woken) {
+            if std::mem::take(&mut inner.rung) {
                 return None;
             }
             inner = self.bell.wait(inner).unwrap_or_else(crate::sync::PoisonError::into_inner);
@@ -58,17 +58,17 @@ impl<T> Mailbox<T> {
     /// As [`take`](Self::take), at most this long.
     pub(crate) fn take_within(&self, limit: Duration) -> Option<T> {
         let mut inner = lock(&self.inner);
-        if inner.messages.is_empty() && !inner.woken {
+        if inner.messages.is_empty() && !inner.rung {
             let waited = self.bell.wait_timeout(inner, limit);
             inner = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(inner, _)| inner);
         }
-        inner.woken = false;
+        inner.rung = false;
         inner.messages.pop_front()
     }
 }
 
 impl<T: Send> futures::task::ArcWake for Mailbox<T> {
     fn wake_by_ref(this: &Arc<Self>) {
-        this.knock();
+        this.ring();
     }
 }

@@ -111,7 +111,7 @@ fn start_thread(name: &str) -> Option<Queue> {
     let queue: Queue = Mailbox::new();
     let jobs = Arc::clone(&queue);
     let work = move || {
-        // A knock carries no job and is no reason to end; an empty message is.
+        // A wake-up carries no job and is no reason to end; an empty message is.
         loop {
             match jobs.take() {
                 Some(Some(job)) => job(),

@@ -34,8 +34,8 @@ fn every_message_of_every_sender_arrives_once() {
 fn a_knock_wakes_a_sleeper_also_when_it_comes_before_the_sleep() {
     explore(|| {
         let mailbox: Arc<Mailbox<u32>> = Mailbox::new();
-        let knocker = Arc::clone(&mailbox);
-        let thread = thread::spawn(move || knocker.knock());
+        let waker = Arc::clone(&mailbox);
+        let thread = thread::spawn(move || waker.ring());
         assert_eq!(mailbox.take(), None);
         thread.join().unwrap();
     });

@@ -186,25 +186,25 @@ impl Behaviour {
         }
     }
 
-    /// The same on another thread.
+    /// On another thread.
     pub fn on(mut self, lane: Lane) -> Self {
         self.lane = lane;
         self
     }
 
-    /// The same as another version of the class: results of the old one are not reused.
+    /// As another version of the class: results of the old one are not reused.
     pub fn version(mut self, version: u32) -> Self {
         self.version = version;
         self
     }
 
-    /// The same, never kept from prompt to prompt.
+    /// Never kept from prompt to prompt.
     pub fn uncached(mut self) -> Self {
         self.cacheable = false;
         self
     }
 
-    /// The same with an input whose options are looked up when they are needed (a folder's files).
+    /// With an input whose options are looked up when they are needed (a folder's files).
     pub fn choices(mut self, input: &str, of: impl Fn(&Host) -> Vec<String> + Send + Sync + 'static) -> Self {
         self.choices.push((input.into(), Arc::new(of)));
         self

@@ -1,4 +1,4 @@
-//! The context of a call: who is running, how to report progress, how to answer with a graph, what the host lends.
+//! The context of a call: who is running, how to report progress, how to return a graph, which services there are.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -31,13 +31,13 @@ pub(crate) struct Shared {
     /// The run is over for another reason: calls that are still under way stop at their next checkpoint.
     pub halted: AtomicBool,
     pub host: Arc<Host>,
-    /// What nodes ask of the schedule.
+    /// What nodes request of the schedule.
     pub requests: Arc<ScheduleRequests>,
     pub listener: Option<Listener>,
 }
 
 impl Shared {
-    /// Tells whoever listens. The event is built only then.
+    /// Reports to whoever listens. The event is built only then.
     #[inline]
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         if let Some(listener) = &self.listener {
@@ -146,7 +146,7 @@ impl Cx {
         GraphBuilder::with_prefix(prefix)
     }
 
-    /// Answers with a graph. Its nodes are scheduled, cached and cancelled like any other.
+    /// Returns a graph in place of values. Its nodes are scheduled, cached and cancelled like any other.
     pub fn expand<T: Outputs>(&mut self, build: impl FnOnce(&GraphBuilder) -> T::Handles) -> Outcome<T> {
         let graph = self.graph();
         let results = build(&graph).sources();

@@ -29,7 +29,7 @@ pub struct DynNode {
     pub(crate) behaviour: Behaviour,
 }
 
-/// What a dynamic node answers. Made from a value, a list of them (one per socket), or an [`Outcome`].
+/// What a dynamic node returns. Made from a value, a list of them (one per socket), or an [`Outcome`].
 #[derive(Debug)]
 pub struct DynReply {
     outcome: Outcome<Vec<Values>>,
@@ -37,7 +37,7 @@ pub struct DynReply {
 }
 
 impl DynReply {
-    /// The same with something to show.
+    /// With something to show.
     pub fn with_ui(mut self, ui: Ui) -> Self {
         self.ui = Some(ui);
         self
@@ -113,7 +113,7 @@ impl DynNode {
         Self { def, behaviour: Behaviour::new(Body::Async(body)) }
     }
 
-    /// The same with lazy inputs: names those still needed.
+    /// With lazy inputs: names those still needed.
     pub fn needs(
         mut self,
         needs: impl Fn(&mut Args, &Cx) -> Result<Vec<Arc<str>>, NodeError> + Send + Sync + 'static,
@@ -122,7 +122,7 @@ impl DynNode {
         self
     }
 
-    /// The same with a fingerprint.
+    /// With a fingerprint.
     pub fn fingerprint(
         mut self,
         of: impl Fn(&ConstantInputs<'_>) -> Result<Fingerprint, NodeError> + Send + Sync + 'static,
@@ -131,7 +131,7 @@ impl DynNode {
         self
     }
 
-    /// The same with a validator; what it looks at stands in the definition.
+    /// With a validator; what it looks at stands in the definition.
     pub fn validate(
         mut self,
         with: impl Fn(&ConstantInputs<'_>) -> Result<(), String> + Send + Sync + 'static,
@@ -140,19 +140,19 @@ impl DynNode {
         self
     }
 
-    /// The same with an input whose options are looked up when they are needed.
+    /// With an input whose options are looked up when they are needed.
     pub fn choices(mut self, input: &str, of: impl Fn(&Host) -> Vec<String> + Send + Sync + 'static) -> Self {
         self.behaviour = self.behaviour.choices(input, of);
         self
     }
 
-    /// The same on another thread.
+    /// On another thread.
     pub fn on(mut self, lane: Lane) -> Self {
         self.behaviour.lane = lane;
         self
     }
 
-    /// The same, never kept from prompt to prompt.
+    /// Never kept from prompt to prompt.
     pub fn uncached(mut self) -> Self {
         self.behaviour.cacheable = false;
         self

@@ -1,4 +1,4 @@
-//! Outcomes: what a node may answer. Values, a graph that computes them, or "do not run what depends on me".
+//! Outcomes: what a node may return. Values, a graph that computes them, or "do not run what depends on me".
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use crate::build::{Outputs, Source};
 use crate::node::ui::Ui;
 use crate::value::{Blocker, Values};
 
-/// What a node answers.
+/// What a node returns.
 #[derive(Debug)]
 pub enum Outcome<T> {
     /// The values of all its outputs.

@@ -80,13 +80,13 @@ impl Registry {
         Self::default()
     }
 
-    /// The same with a typed node. A class of the same name is replaced.
+    /// With a typed node. A class of the same name is replaced.
     pub fn with<N: NodeClass>(mut self) -> Self {
         self.insert(Class::new(N::def(), N::behaviour()));
         self
     }
 
-    /// The same with a dynamic node. A class of the same name is replaced.
+    /// With a dynamic node. A class of the same name is replaced.
     pub fn with_dyn(mut self, node: DynNode) -> Self {
         self.add_dyn(node);
         self

@@ -1,4 +1,4 @@
-//! The desk: where a node leaves what it asks of the schedule of its run.
+//! Schedule requests: what nodes want of the schedule of their run.
 //!
 //! ComfyUI of 2026 hands nodes the execution list itself; its core loops use four of its operations. Here a node asks
 //! for them, from whatever thread, and the run does what was asked between two nodes. Knows ids, no schedule.
@@ -29,19 +29,19 @@ pub(crate) enum Request {
 /// What nodes of one run have asked for.
 #[derive(Default)]
 pub(crate) struct ScheduleRequests {
-    asks: Mutex<Vec<(NodeId, Request)>>,
+    requests: Mutex<Vec<(NodeId, Request)>>,
     any: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl ScheduleRequests {
     /// Wakes the run when something is asked.
-    pub(crate) fn wakes(&self, waker: Waker) {
+    pub(crate) fn set_waker(&self, waker: Waker) {
         *lock(&self.waker) = Some(waker);
     }
 
-    fn leave(&self, by: &NodeId, ask: Request) {
-        lock(&self.asks).push((by.clone(), ask));
+    fn push(&self, by: &NodeId, request: Request) {
+        lock(&self.requests).push((by.clone(), request));
         self.any.store(true, Ordering::Release);
         if let Some(waker) = &*lock(&self.waker) {
             waker.wake_by_ref();
@@ -56,7 +56,7 @@ impl ScheduleRequests {
     /// What was asked, in order, and by whom.
     pub(crate) fn take(&self) -> Vec<(NodeId, Request)> {
         self.any.store(false, Ordering::Release);
-        std::mem::take(&mut *lock(&self.asks))
+        std::mem::take(&mut *lock(&self.requests))
     }
 }
 
@@ -84,32 +84,32 @@ impl Schedule {
 
     /// The node is to run, also if nothing needs it.
     pub fn add_node(&self, node: impl Into<NodeId>) {
-        self.requests.leave(&self.by, Request::Add(node.into()));
+        self.requests.push(&self.by, Request::Add(node.into()));
     }
 
     /// These nodes are not to run any more in this run. Whatever still waits for one of them must be given another
     /// definition, or outputs.
     pub fn inhibit_nodes(&self, nodes: impl IntoIterator<Item = NodeId>) {
-        self.requests.leave(&self.by, Request::Inhibit(nodes.into_iter().collect()));
+        self.requests.push(&self.by, Request::Inhibit(nodes.into_iter().collect()));
     }
 
     /// For this run the node is another one, of as many outputs. It must not have run yet.
     pub fn override_node(&self, node: impl Into<NodeId>, definition: PromptNode) {
-        self.requests.leave(&self.by, Request::Override(node.into(), Box::new(definition)));
+        self.requests.push(&self.by, Request::Override(node.into(), Box::new(definition)));
     }
 
     /// The node is to run, but not before it is released as often as it was blocked.
     pub fn block(&self, node: impl Into<NodeId>) {
-        self.requests.leave(&self.by, Request::Block(node.into()));
+        self.requests.push(&self.by, Request::Block(node.into()));
     }
 
     /// Takes a [`block`](Self::block) away.
     pub fn release(&self, node: impl Into<NodeId>) {
-        self.requests.leave(&self.by, Request::Release(node.into(), None));
+        self.requests.push(&self.by, Request::Release(node.into(), None));
     }
 
     /// Takes a [`block`](Self::block) away and gives the node its outputs: it does not run.
     pub fn release_with(&self, node: impl Into<NodeId>, outputs: Vec<Values>) {
-        self.requests.leave(&self.by, Request::Release(node.into(), Some(outputs)));
+        self.requests.push(&self.by, Request::Release(node.into(), Some(outputs)));
     }
 }

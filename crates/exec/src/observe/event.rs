@@ -1,4 +1,4 @@
-//! Events: ComfyUI's messages as types, plus what only Kiln tells (dropped, reexecuted, expanded).
+//! Events: ComfyUI's messages as types, plus what only Kiln reports (dropped, reexecuted, expanded).
 //!
 //! As JSON they are `{"type": …, "data": {…}}`, to the letter of ComfyUI's websocket dialect.
 
@@ -134,7 +134,7 @@ pub enum Event {
         /// Who needs it.
         needed_by: NodeId,
     },
-    /// A node answered with a graph. Kiln only.
+    /// A node returned a graph. Kiln only.
     Expanded {
         /// Which run.
         prompt_id: Arc<str>,

@@ -42,7 +42,7 @@ pub enum What {
     },
     /// Its result was taken from the cache.
     Cached,
-    /// It answered with a graph of so many nodes.
+    /// It returned a graph of so many nodes.
     Expanded {
         /// How many.
         nodes: usize,

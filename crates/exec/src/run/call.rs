@@ -1,6 +1,6 @@
 //! Calls: a node's inputs gathered, its code called once per element, whatever lane that happens on.
 //!
-//! Knows arguments and answers. Knows nothing of the schedule; everything here may run on another thread.
+//! Knows arguments and results. Knows nothing of the schedule; everything here may run on another thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct Prepared {
     pub whole_lists: bool,
 }
 
-/// What one call answered.
+/// What one call returned.
 pub(super) struct CallResult {
     pub answer: Answer,
     pub produced: Produced,
@@ -59,7 +59,7 @@ impl Prepared {
         self.calls = if any_empty { 0 } else { longest };
     }
 
-    /// Fills the arguments of one call, or answers the blocker that stops it.
+    /// Fills the arguments of one call, or returns the blocker that stops it.
     pub(super) fn fill(&self, call: usize, args: &mut Args) -> Result<(), Blocker> {
         args.extras.reserve(self.inputs.len().saturating_sub(args.slots.len()));
         for (to, arg) in &self.inputs {
@@ -123,7 +123,7 @@ pub(super) fn call_all(
     Ok(results)
 }
 
-/// The answer of a call that was not made. A message is reported here, once, and goes no further.
+/// The result of a call that was not made. A message is reported here, once, and goes no further.
 pub(super) fn blocked(blocker: &Blocker, cx: &Cx, class: &Class) -> Answer {
     if let Some(message) = blocker.message() {
         let (shared, ids) = (&cx.shared, &cx.ids);

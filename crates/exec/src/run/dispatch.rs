@@ -116,7 +116,7 @@ impl<'e> Execution<'e> {
         Ok(missing)
     }
 
-    /// The edge behind a name that `needs` answered; none when the value is there already.
+    /// The edge behind a name that `needs` returned; none when the value is there already.
     fn asked(&self, ix: NodeIx, node: &PromptNode, class: &Class, name: &str) -> Result<Option<EdgeIx>, NodeFailure> {
         let Some((at, _, input)) = node.inputs.get_full(name) else {
             let class = &class.def.class_type;
@@ -131,7 +131,7 @@ impl<'e> Execution<'e> {
         Ok(edge.filter(|edge| self.list.edge(*edge).usage == Use::Lazy))
     }
 
-    /// Makes lazy edges strong. Answers whether the node has to wait for one of them.
+    /// Makes lazy edges strong. Returns whether the node has to wait for one of them.
     fn ask_for(&mut self, ix: NodeIx, edges: &[EdgeIx]) -> Result<bool, NodeFailure> {
         let mut sources = Vec::new();
         for edge in edges {
@@ -204,13 +204,13 @@ impl<'e> Execution<'e> {
     fn call_on_lane(&mut self, ix: NodeIx, call: &Call, lane: &Lane, prepared: Prepared) {
         let (mut cx, call, mailbox) = (self.cx(ix), Arc::clone(call), Arc::clone(&self.in_flight.mailbox));
         let class = Arc::clone(&self.engine.registry.classes[self.nodes[ix].class as usize]);
-        let sign = self.in_flight.submit_to_lane(ix);
+        let token = self.in_flight.submit_to_lane(ix);
         let job: Job = Box::new(move || {
             let begun = Instant::now();
             let mut args = Args::new(Arc::clone(&class.def));
             let results = call_all(&class, &call, &prepared, &mut cx, &mut args);
             // Values go before the news does: whoever hears it may look at the memory.
-            drop((args, prepared, cx, sign));
+            drop((args, prepared, cx, token));
             mailbox.send(Completion { node: ix, results, elapsed: begun.elapsed() });
         });
         match lane {

@@ -18,14 +18,14 @@ use crate::value::Values;
 impl Execution<'_> {
     /// Runs to the end, whatever that is.
     pub(crate) fn run(mut self, checked: Validated) -> Result<Report, RunError> {
-        let knock = futures::task::waker(Arc::clone(&self.in_flight.mailbox));
-        self.shared.requests.wakes(knock.clone());
-        let _awake = self.shared.cancel.wakes(knock);
+        let waker = futures::task::waker(Arc::clone(&self.in_flight.mailbox));
+        self.shared.requests.set_waker(waker.clone());
+        let _awake = self.shared.cancel.add_waker(waker);
         self.emit_start();
         let driven = self.drive(&checked.outputs);
         self.shared.halted.store(true, std::sync::atomic::Ordering::Release);
-        for (node, sign) in self.in_flight.stop(&self.engine.lanes, self.options.grace) {
-            self.abandon_call(node, sign);
+        for (node, token) in self.in_flight.stop(&self.engine.lanes, self.options.grace) {
+            self.abandon_call(node, token);
         }
         self.end(driven, checked)
     }
@@ -120,18 +120,18 @@ impl Execution<'_> {
     }
 
     /// A call on a lane did not come back.
-    fn abandon_call(&mut self, ix: NodeIx, sign: Weak<()>) {
+    fn abandon_call(&mut self, ix: NodeIx, token: Weak<()>) {
         let ids = self.nodes.ids(ix);
         let inputs = self.list.inputs(ix).map(|at| self.list.edge(at));
         let bytes = inputs.filter_map(|edge| self.store.get(self.nodes[edge.from].sockets.at(edge.socket)?));
-        let behind = AbandonedCall {
+        let call = AbandonedCall {
             bytes: bytes.map(Values::bytes).sum(),
             node: Some(ids.id.clone()),
             real_node: Some(ids.real().clone()),
             prompt_id: Arc::clone(&self.shared.prompt_id),
             since: Instant::now(),
         };
-        self.engine.abandoned.add(sign, behind);
+        self.engine.abandoned.add(token, call);
     }
 
     fn checkpoint(&self) -> Result<(), NodeFailure> {
@@ -143,16 +143,16 @@ impl Execution<'_> {
 
     /// What a failure of this node means for the run.
     fn handle_failure(&mut self, ix: NodeIx, result: Result<(), NodeFailure>) -> Result<(), NodeFailure> {
-        let Err(fault) = result else { return Ok(()) };
-        let fault = NodeFailure { node: fault.node.or(Some(ix)), ..fault };
+        let Err(failure) = result else { return Ok(()) };
+        let failure = NodeFailure { node: failure.node.or(Some(ix)), ..failure };
         let isolated = self.options.on_failure == OnFailure::Continue
-            && fault.node == Some(ix)
-            && fault.error.kind() != ErrorKind::Interrupted
+            && failure.node == Some(ix)
+            && failure.error.kind() != ErrorKind::Interrupted
             && self.list.state(ix) == State::Running;
         if !isolated {
-            return Err(fault);
+            return Err(failure);
         }
-        self.isolate_failure(ix, fault.error);
+        self.isolate_failure(ix, failure.error);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Telling: events for whoever listens, notes for the trace. Costs a look when there is neither.
+//! Events for whoever listens, records for the trace. Costs a look when there is neither.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Expansion: a node answers with a graph. Its nodes join the run, and its results become the node's outputs.
+//! Expansion: a node returns a graph. Its nodes join the run, and its results become the node's outputs.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::store::Retention;
 use crate::value::{Blocker, Value, Values};
 
 impl Execution<'_> {
-    /// At least one call of the node answered with a graph.
+    /// At least one call of the node returned a graph.
     pub(super) fn expand(&mut self, ix: NodeIx, results: Vec<CallResult>) -> Result<(), NodeFailure> {
         self.summary.expanded += 1;
         if self.options.retention == Retention::StaticOnly {

@@ -27,7 +27,7 @@ type Waiting = Pin<Box<dyn Future<Output = Completion> + Send>>;
 /// Calls that have begun and not ended.
 pub(super) struct InFlight {
     pub mailbox: Arc<Mailbox<Completion>>,
-    /// Calls on lanes, each with the sign that it has not returned.
+    /// Calls on lanes, each with the token that it has not returned.
     on_lanes: HashMap<NodeIx, Weak<()>>,
     waiting: FuturesUnordered<Waiting>,
     /// In deterministic runs calls come back in the order in which they were started.
@@ -51,11 +51,11 @@ impl InFlight {
         !self.waiting.is_empty() || self.ordered.as_ref().is_some_and(|ordered| !ordered.is_empty())
     }
 
-    /// A call goes to a lane. It holds the sign until it returns.
+    /// A call goes to a lane. It holds the token until it returns.
     pub(super) fn submit_to_lane(&mut self, node: NodeIx) -> CallToken {
-        let sign = CallToken::default();
-        self.on_lanes.insert(node, Arc::downgrade(&sign));
-        sign
+        let token = CallToken::default();
+        self.on_lanes.insert(node, Arc::downgrade(&token));
+        token
     }
 
     /// A call that came back from a lane; does not wait.
@@ -98,14 +98,14 @@ impl InFlight {
         }
     }
 
-    /// Waits for a call to come back, or for a knock: a future that can go on, or a cancel.
+    /// Waits for a call to come back, or for a wake-up: a future that can go on, or a cancel.
     pub(super) fn wait(&mut self) -> Option<Completion> {
         let completion = self.mailbox.take()?;
         self.on_lanes.remove(&completion.node);
         Some(completion)
     }
 
-    /// Gives up on everything: futures are dropped, lanes get a moment to come back and are abandoned after it. Answers
+    /// Gives up on everything: futures are dropped, lanes get a moment to come back and are abandoned after it. Returns
     /// the calls that did not come back.
     pub(super) fn stop(&mut self, lanes: &Lanes, grace: Duration) -> Vec<(NodeIx, Weak<()>)> {
         self.waiting.clear();

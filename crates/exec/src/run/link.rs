@@ -159,7 +159,7 @@ impl Execution<'_> {
         self.unlink_as(ix, true);
     }
 
-    /// The same for a node that was scheduled, so that its strong edges counted as such, or was not.
+    /// Same as [`unlink`](Self::unlink), for a node that was scheduled, so that its strong edges counted as such, or was not.
     pub(super) fn unlink_as(&mut self, ix: NodeIx, counted: bool) {
         let mut stack = std::mem::take(&mut self.scratch.gone);
         while let Some(edge) = self.list.pop_input(ix) {
@@ -179,7 +179,7 @@ impl Execution<'_> {
         self.scratch.gone = stack;
     }
 
-    /// `counted` tells that the reader was scheduled, so that its strong edges counted as such.
+    /// `counted` says that the reader was scheduled, so that its strong edges counted as such.
     fn drop_edge(&mut self, edge: Edge, counted: bool, gone: &mut Vec<NodeIx>) {
         let source = edge.from;
         if let Some(socket) = self.nodes[source].sockets.at(edge.socket) {
@@ -215,7 +215,7 @@ impl Execution<'_> {
         self.was_dropped(ix, number, dropped);
     }
 
-    /// Tells of an output that went, if it did.
+    /// Reports an output that went, if it did.
     pub(super) fn was_dropped(&mut self, ix: NodeIx, socket: u32, dropped: Option<u64>) {
         let Some(bytes) = dropped else { return };
         self.summary.dropped += 1;
@@ -227,7 +227,7 @@ impl Execution<'_> {
         }
     }
 
-    /// A node of an expansion that nothing refers to any more goes to the graveyard; the oldest there is forgotten.
+    /// A node of an expansion that nothing refers to any more joins the finished nodes; the oldest of them is forgotten.
     pub(super) fn retire(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
         let gone = node.flags.detached
@@ -257,7 +257,7 @@ impl Execution<'_> {
 
     fn forget(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
-        // It may have been asked for again, or replaced, since it was buried.
+        // It may have been asked for again, or replaced, since it was retired.
         let still = node.flags.retired
             && !self.list.is_wanted(ix)
             && matches!(self.list.state(ix), State::Done | State::Absent);

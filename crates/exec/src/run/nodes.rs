@@ -56,7 +56,7 @@ pub(super) struct Flags {
     pub depends_on_failure: bool,
     /// The expansion it is part of is over, so nobody will name it but by its id.
     pub detached: bool,
-    /// It stands in the graveyard.
+    /// It stands among the finished nodes that may be forgotten.
     pub retired: bool,
     /// It failed.
     pub failed: bool,
@@ -73,9 +73,9 @@ pub(super) struct Added {
     pub ancestry: Arc<Ancestry>,
 }
 
-/// A node between its answer and the results of its expansion.
+/// A node between its expansion and the results of its expansion.
 pub(super) struct Expanding {
-    /// Per call: values it answered itself, or what stands for them.
+    /// Per call: values it returned itself, or what stands for them.
     pub calls: Vec<CallReply>,
     pub ui: Option<Ui>,
     /// Nodes that its expansion added.
@@ -219,7 +219,7 @@ impl<'e> Nodes<'e> {
         ix
     }
 
-    /// Forgets a node of an expansion. Answers its id.
+    /// Forgets a node of an expansion. Returns its id.
     pub(super) fn remove(&mut self, ix: NodeIx) -> Option<NodeId> {
         let node = std::mem::take(&mut self[ix]);
         let id = node.added?.id;

@@ -43,7 +43,7 @@ impl<'e> Execution<'e> {
         Ok(())
     }
 
-    /// Begins the planning of a node. Answers false if that was done before.
+    /// Begins the planning of a node. Returns false if that was done before.
     fn open(&mut self, ix: NodeIx) -> Result<bool, NodeFailure> {
         if std::mem::replace(&mut self.nodes[ix].flags.planned, true) {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Asks: what nodes want of the schedule is done, between two nodes.
+//! Requests: what nodes want of the schedule is done, between two nodes.
 //!
 //! The four operations that ComfyUI's core loops of 2026 need beyond an expansion: nodes taken out of the schedule, a
 //! node given another definition, a node blocked from outside, and released with or without outputs.
@@ -17,8 +17,8 @@ use crate::value::Values;
 impl Execution<'_> {
     /// Does everything that was asked so far.
     pub(super) fn apply_requests(&mut self) -> Result<(), NodeFailure> {
-        for (by, ask) in self.shared.requests.take() {
-            let done = match ask {
+        for (by, request) in self.shared.requests.take() {
+            let done = match request {
                 Request::Add(node) => self.known(&node).and_then(|ix| self.add(ix)),
                 Request::Inhibit(nodes) => {
                     nodes.iter().try_for_each(|node| self.known(node).map(|ix| self.inhibit(ix)))
@@ -27,8 +27,8 @@ impl Execution<'_> {
                 Request::Block(node) => self.known(&node).and_then(|ix| self.block(ix)),
                 Request::Release(node, outputs) => self.known(&node).and_then(|ix| self.release_block(ix, outputs)),
             };
-            // What cannot be done is the fault of who asked, unless another node is blamed already.
-            done.map_err(|fault| NodeFailure { node: fault.node.or_else(|| self.nodes.find(&by)), ..fault })?;
+            // What cannot be done is the failure of who asked, unless another node is blamed already.
+            done.map_err(|failure| NodeFailure { node: failure.node.or_else(|| self.nodes.find(&by)), ..failure })?;
         }
         Ok(())
     }

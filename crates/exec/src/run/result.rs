@@ -1,4 +1,4 @@
-//! Results: the answers of a node's calls become its outputs; the end of a run becomes a report or an error.
+//! Results: what a node's calls returned becomes its outputs; the end of a run becomes a report or an error.
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use crate::value::{Blocker, Value, Values};
 use kiln_graph::Validated;
 
 impl Execution<'_> {
-    /// The usual case: one call, and it answered with values.
+    /// The usual case: one call, and it returned values.
     pub(super) fn finish_call(&mut self, ix: NodeIx, produced: &mut Produced) {
         let ui = produced.ui.take();
         self.complete(ix, &mut produced.outputs, ui);
     }
 
-    /// All calls of a node have answered.
+    /// All calls of a node have returned.
     pub(super) fn answered(&mut self, ix: NodeIx, results: Vec<CallResult>) -> Result<(), NodeFailure> {
         if results.iter().any(|result| matches!(result.answer, Answer::Expand(_))) {
             return self.expand(ix, results);
@@ -46,13 +46,13 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// The end: everything is released, and somebody is told.
+    /// The end: everything is released, and whoever waits gets a report.
     pub(super) fn end(mut self, driven: Result<(), NodeFailure>, checked: Validated) -> Result<Report, RunError> {
-        let failure = driven.err().map(|fault| {
-            if let Some(ix) = fault.node {
+        let failure = driven.err().map(|failure| {
+            if let Some(ix) = failure.node {
                 self.record(ix, || What::Failed);
             }
-            self.run_error(fault.node, fault.error)
+            self.run_error(failure.node, failure.error)
         });
         self.emit_end(failure.as_ref());
         let report = self.report(checked);

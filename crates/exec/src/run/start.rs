@@ -51,25 +51,25 @@ impl Run {
         Self { engine, prompt, checked: None, options: RunOptions::default(), listener: None, cancel: Cancel::new() }
     }
 
-    /// The same with these options.
+    /// With these options.
     pub fn options(mut self, options: RunOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// The same with somebody who listens. Called on the thread where the event happens.
+    /// With somebody who listens. Called on the thread where the event happens.
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
     }
 
-    /// The same, cancelled through this flag.
+    /// Cancelled through this flag.
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self
     }
 
-    /// The same, with the validation that was done before. The prompt must be the validated one.
+    /// With the validation that was done before. The prompt must be the validated one.
     pub fn validated(mut self, validated: Validated) -> Self {
         self.checked = Some(validated.into());
         self
@@ -83,28 +83,28 @@ impl Run {
     /// Runs and waits for the end.
     ///
     /// Nodes run on threads of the engine's. A cancel ends the run at the next progress step, before the next node, or
-    /// at once while it only waits; a node that does none of this is left behind after the
+    /// at once while it only waits; a node that does none of this is abandoned after the
     /// [grace](RunOptions::grace).
     ///
     /// # Errors
     /// When the prompt does not pass validation, when a node fails, or when the run is cancelled.
     pub fn run(mut self) -> Result<Report, RunError> {
         let (engine, cancel) = (self.engine.clone(), self.cancel.clone());
-        let _turn = engine.inner.run_lock.take_unless(&cancel).map_err(RunError::of_prompt)?;
+        let _guard = engine.inner.run_lock.acquire_unless(&cancel).map_err(RunError::of_prompt)?;
         let gate = self.listener.take().map(Gate::new);
         self.listener = gate.as_ref().map(Gate::listener);
         let wait = Wait { prompt: Arc::clone(&self.prompt), grace: self.options.grace, gate };
         let mailbox = Mailbox::new();
-        let sign = CallToken::default();
-        let left = sync::Arc::downgrade(&sign);
+        let token = CallToken::default();
+        let left = sync::Arc::downgrade(&token);
         let answer = sync::Arc::clone(&mailbox);
         let job = move || {
             let ended = catch_unwind(AssertUnwindSafe(|| self.run_here())).unwrap_or_else(|_| Err(broken()));
-            drop(sign);
+            drop(token);
             answer.send(ended);
         };
-        let knock = futures::task::waker(sync::Arc::clone(&mailbox));
-        let _awake = cancel.wakes(knock);
+        let waker = futures::task::waker(sync::Arc::clone(&mailbox));
+        let _awake = cancel.add_waker(waker);
         engine.inner.lanes.run(Box::new(job));
         wait.end(&engine, &cancel, &mailbox, left)
     }
@@ -195,7 +195,7 @@ impl Wait {
         engine: &Engine,
         cancel: &Cancel,
         mailbox: &Mailbox<Result<Report, RunError>>,
-        sign: sync::Weak<()>,
+        token: sync::Weak<()>,
     ) -> Result<Report, RunError> {
         while !cancel.is_cancelled() {
             if let Some(ended) = mailbox.take() {
@@ -212,19 +212,19 @@ impl Wait {
             if Instant::now() >= deadline
                 && let Some(taken) = revoke(&engine.inner.session)
             {
-                return Err(self.abandon_call(engine, taken, sign));
+                return Err(self.abandon_call(engine, taken, token));
             }
         }
     }
 
     /// The run's thread is stuck in a node's code: the run ends here, without it.
-    fn abandon_call(&self, engine: &Engine, taken: Reclaimed, sign: sync::Weak<()>) -> RunError {
+    fn abandon_call(&self, engine: &Engine, taken: Reclaimed, token: sync::Weak<()>) -> RunError {
         engine.inner.lanes.abandon_runner();
         let Reclaimed { call, bytes, prompt_id, .. } = &taken;
         let path = call.node.as_ref().map(Ids::path).unwrap_or_default();
         let class_type = path.first().and_then(|id| self.prompt.get(id.as_str())).map(|node| node.class_type.clone());
         engine.inner.abandoned.add(
-            sign,
+            token,
             AbandonedCall {
                 node: path.last().cloned(),
                 real_node: path.first().cloned(),

@@ -41,7 +41,7 @@ pub(super) fn can_go(values: &Values) -> bool {
     values.iter().all(|value| !matches!(value, Value::Object(object) if object.spillable().is_none()))
 }
 
-/// Writes a list. Answers how its payloads are read back, in order.
+/// Writes a list. Returns how its payloads are read back, in order.
 pub(super) fn write(values: &Values, to: &mut (impl Write + Seek)) -> io::Result<Vec<Restore>> {
     let mut restores = Vec::new();
     to.write_all(&(values.len() as u64).to_le_bytes())?;

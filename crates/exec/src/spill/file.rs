@@ -30,7 +30,7 @@ impl FileSpill {
         Self { folder: folder.into(), at_least: WORTH_A_FILE, next: AtomicU64::new(0) }
     }
 
-    /// The same with another size from which on an output is worth a file, in bytes.
+    /// With another size from which on an output is worth a file, in bytes.
     pub fn at_least(mut self, bytes: u64) -> Self {
         self.at_least = bytes;
         self

@@ -1,4 +1,4 @@
-//! The ledger: how many bytes are alive, each storage counted once however many handles lead to it.
+//! Live bytes: how many bytes are alive, each storage counted once however many handles lead to it.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! The output store: values that finished nodes left behind, and who may still read them.
 //!
 //! Knows sockets and reader counts. Belongs to one run and to no other thread. Knows nothing of scheduling: the run
-//! tells it when an edge appears or goes, and it answers with what was dropped.
+//! tells it when an edge appears or goes, and it returns what was dropped.
 
 mod contents;
 mod live_bytes;
@@ -70,7 +70,7 @@ impl Store {
         Sockets { first, count }
     }
 
-    /// Gives a node's range back. Answers the bytes that came free.
+    /// Gives a node's range back. Returns the bytes that came free.
     pub(crate) fn free(&mut self, sockets: Sockets, live_bytes: &mut LiveBytes) {
         if sockets.count == 0 {
             return;
@@ -102,7 +102,7 @@ impl Store {
         self.sockets[at].strong += 1;
     }
 
-    /// An edge onto the socket went. Answers the bytes of the value when that dropped it.
+    /// An edge onto the socket went. Returns the bytes of the value when that dropped it.
     pub(crate) fn release(
         &mut self,
         at: usize,
@@ -138,7 +138,7 @@ impl Store {
         self.take(at, live_bytes).map(|values| values.bytes())
     }
 
-    /// Puts a value on a socket that has none. Answers the bytes when nobody can read it, so that it went at once.
+    /// Puts a value on a socket that has none. Returns the bytes when nobody can read it, so that it went at once.
     pub(crate) fn put(
         &mut self,
         at: usize,

@@ -20,12 +20,12 @@ pub trait Object: Any + Send + Sync {
     }
 
     /// The device that holds those bytes: `"cpu"`, `"cuda:0"`, …
-    #[allow(clippy::unnecessary_literal_bound, reason = "payloads answer with names of their own")]
+    #[allow(clippy::unnecessary_literal_bound, reason = "payloads return names of their own")]
     fn device(&self) -> &str {
         "cpu"
     }
 
-    /// The identity of the storage behind this handle. Handles of one storage count once. Without an answer
+    /// The identity of the storage behind this handle. Handles of one storage count once. Without one
     /// every `Arc` counts as a storage of its own.
     fn storage(&self) -> Option<u64> {
         None
@@ -52,7 +52,7 @@ pub trait Spillable {
     fn restore(&self) -> Restore;
 }
 
-/// The storage that `object` counts under: its own answer, or the address of the shared handle.
+/// The storage that `object` counts under: its own identity, or the address of the shared handle.
 pub(crate) fn storage_of(object: &Arc<dyn Object>) -> u64 {
     object.storage().unwrap_or_else(|| Arc::as_ptr(object).cast::<()>().addr() as u64)
 }
