@@ -14,6 +14,19 @@ pub struct House {
 
 /// The crates that are held to their order.
 pub const HOUSES: &[House] = &[
+    House {
+        folder: "crates/exec",
+        wings: &[
+            &["sync", "value"],
+            &["cancel", "error", "lanes", "observe", "spill"],
+            &["build"],
+            &["node"],
+            &["store"],
+            &["cache"],
+            &["engine"],
+            &["run"],
+        ],
+    },
     House { folder: "crates/macros", wings: &[&["attributes"], &["expand"]] },
     House {
         folder: "xtask",

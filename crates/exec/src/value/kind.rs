@@ -24,7 +24,7 @@ pub struct Hidden;
 
 /// An output of kind `Self` may be linked into an input of kind `Input`.
 ///
-/// Implemented by [`object!`](crate::value::object!) for every payload type: into itself and into `*`.
+/// Implemented by [`object!`](crate::object!) for every payload type: into itself and into `*`.
 #[diagnostic::on_unimplemented(
     message = "an output of type `{Self}` cannot be linked into an input of type `{Input}`",
     label = "this link carries `{Self}`, the input wants `{Input}`",

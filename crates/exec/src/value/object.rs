@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// A payload on a link. Accounting is part of the contract, so that outputs and caches can be held to bytes.
 ///
-/// Implement it through [`object!`](crate::value::object!), which also gives the conversions that typed nodes need.
+/// Implement it through [`object!`](crate::object!), which also gives the conversions that typed nodes need.
 pub trait Object: Any + Send + Sync {
     /// The socket type, as in `/object_info`: `"IMAGE"`, `"MODEL"`, …
     fn socket_type(&self) -> &str;
@@ -69,7 +69,7 @@ pub(crate) fn storage_of(object: &Arc<dyn Object>) -> u64 {
 /// storage: `…, storage: |p| Some(p.id())`.
 #[macro_export]
 macro_rules! object {
-    ($type:ty, $name:literal $(,)?) => { $crate::value::object!($type, $name, |_| 0); };
+    ($type:ty, $name:literal $(,)?) => { $crate::object!($type, $name, |_| 0); };
     ($type:ty, $name:literal, $bytes:expr $(, device: $device:expr)? $(, storage: $storage:expr)? $(,)?) => {
         impl $crate::Object for $type {
             fn socket_type(&self) -> &str { $name }
