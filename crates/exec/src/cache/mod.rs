@@ -7,7 +7,7 @@ pub(crate) mod key;
 mod policy;
 mod provider;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -216,7 +216,7 @@ impl Cache {
     /// Evicts what `goes` says, by the first bytes of the key.
     #[cfg(feature = "testing")]
     pub(crate) fn evict(&mut self, goes: &dyn Fn(u64) -> bool, live_bytes: &mut LiveBytes) {
-        let keys: HashSet<Key> = self.kept.keys().filter(|key| goes(first_bytes(key))).copied().collect();
+        let keys: Vec<Key> = self.kept.keys().filter(|key| goes(first_bytes(key))).copied().collect();
         for key in keys {
             self.remove(&key, live_bytes);
         }
