@@ -5,7 +5,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use kiln_memory::{
     Dtype, FormatError, KeyMap, MemorySource, Outgoing, Problem, Reading, RenamedSource, SourceError, TensorInfo,
-    TensorShapes, TensorSource, WeightFile, apply_scales, encode_f32, write_safetensors,
+    TensorShapes, TensorSource, WeightFile, apply_scales, write_safetensors,
 };
 use std::sync::{Arc, Mutex};
 
@@ -80,7 +80,7 @@ impl TensorSource for Silent {
 fn scaled_tensors() -> MemorySource {
     let mut tensors = MemorySource::new("scaled");
     tensors
-        .insert("a.weight", Dtype::F8E4M3, &[2, 2], encode_f32(Dtype::F8E4M3, &[1.0, 2.0, -1.5, 448.0]).unwrap())
+        .insert("a.weight", Dtype::F8E4M3, &[2, 2], vec![0x38, 0x40, 0xbc, 0x7e])
         .unwrap();
     tensors.insert_f32("a.scale_weight", &[1], vec![0.25]).unwrap();
     tensors
