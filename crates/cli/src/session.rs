@@ -164,7 +164,7 @@ impl Session {
             if on {
                 let report = budget.report();
                 let (name, used) = (console.name(node), human_bytes(report.used));
-                eprintln!("after {name}: {used} of {}{}", human_bytes(report.limit), report.top_holders(4));
+                eprintln!("after {name}: {used} of {}{}", human_bytes(report.limit), report.top_owners(4));
             }
         })
     }

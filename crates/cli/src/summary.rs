@@ -34,7 +34,7 @@ impl fmt::Display for Summary {
         self.nodes(f)?;
         match &self.models {
             Some(models) => self.everyone(f, models)?,
-            None => self.holders(f)?,
+            None => self.owners(f)?,
         }
         if self.memory.peak > self.memory.limit {
             let more = human_bytes(self.memory.peak - self.memory.limit);
@@ -86,12 +86,12 @@ impl Summary {
         places.into_iter().map(|place| &self.rows[place]).collect()
     }
 
-    fn holders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn owners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows: Vec<_> = self.memory.rows.iter().filter(|row| row.peak > 0).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.peak));
         writeln!(f, "peak of {}: {}", self.memory.pool, human_bytes(self.memory.peak))?;
         for row in rows.iter().take(6) {
-            writeln!(f, "  {:>10}  {} ({})", human_bytes(row.peak), row.holder, row.kind)?;
+            writeln!(f, "  {:>10}  {} ({})", human_bytes(row.peak), row.owner, row.kind)?;
         }
         Ok(())
     }

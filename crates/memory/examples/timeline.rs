@@ -7,7 +7,9 @@
 #![allow(clippy::print_stdout)]
 
 use kiln_memory::{
-    Budget, ContentKey, Kind, Lease, Map, Pager, Policy, ProviderError, Schedule, Tally, UnitId, Vbar, human_bytes,
+    Budget, Kind, Map, Policy, ProviderError, Schedule, human_bytes,
+    pager::{Acquisition, ContentKey, Pager, UnitId, Vbar},
+    provider::NullProvider,
 };
 use std::fmt::Write as _;
 
@@ -36,26 +38,26 @@ struct Column {
 }
 
 struct Model {
-    vbar: Vbar<Tally>,
+    vbar: Vbar<NullProvider>,
     units: Vec<UnitId>,
 }
 
 impl Model {
     fn pass(&self) -> Vec<Cell> {
         let use_of = |unit: &UnitId| match self.vbar.acquire(*unit, ContentKey::UNPATCHED) {
-            Lease::Hit(_) => Cell::Hit,
-            Lease::Fill(vacant) => {
+            Acquisition::Hit(_) => Cell::Hit,
+            Acquisition::Fill(vacant) => {
                 drop(vacant.fill(&mut |_| Ok(())));
                 Cell::Filled
             }
-            Lease::Stream => Cell::Streamed,
+            Acquisition::Stream => Cell::Streamed,
         };
         self.units.iter().map(use_of).collect()
     }
 }
 
 fn run(policy: Policy) -> Result<Vec<Column>, ProviderError> {
-    let pager = Pager::new(Tally::default(), LIMIT);
+    let pager = Pager::new(NullProvider::default(), LIMIT);
     pager.set_policy(policy);
     let budget = Budget::unlimited("device");
     pager.set_schedule(Schedule::new().then("clip", 1).then("unet", 4).then("vae", 1).repeating());

@@ -1,6 +1,10 @@
 //! ComfyUI's memory controls: its flags, its states, its numbers, as limits and placements. Knows arithmetic only.
 
-use crate::{Pager, Policy, Provider, Reading};
+use crate::{
+    format::Reading,
+    pager::{Pager, Policy},
+    provider::Provider,
+};
 use std::fmt;
 
 const MIB: u64 = 1 << 20;
@@ -304,7 +308,7 @@ impl fmt::Display for Controls {
         write!(f, "{:?}, {} slots", self.state, self.slots)?;
         for (name, limit) in [("device", self.vram_limit), ("host", self.ram_limit), ("reserved", self.reserve)] {
             if let Some(limit) = limit {
-                write!(f, ", {name} {}", crate::human_bytes(limit))?;
+                write!(f, ", {name} {}", crate::budget::human_bytes(limit))?;
             }
         }
         Ok(())

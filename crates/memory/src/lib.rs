@@ -1,21 +1,26 @@
 //! Bytes and who holds them: mapped weight files, budgets, address ranges, paging.
 //!
 //! ```text
-//!  file ──map──▶ TensorSource ──▶ Weights (holder, budget, residency) ──▶ Weight ──read/acquire──▶ numbers
+//!  file ──map──▶ TensorSource ──▶ Weights (owner, budget, residency)  ──▶ Weight ──read/acquire──▶ numbers
 //!                (names, shapes,       │                                             Hit    they were here
 //!                 bytes)               ▼                                             Fill   now they are, and stay
 //!                                   Budget  who holds how much, of which kind        Stream no room: this use only
 //! ```
 //!
-//! - [`WeightFile`] opens a checkpoint by pointer: a map and its checked header. Broken and foreign files are told by
+//! - [`WeightFile`] opens a checkpoint by pointer: a map and its checked header. Broken and foreign files are reported by
 //!   name and byte.
 //! - [`TensorSource`] is "names, shapes and bytes", from a file, from memory ([`MemorySource`]) or from a rule
 //!   ([`ComputedSource`]).
-//! - [`Weights`] binds a source to a holder and a [`Budget`]; a [`Weight`] is used as f32 and comes straight from the
+//! - [`Weights`] binds a source to an owner and a [`Budget`]; a [`Weight`] is used as f32 and comes straight from the
 //!   map where it lies there so. Running short of memory is a placement ([`Acquired::Stream`]), never an error.
 //! - With the feature `burn`, `Weight::acquire` gives the weight as a tensor.
 //!
 //! `README.md` beside this crate says how it works, in two pages and a figure.
+//!
+//! Below them: [`pager`] decides what stays, over memory that a [`provider`] gives. Whoever brings a device starts there.
+//!
+//! Wings, lowest first; none imports from one above it: `sync`, `budget`, `format`, `provider`, `pager`, `weights`,
+//! `controls`. `testing` (a feature) has the doubles.
 //!
 //! What this crate must not know: nodes, graphs, models' code.
 //!
@@ -38,57 +43,29 @@
 //! # Ok(()) }
 //! ```
 
-mod ahead;
 mod budget;
 mod controls;
-mod decode;
-mod dtype;
-mod error;
-mod forecast;
 mod format;
-mod loading;
-mod machine;
-mod model;
-mod page_lock;
-mod pager;
-mod patch;
-mod pressure_monitor;
-mod process;
-mod provider;
-mod quant;
-mod staging;
+pub mod pager;
+pub mod provider;
 mod sync;
-#[cfg(feature = "burn")]
-mod tensor;
-mod values;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod weights;
 
-pub use ahead::Ahead;
-pub use budget::{Account, Budget, Kind, Reclaim, Report, Reservation, Row, human_bytes};
+pub use budget::{
+    Account, Budget, Kind, OutOfMemory, PressureMonitor, ProcessMemory, Reclaim, Report, Reservation, Row,
+    available_memory, human_bytes, process_memory, total_memory,
+};
 pub use controls::{Applied, ControlError, Controls, Placement, VramState};
-pub use decode::{DecodeError, Rounding, decode_f32, encode_f32};
-pub use dtype::Dtype;
-pub use error::{FormatError, MemoryError, MissingTensor, OutOfMemory, Problem, SourceError};
-pub use forecast::{Forecast, Outline};
 pub use format::{
-    ComputedSource, Identity, KeyMap, MappedFile, MemorySource, Outgoing, Reading, RenamedSource, ShardedFile, Slice,
-    TensorInfo, TensorRef, TensorShapes, TensorSource, WeightFile, apply_scales, fill_uniform, hash_uniform,
-    open_weights, open_weights_by, write_safetensors,
+    ComputedSource, DecodeError, Dtype, FormatError, Identity, KeyMap, MappedFile, MemorySource, MissingTensor,
+    Outgoing, Problem, Reading, RenamedSource, Rounding, Slice, SourceError, TensorInfo, TensorRef, TensorShapes,
+    TensorSource, WeightFile, apply_scales, decode_f32, encode_f32, fill_uniform, hash_uniform, open_weights,
+    write_safetensors,
 };
-pub use loading::{Loaded, to_unload, unload_order};
-pub use machine::{available_memory, total_memory};
-pub use pager::{
-    CaptureRefused, ContentKey, Counters, Frozen, HostPager, Lease, Map, MapRow, Pager, Pin, Policy, Run, Schedule,
-    UnitId, Vacant, Vbar,
-};
-pub use patch::{Patch, PatchSet};
-pub use pressure_monitor::PressureMonitor;
-pub use process::{ProcessMemory, process_memory, reset_peak};
-pub use provider::{
-    Arena, ArenaRegion, Call, Delayed, Faulty, HostRegion, HostSegment, HostSegments, HostVm, MemInfo, Provider,
-    ProviderError, Segments, Tally, Throttled, Ticket, Write,
-};
+pub use pager::{Counters, Forecast, HostPager, Map, MapRow, Outline, Policy, Run, Schedule};
+pub use provider::ProviderError;
 #[cfg(feature = "burn")]
-pub use tensor::WeightGuard;
-pub use values::{Acquired, Values};
-pub use weights::{Residency, Weight, Weights};
+pub use weights::WeightGuard;
+pub use weights::{Acquired, MemoryError, Patch, PatchSet, Residency, Values, Weight, Weights};

@@ -3,7 +3,11 @@
 
 mod support;
 
-use kiln_memory::{Acquired, Arena, Budget, HostSegments, HostVm, MemorySource, Pager, Provider, Schedule, Weights};
+use kiln_memory::{
+    Acquired, Budget, MemorySource, Schedule, Weights,
+    pager::Pager,
+    provider::{Arena, HostSegments, HostVm, Provider},
+};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,

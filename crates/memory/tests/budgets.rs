@@ -23,7 +23,7 @@ fn a_dropped_reservation_gives_its_bytes_back() {
 }
 
 #[test]
-fn running_out_names_the_top_holders_and_what_would_free_them() {
+fn running_out_names_the_top_owners_and_what_would_free_them() {
     let budget = Budget::new("host memory", 8 * MIB);
     let _w = budget.account("unet", Kind::Weights).try_reserve(5 * MIB).unwrap();
     let _o = budget.account("VAEDecode \"8\"", Kind::Outputs).try_reserve(2 * MIB).unwrap();
@@ -72,8 +72,8 @@ impl Reclaim for Holds {
     }
 }
 
-fn holder(budget: &Arc<Budget>, kind: Kind, pieces: u64) -> Arc<Holds> {
-    let account = budget.account("holder", kind);
+fn owner(budget: &Arc<Budget>, kind: Kind, pieces: u64) -> Arc<Holds> {
+    let account = budget.account("owner", kind);
     let held = (0..pieces).map(|_| account.try_reserve(MIB).unwrap()).collect();
     let holds = Arc::new(Holds(kind, Mutex::new(held), AtomicU64::new(0)));
     let weak: std::sync::Weak<Holds> = Arc::downgrade(&holds);
@@ -84,8 +84,8 @@ fn holder(budget: &Arc<Budget>, kind: Kind, pieces: u64) -> Arc<Holds> {
 #[test]
 fn activations_win_over_weights_and_caches_go_first() {
     let budget = Budget::new("host", 10 * MIB);
-    let weights = holder(&budget, Kind::Weights, 6);
-    let cache = holder(&budget, Kind::Cache, 2);
+    let weights = owner(&budget, Kind::Weights, 6);
+    let cache = owner(&budget, Kind::Cache, 2);
     let activations = budget.account("vae", Kind::Activations);
     let first = activations.claim(4 * MIB).unwrap();
     assert_eq!((cache.1.lock().unwrap().len(), weights.1.lock().unwrap().len()), (0, 6));
@@ -98,7 +98,7 @@ fn activations_win_over_weights_and_caches_go_first() {
 #[test]
 fn a_weight_asking_for_room_evicts_nobody() {
     let budget = Budget::new("host", 4 * MIB);
-    let weights = holder(&budget, Kind::Weights, 4);
+    let weights = owner(&budget, Kind::Weights, 4);
     assert!(budget.account("other", Kind::Weights).try_reserve(MIB).is_none());
     assert!(budget.account("other", Kind::Weights).claim(MIB).is_err());
     assert_eq!(weights.2.load(Ordering::Relaxed), 0);
@@ -107,7 +107,7 @@ fn a_weight_asking_for_room_evicts_nobody() {
 #[test]
 fn lowering_the_limit_asks_for_bytes_back() {
     let budget = Budget::new("host", 10 * MIB);
-    let weights = holder(&budget, Kind::Weights, 8);
+    let weights = owner(&budget, Kind::Weights, 8);
     budget.set_limit(3 * MIB);
     assert_eq!((budget.used(), weights.1.lock().unwrap().len()), (3 * MIB, 3));
 }
@@ -143,7 +143,7 @@ fn counting_from_many_threads_neither_drifts_nor_exceeds_the_limit() {
 }
 
 #[test]
-fn holders_that_come_and_go_by_the_thousand_are_not_remembered_forever() {
+fn owners_that_come_and_go_by_the_thousand_are_not_remembered_forever() {
     let budget = Budget::unlimited("host");
     for i in 0..10_000 {
         drop(budget.account(&format!("node {i}"), Kind::Outputs).try_reserve(8));

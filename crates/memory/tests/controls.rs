@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use kiln_memory::{
-    Applied, Budget, Controls, Kind, Loaded, Pager, Placement, Policy, Reading, Tally, VramState, to_unload,
-    unload_order,
+    Applied, Budget, Controls, Kind, Placement, Policy, Reading, VramState, pager::Pager, provider::NullProvider,
 };
 
 const MIB: u64 = 1 << 20;
@@ -53,20 +52,9 @@ fn with_gpu_only_nothing_leaves_the_device_and_without_it_what_does_not_run_does
 }
 
 #[test]
-fn without_smart_memory_models_load_on_the_host_and_everyone_unneeded_goes() {
+fn without_smart_memory_models_load_on_the_host() {
     let c = with(&[("--disable-smart-memory", None)]);
     assert_eq!(c.unet(GIB, 8 * GIB), Placement::Host);
-    let models = [(5, true), (3, false)].map(|(size, needed)| Loaded { size, offloaded: 0, references: 1, needed });
-    assert_eq!(to_unload(&models, 0, 100, c.smart), [(1, 3)]);
-}
-
-#[test]
-fn models_give_way_by_what_is_off_already_then_by_references_then_by_size() {
-    let model = |size, offloaded, references| Loaded { size, offloaded, references, needed: false };
-    let mut models = [model(9, 0, 2), model(4, 0, 1), model(3, 0, 1), model(8, 6, 3), model(1, 0, 0)];
-    models[4].needed = true;
-    assert_eq!(unload_order(&models), [3, 2, 1, 0]);
-    assert_eq!(to_unload(&models, 10, 2, true), [(3, 2), (2, 3), (1, 3)], "the last one in part");
 }
 
 #[test]
@@ -82,7 +70,7 @@ fn the_budget_of_low_vram_is_what_the_computation_leaves_or_the_weight_ratios_sh
 
 #[test]
 fn flags_reach_the_pager_as_limit_slots_and_policy_and_the_files_as_a_way_of_reading() {
-    let pager = Pager::new(Tally::default(), 0);
+    let pager = Pager::new(NullProvider::default(), 0);
     let limits = |flags: &[(&str, Option<&str>)]| {
         with(flags).apply(&pager, 8 * GIB, GIB);
         (pager.limit(), pager.slots(), pager.describe().policy, pager.reading())
@@ -97,13 +85,13 @@ fn flags_reach_the_pager_as_limit_slots_and_policy_and_the_files_as_a_way_of_rea
 }
 
 #[test]
-fn what_is_still_held_after_everything_was_dropped_is_told_by_holder() {
+fn what_is_still_held_after_everything_was_dropped_is_told_by_owner() {
     let budget = Budget::unlimited("host");
     let (cache, node) = (budget.account("cache", Kind::Cache), budget.account("KSampler \"3\"", Kind::Outputs));
     let kept = cache.take(100);
     let before = budget.report();
     let (forgotten, more) = (node.take(30), cache.take(5));
-    let leaks: Vec<_> = budget.leaks(&before).into_iter().map(|r| (r.holder.to_string(), r.used)).collect();
+    let leaks: Vec<_> = budget.leaks(&before).into_iter().map(|r| (r.owner.to_string(), r.used)).collect();
     assert_eq!(leaks, [("cache".to_owned(), 5), ("KSampler \"3\"".to_owned(), 30)]);
     drop((forgotten, more));
     assert_eq!(budget.leaks(&before), []);

@@ -79,9 +79,7 @@ impl TensorSource for Silent {
 /// Two weights of fp8, the first with a scale.
 fn scaled_tensors() -> MemorySource {
     let mut tensors = MemorySource::new("scaled");
-    tensors
-        .insert("a.weight", Dtype::F8E4M3, &[2, 2], vec![0x38, 0x40, 0xbc, 0x7e])
-        .unwrap();
+    tensors.insert("a.weight", Dtype::F8E4M3, &[2, 2], vec![0x38, 0x40, 0xbc, 0x7e]).unwrap();
     tensors.insert_f32("a.scale_weight", &[1], vec![0.25]).unwrap();
     tensors
 }

@@ -28,7 +28,7 @@ fn a_forecast_says_what_the_weights_then_move() {
     let pass = |weights: &Weights, n: usize| {
         let before = weights.pager().counters().moved();
         for i in 0..n {
-            drop(weights.weight(&format!("{}.{i}", weights.holder())).unwrap().read().unwrap());
+            drop(weights.weight(&format!("{}.{i}", weights.owner())).unwrap().read().unwrap());
         }
         weights.pager().counters().moved() - before
     };

@@ -1,9 +1,7 @@
 //! GGUF files and sharded checkpoints, good and broken.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_memory::{
-    Budget, Dtype, Reading, TensorSource, WeightFile, Weights, decode_f32, open_weights, open_weights_by,
-};
+use kiln_memory::{Budget, Dtype, Reading, TensorSource, WeightFile, Weights, decode_f32, open_weights};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -241,7 +239,8 @@ fn every_kind_of_a_gguf_file_is_decoded_at_use() {
     let path = written(&dir, "m.gguf", &gguf.bytes());
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     for reading in [Reading::Cached, Reading::PastCache] {
-        let source = open_weights_by(&path, reading).unwrap();
+        let source = open_weights(&path).unwrap();
+        source.set_reading(reading);
         let unet = Weights::shared(source.clone(), "unet", &Budget::unlimited("host"));
         for ((name, _, dtype, n), bytes) in kinds.iter().zip(&stored) {
             let mut expected = vec![0.0; *n];
@@ -300,7 +299,8 @@ fn every_type_of_a_safetensors_file_opens_and_what_has_an_f32_form_is_read() {
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
     let path = written(&dir, "m.safetensors", &bytes);
     for reading in [Reading::Cached, Reading::PastCache] {
-        let source = open_weights_by(&path, reading).unwrap();
+        let source = open_weights(&path).unwrap();
+        source.set_reading(reading);
         let file = WeightFile::open(&path).unwrap();
         for dtype in types {
             let mut out = vec![0.0; 24];
@@ -324,7 +324,8 @@ fn a_sharded_checkpoint_is_read_past_the_cache_like_any_other_file() {
     shard(dir.path(), "m-1.safetensors", "a", 1.0);
     shard(dir.path(), "m-2.safetensors", "b", 2.0);
     let index = br#"{"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors"}}"#;
-    let source = open_weights_by(written(&dir, "m.index.json", index), Reading::PastCache).unwrap();
+    let source = open_weights(written(&dir, "m.index.json", index)).unwrap();
+    source.set_reading(Reading::PastCache);
     let mut out = [0.0];
     source.read_f32("b", &mut out).unwrap();
     assert_eq!((out, source.slice("b")), ([2.0], None));

@@ -4,7 +4,12 @@
 
 mod support;
 
-use kiln_memory::{Ahead, Arena, Budget, Call, Faulty, HostSegments, HostVm, Kind, Pager, ProviderError, Schedule};
+use kiln_memory::{
+    Budget, Kind, ProviderError, Schedule,
+    pager::Pager,
+    provider::{Arena, HostSegments, HostVm},
+    testing::{Call, Faulty, ReadAhead},
+};
 use shuttle::thread;
 use std::sync::Arc;
 use support::{Dice, Model};
@@ -90,18 +95,18 @@ fn limits_and_activations_move_while_models_run() {
 #[test]
 fn what_is_brought_ahead_is_what_was_asked_for_and_the_worker_always_ends() {
     explore(|| {
-        let ahead = Ahead::new(2, |job: &u32| (!job.is_multiple_of(3)).then_some(job * 10)).unwrap();
+        let ahead = ReadAhead::new(2, |job: &u32| (!job.is_multiple_of(3)).then_some(job * 10)).unwrap();
         ahead.set_order([1, 2, 3, 4, 5], true);
         for pass in 0..2 {
             for job in [1, 2, 3, 4, 5] {
-                if let Some(got) = ahead.arrive(&job) {
+                if let Some(got) = ahead.take(&job) {
                     assert_eq!(got, job * 10);
                 }
             }
             ahead.set_again(pass == 0);
         }
         ahead.set_order([7, 8], false);
-        assert!(ahead.arrive(&8).is_none_or(|got| got == 80));
+        assert!(ahead.take(&8).is_none_or(|got| got == 80));
     });
 }
 

@@ -4,8 +4,11 @@
 mod support;
 
 use kiln_memory::{
-    Arena, Budget, Delayed, Faulty, HostSegments, HostVm, Kind, MemInfo, Pager, Provider, ProviderError, Segments,
-    SourceError, Tally, Throttled, Ticket, Write,
+    Budget, Kind, ProviderError, SourceError,
+    pager::Pager,
+    provider::NullProvider,
+    provider::{Arena, HostSegments, HostVm, MemInfo, Provider, Segments, Ticket, Write},
+    testing::{Delayed, Faulty, Throttled},
 };
 use std::{
     ptr::NonNull,
@@ -75,7 +78,7 @@ fn the_hosts_memory_and_every_double_over_it_conform() {
     assert_eq!((arena.committed(), arena.regions()), (0, 0));
     drop(arena);
     assert_eq!((vm.committed(), vm.regions()), (0, 0), "the segments went with the arena");
-    let tally = Tally::default();
+    let tally = NullProvider::default();
     conforms(&tally, false);
     assert_eq!(tally.committed(), 0);
 }

@@ -4,8 +4,10 @@
 
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{
-    Acquired, Arena, Budget, ContentKey, Dtype, HostSegments, HostVm, Kind, Lease, MemorySource, Pager, WeightFile,
-    Weights, encode_f32, process_memory,
+    Acquired, Budget, Dtype, Kind, MemorySource, WeightFile, Weights, encode_f32,
+    pager::{Acquisition, ContentKey, Pager},
+    process_memory,
+    provider::{Arena, HostSegments, HostVm},
 };
 use std::sync::Arc;
 
@@ -96,13 +98,14 @@ fn rows_of_a_weight_are_a_tensor_of_their_own() {
 }
 
 /// A pager over an arena of two small segments, with two units of four f32.
-fn arena() -> (Pager<Arena<HostSegments>>, kiln_memory::Vbar<Arena<HostSegments>>, [kiln_memory::UnitId; 2]) {
+fn arena()
+-> (Pager<Arena<HostSegments>>, kiln_memory::pager::Vbar<Arena<HostSegments>>, [kiln_memory::pager::UnitId; 2]) {
     let arena = Arena::with_segments(HostSegments::new(Arc::new(HostVm::new())), 1 << 20, 1 << 16);
     let pager = Pager::new(arena, u64::MAX);
     let vbar = pager.register(Budget::unlimited("device").account("unet", Kind::Weights), 8192).unwrap();
     let units = [0, 1].map(|_| vbar.add_unit(16).unwrap());
     for (unit, value) in units.iter().zip([1.5f32, -2.0]) {
-        let Lease::Fill(vacant) = vbar.acquire(*unit, ContentKey(1)) else { panic!("there is room") };
+        let Acquisition::Fill(vacant) = vbar.acquire(*unit, ContentKey(1)) else { panic!("there is room") };
         let fill = |to: &mut [u8]| {
             to.chunks_exact_mut(4).for_each(|four| four.copy_from_slice(&value.to_le_bytes()));
             Ok(())
@@ -117,7 +120,7 @@ fn a_range_of_an_arenas_segment_is_a_tensor_and_an_operation_in_place_never_reac
     let (_pager, vbar, units) = arena();
     let device = Device::flex();
     let pin = |unit| match vbar.acquire(units[unit], ContentKey(1)) {
-        Lease::Hit(pin) => pin,
+        Acquisition::Hit(pin) => pin,
         other => panic!("{other:?}"),
     };
     let address = pin(0).as_ptr();
@@ -140,7 +143,7 @@ fn bytemuck_f32(bytes: &[u8]) -> Vec<f32> {
 #[test]
 fn i11_a_tensor_that_is_kept_keeps_its_unit_where_it_is() {
     let (pager, vbar, units) = arena();
-    let Lease::Hit(pin) = vbar.acquire(units[0], ContentKey(1)) else { panic!("resident") };
+    let Acquisition::Hit(pin) = vbar.acquire(units[0], ContentKey(1)) else { panic!("resident") };
     let tensor = pin.into_tensor([4], &Device::flex()).unwrap();
     pager.set_limit(0);
     assert_eq!(pager.resident(), 4096, "the other one went");

@@ -1,6 +1,10 @@
 //! Bytes moved per policy over models of real sizes and no bytes, beside what a clairvoyant would move.
 
-use kiln_memory::{Budget, ContentKey, Kind, Lease, Pager, Policy, Schedule, Tally, UnitId, Vbar};
+use kiln_memory::{
+    Budget, Kind, Policy, Schedule,
+    pager::{Acquisition, ContentKey, Pager, UnitId, Vbar},
+    provider::NullProvider,
+};
 use std::collections::HashMap;
 
 const MB: u64 = 1 << 20;
@@ -63,14 +67,14 @@ impl Workload {
 
     /// The real pager under a policy, without memory below it.
     pub(crate) fn run(&self, policy: Policy) -> f64 {
-        let pager = Pager::new(Tally::default(), self.limit);
+        let pager = Pager::new(NullProvider::default(), self.limit);
         pager.set_policy(policy);
         if policy == Policy::Watermark {
             // The reference's budget has its two cast buffers in it as the plan's has its ring.
             pager.set_limit(self.limit - 2 * self.largest());
         }
         let budget = Budget::unlimited("device");
-        let vbars: Vec<(Vbar<Tally>, Vec<UnitId>)> = self
+        let vbars: Vec<(Vbar<NullProvider>, Vec<UnitId>)> = self
             .models
             .iter()
             .map(|m| {
@@ -89,9 +93,9 @@ impl Workload {
             .map(|(_, model, unit)| {
                 let (vbar, units) = &vbars[model];
                 match vbar.acquire(units[unit], ContentKey(1)) {
-                    Lease::Hit(_) => return 0,
-                    Lease::Fill(vacant) => drop(vacant.fill(&mut |_| Ok(())).unwrap()),
-                    Lease::Stream => {}
+                    Acquisition::Hit(_) => return 0,
+                    Acquisition::Fill(vacant) => drop(vacant.fill(&mut |_| Ok(())).unwrap()),
+                    Acquisition::Stream => {}
                 }
                 self.models[model].units[unit]
             })

@@ -1,7 +1,11 @@
 //! What an acquisition costs when everything is here.
 
 use crate::Targets;
-use kiln_memory::{Budget, ContentKey, Dtype, HostVm, Kind, Lease, MemorySource, Pager, Weights};
+use kiln_memory::{
+    Budget, Dtype, Kind, MemorySource, Weights,
+    pager::{Acquisition, ContentKey, Pager},
+    provider::HostVm,
+};
 use std::time::Instant;
 
 /// 96 units, round and round; the fastest of many rounds, so that a busy machine doesn't count.
@@ -11,7 +15,7 @@ pub(crate) fn run(targets: &mut Targets) {
     let units: Vec<_> = (0..96).map(|_| vbar.add_unit(4096).unwrap()).collect();
     let pass = || {
         for unit in &units {
-            if let Lease::Fill(vacant) = vbar.acquire(*unit, ContentKey(1)) {
+            if let Acquisition::Fill(vacant) = vbar.acquire(*unit, ContentKey(1)) {
                 drop(vacant.fill(&mut |_| Ok(())).unwrap());
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Bytes: every policy beside *MIN*, Belady's rule with bypass, which knows every access to come, evicts what is needed
 //! last, and lets nothing in that is needed later than all it would displace. Models have the sizes of real ones and no
-//! bytes ([`Tally`](kiln_memory::Tally)). Time: real threads and ranges behind a slow bus. Every target is printed as met
+//! bytes ([`NullProvider`](kiln_memory::Tally)). Time: real threads and ranges behind a slow bus. Every target is printed as met
 //! or missed; one that is missed makes the exit status 1. Arguments choose parts: `bytes`, `time`, `hits`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 

@@ -6,7 +6,10 @@
 
 use crate::Targets;
 use kiln_memory::{
-    Ahead, Budget, ContentKey, HostVm, Kind, Lease, Pager, Policy, Provider, Schedule, Throttled, Ticket, UnitId, Vbar,
+    Budget, Kind, Policy, Schedule,
+    pager::{Acquisition, ContentKey, Pager, UnitId, Vbar},
+    provider::{HostVm, Provider, Ticket},
+    testing::{ReadAhead, Throttled},
 };
 use std::{
     sync::Arc,
@@ -23,7 +26,7 @@ struct Bench {
     bus: Arc<Throttled<HostVm>>,
     vbar: Arc<Vbar<Arc<Throttled<HostVm>>>>,
     units: Vec<UnitId>,
-    ahead: Option<Ahead<UnitId, (Ticket, Instant)>>,
+    ahead: Option<ReadAhead<UnitId, (Ticket, Instant)>>,
 }
 
 impl Bench {
@@ -39,7 +42,7 @@ impl Bench {
         let (behind, other) = (vbar.clone(), bus.clone());
         let ahead = (slots > 0).then(|| {
             let load = move |unit: &UnitId| bring(behind.acquire_ahead(*unit, ContentKey(1)), &other);
-            let ahead = Ahead::new(slots, load).unwrap();
+            let ahead = ReadAhead::new(slots, load).unwrap();
             ahead.set_order(units.clone(), true);
             ahead
         });
@@ -54,7 +57,7 @@ impl Bench {
     /// As [`pass`](Self::pass); `seen` is told when each unit's copy was done, if there was one, and when its computing is.
     fn follow(&self, compute: Duration, device: &mut Instant, seen: &mut dyn FnMut(Option<Instant>, Instant)) {
         for unit in &self.units {
-            let brought = self.ahead.as_ref().and_then(|ahead| ahead.arrive(unit));
+            let brought = self.ahead.as_ref().and_then(|ahead| ahead.take(unit));
             let copy = match brought {
                 Some(copy) => {
                     self.vbar.note_use(*unit);
@@ -112,10 +115,10 @@ impl Bench {
 }
 
 /// What a use costs the bus: nothing, or a copy through a slot.
-fn bring(lease: Lease<Arc<Throttled<HostVm>>>, bus: &Throttled<HostVm>) -> Option<(Ticket, Instant)> {
+fn bring(lease: Acquisition<Arc<Throttled<HostVm>>>, bus: &Throttled<HostVm>) -> Option<(Ticket, Instant)> {
     match lease {
-        Lease::Hit(_) => None,
-        Lease::Fill(vacant) => {
+        Acquisition::Hit(_) => None,
+        Acquisition::Fill(vacant) => {
             let fill = |to: &mut [u8]| {
                 to.fill(1);
                 Ok(())
@@ -123,7 +126,7 @@ fn bring(lease: Lease<Arc<Throttled<HostVm>>>, bus: &Throttled<HostVm>) -> Optio
             drop(vacant.fill(&mut { fill }).unwrap());
             None
         }
-        Lease::Stream => Some(bus.send(UNIT)),
+        Acquisition::Stream => Some(bus.send(UNIT)),
     }
 }
 

@@ -4,14 +4,13 @@
 //! entry per tensor (name, dimensions innermost first, type, offset), padding to `general.alignment` (32 if absent),
 //! data.
 
-use super::{TensorInfo, safetensors::Header};
-use crate::{Dtype, Problem};
+use super::{dtype::Dtype, error::Problem, info::TensorInfo, safetensors::Header};
 use indexmap::IndexMap;
 
 /// The first four bytes of every GGUF file.
 pub(crate) const MAGIC: &[u8; 4] = b"GGUF";
 
-/// Values of an array kept in the metadata's text; longer arrays (vocabularies) are told by their length.
+/// Values of an array kept in the metadata's text; longer arrays (vocabularies) are given by their length.
 const SHOWN: u64 = 16;
 
 /// Reads the header at the start of `file`, all of the file's bytes.

@@ -1,8 +1,10 @@
 //! A file as a slice of memory, and whether it is still the file that was opened. Knows no format.
 #![allow(unsafe_code)]
 
-use super::fault::Watch;
-use crate::{FormatError, Problem};
+use super::{
+    error::{FormatError, Problem},
+    page_fault::Watch,
+};
 use std::{
     fs::{File, Metadata},
     ops::Range,
@@ -11,7 +13,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// How long an answer of [`MappedFile::check`] is believed, in milliseconds.
+/// How long a result of [`MappedFile::check`] is believed, in milliseconds.
 const TRUST: u64 = 20;
 
 /// A read-only map of a whole file. Pages are read when they are touched and are the kernel's to take back.
@@ -177,7 +179,7 @@ impl MappedFile {
         Ok(())
     }
 
-    /// As [`check`](Self::check), always asking.
+    /// Same as [`check`](Self::check), always asking.
     ///
     /// # Errors
     /// [`Problem::Changed`].

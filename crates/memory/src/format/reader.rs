@@ -1,11 +1,11 @@
 //! The bytes of an open file, read rather than mapped: through the system's cache or past it. Knows offsets and pages;
 //! knows no format.
 //!
-//! A short read is an error that can be told; a page of a map that isn't there any more is a signal. So weights that
+//! A short read is an error that can be reported; a page of a map that isn't there any more is a signal. So weights that
 //! are decoded anyway are read. Past the cache means: with `O_DIRECT`, into an aligned buffer; where the file system
 //! has no such thing, read and then dropped from the cache.
 
-use crate::{FormatError, Problem};
+use super::error::{FormatError, Problem};
 use std::{
     fs::File,
     io,
@@ -63,7 +63,7 @@ impl Reader {
             } else {
                 cached(file, at..end, &mut buffer)
             };
-            take(bytes.map_err(|error| told(path, error))?);
+            take(bytes.map_err(|error| read_error(path, error))?);
             at = end;
         }
         self.keep(buffer);
@@ -130,7 +130,7 @@ fn fill(file: &File, buffer: &mut [u8], offset: usize, needed: usize) -> io::Res
     Ok(())
 }
 
-fn told(path: &Path, error: io::Error) -> FormatError {
+fn read_error(path: &Path, error: io::Error) -> FormatError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return FormatError::new(path, Problem::Changed { what: error.to_string() });
     }

@@ -4,10 +4,12 @@
 //! Knows sources and key maps, no network.
 
 use super::{
+    decode::DecodeError,
+    error::SourceError,
+    info::TensorInfo,
     key_map::{KeyMap, Slice, TensorRef},
     source::TensorSource,
 };
-use crate::{DecodeError, SourceError, TensorInfo};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::{ops::Range, sync::Arc};

@@ -5,8 +5,7 @@
 //! a gap. Everything here is checked before it is believed; duplicate names, which the format forbids and most readers
 //! take, are refused.
 
-use super::TensorInfo;
-use crate::{Dtype, Problem};
+use super::{dtype::Dtype, error::Problem, info::TensorInfo};
 use indexmap::IndexMap;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use std::fmt;

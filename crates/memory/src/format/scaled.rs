@@ -4,8 +4,7 @@
 //! numbers as the weight has rows holds row by row. Scales of inputs are for processors that multiply narrow numbers, and
 //! are left out.
 
-use super::source::TensorSource;
-use crate::{DecodeError, SourceError, TensorInfo};
+use super::{decode::DecodeError, error::SourceError, info::TensorInfo, source::TensorSource};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::{ops::Range, sync::Arc};
@@ -111,7 +110,7 @@ impl TensorSource for Scaled {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{Dtype, MemorySource};
+    use crate::format::{Dtype, MemorySource};
 
     fn read(source: &dyn TensorSource, name: &str, count: usize) -> Vec<f32> {
         let mut values = vec![0.0; count];

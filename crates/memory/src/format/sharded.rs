@@ -1,8 +1,12 @@
 //! A checkpoint in several files, with an index that says which tensor is in which. Knows the index; the files are
 //! [`WeightFile`]s.
 
-use super::{Reading, WeightFile};
-use crate::{FormatError, Problem, SourceError, TensorInfo, TensorSource};
+use super::{
+    error::{FormatError, Problem, SourceError},
+    info::TensorInfo,
+    source::TensorSource,
+    weight_file::WeightFile,
+};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -19,31 +23,19 @@ use std::{
 /// # Errors
 /// [`FormatError`], with the file and the byte.
 pub fn open_weights(path: impl AsRef<Path>) -> Result<Arc<dyn TensorSource>, FormatError> {
-    open_weights_by(path, Reading::Auto)
-}
-
-/// As [`open_weights`], saying how the bytes of tensors shall come.
-///
-/// # Errors
-/// As [`open_weights`].
-pub fn open_weights_by(path: impl AsRef<Path>, reading: Reading) -> Result<Arc<dyn TensorSource>, FormatError> {
     let path = path.as_ref();
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
-        let file = ShardedFile::open(path)?;
-        file.set_reading(reading);
-        return Ok(file);
+        return Ok(ShardedFile::open(path)?);
     }
-    let file = WeightFile::open(path)?;
-    file.set_reading(reading);
-    Ok(file)
+    Ok(WeightFile::open(path)?)
 }
 
 /// Several weight files under one index. Opening costs the headers of those that the index names.
-pub struct ShardedFile {
+struct ShardedFile {
     path: PathBuf,
     shards: Vec<Arc<dyn TensorSource>>,
     /// Which shard holds a tensor.
-    home: IndexMap<String, usize>,
+    shard_of: IndexMap<String, usize>,
 }
 
 #[derive(Deserialize)]
@@ -56,13 +48,13 @@ impl ShardedFile {
     ///
     /// # Errors
     /// [`FormatError`] of the index or of a shard.
-    pub fn open(path: impl AsRef<Path>) -> Result<Arc<Self>, FormatError> {
+    fn open(path: impl AsRef<Path>) -> Result<Arc<Self>, FormatError> {
         let path = path.as_ref();
         let fail = |problem: Problem| FormatError::new(path, problem);
         let text = std::fs::read_to_string(path).map_err(|e| fail(e.into()))?;
         let index: Index = serde_json::from_str(&text).map_err(|e| fail(broken_index(&text, &e)))?;
         let mut known: HashMap<&str, usize> = HashMap::new();
-        let (mut shards, mut home) =
+        let (mut shards, mut shard_of) =
             (Vec::<Arc<dyn TensorSource>>::new(), IndexMap::with_capacity(index.weight_map.len()));
         for (tensor, file) in &index.weight_map {
             let entry = |what| {
@@ -80,13 +72,13 @@ impl ShardedFile {
             if shards[shard].info(tensor).is_none() {
                 return Err(entry(format!("the index says it is in {file}, but it isn't")));
             }
-            home.insert(tensor.clone(), shard);
+            shard_of.insert(tensor.clone(), shard);
         }
-        Ok(Arc::new(Self { path: path.to_owned(), shards, home }))
+        Ok(Arc::new(Self { path: path.to_owned(), shards, shard_of }))
     }
 
     fn shard(&self, name: &str) -> Option<&dyn TensorSource> {
-        self.home.get(name).and_then(|shard| self.shards.get(*shard)).map(Arc::as_ref)
+        self.shard_of.get(name).and_then(|shard| self.shards.get(*shard)).map(Arc::as_ref)
     }
 }
 
@@ -112,7 +104,7 @@ impl TensorSource for ShardedFile {
     }
 
     fn names(&self) -> Vec<&str> {
-        self.home.keys().map(String::as_str).collect()
+        self.shard_of.keys().map(String::as_str).collect()
     }
 
     fn info(&self, name: &str) -> Option<&TensorInfo> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::Dtype;
+use super::dtype::Dtype;
 
 /// A tensor to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Write for Counted<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::TensorSource;
+    use crate::format::TensorSource;
 
     fn outgoing(name: &str, dtype: Dtype, shape: &[usize]) -> Outgoing {
         Outgoing { name: name.to_owned(), dtype, shape: shape.to_vec() }

@@ -1,10 +1,11 @@
 //! The books for people: who is where, unit by unit; and an audit that counts again from scratch.
 
 use super::{
-    Counters, Policy,
-    state::{State, Status},
+    counters::Counters,
+    policy::Policy,
+    state::{State, Status, Unit},
 };
-use crate::human_bytes;
+use crate::budget::human_bytes;
 use std::fmt;
 
 /// All models of one device, highest priority first. Displays one line per model and its units below.
@@ -23,7 +24,7 @@ pub struct Map {
 /// One model's range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapRow {
-    /// The holder's name.
+    /// The owner's name.
     pub name: String,
     /// Bytes of all its units, in whole pages.
     pub total: u64,
@@ -41,24 +42,23 @@ pub struct MapRow {
 }
 
 pub(super) fn map<R: Copy>(state: &State<R>) -> Map {
-    let rows = state.priority.iter().rev().filter_map(|id| state.bar(*id)).map(|bar| {
-        let sum = |wanted: &dyn Fn(&super::Unit) -> bool| {
-            bar.units.iter().filter(|u| wanted(u)).map(|u| state.charge(u)).sum()
-        };
+    let rows = state.priority.iter().rev().filter_map(|id| state.vbar(*id)).map(|vbar| {
+        let sum =
+            |wanted: &dyn Fn(&Unit) -> bool| vbar.units.iter().filter(|u| wanted(u)).map(|u| state.charge(u)).sum();
         MapRow {
-            name: bar.name.clone(),
+            name: vbar.name.clone(),
             total: sum(&|_| true),
             resident: sum(&|u| u.status == Status::Resident),
             pinned: sum(&|u| u.pins > 0),
-            watermark: bar.watermark,
-            units: bar.units.iter().map(sign).collect(),
-            counters: bar.counters,
+            watermark: vbar.watermark,
+            units: vbar.units.iter().map(sign).collect(),
+            counters: vbar.counters,
         }
     });
     Map { policy: state.policy, limit: state.limit, resident: state.resident, rows: rows.collect() }
 }
 
-fn sign(unit: &super::Unit) -> char {
+fn sign(unit: &Unit) -> char {
     match unit.status {
         Status::Resident if unit.pins > 0 => 'P',
         Status::Resident => '#',
@@ -87,26 +87,26 @@ impl fmt::Display for Map {
 pub(super) fn audit<R: Copy>(state: &State<R>) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut sum = 0;
-    for (place, bar, unit) in state.units() {
+    for (place, vbar, unit) in state.units() {
         let here = matches!(unit.status, Status::Resident | Status::Filling) && unit.held.is_some();
         sum += if here { state.charge(unit) } else { 0 };
         if unit.status == Status::Absent && (unit.pins > 0 || unit.held.is_some() || unit.key.is_some()) {
-            wrong.push(format!("{} {place:?}: absent, but {unit:?}", bar.name));
+            wrong.push(format!("{} {place:?}: absent, but {unit:?}", vbar.name));
         }
         if unit.status == Status::Resident
             && unit.held.as_ref().map(crate::Reservation::bytes) != Some(state.charge(unit))
         {
-            wrong.push(format!("{} {place:?}: resident without its bytes reserved", bar.name));
+            wrong.push(format!("{} {place:?}: resident without its bytes reserved", vbar.name));
         }
     }
     if sum != state.resident {
         wrong.push(format!("{} resident by recount, {} in the books", sum, state.resident));
     }
-    for bar in state.bars.iter().flatten() {
+    for vbar in state.vbars.iter().flatten() {
         let mut end = 0;
-        for unit in &bar.units {
-            if unit.pages.start < end || unit.pages.end > bar.reserved {
-                wrong.push(format!("{}: pages {:?} overlap or leave the range", bar.name, unit.pages));
+        for unit in &vbar.units {
+            if unit.pages.start < end || unit.pages.end > vbar.reserved {
+                wrong.push(format!("{}: pages {:?} overlap or leave the range", vbar.name, unit.pages));
             }
             end = unit.pages.end;
         }

@@ -1,6 +1,6 @@
 //! While a graph of kernels is being captured nothing may move: the addresses in it are for good.
 
-use super::{Inner, Pager};
+use super::inner::{Inner, Pager};
 use crate::provider::Provider;
 use std::{fmt, sync::Arc};
 
@@ -48,13 +48,14 @@ impl<P: Provider> Drop for Frozen<P> {
     fn drop(&mut self) {
         let mut state = self.pager.lock();
         state.frozen -= 1;
-        let mut leaving = state.shed();
-        let dead: Vec<usize> = (0..state.bars.len()).filter(|b| state.bar(*b).is_some_and(|bar| bar.dead)).collect();
-        leaving.extend(dead.iter().flat_map(|bar| state.bury(*bar)).collect::<Vec<_>>());
+        let mut leaving = state.evict_excess();
+        let dead: Vec<usize> =
+            (0..state.vbars.len()).filter(|b| state.vbar(*b).is_some_and(|vbar| vbar.dead)).collect();
+        leaving.extend(dead.iter().flat_map(|vbar| state.evict_all(*vbar)).collect::<Vec<_>>());
         drop(state);
         self.pager.finish(leaving);
-        for bar in dead {
-            self.pager.reap(bar);
+        for vbar in dead {
+            self.pager.reap(vbar);
         }
     }
 }

@@ -2,25 +2,25 @@
 //! the documentation run them.
 
 /// ```compile_fail,E0597
-/// use kiln_memory::{Budget, ContentKey, HostVm, Kind, Lease, Pager};
+/// use kiln_memory::{Budget, Kind, pager::{Acquisition, ContentKey, Pager}, provider::HostVm};
 /// let pager = Pager::new(HostVm::new(), 1 << 20);
 /// let vbar = pager.register(Budget::unlimited("host").account("unet", Kind::Weights), 4096).unwrap();
 /// let unit = vbar.add_unit(16).unwrap();
 /// let bytes: &[u8] = match vbar.acquire(unit, ContentKey(1)) {
-///     Lease::Hit(pin) => &*pin,
+///     Acquisition::Hit(pin) => &*pin,
 ///     _ => &[],
 /// };
 /// assert!(bytes.is_empty());
 /// ```
-/// The same with the guard kept longer compiles:
+/// The same program with the guard kept longer compiles:
 /// ```
-/// use kiln_memory::{Budget, ContentKey, HostVm, Kind, Lease, Pager};
+/// use kiln_memory::{Budget, Kind, pager::{Acquisition, ContentKey, Pager}, provider::HostVm};
 /// let pager = Pager::new(HostVm::new(), 1 << 20);
 /// let vbar = pager.register(Budget::unlimited("host").account("unet", Kind::Weights), 4096).unwrap();
 /// let unit = vbar.add_unit(16).unwrap();
-/// let lease = vbar.acquire(unit, ContentKey(1));
-/// let bytes: &[u8] = match &lease {
-///     Lease::Hit(pin) => &**pin,
+/// let acquisition = vbar.acquire(unit, ContentKey(1));
+/// let bytes: &[u8] = match &acquisition {
+///     Acquisition::Hit(pin) => &**pin,
 ///     _ => &[],
 /// };
 /// assert!(bytes.is_empty());

@@ -5,8 +5,8 @@
 //! released.
 
 use super::{
-    Inner,
-    state::{Bar, Device, Leave, State, Unit},
+    inner::Inner,
+    state::{Device, Eviction, State, Unit, VbarState},
 };
 use crate::provider::{Provider, ProviderError};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ impl<P: Provider> Inner<P> {
             state.device = Device::Lost;
             state.losses += 1;
         }
-        for bar in state.bars.iter_mut().flatten() {
-            bar.units.iter_mut().for_each(|unit| unit.key = None);
+        for vbar in state.vbars.iter_mut().flatten() {
+            vbar.units.iter_mut().for_each(|unit| unit.key = None);
         }
     }
 
@@ -43,8 +43,8 @@ impl<P: Provider> Inner<P> {
         let (leaving, old) = moved.map(|regions| state.move_to(regions)).map_err(|_| ProviderError::DeviceLost)?;
         drop(state);
         self.finish(leaving);
-        for bar in old {
-            self.reap(bar);
+        for vbar in old {
+            self.reap(vbar);
         }
         Ok(())
     }
@@ -53,8 +53,8 @@ impl<P: Provider> Inner<P> {
     fn reserve_again(&self) -> Result<Vec<(usize, P::Region)>, ProviderError> {
         let wanted: Vec<(usize, usize)> = {
             let state = self.lock();
-            let living = state.bars.iter().enumerate().filter_map(|(id, bar)| bar.as_ref().map(|bar| (id, bar)));
-            living.filter(|(_, bar)| !bar.dead).map(|(id, bar)| (id, bar.reserved * state.page)).collect()
+            let living = state.vbars.iter().enumerate().filter_map(|(id, vbar)| vbar.as_ref().map(|vbar| (id, vbar)));
+            living.filter(|(_, vbar)| !vbar.dead).map(|(id, vbar)| (id, vbar.reserved * state.page)).collect()
         };
         wanted.into_iter().map(|(id, bytes)| Ok((id, self.provider.reserve(bytes)?))).collect()
     }
@@ -62,19 +62,19 @@ impl<P: Provider> Inner<P> {
 
 impl<R: Copy> State<R> {
     /// Gives each model its new range. What was on the old one leaves at once, or when it is released.
-    fn move_to(&mut self, regions: Vec<(usize, R)>) -> (Vec<Leave<R>>, Vec<usize>) {
+    fn move_to(&mut self, regions: Vec<(usize, R)>) -> (Vec<Eviction<R>>, Vec<usize>) {
         let (mut leaving, mut left) = (Vec::new(), Vec::new());
         for (old, region) in regions {
-            let Some(bar) = self.bar_mut(old) else { continue };
-            let units = bar.units.iter().map(|unit| Unit::absent(unit.pages.clone(), unit.bytes)).collect();
-            let name = bar.name.clone();
-            let mut new = Bar::new(name, bar.account.clone(), region, bar.reserved, Arc::clone(&bar.home));
-            (new.units, new.counters, new.prioritised, new.dead) = (units, bar.counters, bar.prioritised, bar.dead);
+            let Some(vbar) = self.vbar_mut(old) else { continue };
+            let units = vbar.units.iter().map(|unit| Unit::absent(unit.pages.clone(), unit.bytes)).collect();
+            let name = vbar.name.clone();
+            let mut new = VbarState::new(name, vbar.account.clone(), region, vbar.reserved, Arc::clone(&vbar.index));
+            (new.units, new.counters, new.prioritised, new.dead) = (units, vbar.counters, vbar.prioritised, vbar.dead);
             new.watermark = new.units.len();
-            (bar.dead, bar.home) = (true, Arc::default());
-            let id = self.settle(new);
+            (vbar.dead, vbar.index) = (true, Arc::default());
+            let id = self.insert(new);
             self.priority.iter_mut().filter(|b| **b == old).for_each(|b| *b = id);
-            leaving.extend(self.bury(old));
+            leaving.extend(self.evict_all(old));
             left.push(old);
         }
         (leaving, left)

@@ -2,15 +2,15 @@
 #![allow(unsafe_code)]
 
 use super::{
-    Inner,
+    inner::Inner,
     state::{ContentKey, Place, Status},
 };
 use crate::provider::{Provider, ProviderError, Write};
 use std::{fmt, ops::Deref, ptr::NonNull, sync::Arc};
 
-/// The answer to an acquisition. It is always possible to go on with it.
+/// What an acquisition returns. It is always possible to go on with it.
 #[derive(Debug)]
-pub enum Lease<P: Provider> {
+pub enum Acquisition<P: Provider> {
     /// The unit is here and holds what was asked for.
     Hit(Pin<P>),
     /// There is room for it here; fill it.
@@ -23,13 +23,13 @@ pub enum Lease<P: Provider> {
 ///
 /// The bytes can't outlive the pin:
 /// ```compile_fail,E0597
-/// # use kiln_memory::{Budget, ContentKey, HostVm, Kind, Lease, Pager};
+/// # use kiln_memory::{Budget, Kind, pager::{Acquisition, ContentKey, Pager}, provider::HostVm};
 /// # let pager = Pager::new(HostVm::new(), 1 << 20);
 /// # let vbar = pager.register(Budget::unlimited("host").account("unet", Kind::Weights), 4096).unwrap();
 /// # let unit = vbar.add_unit(16).unwrap();
 /// let bytes: &[u8];
 /// {
-///     let Lease::Fill(vacant) = vbar.acquire(unit, ContentKey(1)) else { panic!() };
+///     let Acquisition::Fill(vacant) = vbar.acquire(unit, ContentKey(1)) else { panic!() };
 ///     let pin = vacant.fill(&mut |to| { to.fill(7); Ok(()) }).unwrap();
 ///     bytes = &*pin;
 /// } // the pin goes here
@@ -37,14 +37,14 @@ pub enum Lease<P: Provider> {
 /// ```
 /// Within its life they can be read:
 /// ```
-/// # use kiln_memory::{Budget, ContentKey, HostVm, Kind, Lease, Pager};
+/// # use kiln_memory::{Budget, Kind, pager::{Acquisition, ContentKey, Pager}, provider::HostVm};
 /// # let pager = Pager::new(HostVm::new(), 1 << 20);
 /// # let vbar = pager.register(Budget::unlimited("host").account("unet", Kind::Weights), 4096).unwrap();
 /// # let unit = vbar.add_unit(16).unwrap();
-/// let Lease::Fill(vacant) = vbar.acquire(unit, ContentKey(1)) else { panic!() };
+/// let Acquisition::Fill(vacant) = vbar.acquire(unit, ContentKey(1)) else { panic!() };
 /// let pin = vacant.fill(&mut |to| { to.fill(7); Ok(()) }).unwrap();
 /// assert_eq!(pin[..], [7; 16]);
-/// assert!(matches!(vbar.acquire(unit, ContentKey(1)), Lease::Hit(_)));
+/// assert!(matches!(vbar.acquire(unit, ContentKey(1)), Acquisition::Hit(_)));
 /// ```
 #[must_use = "dropping a pin lets the unit go"]
 pub struct Pin<P: Provider> {
@@ -134,10 +134,10 @@ impl<P: Provider> Vacant<P> {
         if state.losses != losses {
             return Err(ProviderError::DeviceLost);
         }
-        if let Some(bar) = state.bar_mut(self.place.bar) {
-            bar.counters.fills += 1;
-            bar.counters.filled_bytes += len as u64;
-            if let Some(unit) = bar.units.get_mut(self.place.unit) {
+        if let Some(vbar) = state.vbar_mut(self.place.vbar) {
+            vbar.counters.fills += 1;
+            vbar.counters.filled_bytes += len as u64;
+            if let Some(unit) = vbar.units.get_mut(self.place.unit) {
                 (unit.status, unit.key) = (Status::Resident, Some(self.key));
             }
         }
@@ -152,14 +152,14 @@ impl<P: Provider> Drop for Vacant<P> {
         if self.filled || self.losses.is_none() {
             return;
         }
-        let leave = {
+        let eviction = {
             let mut state = self.pager.lock();
             if let Some(unit) = state.unit_mut(self.place) {
                 (unit.status, unit.key, unit.pins) = (Status::Resident, None, 0);
             }
-            state.leave(self.place)
+            state.evict(self.place)
         };
-        self.pager.finish(leave.into_iter().collect());
+        self.pager.finish(eviction.into_iter().collect());
     }
 }
 

@@ -79,7 +79,7 @@ impl Timeline {
         *self = Self { schedule, round: self.round + 1, ..Self::default() };
     }
 
-    /// `model` acquires `unit`. Answers what begins with it.
+    /// `model` acquires `unit`. Returns what begins with it.
     pub(super) fn follow(&mut self, model: &str, unit: usize) -> Begins {
         if self.model != model {
             self.model.clear();
@@ -103,7 +103,7 @@ impl Timeline {
         }
     }
 
-    /// Answers whether there is one.
+    /// Returns whether there is one.
     fn enter_next_run(&mut self) -> bool {
         let after = self.position.map_or(0, |p| p + 1);
         let runs = &self.schedule.runs;

@@ -2,10 +2,15 @@
 //! to be done, and is told when it is.
 
 use super::{
-    Counters, Policy,
+    counters::Counters,
     plan::{Begins, Distance, SMALL, Timeline, spread},
+    policy::Policy,
 };
-use crate::{Account, Kind, Reading, Reservation, provider::Ticket};
+use crate::{
+    budget::{Account, Kind, Reservation},
+    format::Reading,
+    provider::Ticket,
+};
 use std::{
     ops::Range,
     sync::{Arc, atomic::AtomicUsize},
@@ -27,7 +32,7 @@ pub struct UnitId(pub(super) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Absent,
-    /// Committed, being written by the holder of a `Vacant`.
+    /// Committed, being written by the owner of a `Vacant`.
     Filling,
     Resident,
     /// On its way out; its pages are not to be touched.
@@ -59,7 +64,7 @@ impl Unit {
 }
 
 #[derive(Debug)]
-pub(super) struct Bar<R> {
+pub(super) struct VbarState<R> {
     pub(super) name: String,
     pub(super) account: Account,
     pub(super) region: R,
@@ -74,11 +79,11 @@ pub(super) struct Bar<R> {
     pub(super) prioritised: u64,
     pub(super) counters: Counters,
     /// Where its owner finds it: its index among the bars, also after it moved.
-    pub(super) home: Arc<AtomicUsize>,
+    pub(super) index: Arc<AtomicUsize>,
 }
 
-impl<R> Bar<R> {
-    pub(super) fn new(name: String, account: Account, region: R, reserved: usize, home: Arc<AtomicUsize>) -> Self {
+impl<R> VbarState<R> {
+    pub(super) fn new(name: String, account: Account, region: R, reserved: usize, index: Arc<AtomicUsize>) -> Self {
         let (units, counters) = (Vec::new(), Counters::default());
         Self {
             name,
@@ -91,7 +96,7 @@ impl<R> Bar<R> {
             planned: 0,
             prioritised: u64::MAX,
             counters,
-            home,
+            index,
         }
     }
 }
@@ -109,13 +114,13 @@ pub(super) enum Device {
 /// Names a unit on its device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    pub(super) bar: usize,
+    pub(super) vbar: usize,
     pub(super) unit: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct State<R> {
-    pub(super) bars: Vec<Option<Bar<R>>>,
+    pub(super) vbars: Vec<Option<VbarState<R>>>,
     /// Lowest first.
     pub(super) priority: Vec<usize>,
     pub(super) page: usize,
@@ -137,7 +142,7 @@ pub(super) struct State<R> {
 
 /// Pages to take back, once what still uses them is done.
 #[derive(Debug)]
-pub(super) struct Leave<R> {
+pub(super) struct Eviction<R> {
     pub(super) place: Place,
     pub(super) region: R,
     pub(super) pages: Range<usize>,
@@ -145,35 +150,35 @@ pub(super) struct Leave<R> {
 }
 
 impl<R: Copy> State<R> {
-    pub(super) fn bar(&self, bar: usize) -> Option<&Bar<R>> {
-        self.bars.get(bar).and_then(Option::as_ref)
+    pub(super) fn vbar(&self, vbar: usize) -> Option<&VbarState<R>> {
+        self.vbars.get(vbar).and_then(Option::as_ref)
     }
 
-    pub(super) fn bar_mut(&mut self, bar: usize) -> Option<&mut Bar<R>> {
-        self.bars.get_mut(bar).and_then(Option::as_mut)
+    pub(super) fn vbar_mut(&mut self, vbar: usize) -> Option<&mut VbarState<R>> {
+        self.vbars.get_mut(vbar).and_then(Option::as_mut)
     }
 
-    /// Gives a bar its index, and tells its owner.
-    pub(super) fn settle(&mut self, bar: Bar<R>) -> usize {
-        let free = self.bars.iter().position(Option::is_none);
-        let id = free.unwrap_or(self.bars.len());
+    /// Gives a range its index, and its owner with it.
+    pub(super) fn insert(&mut self, vbar: VbarState<R>) -> usize {
+        let free = self.vbars.iter().position(Option::is_none);
+        let id = free.unwrap_or(self.vbars.len());
         if free.is_none() {
-            self.bars.push(None);
+            self.vbars.push(None);
         }
-        bar.home.store(id, std::sync::atomic::Ordering::Relaxed);
-        self.bars[id] = Some(bar);
+        vbar.index.store(id, std::sync::atomic::Ordering::Relaxed);
+        self.vbars[id] = Some(vbar);
         id
     }
 
     /// What has to go because the limit or the budget sank, and a new plan for who runs. While frozen, nothing goes.
-    pub(super) fn shed(&mut self) -> Vec<Leave<R>> {
+    pub(super) fn evict_excess(&mut self) -> Vec<Eviction<R>> {
         if self.frozen > 0 {
             return Vec::new();
         }
         let over = self.resident.saturating_sub(self.capacity());
         let going = self.give_up(over);
         let last = self.priority.last().copied();
-        let leaving = going.into_iter().filter_map(|p| self.leave(p)).collect();
+        let leaving = going.into_iter().filter_map(|p| self.evict(p)).collect();
         if let Some(running) = last {
             self.plan(running);
         }
@@ -181,7 +186,7 @@ impl<R: Copy> State<R> {
     }
 
     pub(super) fn unit_mut(&mut self, place: Place) -> Option<&mut Unit> {
-        self.bar_mut(place.bar)?.units.get_mut(place.unit)
+        self.vbar_mut(place.vbar)?.units.get_mut(place.unit)
     }
 
     pub(super) fn charge(&self, unit: &Unit) -> u64 {
@@ -189,76 +194,76 @@ impl<R: Copy> State<R> {
     }
 
     /// Every unit on the device.
-    pub(super) fn units(&self) -> impl Iterator<Item = (Place, &Bar<R>, &Unit)> {
-        let bars = self.bars.iter().enumerate().filter_map(|(i, bar)| bar.as_ref().map(|bar| (i, bar)));
-        bars.flat_map(|(i, bar)| {
-            bar.units.iter().enumerate().map(move |(u, unit)| (Place { bar: i, unit: u }, bar, unit))
+    pub(super) fn units(&self) -> impl Iterator<Item = (Place, &VbarState<R>, &Unit)> {
+        let vbars = self.vbars.iter().enumerate().filter_map(|(i, vbar)| vbar.as_ref().map(|vbar| (i, vbar)));
+        vbars.flat_map(|(i, vbar)| {
+            vbar.units.iter().enumerate().map(move |(u, unit)| (Place { vbar: i, unit: u }, vbar, unit))
         })
     }
 
-    /// What weights may hold now: the pager's own limit, and what the budget has left beside its other holders.
+    /// What weights may hold now: the pager's own limit, and what the budget has left beside its other owners.
     pub(super) fn capacity(&self) -> u64 {
-        let budget = self.bars.iter().flatten().map(|bar| bar.account.budget()).next();
+        let budget = self.vbars.iter().flatten().map(|vbar| vbar.account.budget()).next();
         let others = |used: u64| used.saturating_sub(self.resident);
         let left = budget.map_or(u64::MAX, |b| b.limit().saturating_sub(others(b.used())));
         self.limit.min(left)
     }
 
-    /// `bar` acquires `unit`: keeps the timeline, and makes a new plan when a pass begins with it.
-    pub(super) fn follow(&mut self, bar: usize, unit: usize) {
+    /// `vbar` acquires `unit`: keeps the timeline, and makes a new plan when a pass begins with it.
+    pub(super) fn follow(&mut self, vbar: usize, unit: usize) {
         self.clock += 1;
-        let Some(name) = self.bars.get(bar).and_then(Option::as_ref).map(|b| b.name.as_str()) else { return };
+        let Some(name) = self.vbars.get(vbar).and_then(Option::as_ref).map(|b| b.name.as_str()) else { return };
         let begins = self.timeline.follow(name, unit);
         if begins == Begins::Run {
-            self.prioritise(bar);
+            self.prioritise(vbar);
         }
         if begins != Begins::Nothing {
-            self.plan(bar);
+            self.plan(vbar);
         }
     }
 
     /// To the head of the list, and the watermark back to the top: once per prompt.
-    fn prioritise(&mut self, bar: usize) {
+    fn prioritise(&mut self, vbar: usize) {
         let round = self.timeline.round;
-        if self.bar(bar).is_none_or(|b| b.prioritised == round) {
+        if self.vbar(vbar).is_none_or(|b| b.prioritised == round) {
             return;
         }
-        self.priority.retain(|b| *b != bar);
-        self.priority.push(bar);
-        if let Some(bar) = self.bar_mut(bar) {
-            bar.watermark = bar.units.len();
-            bar.prioritised = round;
+        self.priority.retain(|b| *b != vbar);
+        self.priority.push(vbar);
+        if let Some(vbar) = self.vbar_mut(vbar) {
+            vbar.watermark = vbar.units.len();
+            vbar.prioritised = round;
         }
     }
 
-    /// Decides which units of `bar` stay while it runs: all if there is room for all, else the small ones and a spread
+    /// Decides which units of `vbar` stay while it runs: all if there is room for all, else the small ones and a spread
     /// choice of the others.
     ///
     /// Room is what the models that are used sooner leave. What is resident and not chosen goes when a chosen unit comes
     /// that is used later in the pass, which costs no bytes: that one is moved in this pass in any case, and the other
     /// not before the next.
-    pub(super) fn plan(&mut self, bar: usize) {
-        let room = self.room_for(bar);
+    pub(super) fn plan(&mut self, vbar: usize) {
+        let room = self.room_for(vbar);
         let (page, slots) = (self.page, self.slots);
-        let Some(bar) = self.bar_mut(bar) else { return };
-        let decided = std::mem::replace(&mut bar.planned, bar.units.len()) == bar.units.len();
+        let Some(vbar) = self.vbar_mut(vbar) else { return };
+        let decided = std::mem::replace(&mut vbar.planned, vbar.units.len()) == vbar.units.len();
         // Slots that are there already have been left out of the room.
-        let slots_held = bar.account.budget().used_for(Kind::Staging);
+        let slots_held = vbar.account.budget().used_for(Kind::Staging);
         let charge = |unit: &Unit| (unit.pages.len() * page) as u64;
-        let total: u64 = bar.units.iter().map(charge).sum();
+        let total: u64 = vbar.units.iter().map(charge).sum();
         if total <= room {
-            bar.units.iter_mut().for_each(|unit| unit.keep = true);
+            vbar.units.iter_mut().for_each(|unit| unit.keep = true);
             return;
         }
-        let largest = bar.units.iter().map(charge).max().unwrap_or(0);
+        let largest = vbar.units.iter().map(charge).max().unwrap_or(0);
         let mut room = room.saturating_sub((slots * largest).saturating_sub(slots_held));
         // A little more room is no reason to choose anew: the other choice would have to come first.
-        let kept: u64 = bar.units.iter().filter(|unit| unit.keep).map(charge).sum();
+        let kept: u64 = vbar.units.iter().filter(|unit| unit.keep).map(charge).sum();
         if decided && kept <= room && room - kept < 2 * largest {
             return;
         }
         let mut rest = Vec::new();
-        for (i, unit) in bar.units.iter_mut().enumerate() {
+        for (i, unit) in vbar.units.iter_mut().enumerate() {
             let size = charge(unit);
             unit.keep = size <= room && (unit.bytes as u64) < SMALL;
             if unit.keep {
@@ -267,48 +272,48 @@ impl<R: Copy> State<R> {
                 rest.push(i);
             }
         }
-        let sizes: Vec<u64> = rest.iter().map(|i| charge(&bar.units[*i])).collect();
+        let sizes: Vec<u64> = rest.iter().map(|i| charge(&vbar.units[*i])).collect();
         for (i, keep) in rest.into_iter().zip(spread(&sizes, room)) {
-            bar.units[i].keep = keep;
+            vbar.units[i].keep = keep;
         }
     }
 
-    /// What models that are used before `bar` is used again leave to it.
-    fn room_for(&self, bar: usize) -> u64 {
-        let mine = self.distance(bar);
+    /// What models that are used before `vbar` is used again leave to it.
+    fn room_for(&self, vbar: usize) -> u64 {
+        let mine = self.distance(vbar);
         let protected: u64 = self
             .units()
-            .filter(|(place, _, unit)| place.bar != bar && unit.status != Status::Absent)
-            .filter(|(place, _, unit)| unit.pins > 0 || self.distance(place.bar) <= mine)
+            .filter(|(place, _, unit)| place.vbar != vbar && unit.status != Status::Absent)
+            .filter(|(place, _, unit)| unit.pins > 0 || self.distance(place.vbar) <= mine)
             .map(|(_, _, unit)| self.charge(unit))
             .sum();
         self.capacity().saturating_sub(protected)
     }
 
-    pub(super) fn distance(&self, bar: usize) -> Distance {
-        self.bar(bar).map_or(super::plan::NEVER, |b| self.timeline.next_use(&b.name))
+    pub(super) fn distance(&self, vbar: usize) -> Distance {
+        self.vbar(vbar).map_or(super::plan::NEVER, |b| self.timeline.next_use(&b.name))
     }
 
     /// What of a dead model can leave at once. While frozen nothing does: a captured graph may name its addresses.
-    pub(super) fn bury(&mut self, bar: usize) -> Vec<Leave<R>> {
-        let units = self.bar(bar).filter(|_| self.frozen == 0).map_or(0, |bar| bar.units.len());
-        (0..units).filter_map(|unit| self.leave(Place { bar, unit })).collect()
+    pub(super) fn evict_all(&mut self, vbar: usize) -> Vec<Eviction<R>> {
+        let units = self.vbar(vbar).filter(|_| self.frozen == 0).map_or(0, |vbar| vbar.units.len());
+        (0..units).filter_map(|unit| self.evict(Place { vbar, unit })).collect()
     }
 
     /// Takes a resident, unread unit out of the books. Its reservation lives until the pages are gone.
-    pub(super) fn leave(&mut self, place: Place) -> Option<Leave<R>> {
+    pub(super) fn evict(&mut self, place: Place) -> Option<Eviction<R>> {
         let page = self.page as u64;
-        let bar = self.bar_mut(place.bar)?;
-        let region = bar.region;
-        let unit = bar.units.get_mut(place.unit)?;
+        let vbar = self.vbar_mut(place.vbar)?;
+        let region = vbar.region;
+        let unit = vbar.units.get_mut(place.unit)?;
         if unit.status != Status::Resident || unit.pins > 0 {
             return None;
         }
         unit.status = Status::Leaving;
         unit.key = None;
         let (pages, fence) = (unit.pages.clone(), unit.fence);
-        bar.counters.evictions += 1;
+        vbar.counters.evictions += 1;
         self.resident -= pages.len() as u64 * page;
-        Some(Leave { place, region, pages, fence })
+        Some(Eviction { place, region, pages, fence })
     }
 }

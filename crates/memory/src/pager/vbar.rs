@@ -1,10 +1,15 @@
 //! One model's range on a device: what it is asked, and what goes with it. Knows the books through the pager only.
 
 use super::{
-    Counters, Inner, Lease, UnitId,
-    state::{ContentKey, Unit},
+    counters::Counters,
+    inner::{Inner, Pager},
+    pin::Acquisition,
+    state::{ContentKey, Unit, UnitId, VbarState},
 };
-use crate::provider::{Provider, ProviderError};
+use crate::{
+    budget::Account,
+    provider::{Provider, ProviderError},
+};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -14,17 +19,31 @@ use std::sync::{
 pub struct Vbar<P: Provider> {
     pager: Arc<Inner<P>>,
     /// Its index in the books, which changes when the device is lost.
-    home: Arc<AtomicUsize>,
+    index: Arc<AtomicUsize>,
+}
+
+impl<P: Provider> Pager<P> {
+    /// Reserves a range for a model: `bytes` of addresses, no memory. What becomes resident is counted with `account`.
+    ///
+    /// # Errors
+    /// When there are no addresses left. This is the only call that may refuse.
+    pub fn register(&self, account: Account, bytes: usize) -> Result<Vbar<P>, ProviderError> {
+        let region = self.inner.provider.reserve(bytes)?;
+        let mut state = self.inner.lock();
+        let reserved = bytes.div_ceil(state.page);
+        let name = account.owner().to_owned();
+        let index = Arc::default();
+        let vbar = VbarState::new(name, account, region, reserved, Arc::clone(&index));
+        let id = state.insert(vbar);
+        state.priority.insert(0, id);
+        Ok(Vbar { pager: self.inner.clone(), index })
+    }
 }
 
 impl<P: Provider> Vbar<P> {
-    pub(super) fn new(pager: Arc<Inner<P>>, home: Arc<AtomicUsize>) -> Self {
-        Self { pager, home }
-    }
-
     /// To be asked while the books are locked.
     fn id(&self) -> usize {
-        self.home.load(Relaxed)
+        self.index.load(Relaxed)
     }
 
     /// Takes the next `bytes` of the range for a unit. Units are laid out, and expected to be used, in this order.
@@ -34,28 +53,28 @@ impl<P: Provider> Vbar<P> {
     pub fn add_unit(&self, bytes: usize) -> Result<UnitId, ProviderError> {
         let mut state = self.pager.lock();
         let page = state.page;
-        let bar = state.bar_mut(self.id()).ok_or(ProviderError::OutOfMemory)?;
-        let first = bar.units.last().map_or(0, |unit| unit.pages.end);
+        let vbar = state.vbar_mut(self.id()).ok_or(ProviderError::OutOfMemory)?;
+        let first = vbar.units.last().map_or(0, |unit| unit.pages.end);
         let pages = first..first + bytes.div_ceil(page);
-        if pages.end > bar.reserved {
+        if pages.end > vbar.reserved {
             return Err(ProviderError::OutOfMemory);
         }
-        if bar.watermark == bar.units.len() {
-            bar.watermark += 1;
+        if vbar.watermark == vbar.units.len() {
+            vbar.watermark += 1;
         }
-        bar.units.push(Unit::absent(pages, bytes));
-        Ok(UnitId(bar.units.len() as u32 - 1))
+        vbar.units.push(Unit::absent(pages, bytes));
+        Ok(UnitId(vbar.units.len() as u32 - 1))
     }
 
-    /// Asks for a unit with the contents `key` and pins it. Never fails: without room the answer is `Stream`.
-    pub fn acquire(&self, unit: UnitId, key: ContentKey) -> Lease<P> {
-        self.pager.acquire(&self.home, unit, key, true)
+    /// Asks for a unit with the contents `key` and pins it. Never fails: without room it returns `Stream`.
+    pub fn acquire(&self, unit: UnitId, key: ContentKey) -> Acquisition<P> {
+        self.pager.acquire(&self.index, unit, key, true)
     }
 
-    /// As [`acquire`](Self::acquire), by someone who runs ahead of the model: it doesn't count as the model's use of the
+    /// Same as [`acquire`](Self::acquire), by someone who runs ahead of the model: it doesn't count as the model's use of the
     /// unit.
-    pub fn acquire_ahead(&self, unit: UnitId, key: ContentKey) -> Lease<P> {
-        self.pager.acquire(&self.home, unit, key, false)
+    pub fn acquire_ahead(&self, unit: UnitId, key: ContentKey) -> Acquisition<P> {
+        self.pager.acquire(&self.index, unit, key, false)
     }
 
     /// The model uses a unit that someone brought ahead.
@@ -73,7 +92,7 @@ impl<P: Provider> Vbar<P> {
     /// What this range has seen.
     pub fn counters(&self) -> Counters {
         let state = self.pager.lock();
-        state.bar(self.id()).map(|bar| bar.counters).unwrap_or_default()
+        state.vbar(self.id()).map(|vbar| vbar.counters).unwrap_or_default()
     }
 }
 
@@ -81,10 +100,10 @@ impl<P: Provider> Drop for Vbar<P> {
     fn drop(&mut self) {
         let mut state = self.pager.lock();
         let id = self.id();
-        if let Some(bar) = state.bar_mut(id) {
-            bar.dead = true;
+        if let Some(vbar) = state.vbar_mut(id) {
+            vbar.dead = true;
         }
-        let leaving = state.bury(id);
+        let leaving = state.evict_all(id);
         drop(state);
         self.pager.finish(leaving);
         self.pager.reap(id);

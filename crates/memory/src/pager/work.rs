@@ -2,29 +2,29 @@
 #![allow(unsafe_code)]
 
 use super::{
-    Inner,
-    state::{Leave, Place, Status},
+    inner::Inner,
+    state::{Eviction, Place, Status},
 };
 use crate::provider::{Provider, ProviderError, Write};
 
 impl<P: Provider> Inner<P> {
-    /// Takes pages back whose units have left the books. Answers how many bytes that freed.
-    pub(super) fn finish(&self, leaving: Vec<Leave<P::Region>>) -> u64 {
+    /// Takes pages back whose units have left the books. Returns how many bytes that freed.
+    pub(super) fn finish(&self, leaving: Vec<Eviction<P::Region>>) -> u64 {
         let mut freed = 0;
-        for leave in leaving {
-            _ = self.provider.wait(leave.fence);
-            let bytes = (leave.pages.len() * self.provider.page_size()) as u64;
+        for eviction in leaving {
+            _ = self.provider.wait(eviction.fence);
+            let bytes = (eviction.pages.len() * self.provider.page_size()) as u64;
             // SAFETY: the unit is `Leaving`: it has no pins, its last reader's fence and its fill are done, and nobody
             // else touches its pages until it is `Absent`.
-            unsafe { self.provider.decommit(leave.region, leave.pages) }
+            unsafe { self.provider.decommit(eviction.region, eviction.pages) }
             freed += bytes;
             let mut state = self.lock();
-            if let Some(unit) = state.unit_mut(leave.place) {
+            if let Some(unit) = state.unit_mut(eviction.place) {
                 unit.status = Status::Absent;
                 unit.held = None;
             }
             drop(state);
-            self.reap(leave.place.bar);
+            self.reap(eviction.place.vbar);
         }
         freed
     }
@@ -40,9 +40,9 @@ impl<P: Provider> Inner<P> {
             let mut state = self.lock();
             let frozen = state.frozen > 0;
             let units = state.units();
-            let hit = units.filter(|(_, bar, unit)| !frozen && scattered.contains(&(bar.region, unit.pages.start)));
+            let hit = units.filter(|(_, vbar, unit)| !frozen && scattered.contains(&(vbar.region, unit.pages.start)));
             let places: Vec<Place> = hit.filter(|(_, _, unit)| unit.held.is_some()).map(|(place, ..)| place).collect();
-            places.into_iter().filter_map(|place| state.leave(place)).collect()
+            places.into_iter().filter_map(|place| state.evict(place)).collect()
         };
         self.finish(leaving);
         self.provider.trim();
@@ -51,15 +51,16 @@ impl<P: Provider> Inner<P> {
     /// Releases the addresses of a dead model once none of its units is here.
     pub(super) fn reap(&self, id: usize) {
         let mut state = self.lock();
-        let gone = state.bar(id).is_some_and(|bar| bar.dead && bar.units.iter().all(|u| u.status == Status::Absent));
-        let bar = if gone { state.bars[id].take() } else { None };
-        if bar.is_some() {
+        let gone =
+            state.vbar(id).is_some_and(|vbar| vbar.dead && vbar.units.iter().all(|u| u.status == Status::Absent));
+        let vbar = if gone { state.vbars[id].take() } else { None };
+        if vbar.is_some() {
             state.priority.retain(|b| *b != id);
         }
         drop(state);
-        if let Some(bar) = bar {
+        if let Some(vbar) = vbar {
             // SAFETY: every unit is absent, and with the books' entry gone nobody can name the region again.
-            unsafe { self.provider.release(bar.region) }
+            unsafe { self.provider.release(vbar.region) }
         }
     }
 
@@ -67,9 +68,9 @@ impl<P: Provider> Inner<P> {
     pub(super) fn copy_in(&self, place: Place, write: Write<'_>) -> Result<usize, ProviderError> {
         let (region, at, len) = {
             let state = self.lock();
-            let bar = state.bar(place.bar).ok_or(ProviderError::DeviceLost)?;
-            let unit = bar.units.get(place.unit).ok_or(ProviderError::DeviceLost)?;
-            (bar.region, unit.pages.start * state.page, unit.bytes)
+            let vbar = state.vbar(place.vbar).ok_or(ProviderError::DeviceLost)?;
+            let unit = vbar.units.get(place.unit).ok_or(ProviderError::DeviceLost)?;
+            (vbar.region, unit.pages.start * state.page, unit.bytes)
         };
         // SAFETY: the unit's pages are committed; it is `Filling`, so only its `Vacant`, which called this, touches it.
         let ticket = unsafe { self.provider.upload(region, at, len, write) }?;

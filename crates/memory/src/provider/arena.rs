@@ -10,7 +10,10 @@
 //! driver, and the next unit takes it over. Memory goes back a whole segment at a time, when limits sink.
 #![allow(unsafe_code)]
 
-use super::{MemInfo, Provider, ProviderError, Segments, Ticket, Write};
+use super::{
+    contract::{MemInfo, Provider, ProviderError, Ticket, Write},
+    segments::Segments,
+};
 use std::{
     collections::BTreeMap,
     ops::Range,
@@ -287,6 +290,11 @@ impl<S: Segments> Provider for Arena<S> {
 impl<S: Segments> std::fmt::Debug for Arena<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.lock();
-        write!(f, "Arena({} units in {} of segments)", state.blocks.len(), crate::human_bytes(state.held as u64))
+        write!(
+            f,
+            "Arena({} units in {} of segments)",
+            state.blocks.len(),
+            crate::budget::human_bytes(state.held as u64)
+        )
     }
 }

@@ -1,7 +1,7 @@
 //! Host memory as a true address range: reserved without access, committed on demand, given back on eviction.
 #![allow(unsafe_code)]
 
-use super::{MemInfo, Provider, ProviderError, Ticket, Write};
+use super::contract::{MemInfo, Provider, ProviderError, Ticket, Write};
 use std::{
     ops::Range,
     ptr::NonNull,
@@ -33,7 +33,7 @@ impl HostVm {
         Self::with_capacity(usize::MAX)
     }
 
-    /// At most `capacity` bytes committed at once; beyond that it answers "out of memory", as a device would.
+    /// At most `capacity` bytes committed at once; beyond that it returns "out of memory", as a device would.
     pub fn with_capacity(capacity: usize) -> Self {
         Self { page: system_page(), capacity, committed: AtomicUsize::new(0), regions: AtomicUsize::new(0) }
     }
@@ -129,9 +129,19 @@ impl Provider for HostVm {
     }
 
     fn info(&self) -> MemInfo {
-        let machine = crate::available_memory().unwrap_or(u64::MAX);
+        let machine = crate::budget::available_memory().unwrap_or(u64::MAX);
         let free = self.capacity.saturating_sub(self.committed()) as u64;
         MemInfo { free: free.min(machine), total: self.capacity as u64 }
+    }
+
+    fn trim(&self) {}
+
+    fn scattered(&self, _: u64) -> Vec<(HostRegion, usize)> {
+        Vec::new()
+    }
+
+    fn recover(&self) -> Result<(), ProviderError> {
+        Ok(())
     }
 }
 

@@ -2,7 +2,10 @@
 //! Knows one segment at a time.
 #![allow(unsafe_code)]
 
-use super::{HostRegion, HostVm, MemInfo, Provider, ProviderError, Ticket, Write};
+use super::{
+    contract::{MemInfo, Provider, ProviderError, Ticket, Write},
+    host_vm::{HostRegion, HostVm},
+};
 use std::{ptr::NonNull, sync::Arc};
 
 /// A backend's memory in big pieces. With it, a backend that lets nobody map memory into it can be paged all the same:

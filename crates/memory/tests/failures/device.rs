@@ -5,7 +5,10 @@ use crate::{
     support::{self, Model},
 };
 use kiln_memory::{
-    Budget, Call, Dtype, Faulty, HostVm, Kind, Lease, MemorySource, Pager, Provider, ProviderError, Throttled, Weights,
+    Budget, Dtype, Kind, MemorySource, ProviderError, Weights,
+    pager::{Acquisition, Pager},
+    provider::{HostVm, Provider},
+    testing::{Call, Faulty, Throttled},
 };
 use std::sync::{
     Arc,
@@ -61,7 +64,9 @@ fn f09_a_lost_device_fails_what_runs_once_and_then_everything_is_brought_again()
     model.acquire(0, 0);
     model.acquire(1, 0);
     gone.store(true, Relaxed);
-    let Lease::Fill(vacant) = model.vbar.acquire(model.units[2], model.key(2, 0)) else { panic!("told by the fill") };
+    let Acquisition::Fill(vacant) = model.vbar.acquire(model.units[2], model.key(2, 0)) else {
+        panic!("told by the fill")
+    };
     let error = vacant.fill(&mut |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("the device was lost"), "{error}");
     assert!(model.acquire(0, 0).is_none(), "what was resident isn't any more, and the device is still away");
@@ -158,7 +163,9 @@ fn f18_on_unified_memory_the_limit_is_what_the_machine_has_and_an_upload_is_no_c
     // What fills a unit writes to the very bytes that are read later, through any wrapper.
     let pager = Pager::new(Throttled::new(vm, 1e12), 1 << 30);
     let model = Model::new(&pager, &Budget::unlimited("host"), "unet", 1, &[PAGE]);
-    let Lease::Fill(vacant) = model.vbar.acquire(model.units[0], model.key(0, 0)) else { panic!("there is room") };
+    let Acquisition::Fill(vacant) = model.vbar.acquire(model.units[0], model.key(0, 0)) else {
+        panic!("there is room")
+    };
     let mut target = std::ptr::null();
     let pin = vacant
         .fill(&mut |to| {

@@ -11,8 +11,11 @@ mod host;
 
 use bytes::Bytes;
 use kiln_memory::{
-    Acquired, Budget, Call, Dtype, Faulty, HostVm, Kind, MemoryError, MemorySource, Pager, PressureMonitor, Schedule,
-    SourceError, TensorInfo, TensorSource, Weights,
+    Acquired, Budget, Dtype, Kind, MemoryError, MemorySource, PressureMonitor, Schedule, SourceError, TensorInfo,
+    TensorSource, Weights,
+    pager::Pager,
+    provider::HostVm,
+    testing::{Call, Faulty},
 };
 use std::sync::{
     Arc,
@@ -58,7 +61,7 @@ fn pass(weights: &Weights) {
 }
 
 #[test]
-fn f03_a_computation_that_runs_short_gets_what_weights_hold_and_then_an_error_that_names_the_holders() {
+fn f03_a_computation_that_runs_short_gets_what_weights_hold_and_then_an_error_that_names_the_owners() {
     let (budget, weights) = crowded();
     let vae = budget.account("VAEDecode \"8\"", Kind::Activations);
     let held = vae.claim(30 * MIB).unwrap();

@@ -5,7 +5,14 @@ use crate::{
     life::{Checks, Counted, Life, PAGES, live, on_every_provider},
     support::{Dice, Model},
 };
-use kiln_memory::{Arena, Budget, Delayed, HostSegments, HostVm, Pager, Schedule, Tally, process_memory};
+use kiln_memory::{
+    Budget, Schedule,
+    pager::Pager,
+    process_memory,
+    provider::NullProvider,
+    provider::{Arena, HostSegments, HostVm},
+    testing::Delayed,
+};
 use std::sync::Arc;
 
 struct OneNumber;
@@ -102,7 +109,7 @@ fn i05_the_report_is_what_a_recount_from_scratch_gives() {
 #[test]
 fn i05_a_million_operations_make_no_drift() {
     let budget = Budget::new("device", 40 << 20);
-    let pager = Pager::new(Tally::default(), u64::MAX);
+    let pager = Pager::new(NullProvider::default(), u64::MAX);
     pager.set_schedule(Schedule::new().then("a", 3).then("b", 1).repeating());
     let models = [("a", 1), ("b", 2)].map(|(name, id)| Model::new(&pager, &budget, name, id, &[1 << 20; 30]));
     let (mut dice, mut held) = (Dice(7), Vec::new());

@@ -4,7 +4,7 @@ use crate::{
     PAGE,
     support::{Dice, Model},
 };
-use kiln_memory::{Budget, Faulty, HostVm, Pager, Policy, Schedule, Tally};
+use kiln_memory::{Budget, Policy, Schedule, pager::Pager, provider::HostVm, provider::NullProvider, testing::Faulty};
 use std::sync::Arc;
 
 #[test]
@@ -24,21 +24,21 @@ fn i19_when_everything_fits_the_second_pass_moves_nothing_and_calls_nobody() {
 }
 
 /// A model of `n` units of `size` bytes, planned only.
-fn planned(pager: &Pager<Tally>, name: &str, n: usize, size: usize) -> Model<Tally> {
+fn planned(pager: &Pager<NullProvider>, name: &str, n: usize, size: usize) -> Model<NullProvider> {
     let sizes: Vec<usize> = (0..n).map(|i| size + (i * 7919) % (size / 4)).collect();
     Model::new(pager, &Budget::unlimited("device"), name, 1, &sizes)
 }
 
 const UNIT: usize = 1 << 20;
 
-fn size_of(model: &Model<Tally>, pager: &Pager<Tally>) -> u64 {
+fn size_of(model: &Model<NullProvider>, pager: &Pager<NullProvider>) -> u64 {
     pager.describe().rows.iter().find(|r| r.units.len() == model.units.len()).unwrap().total
 }
 
 #[test]
 fn i20_a_loop_over_more_than_fits_moves_what_does_not_fit_and_the_ring() {
     for share in [0.25, 0.5, 0.8, 0.95] {
-        let pager = Pager::new(Tally::default(), u64::MAX);
+        let pager = Pager::new(NullProvider::default(), u64::MAX);
         let model = planned(&pager, "m", 60, UNIT);
         let size = size_of(&model, &pager);
         let limit = (size as f64 * share) as u64;
@@ -53,7 +53,7 @@ fn i20_a_loop_over_more_than_fits_moves_what_does_not_fit_and_the_ring() {
 #[test]
 fn i21_one_pass_moves_a_unit_at_most_once() {
     for policy in [Policy::Plan, Policy::Watermark, Policy::Lru, Policy::AllResident, Policy::None] {
-        let pager = Pager::new(Tally::default(), 30 * UNIT as u64);
+        let pager = Pager::new(NullProvider::default(), 30 * UNIT as u64);
         pager.set_policy(policy);
         let model = planned(&pager, "m", 60, UNIT);
         for _ in 0..4 {
@@ -68,7 +68,7 @@ fn i21_one_pass_moves_a_unit_at_most_once() {
 /// A few random models under a random schedule; bytes moved over three prompts.
 fn prompt_bytes(seed: u64, limit_units: usize, policy: Policy) -> u64 {
     let mut dice = Dice(seed);
-    let pager = Pager::new(Tally::default(), (limit_units * UNIT) as u64);
+    let pager = Pager::new(NullProvider::default(), (limit_units * UNIT) as u64);
     pager.set_policy(policy);
     pager.set_slots(0);
     let names = ["a", "b", "c", "d"];
@@ -128,7 +128,7 @@ fn i24_changing_the_contents_of_k_units_refills_exactly_those() {
 
 #[test]
 fn i25_a_model_of_one_pass_evicts_nothing_of_one_with_passes_left() {
-    let pager = Pager::new(Tally::default(), 40 * UNIT as u64);
+    let pager = Pager::new(NullProvider::default(), 40 * UNIT as u64);
     pager.set_schedule(Schedule::new().then("unet", 2).then("upscaler", 1).then("unet", 2).repeating());
     let (unet, upscaler) = (planned(&pager, "unet", 30, UNIT), planned(&pager, "upscaler", 30, UNIT));
     (0..2).for_each(|_| _ = unet.pass());
@@ -144,7 +144,7 @@ fn i26_the_same_history_makes_the_same_decisions() {
         assert_eq!(prompt_bytes(seed, 30, Policy::Plan), prompt_bytes(seed, 30, Policy::Plan));
     }
     let map = |_| {
-        let pager = Pager::new(Tally::default(), 20 * UNIT as u64);
+        let pager = Pager::new(NullProvider::default(), 20 * UNIT as u64);
         let model = planned(&pager, "m", 50, UNIT);
         (0..3).for_each(|_| _ = model.pass());
         pager.describe()
@@ -154,7 +154,7 @@ fn i26_the_same_history_makes_the_same_decisions() {
 
 #[test]
 fn i27_streamed_units_lie_evenly_between_those_that_stay() {
-    let pager = Pager::new(Tally::default(), 32 * UNIT as u64);
+    let pager = Pager::new(NullProvider::default(), 32 * UNIT as u64);
     pager.set_schedule(Schedule::new().then("m", 20));
     let model = Model::new(&pager, &Budget::unlimited("device"), "m", 1, &[UNIT; 60]);
     (0..3).for_each(|_| _ = model.pass());
@@ -165,7 +165,7 @@ fn i27_streamed_units_lie_evenly_between_those_that_stay() {
 
 #[test]
 fn i27_what_came_first_moves_to_an_even_spread_without_an_extra_byte() {
-    let pager = Pager::new(Tally::default(), 32 * UNIT as u64);
+    let pager = Pager::new(NullProvider::default(), 32 * UNIT as u64);
     pager.set_policy(Policy::AllResident);
     let model = Model::new(&pager, &Budget::unlimited("device"), "m", 1, &[UNIT; 60]);
     model.pass();

@@ -5,8 +5,11 @@ use crate::{
     support::{Dice, Model},
 };
 use kiln_memory::{
-    Arena, Budget, Call, Delayed, Faulty, HostSegments, HostVm, Pager, Pin, Policy, Provider, ProviderError, Schedule,
-    Tally,
+    Budget, Policy, ProviderError, Schedule,
+    pager::{Pager, Pin},
+    provider::NullProvider,
+    provider::{Arena, HostSegments, HostVm, Provider},
+    testing::{Call, Delayed, Faulty},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -35,7 +38,7 @@ counted! {
     () Arena<HostSegments> => |p| (p.committed(), p.regions());
     (P: Counted) Faulty<P> => |p| (p.inner().committed_bytes(), p.inner().ranges());
     (P: Counted) Delayed<P> => |p| (p.inner().committed_bytes(), p.inner().ranges());
-    () Tally => |p| (p.committed(), 0);
+    () NullProvider => |p| (p.committed(), 0);
 }
 
 pub(crate) struct Life<P: Provider> {

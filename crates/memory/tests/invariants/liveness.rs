@@ -4,7 +4,12 @@ use crate::{
     PAGE,
     support::{Dice, Model},
 };
-use kiln_memory::{Budget, Call, ContentKey, Faulty, HostVm, Kind, Lease, Pager, Schedule};
+use kiln_memory::{
+    Budget, Kind, Schedule,
+    pager::{Acquisition, ContentKey, Pager},
+    provider::HostVm,
+    testing::{Call, Faulty},
+};
 use std::sync::Arc;
 
 #[test]
@@ -13,11 +18,11 @@ fn i13_acquire_answers_stream_and_never_out_of_memory() {
     for (pager_limit, provider) in [(0, HostVm::new()), (1 << 30, HostVm::with_capacity(0))] {
         let pager = Pager::new(provider, pager_limit);
         let model = Model::new(&pager, &budget, "m", 1, &[PAGE, 5 * PAGE]);
-        assert!(matches!(model.vbar.acquire(model.units[1], ContentKey(1)), Lease::Stream));
+        assert!(matches!(model.vbar.acquire(model.units[1], ContentKey(1)), Acquisition::Stream));
     }
     let pager = Pager::new(HostVm::new(), 1 << 30);
     let model = Model::new(&pager, &Budget::new("host", 0), "m", 1, &[PAGE]);
-    assert!(matches!(model.vbar.acquire(model.units[0], ContentKey(1)), Lease::Stream));
+    assert!(matches!(model.vbar.acquire(model.units[0], ContentKey(1)), Acquisition::Stream));
 }
 
 #[test]

@@ -5,7 +5,12 @@ use crate::{
     life::{Checks, Counted, Life, live, on_every_provider},
     support::{self, Model},
 };
-use kiln_memory::{Arena, Budget, Delayed, HostSegments, HostVm, Pager, Provider};
+use kiln_memory::{
+    Budget,
+    pager::Pager,
+    provider::{Arena, HostSegments, HostVm, Provider},
+    testing::Delayed,
+};
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 struct AnyStep;

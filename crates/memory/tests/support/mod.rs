@@ -4,7 +4,11 @@
 pub mod child;
 pub mod files;
 
-use kiln_memory::{Budget, ContentKey, Kind, Lease, Pager, Pin, Provider, UnitId, Vbar};
+use kiln_memory::{
+    Budget, Kind,
+    pager::{Acquisition, ContentKey, Pager, Pin, UnitId, Vbar},
+    provider::Provider,
+};
 use std::sync::Arc;
 
 /// A linear congruential generator: the same numbers everywhere.
@@ -46,15 +50,15 @@ impl<P: Provider> Model<P> {
     pub fn acquire(&self, unit: usize, version: u64) -> Option<Pin<P>> {
         let key = self.key(unit, version);
         let pin = match self.vbar.acquire(self.units[unit], key) {
-            Lease::Hit(pin) => pin,
-            Lease::Fill(vacant) => {
+            Acquisition::Hit(pin) => pin,
+            Acquisition::Fill(vacant) => {
                 let fill = |to: &mut [u8]| {
                     to.fill(stamp(key));
                     Ok(())
                 };
                 vacant.fill(&mut { fill }).ok()?
             }
-            Lease::Stream => return None,
+            Acquisition::Stream => return None,
         };
         assert!(pin.iter().all(|b| *b == stamp(key)), "stale bytes behind a pin");
         Some(pin)

@@ -1,13 +1,19 @@
-//! A model's weights by name: a source, a holder, a budget, and per weight what is kept of it.
-//! Knows no tensors of any library; see [`WeightGuard`](crate::WeightGuard) for burn's.
+//! A model's weights by name: a source, an owner, a budget, and per weight what is kept of it.
+//! Knows no tensors of any library; see [`WeightGuard`](crate::weights::WeightGuard) for burn's.
 
-use crate::{
-    Budget, Dtype, FormatError, HostPager, Kind, MemoryError, MissingTensor, OutOfMemory, PatchSet, Rounding,
-    TensorInfo, TensorSource, Values,
-    model::{Core, Model, Slot},
+use super::{
+    error::MemoryError,
+    model::Model,
     page_lock::PageLock,
-    patch::Patches,
+    patch::{PatchSet, Patches},
+    residency::{Core, Residency, WeightRecord},
     staging::Slots,
+    values::Values,
+};
+use crate::{
+    budget::{Budget, Kind, OutOfMemory},
+    format::{Dtype, FormatError, MissingTensor, Rounding, TensorInfo, TensorSource},
+    pager::HostPager,
 };
 use std::{
     fmt,
@@ -15,16 +21,6 @@ use std::{
     sync::{Arc, PoisonError},
     time::Duration,
 };
-
-/// What happens to a weight after its use, where it can't be used straight from the map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Residency {
-    /// It stays as long as the budget has room.
-    #[default]
-    WhileRoom,
-    /// It never stays.
-    Never,
-}
 
 /// The weights of one model: a source of tensors, bound to the name that holds them and the budget they draw on.
 ///
@@ -48,14 +44,14 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Binds a source to a holder's name and a budget. Reads nothing.
-    pub fn new(source: impl TensorSource + 'static, holder: &str, budget: &Arc<Budget>) -> Self {
-        Self::shared(Arc::new(source), holder, budget)
+    /// Binds a source to an owner's name and a budget. Reads nothing.
+    pub fn new(source: impl TensorSource + 'static, owner: &str, budget: &Arc<Budget>) -> Self {
+        Self::shared(Arc::new(source), owner, budget)
     }
 
-    /// As [`new`](Self::new), over a source that others use too.
-    pub fn shared(source: Arc<dyn TensorSource>, holder: &str, budget: &Arc<Budget>) -> Self {
-        let (account, staging) = (budget.account(holder, Kind::Weights), budget.account(holder, Kind::Staging));
+    /// Same as [`new`](Self::new), over a source that others use too.
+    pub fn shared(source: Arc<dyn TensorSource>, owner: &str, budget: &Arc<Budget>) -> Self {
+        let (account, staging) = (budget.account(owner, Kind::Weights), budget.account(owner, Kind::Staging));
         let slots = Slots::new(staging, PageLock::NONE);
         let core = Core::new(source, account, slots, HostPager::of(budget));
         Self { model: Arc::new(Model::new(core)), patches: None }
@@ -82,7 +78,7 @@ impl Weights {
     }
 
     /// Allocates the slots that streamed weights pass through now rather than at first use; they are kept from then on.
-    /// Answers how many there are: as many as the pager says, or fewer.
+    /// Returns how many there are: as many as the pager says, or fewer.
     ///
     /// # Errors
     /// [`OutOfMemory`] when the system hasn't the memory for one slot of the largest weight. With one, streaming always
@@ -124,9 +120,9 @@ impl Weights {
     /// # Errors
     /// [`MissingTensor`], with the closest name that exists.
     pub fn weight(&self, name: &str) -> Result<Weight, MissingTensor> {
-        let slot = self.model.slot(name)?;
+        let record = self.model.record(name)?;
         let patches = self.patches.as_ref().and_then(|set| set.get(name)).cloned();
-        Ok(Weight { model: self.model.clone(), slot, patches })
+        Ok(Weight { model: self.model.clone(), record, patches })
     }
 
     /// Whether there is a tensor of that name.
@@ -146,8 +142,8 @@ impl Weights {
 
     /// The names that were asked for so far. What is in [`names`](Self::names) and not here was never used.
     pub fn used_names(&self) -> Vec<String> {
-        let slots = self.model.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.keys().cloned().collect()
+        let records = self.model.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.keys().cloned().collect()
     }
 
     /// The source below.
@@ -155,9 +151,9 @@ impl Weights {
         &self.model.core.source
     }
 
-    /// The holder's name.
-    pub fn holder(&self) -> &str {
-        self.model.core.account.holder()
+    /// The owner's name.
+    pub fn owner(&self) -> &str {
+        self.model.core.account.owner()
     }
 
     /// The pager that decides what of them stays; tell it the schedule.
@@ -173,7 +169,7 @@ impl Weights {
 
 impl fmt::Debug for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Weights({} from {})", self.holder(), self.model.core.source.label())
+        write!(f, "Weights({} from {})", self.owner(), self.model.core.source.label())
     }
 }
 
@@ -181,29 +177,29 @@ impl fmt::Debug for Weights {
 #[derive(Clone)]
 pub struct Weight {
     model: Arc<Model>,
-    slot: Arc<Slot>,
+    record: Arc<WeightRecord>,
     patches: Option<Arc<Patches>>,
 }
 
 impl Weight {
     /// Its name in the file.
     pub fn name(&self) -> &str {
-        &self.slot.name
+        &self.record.name
     }
 
     /// Its dimensions, outermost first.
     pub fn shape(&self) -> &[usize] {
-        &self.slot.info.shape
+        &self.record.info.shape
     }
 
     /// How it is stored. It is used as f32.
     pub fn dtype(&self) -> Dtype {
-        self.slot.info.dtype
+        self.record.info.dtype
     }
 
     /// The number of elements.
     pub fn elements(&self) -> usize {
-        self.slot.info.elements()
+        self.record.info.elements()
     }
 
     /// Whether the view it came from changes it.
@@ -211,12 +207,12 @@ impl Weight {
         self.patches.is_some()
     }
 
-    /// Brings the weight here as f32 and keeps it here while the answer lives.
+    /// Brings the weight here as f32 and keeps it here while the result lives.
     ///
     /// # Errors
     /// When its bytes can't be read or decoded, or a patch doesn't fit. Never for lack of memory.
     pub fn read(&self) -> Result<Values, MemoryError> {
-        self.model.read(&self.slot, self.patches.as_ref())
+        self.model.read(&self.record, self.patches.as_ref())
     }
 }
 
@@ -232,7 +228,7 @@ impl Weight {
             let (weight, found) = (self.name().to_owned(), self.shape().to_vec());
             return Err(MemoryError::Shape { weight, found, wanted: format!("rows {rows:?}") });
         }
-        self.model.core.read_rows(&self.slot, self.patches.as_ref(), rows)
+        self.model.core.read_rows(&self.record, self.patches.as_ref(), rows)
     }
 }
 

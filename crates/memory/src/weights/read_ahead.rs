@@ -8,10 +8,11 @@
 //! ```
 //! The consumer never waits for anything but the very job that the worker is in the middle of; what the worker has
 //! not begun, the consumer does itself. So a slow or stopped worker costs time and never a result.
+#![cfg_attr(not(feature = "testing"), allow(unreachable_pub))] // public for the tests of interleavings
 
-use crate::sync::{
-    Condvar, Mutex, MutexGuard,
-    thread::{self, JoinHandle},
+use crate::{
+    sync::thread::{self, JoinHandle},
+    sync::{Condvar, Mutex, MutexGuard},
 };
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,7 @@ use std::{
 };
 
 /// Loads jobs in their order ahead of a consumer.
-pub struct Ahead<J, T> {
+pub struct ReadAhead<J, T> {
     shared: Arc<Shared<J, T>>,
     worker: Option<JoinHandle<()>>,
 }
@@ -42,7 +43,7 @@ struct State<J, T> {
     stop: bool,
 }
 
-impl<J: Clone + PartialEq + Send + Sync + 'static, T: Send + 'static> Ahead<J, T> {
+impl<J: Clone + PartialEq + Send + Sync + 'static, T: Send + 'static> ReadAhead<J, T> {
     /// A worker with `slots` slots. `load` brings a job's result, or `None` when nothing needs a slot (it is in place
     /// already, or has been put there).
     ///
@@ -89,7 +90,7 @@ impl<J: Clone + PartialEq + Send + Sync + 'static, T: Send + 'static> Ahead<J, T
 
     /// The consumer is at `job`: its result, if it was loaded into a slot. `None` means: do it yourself, it is either in
     /// place or wasn't thought of.
-    pub fn arrive(&self, job: &J) -> Option<T> {
+    pub fn take(&self, job: &J) -> Option<T> {
         let mut state = self.shared.lock();
         let position = state.find(job)?;
         state.cursor = position + 1;
@@ -159,7 +160,7 @@ impl<J: PartialEq, T> Shared<J, T> {
     }
 }
 
-impl<J, T> Drop for Ahead<J, T> {
+impl<J, T> Drop for ReadAhead<J, T> {
     fn drop(&mut self) {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
         self.shared.changed.notify_all();
@@ -178,13 +179,13 @@ mod tests {
     use std::{sync::mpsc, time::Duration};
 
     /// Loads even jobs into slots; odd ones need none. Tells what it loads.
-    fn doubler(slots: usize) -> (Ahead<u32, u32>, mpsc::Receiver<u32>) {
+    fn doubler(slots: usize) -> (ReadAhead<u32, u32>, mpsc::Receiver<u32>) {
         let (tell, told) = mpsc::channel();
         let load = move |job: &u32| {
             tell.send(*job).ok();
             job.is_multiple_of(2).then_some(job * 2)
         };
-        (Ahead::new(slots, load).unwrap(), told)
+        (ReadAhead::new(slots, load).unwrap(), told)
     }
 
     fn loads(told: &mpsc::Receiver<u32>) -> Vec<u32> {
@@ -196,13 +197,13 @@ mod tests {
         let (ahead, told) = doubler(2);
         ahead.set_order([0, 1, 2, 4, 6, 8], false);
         assert_eq!(loads(&told), [0, 1, 2]);
-        assert_eq!(ahead.arrive(&0), Some(0));
+        assert_eq!(ahead.take(&0), Some(0));
         assert_eq!(loads(&told), [4]);
-        assert_eq!((ahead.arrive(&1), ahead.arrive(&2)), (None, Some(4)));
+        assert_eq!((ahead.take(&1), ahead.take(&2)), (None, Some(4)));
         assert_eq!(loads(&told), [6]);
-        assert_eq!([4, 6].map(|j| ahead.arrive(&j)), [Some(8), Some(12)]);
+        assert_eq!([4, 6].map(|j| ahead.take(&j)), [Some(8), Some(12)]);
         assert_eq!(loads(&told), [8], "and stops at the end of the pass");
-        assert_eq!(ahead.arrive(&8), Some(16));
+        assert_eq!(ahead.take(&8), Some(16));
     }
 
     #[test]
@@ -210,11 +211,11 @@ mod tests {
         let (ahead, told) = doubler(2);
         ahead.set_order([0, 2, 4], true);
         for _ in 0..3 {
-            assert_eq!([0, 2, 4].map(|j| ahead.arrive(&j).unwrap_or(j * 2)), [0, 4, 8]);
+            assert_eq!([0, 2, 4].map(|j| ahead.take(&j).unwrap_or(j * 2)), [0, 4, 8]);
         }
         ahead.set_again(false);
         drop(loads(&told));
-        assert_eq!([0, 2, 4].map(|j| ahead.arrive(&j).unwrap_or(j * 2)), [0, 4, 8]);
+        assert_eq!([0, 2, 4].map(|j| ahead.take(&j).unwrap_or(j * 2)), [0, 4, 8]);
     }
 
     #[test]
@@ -222,16 +223,16 @@ mod tests {
         let (ahead, told) = doubler(2);
         ahead.set_order([0, 2, 4, 6], false);
         drop(loads(&told));
-        assert_eq!(ahead.arrive(&9), None, "never heard of");
-        drop((ahead.arrive(&4), loads(&told)));
-        assert_eq!(ahead.arrive(&6), Some(12));
+        assert_eq!(ahead.take(&9), None, "never heard of");
+        drop((ahead.take(&4), loads(&told)));
+        assert_eq!(ahead.take(&6), Some(12));
     }
 
     #[test]
     fn dropping_it_ends_its_thread_and_its_results() {
         let held = Arc::new(());
         let inside = held.clone();
-        let ahead = Ahead::new(2, move |_: &u32| Some(inside.clone())).unwrap();
+        let ahead = ReadAhead::new(2, move |_: &u32| Some(inside.clone())).unwrap();
         ahead.set_order([1, 2, 3], true);
         std::thread::sleep(Duration::from_millis(20));
         drop(ahead);

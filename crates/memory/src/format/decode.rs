@@ -3,7 +3,7 @@
 //! Every value that an f16, bf16 or fp8 can hold is exact in f32, so decoding rounds only where the
 //! storage type is wider than f32 (F64, I64, U64, I32, U32).
 
-use crate::{Dtype, quant};
+use super::{dtype::Dtype, quant};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 /// Why bytes could not become f32.
@@ -76,7 +76,7 @@ pub(crate) fn rounding_changes(dtype: Dtype, rounding: Option<Rounding>) -> bool
     match rounding {
         None => false,
         Some(Rounding::F16) => !matches!(dtype, Dtype::F16 | Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::Bool),
-        // Narrow numbers may have a scale beside them, which the type doesn't tell.
+        // Narrow numbers may have a scale beside them, which the type doesn't show.
         Some(Rounding::F8E4M3 | Rounding::F8E5M2) => dtype != Dtype::Bool,
     }
 }

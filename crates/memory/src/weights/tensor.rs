@@ -1,6 +1,11 @@
 //! Weights as burn tensors. Knows burn; decides nothing about what is kept.
 
-use crate::{Acquired, MemoryError, Pin, Provider, Values, Weight};
+use super::{
+    error::MemoryError,
+    handle::Weight,
+    values::{Acquired, Values},
+};
+use crate::{pager::Pin, provider::Provider};
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Tensor, TensorData};
 use std::ops::Range;
 

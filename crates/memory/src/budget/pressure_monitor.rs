@@ -1,6 +1,11 @@
 //! Other programs' needs: how a budget's limit follows what the machine has left. Knows two numbers; asks nobody.
 
-use crate::{Budget, Kind, Reservation, available_memory, process_memory};
+use super::{
+    account::{Budget, Reservation},
+    kind::Kind,
+    machine::available_memory,
+    process::process_memory,
+};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -22,7 +27,7 @@ pub struct PressureMonitor {
     /// What is left to the rest of the machine.
     headroom: u64,
     current: AtomicU64,
-    /// Memory of this process that no holder counted, if it is to count.
+    /// Memory of this process that no owner counted, if it is to count.
     uncounted: Option<Mutex<Option<Reservation>>>,
 }
 
@@ -41,7 +46,7 @@ impl PressureMonitor {
         self
     }
 
-    /// Asks the system what is available and moves the limit. Nothing happens where the system doesn't tell.
+    /// Asks the system what is available and moves the limit. Nothing happens where the system doesn't say.
     pub fn poll(&self) {
         if let Some(memory) = process_memory() {
             self.measure(memory.anonymous);
@@ -51,7 +56,7 @@ impl PressureMonitor {
         }
     }
 
-    /// This process holds so many bytes of its own: what of them no holder counts is counted from now on.
+    /// This process holds so many bytes of its own: what of them no owner counts is counted from now on.
     pub fn measure(&self, anonymous: u64) {
         let Some(uncounted) = &self.uncounted else { return };
         let mut held = uncounted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
-//! What can go wrong with weights, as values. Each names the file, tensor or holder it is about.
+//! What can go wrong between a file and its tensors, as values. Each names the file or tensor it is about.
 
-use crate::{DecodeError, Report};
+use super::decode::DecodeError;
 use std::path::PathBuf;
 
 /// A weight file that can't be read, or no longer is what it was.
@@ -136,67 +136,4 @@ pub enum SourceError {
         /// Why.
         what: String,
     },
-}
-
-/// Why a weight could not be used. A limit is never among the reasons (the weight is streamed then); that the system
-/// hasn't even the memory to stream it is.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MemoryError {
-    /// The weight was asked for in a shape that it doesn't have.
-    #[error("weight `{weight}` has shape {found:?}, {wanted} was asked for")]
-    Shape {
-        /// The weight.
-        weight: String,
-        /// Its shape in the file.
-        found: Vec<usize>,
-        /// What was asked for.
-        wanted: String,
-    },
-    /// Its bytes could not be read or decoded.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The device it was to be brought to is gone.
-    #[error("weight `{weight}`: {error}")]
-    Device {
-        /// The weight.
-        weight: String,
-        /// What the device's driver said.
-        error: crate::ProviderError,
-    },
-    /// The system has no memory for the one slot that a streamed weight needs, after everyone gave way who could.
-    #[error("weight `{weight}` has no place to pass through: {error}")]
-    NoSlot {
-        /// The weight.
-        weight: String,
-        /// Who holds what.
-        error: Box<OutOfMemory>,
-    },
-    /// Its patches could not be computed.
-    #[error("weight `{weight}`: patch {patch}: {what}")]
-    Patch {
-        /// The weight.
-        weight: String,
-        /// The patch, by its name.
-        patch: String,
-        /// Why.
-        what: String,
-    },
-}
-
-/// A reservation that did not fit, with everyone who holds something.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(
-    "{}: {holder} asked for {} of {kind}, {} of {} are free{}{}",
-    report.pool, crate::human_bytes(*asked), crate::human_bytes(report.free()), crate::human_bytes(report.limit), report.top_holders(4), report.remedies(4)
-)]
-pub struct OutOfMemory {
-    /// Who asked.
-    pub holder: String,
-    /// For what.
-    pub kind: crate::Kind,
-    /// How many bytes.
-    pub asked: u64,
-    /// Who held what at that moment.
-    pub report: Report,
 }

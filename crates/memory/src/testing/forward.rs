@@ -1,15 +1,4 @@
-//! Doubles of a provider for tests and dry runs: one that fails, one that is late, one that is slow, one without memory.
-#![allow(unsafe_code)]
-
-mod delayed;
-mod faulty;
-mod tally;
-mod throttled;
-
-pub use delayed::Delayed;
-pub use faulty::{Call, Faulty};
-pub use tally::Tally;
-pub use throttled::Throttled;
+//! The methods of a provider that a double leaves as they are.
 
 /// Methods that go to the provider below as they are.
 macro_rules! forward {
@@ -82,4 +71,4 @@ macro_rules! forward {
         }
     };
 }
-use forward;
+pub(super) use forward;

@@ -1,7 +1,7 @@
 //! What the machine leaves to this process: free memory, the control group's limit, the process's own limits. Knows
 //! procfs and cgroups; elsewhere it knows nothing and says so.
 
-use crate::process::field;
+use super::process::field;
 use std::path::{Path, PathBuf};
 
 /// Memory that could be had without swapping: over the whole machine, within this process's control groups (version 1

@@ -1,6 +1,7 @@
 //! A weight's numbers where they are: in the map, in their place, or here for one use. Knows no source.
 
-use crate::{HostVm, Pin, staging::Slot};
+use super::staging::Slot;
+use crate::{pager::Pin, provider::HostVm};
 use bytes::Bytes;
 use std::ops::Deref;
 
@@ -62,7 +63,7 @@ impl Deref for Values {
             Held::Shared(bytes) => bytes,
             Held::Pinned(pin) => pin,
         };
-        // Found aligned, page-aligned, or a `Vec<f32>`: the empty slice is an answer that is never given.
+        // Found aligned, page-aligned, or a `Vec<f32>`: the empty slice is never returned.
         bytemuck::try_cast_slice(bytes).unwrap_or(&[])
     }
 }

@@ -1,10 +1,11 @@
 //! Slots through which streamed weights pass: buffers that are used again. Knows lengths and a budget; knows no weights.
 //!
 //! A slot is allocated when it is first needed and kept while its model loops; fresh pages cost several times what a
-//! used buffer costs. When the system refuses memory, idle slots go first, then what the budget's other holders can
+//! used buffer costs. When the system refuses memory, idle slots go first, then what the budget's other owners can
 //! spare; only if one slot can't be had even then is it an error.
 
-use crate::{Account, Budget, Kind, OutOfMemory, Reclaim, Reservation, page_lock::PageLock};
+use super::page_lock::PageLock;
+use crate::budget::{Account, Budget, Kind, OutOfMemory, Reclaim, Reservation};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -38,7 +39,7 @@ struct Buffer {
 pub(crate) struct Slot {
     buffer: Option<Buffer>,
     len: usize,
-    home: Arc<Slots>,
+    slots: Arc<Slots>,
 }
 
 impl Slots {
@@ -70,7 +71,7 @@ impl Slots {
             Some(buffer) => buffer,
             None => self.allocate(len)?,
         };
-        Ok(Slot { buffer: Some(buffer), len, home: self.clone() })
+        Ok(Slot { buffer: Some(buffer), len, slots: self.clone() })
     }
 
     /// Bytes of idle slots that are locked into place.
@@ -105,7 +106,7 @@ impl Slots {
 
     fn refused(&self, asked: u64) -> OutOfMemory {
         let budget: &Arc<Budget> = self.account.budget();
-        OutOfMemory { holder: self.account.holder().to_owned(), kind: Kind::Staging, asked, report: budget.report() }
+        OutOfMemory { owner: self.account.owner().to_owned(), kind: Kind::Staging, asked, report: budget.report() }
     }
 
     fn put(&self, buffer: Buffer) {
@@ -171,7 +172,7 @@ impl AsRef<[u8]> for Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            self.home.put(buffer);
+            self.slots.put(buffer);
         }
     }
 }
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_system_has_is_an_error_that_names_the_holder_and_leaves_the_budget_as_it_was() {
+    fn what_no_system_has_is_an_error_that_names_the_owner_and_leaves_the_budget_as_it_was() {
         let (budget, slots) = slots(PageLock::NONE);
         let error = slots.take(isize::MAX as usize / 4).map(|_| ()).unwrap_err();
         assert!(error.to_string().starts_with("host: unet asked for "), "{error}");

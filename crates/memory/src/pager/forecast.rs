@@ -1,9 +1,14 @@
 //! What a schedule would move and keep, without moving or keeping anything: the real pager over no memory.
 //! Knows sizes and a schedule; reads no weight.
 
+use super::{
+    counters::Counters, describe::Map, inner::Pager, pin::Acquisition, plan::Schedule, policy::Policy,
+    state::ContentKey,
+};
 use crate::{
-    Budget, ContentKey, Counters, Dtype, Kind, Lease, Map, Pager, Policy, ProviderError, Schedule, Tally, TensorSource,
-    human_bytes,
+    budget::{Budget, Kind, human_bytes},
+    format::{Dtype, TensorSource},
+    provider::{NullProvider, ProviderError},
 };
 use std::fmt;
 
@@ -65,29 +70,29 @@ impl Forecast {
     /// # Errors
     /// When a unit is larger than this platform's address space.
     pub fn new(models: &[Outline], schedule: Schedule, limit: u64, policy: Policy) -> Result<Self, ProviderError> {
-        let pager = Pager::new(Tally::default(), limit);
+        let pager = Pager::new(NullProvider::default(), limit);
         pager.set_policy(policy);
         let budget = Budget::unlimited("forecast");
-        let mut bars = Vec::new();
+        let mut vbars = Vec::new();
         for model in models {
             let size = |bytes: u64| usize::try_from(bytes).map_err(|_| ProviderError::OutOfMemory);
             let vbar = pager.register(budget.account(&model.name, Kind::Weights), size(model.total())?)?;
             let units = model.units.iter().map(|b| vbar.add_unit(size(*b)?)).collect::<Result<Vec<_>, _>>()?;
-            bars.push((model.name.as_str(), vbar, units));
+            vbars.push((model.name.as_str(), vbar, units));
         }
         let runs = schedule.runs.clone();
         pager.set_schedule(schedule.repeating());
         let mut during = Vec::new();
         let mut prompt = || {
             during.clear();
-            let run = |run: &crate::Run| {
-                let Some((_, vbar, units)) = bars.iter().find(|(name, ..)| *name == run.model) else {
+            let run = |run: &crate::pager::Run| {
+                let Some((_, vbar, units)) = vbars.iter().find(|(name, ..)| *name == run.model) else {
                     during.push(pager.describe());
                     return (run.model.clone(), 0);
                 };
                 let before = vbar.counters().moved();
                 for unit in (0..run.passes).flat_map(|_| units) {
-                    if let Lease::Fill(vacant) = vbar.acquire(*unit, ContentKey::UNPATCHED) {
+                    if let Acquisition::Fill(vacant) = vbar.acquire(*unit, ContentKey::UNPATCHED) {
                         drop(vacant.fill(&mut |_| Ok(())));
                     }
                 }
@@ -120,7 +125,7 @@ impl fmt::Display for Forecast {
 }
 
 /// The reason for a model's placement, in a sentence.
-fn why(row: &crate::MapRow) -> String {
+fn why(row: &crate::pager::MapRow) -> String {
     let Counters { fills, streams, .. } = row.counters;
     let (kept, total) = (human_bytes(row.resident), human_bytes(row.total));
     match (row.resident == row.total, row.resident, streams) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How a tensor's numbers are stored. What a model computes in is another question: see
-/// [`decode_f32`](crate::decode_f32).
+/// [`decode_f32`](crate::format::decode_f32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dtype {

@@ -1,7 +1,7 @@
 //! A provider behind a slow bus. Knows speed.
 #![allow(unsafe_code)]
 
-use super::forward;
+use super::forward::forward;
 use crate::provider::{MemInfo, Provider, ProviderError, Ticket, Write};
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Uploads at a given speed: a bus, as slow as one likes. Copies queue up on it, one behind the other, as on a device's
-/// copy stream: an upload answers at once, and its ticket is done when the bus would have carried it.
+/// copy stream: an upload returns at once, and its ticket is done when the bus would have carried it.
 pub struct Throttled<P> {
     inner: P,
     bytes_per_second: f64,
@@ -42,7 +42,7 @@ impl<P: Provider> Throttled<P> {
         self.uploaded.load(Relaxed)
     }
 
-    /// Puts a copy of `bytes` on the bus that ends in no region. Answers its ticket, and when it will be done.
+    /// Puts a copy of `bytes` on the bus that ends in no region. Returns its ticket, and when it will be done.
     pub fn send(&self, bytes: usize) -> (Ticket, Instant) {
         self.queue(bytes, Ticket::DONE)
     }

@@ -1,7 +1,7 @@
 //! Changes to weights: which weights, in which order, and what tells one set of changes from another.
 //! Knows f32 values; knows no LoRA.
 
-use crate::ContentKey;
+use crate::pager::ContentKey;
 use std::{
     collections::HashMap,
     fmt,

@@ -7,7 +7,7 @@ pub struct ProcessMemory {
     pub anonymous: u64,
     /// Resident pages of mapped files. The system takes them back when it needs them.
     pub file_backed: u64,
-    /// The most that was resident at once (both kinds), since the start or the last [`reset_peak`].
+    /// The most that was resident at once (both kinds) since the start.
     pub peak: u64,
     /// Reserved addresses, resident or not.
     pub address_space: u64,
@@ -17,11 +17,6 @@ pub struct ProcessMemory {
 pub fn process_memory() -> Option<ProcessMemory> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     Some(parse(&status))
-}
-
-/// Starts a new peak at what is resident now. Answers whether the system allows it.
-pub fn reset_peak() -> bool {
-    std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
 fn parse(status: &str) -> ProcessMemory {
@@ -35,7 +30,7 @@ fn parse(status: &str) -> ProcessMemory {
 }
 
 /// A value in kB of a procfs table.
-pub(crate) fn field(table: &str, key: &str) -> Option<u64> {
+pub(super) fn field(table: &str, key: &str) -> Option<u64> {
     let line = table.lines().find_map(|l| l.strip_prefix(key))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }

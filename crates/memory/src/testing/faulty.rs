@@ -1,7 +1,7 @@
 //! A provider that fails when it is told to. Knows calls by number and kind.
 #![allow(unsafe_code)]
 
-use super::forward;
+use super::forward::forward;
 use crate::provider::{MemInfo, Provider, ProviderError, Ticket, Write};
 use std::{
     ops::Range,

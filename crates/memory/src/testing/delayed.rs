@@ -1,7 +1,7 @@
 //! A provider whose copies and fences are done only when someone waits for them. Knows tickets.
 #![allow(unsafe_code)]
 
-use super::forward;
+use super::forward::forward;
 use crate::provider::{MemInfo, Provider, ProviderError, Ticket, Write};
 use std::{
     ops::Range,

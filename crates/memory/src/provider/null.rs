@@ -1,7 +1,7 @@
 //! A provider without memory, for planning. Knows sums.
 #![allow(unsafe_code)]
 
-use crate::provider::{MemInfo, Provider, ProviderError, Ticket, Write};
+use super::contract::{MemInfo, Provider, ProviderError, Ticket, Write};
 use std::{
     ops::Range,
     ptr::NonNull,
@@ -10,18 +10,18 @@ use std::{
 
 /// Counts and holds nothing: for planning models of any size without their bytes. One page is one byte.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct NullProvider {
     committed: AtomicUsize,
 }
 
-impl Tally {
+impl NullProvider {
     /// Bytes that would be committed now.
     pub fn committed(&self) -> usize {
         self.committed.load(Relaxed)
     }
 }
 
-impl Provider for Tally {
+impl Provider for NullProvider {
     type Region = ();
     fn page_size(&self) -> usize {
         1
@@ -54,5 +54,12 @@ impl Provider for Tally {
     }
     fn info(&self) -> MemInfo {
         MemInfo { free: u64::MAX, total: u64::MAX }
+    }
+    fn trim(&self) {}
+    fn scattered(&self, _: u64) -> Vec<((), usize)> {
+        Vec::new()
+    }
+    fn recover(&self) -> Result<(), ProviderError> {
+        Ok(())
     }
 }

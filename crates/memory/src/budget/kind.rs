@@ -1,0 +1,44 @@
+//! What bytes are held for, and who gives way to whom. Knows no numbers.
+
+use std::fmt;
+
+/// What bytes are held for. In the order in which they give way: activations last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Values kept because someone may ask again.
+    Cache,
+    /// Model weights that stay where they are used.
+    Weights,
+    /// Slots through which streamed weights pass.
+    Staging,
+    /// What nodes handed on and others still need.
+    Outputs,
+    /// What a computation holds while it runs.
+    Activations,
+}
+
+impl Kind {
+    /// What would free bytes of this kind that did not give way by themselves.
+    pub(super) fn remedy(self) -> &'static str {
+        match self {
+            Self::Cache => "a smaller cache",
+            Self::Weights => "a layer's end (these weights are in use)",
+            Self::Staging => "fewer slots (--async-offload 1)",
+            Self::Outputs => "fewer results kept at once",
+            Self::Activations => "a smaller picture or batch",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Cache => "cache",
+            Self::Weights => "weights",
+            Self::Staging => "staging",
+            Self::Outputs => "outputs",
+            Self::Activations => "activations",
+        })
+    }
+}

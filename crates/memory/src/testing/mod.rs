@@ -1,0 +1,14 @@
+//! Providers for tests: one that fails, one that is late, one that is slow; and parts of this crate that nobody else has
+//! a use for. Knows the contract of providers, no pager.
+#![allow(unsafe_code)]
+
+mod delayed;
+mod faulty;
+mod forward;
+mod throttled;
+
+pub use delayed::Delayed;
+pub use faulty::{Call, Faulty};
+pub use throttled::Throttled;
+
+pub use crate::weights::ReadAhead;
