@@ -29,6 +29,18 @@ pub const HOUSES: &[House] = &[
     },
     House { folder: "crates/macros", wings: &[&["attributes"], &["expand"]] },
     House {
+        folder: "crates/memory",
+        wings: &[
+            &["sync"],
+            &["budget"],
+            &["format"],
+            &["provider"],
+            &["pager", "testing"],
+            &["weights"],
+            &["controls"],
+        ],
+    },
+    House {
         folder: "xtask",
         wings: &[
             &["syntax", "lengths", "picture", "wings"],

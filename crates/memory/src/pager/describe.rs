@@ -5,7 +5,7 @@ use super::{
     policy::Policy,
     state::{State, Status, Unit},
 };
-use crate::budget::human_bytes;
+use crate::budget::{Reservation, human_bytes};
 use std::fmt;
 
 /// All models of one device, highest priority first. Displays one line per model and its units below.
@@ -94,7 +94,7 @@ pub(super) fn audit<R: Copy>(state: &State<R>) -> Vec<String> {
             wrong.push(format!("{} {place:?}: absent, but {unit:?}", vbar.name));
         }
         if unit.status == Status::Resident
-            && unit.held.as_ref().map(crate::Reservation::bytes) != Some(state.charge(unit))
+            && unit.held.as_ref().map(Reservation::bytes) != Some(state.charge(unit))
         {
             wrong.push(format!("{} {place:?}: resident without its bytes reserved", vbar.name));
         }
