@@ -131,7 +131,9 @@ impl TensorSource for Twice {
     }
     fn read_f32(&self, name: &str, out: &mut [f32]) -> Result<(), SourceError> {
         self.0.read_f32(name, out)?;
-        out.iter_mut().for_each(|value| *value *= 2.0);
+        for value in out {
+            *value *= 2.0;
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What an acquisition costs when everything is here.
 
-use crate::Targets;
+use crate::targets::Targets;
 use kiln_memory::{
     Budget, Dtype, Kind, MemorySource, Weights,
     pager::{Acquisition, ContentKey, Pager},

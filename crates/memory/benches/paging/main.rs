@@ -2,39 +2,20 @@
 //!
 //! Bytes: every policy beside *MIN*, Belady's rule with bypass, which knows every access to come, evicts what is needed
 //! last, and lets nothing in that is needed later than all it would displace. Models have the sizes of real ones and no
-//! bytes ([`NullProvider`](kiln_memory::Tally)). Time: real threads and ranges behind a slow bus. Every target is printed as met
-//! or missed; one that is missed makes the exit status 1. Arguments choose parts: `bytes`, `time`, `hits`.
+//! bytes (`NullProvider`). Time: real threads and ranges behind a slow bus. Every target is printed as met or missed; one
+//! that is missed makes the exit status 1. Arguments choose parts: `bytes`, `time`, `hits`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
 mod bytes;
 mod hits;
+mod targets;
 mod time;
 
 use bytes::Workload;
 use kiln_memory::Policy;
+use targets::Targets;
 
-/// Prints what became of a target, and remembers those that were missed.
-#[derive(Default)]
-struct Targets {
-    missed: usize,
-}
-
-impl Targets {
-    fn at_most(&mut self, what: &str, figure: f64, bound: f64) {
-        self.note(what, figure <= bound, &format!("{figure:.3}, at most {bound}"));
-    }
-
-    fn at_least(&mut self, what: &str, figure: f64, bound: f64) {
-        self.note(what, figure >= bound, &format!("{figure:.3}, at least {bound}"));
-    }
-
-    fn note(&mut self, what: &str, met: bool, figures: &str) {
-        println!("{}  {what}: {figures}", if met { "met   " } else { "MISSED" });
-        self.missed += usize::from(!met);
-    }
-}
-
-/// Rows of one kind; answers the worst `plan` / MIN and the ratios of `watermark` to `plan`.
+/// Rows of one kind; returns the worst `plan` / MIN and the ratios of `watermark` to `plan`.
 fn table(what: &str, workloads: Vec<Workload>) -> (f64, Vec<(String, f64)>) {
     println!(
         "\n| {what} | MIN | plan | watermark | lru | all-resident | none | plan/MIN | watermark/plan |\n|---|---|---|---|---|---|---|---|---|"

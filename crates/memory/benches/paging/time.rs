@@ -4,7 +4,7 @@
 //! fixed time later; the host sleeps until then. So a host that is woken late by a busy machine delays the copies that
 //! it asks for too late, as it would in truth, and nothing else. Configurations alternate, and the best of a few counts.
 
-use crate::Targets;
+use crate::targets::Targets;
 use kiln_memory::{
     Budget, Kind, Policy, Schedule,
     pager::{Acquisition, ContentKey, Pager, UnitId, Vbar},

@@ -93,9 +93,7 @@ pub(super) fn audit<R: Copy>(state: &State<R>) -> Vec<String> {
         if unit.status == Status::Absent && (unit.pins > 0 || unit.held.is_some() || unit.key.is_some()) {
             wrong.push(format!("{} {place:?}: absent, but {unit:?}", vbar.name));
         }
-        if unit.status == Status::Resident
-            && unit.held.as_ref().map(Reservation::bytes) != Some(state.charge(unit))
-        {
+        if unit.status == Status::Resident && unit.held.as_ref().map(Reservation::bytes) != Some(state.charge(unit)) {
             wrong.push(format!("{} {place:?}: resident without its bytes reserved", vbar.name));
         }
     }

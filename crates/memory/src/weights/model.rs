@@ -9,7 +9,10 @@ use super::{
     residency::{Core, Use, WeightRecord, key},
     values::Values,
 };
-use crate::format::{MissingTensor, SourceError};
+use crate::{
+    format::{MissingTensor, SourceError},
+    pager::Vbar,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering::Relaxed},
@@ -102,7 +105,7 @@ impl Model {
     /// After the first use of a pass: says to the worker whether another pass will follow.
     fn expect_again(&self, first: bool) {
         if first && self.core.short.load(Relaxed) {
-            self.prefetcher.expect_again(|| self.core.range().map(|range| range.loops()));
+            self.prefetcher.expect_again(|| self.core.range().map(Vbar::loops));
         }
     }
 }
