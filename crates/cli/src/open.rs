@@ -40,8 +40,9 @@ pub enum OpenError {
 pub fn open(file: &Path, definitions: &dyn Definitions) -> Result<Opened, OpenError> {
     let text = std::fs::read(file).map_err(|source| OpenError::Read { file: file.into(), source })?;
     let graph = |problem| OpenError::Graph { file: file.into(), problem };
-    let document = Document::from_json(&text).map_err(graph)?;
-    let workflow = matches!(document, Document::Workflow(_)).then(|| serde_json::from_slice(&text).ok()).flatten();
+    let (document, workflow) = Document::with_source(&text).map_err(graph)?;
+    // Lowering, and all that follows, need the memory.
+    drop(text);
     let prompt = document.into_prompt(definitions, &LowerOptions::default()).map_err(graph)?;
     Ok(Opened { prompt, workflow })
 }

@@ -21,15 +21,15 @@ const OPAQUE: &str = "__opaque__";
 pub enum Input {
     /// Another node's output.
     Link(Link),
-    /// A value that JSON can say. A list is a list here; in JSON it stands as `{"__value__": [..]}`. Boxed, because a
-    /// value is three times the size of a link and most inputs are links. See [`Input::literal`].
-    Literal(Box<Value>),
+    /// A value that JSON can say. A list is a list here; in JSON it stands as `{"__value__": [..]}`. Shared, because
+    /// the same few literals stand in many nodes. See [`Input::literal`].
+    Literal(Arc<Value>),
     /// A value that JSON cannot say, passed as a literal by an expansion. This crate never looks inside. In JSON it
     /// shows as `{"__opaque__": true}`.
     Opaque(Arc<dyn Any + Send + Sync>),
     /// A bare JSON list that has not the form of a link. Where the class declares the input, validation refuses it
     /// (`bad_linked_input`); whoever runs a graph that was never validated takes it as a literal list.
-    Malformed(Box<Value>),
+    Malformed(Arc<Value>),
 }
 
 impl Input {
@@ -40,7 +40,7 @@ impl Input {
 
     /// A literal: the value as it is, a list stays a list.
     pub fn literal(value: impl Into<Value>) -> Self {
-        Self::Literal(Box::new(value.into()))
+        Self::Literal(Arc::new(value.into()))
     }
 
     /// The link, if it is one.
@@ -66,7 +66,7 @@ impl Input {
         match value {
             Value::Array(items) => match link_of(&items) {
                 Some(link) => Self::Link(link),
-                None => Self::Malformed(Box::new(Value::Array(items))),
+                None => Self::Malformed(Arc::new(Value::Array(items))),
             },
             Value::Object(mut object) if object.len() == 1 => match object.remove(WRAP) {
                 Some(list @ Value::Array(_)) => Self::literal(list),

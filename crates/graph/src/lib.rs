@@ -52,6 +52,7 @@
 //! ```
 
 mod def;
+mod document;
 mod dynamic;
 mod id;
 mod input;
@@ -66,15 +67,16 @@ mod view;
 mod workflow;
 
 pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
+pub use document::Document;
 pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix, short_id};
 pub use id::{Link, NodeId};
 pub use input::Input;
 pub use inputs::{InputIter, Inputs};
 pub use map::{Map, Set};
-pub use prompt::{Prompt, PromptNode, PromptReadError};
+pub use prompt::{Meta, Prompt, PromptNode, PromptReadError};
 pub use validate::{
     ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Route, Routes, Validated, ValidationError,
     ValidatorCall, Validators, Verdict, validate,
 };
 pub use view::{View, Wire};
-pub use workflow::{Document, LocalTime, LowerOptions, Workflow, WorkflowError};
+pub use workflow::{LocalTime, LowerOptions, Workflow, WorkflowError};

@@ -53,7 +53,7 @@ fn a_link_is_a_list_of_a_text_and_a_number_and_nothing_else_is() {
         if is_link {
             assert_eq!(input, link, "{json}");
         } else {
-            assert_eq!(input, Input::Malformed(Box::new(json)));
+            assert_eq!(input, Input::Malformed(Arc::new(json)));
         }
     }
 }

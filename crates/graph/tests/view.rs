@@ -4,7 +4,7 @@
 mod common;
 
 use common::{chain, prompt};
-use kiln_graph::{Input, NodeId, View};
+use kiln_graph::{Input, Meta, NodeId, View};
 use serde_json::{Value, json};
 
 fn pass(from: &[&str]) -> Value {
@@ -51,7 +51,7 @@ fn cycles_are_groups_of_nodes_that_need_each_other() {
 #[test]
 fn pictures_name_nodes_sockets_and_inputs_and_escape_what_must_be() {
     let mut prompt = prompt(json!({"1": pass(&[]), "2": pass(&["1", "1"])}));
-    prompt.nodes.get_mut("1").unwrap().meta = Some(Box::new(json!({"title": "say \"hi\" #1"})));
+    prompt.nodes.get_mut("1").unwrap().meta = Some(Meta::titled("say \"hi\" #1"));
     let view = View::of(&prompt);
     insta::assert_snapshot!("dot", view.to_dot());
     insta::assert_snapshot!("mermaid", view.to_mermaid());

@@ -118,7 +118,7 @@ impl<'w> Lowering<'_, 'w> {
         let origin = ["cnr_id", "aux_id", "ver"].into_iter();
         let origin = origin.filter_map(|key| Some((key.to_owned(), ui.properties.get(key)?.clone())));
         let title = std::iter::once(("title".to_owned(), json!(title)));
-        node.meta = Some(Box::new(title.chain(origin).collect()));
+        node.meta = Some(title.chain(origin).collect::<Value>().into());
         self.prompt.nodes.insert(NodeId::from(path), node);
         Ok(())
     }

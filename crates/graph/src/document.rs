@@ -1,0 +1,67 @@
+//! A file that a graph can be read from, whichever of the two forms it has.
+//!
+//! Knows how the forms are told apart. Knows nothing of what is in either.
+
+use serde_json::Value;
+
+use crate::def::Definitions;
+use crate::prompt::{Prompt, Read, read_any, syntax};
+use crate::workflow::{LowerOptions, Workflow, WorkflowError};
+
+/// A file that a graph can be read from, whichever of the two forms it has.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// API format: nodes by id.
+    Prompt(Prompt),
+    /// What the page saves.
+    Workflow(Workflow),
+}
+
+impl Document {
+    /// Reads either form, and the body of a `/prompt` request, which holds a prompt under `prompt`.
+    ///
+    /// A prompt is read without a tree of JSON values in between.
+    ///
+    /// # Errors
+    /// [`WorkflowError`] when the text is not JSON or is neither form.
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, WorkflowError> {
+        Self::with_source(text).map(|(document, _)| document)
+    }
+
+    /// Same as [`from_json`](Self::from_json), with the JSON of a workflow besides, which pictures carry. A prompt has
+    /// none.
+    ///
+    /// # Errors
+    /// Those of [`from_json`](Self::from_json).
+    pub fn with_source(text: impl AsRef<[u8]>) -> Result<(Self, Option<Value>), WorkflowError> {
+        let text = text.as_ref();
+        if let Read::Prompt(prompt) = read_any(text)? {
+            return Ok((Self::Prompt(prompt), None));
+        }
+        let value: Value = serde_json::from_slice(text).map_err(|e| syntax(text, &e))?;
+        if value.get("nodes").is_some_and(Value::is_array) {
+            return Ok((Self::Workflow(Workflow::from_value(&value)?), Some(value)));
+        }
+        Ok((Self::Prompt(Prompt::from_value(body(value))?), None))
+    }
+
+    /// The prompt: as it stands, or lowered.
+    ///
+    /// # Errors
+    /// Those of [`Workflow::lower`].
+    pub fn into_prompt(self, defs: &dyn Definitions, options: &LowerOptions) -> Result<Prompt, WorkflowError> {
+        match self {
+            Self::Prompt(prompt) => Ok(prompt),
+            Self::Workflow(workflow) => workflow.lower(defs, options),
+        }
+    }
+}
+
+/// The prompt of a request; the value itself if it is none.
+fn body(mut value: Value) -> Value {
+    let inner = value.get_mut("prompt").filter(|inner| inner.is_object() && inner.get("class_type").is_none());
+    match inner {
+        Some(inner) => inner.take(),
+        None => value,
+    }
+}
