@@ -62,6 +62,10 @@ pub struct MemoryArgs {
     /// CPU reads them from the file anyway, past the system's cache where that can't hold it).
     #[arg(long)]
     pub fast_disk: bool,
+    /// A disk or network drive that gives nothing for so long is given up, and the run ends with an error: 120 unless said
+    /// otherwise, 0 to wait for ever.
+    #[arg(long, value_name = "SECONDS", value_parser = checked("--read-timeout"))]
+    pub read_timeout: Option<String>,
     /// What comes first stays, nothing gives way to anything, instead of a plan made from what will run.
     #[arg(long)]
     pub disable_dynamic_vram: bool,
@@ -143,6 +147,7 @@ impl MemoryArgs {
             ("--ram-limit", &self.ram_limit),
             ("--reserve-vram", &self.reserve_vram),
             ("--async-offload", &self.async_offload),
+            ("--read-timeout", &self.read_timeout),
             ("--cuda-device", &o.cuda_device),
             ("--default-device", &o.default_device),
             ("--directml", &o.directml),
@@ -166,6 +171,7 @@ mod tests {
     use super::*;
     use clap::Parser;
     use kiln_memory::VramState;
+    use std::time::Duration;
 
     #[derive(Parser)]
     struct Line {
@@ -207,6 +213,8 @@ mod tests {
             ("--disable-pinned-memory", Controls { pinned: false, ..default.clone() }),
             ("--fast-disk", Controls { fast_disk: true, ..default.clone() }),
             ("--fast-disk --disable-fast-disk", default.clone()),
+            ("--read-timeout 7", Controls { read_timeout: Some(Duration::from_secs(7)), ..default.clone() }),
+            ("--read-timeout 0", Controls { read_timeout: None, ..default.clone() }),
             ("--disable-dynamic-vram", Controls { dynamic: false, ..default.clone() }),
             ("--enable-dynamic-vram", default.clone()),
         ] {
@@ -226,7 +234,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_before_anything_runs() {
-        for line in ["--vram-limit lots", "--ram-limit=-1G", "--reserve-vram x", "--async-offload many"] {
+        for line in
+            ["--vram-limit lots", "--ram-limit=-1G", "--reserve-vram x", "--async-offload many", "--read-timeout soon"]
+        {
             let flag = line.split([' ', '=']).next().unwrap();
             assert!(read(line).unwrap_err().to_string().contains(flag), "{line}");
         }

@@ -1,11 +1,11 @@
 //! ComfyUI's memory controls: its flags, its states, its numbers, as limits and placements. Knows arithmetic only.
 
 use crate::{
-    format::Reading,
+    format::{READ_TIMEOUT, Reading},
     pager::{Pager, Policy},
     provider::Provider,
 };
-use std::fmt;
+use std::{fmt, time::Duration};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -99,6 +99,8 @@ pub struct Controls {
     pub pinned: bool,
     /// Read streamed weights from disk rather than keep them in host memory when both would do.
     pub fast_disk: bool,
+    /// How long a disk may give nothing before a read is given up and its run ends with an error; `None`: for ever.
+    pub read_timeout: Option<Duration>,
     /// Residency per weight. Off: a model is on the device whole or not at all.
     pub dynamic: bool,
     /// Whether this is Windows, where the desktop takes more.
@@ -118,6 +120,7 @@ impl Default for Controls {
             slots: 2,
             pinned: true,
             fast_disk: false,
+            read_timeout: Some(READ_TIMEOUT),
             dynamic: true,
             windows: cfg!(windows),
         }
@@ -125,7 +128,7 @@ impl Default for Controls {
 }
 
 impl Controls {
-    /// Applies one command-line flag in ComfyUI's spelling (or Kiln's own `--vram-limit`, `--ram-limit`).
+    /// Applies one command-line flag in ComfyUI's spelling (or Kiln's own `--vram-limit`, `--ram-limit`, `--read-timeout`).
     ///
     /// # Errors
     /// [`ControlError`] for a flag that nobody knows and for a value that isn't what the flag wants.
@@ -147,6 +150,7 @@ impl Controls {
             "--disable-pinned-memory" => self.pinned = false,
             "--fast-disk" => self.fast_disk = true,
             "--disable-fast-disk" => self.fast_disk = false,
+            "--read-timeout" => self.read_timeout = seconds(flag, value)?,
             "--enable-dynamic-vram" => self.dynamic = true,
             "--disable-dynamic-vram" => self.dynamic = false,
             other => return unused(other),
@@ -208,6 +212,7 @@ impl Controls {
         pager.set_policy(self.policy());
         pager.set_slots(self.slots);
         pager.set_reading(self.reading());
+        pager.set_read_timeout(self.read_timeout);
         pager.set_limit(self.weights_limit(total, activations));
     }
 
@@ -274,6 +279,13 @@ fn wrong(flag: &str, wants: &'static str, found: Option<&str>) -> ControlError {
 
 fn count(flag: &str, value: &str) -> Result<u64, ControlError> {
     value.parse().map_err(|_| wrong(flag, "a number of slots", Some(value)))
+}
+
+/// Seconds; 0 is for ever.
+fn seconds(flag: &str, value: Option<&str>) -> Result<Option<Duration>, ControlError> {
+    let number = value.and_then(|v| v.parse::<f64>().ok()).filter(|n| (0.0..1e9).contains(n));
+    let number = number.ok_or_else(|| wrong(flag, "a number of seconds", value))?;
+    Ok((number > 0.0).then(|| Duration::from_secs_f64(number)))
 }
 
 /// GB as ComfyUI counts them: 1024³; or a size with a unit.

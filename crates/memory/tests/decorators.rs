@@ -7,7 +7,11 @@ use kiln_memory::{
     Dtype, FormatError, KeyMap, MemorySource, Outgoing, Problem, Reading, RenamedSource, SourceError, TensorInfo,
     TensorShapes, TensorSource, WeightFile, apply_scales, write_safetensors,
 };
-use std::sync::{Arc, Mutex};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// Notes what it is told, and says that its file has changed.
 #[derive(Default)]
@@ -49,6 +53,13 @@ impl TensorSource for Witness {
     }
     fn set_reading(&self, reading: Reading) {
         self.note(format!("{reading:?}"));
+    }
+    fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.note(format!("{timeout:?}"));
+    }
+    fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
+        self.note(format!("touch {name} {bytes:?}"));
+        Ok(())
     }
     fn done_with(&self, name: &str) {
         self.note(format!("done with {name}"));
@@ -105,8 +116,11 @@ fn a_decorator_passes_on_whatever_it_is_told() {
         assert!(decorator.check().is_err(), "what the file finds is what a decorator reports");
         decorator.set_reading(Reading::PastCache);
         decorator.set_reading(Reading::Cached);
+        decorator.set_read_timeout(Some(Duration::from_secs(7)));
+        decorator.touch(name, 1..3).unwrap();
         decorator.done_with(name);
-        assert_eq!(witness.told(), ["check", "PastCache", "Cached", "done with a.weight"]);
+        let all = ["check", "PastCache", "Cached", "Some(7s)", "touch a.weight 1..3", "done with a.weight"];
+        assert_eq!(witness.told(), all);
     }
 }
 

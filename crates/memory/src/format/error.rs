@@ -1,7 +1,7 @@
 //! What can go wrong between a file and its tensors, as values. Each names the file or tensor it is about.
 
 use super::decode::DecodeError;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// A weight file that can't be read, or no longer is what it was.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +127,20 @@ pub enum SourceError {
         tensor: String,
         /// Why.
         error: DecodeError,
+    },
+    /// The disk below stalled.
+    #[error(
+        "{}: tensor `{tensor}`: the disk gave nothing for {} s, the read was given up (--read-timeout sets the time, 0 waits \
+         for ever)",
+        file.display(), after.as_secs_f64()
+    )]
+    Stalled {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// How long it was waited for.
+        after: Duration,
     },
     /// The source failed in a way of its own.
     #[error("tensor `{tensor}`: {what}")]

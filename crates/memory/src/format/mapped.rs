@@ -9,7 +9,10 @@ use std::{
     fs::{File, Metadata},
     ops::Range,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Instant, SystemTime},
 };
 
@@ -25,7 +28,7 @@ const TRUST: u64 = 20;
 #[derive(Debug)]
 pub struct MappedFile {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     map: bytes::Bytes,
     watch: Watch,
     identity: Identity,
@@ -106,7 +109,7 @@ impl MappedFile {
         Ok(Self {
             path: path.to_owned(),
             identity: Identity::of(&meta),
-            file,
+            file: Arc::new(file),
             map: bytes::Bytes::from_owner(Watched { map, watch: watch.clone() }),
             watch,
             opened: Instant::now(),
@@ -130,7 +133,7 @@ impl MappedFile {
     }
 
     /// The open file, for reading past the map.
-    pub fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &Arc<File> {
         &self.file
     }
 
@@ -149,6 +152,14 @@ impl MappedFile {
     /// From now on the system may guess again.
     pub(crate) fn anywhere(&self) {
         advise(&self.map, Access::Usual);
+    }
+
+    /// Whether the system's cache holds every page of a range, so that touching it doesn't wait for a disk. Where it
+    /// can't be known: no.
+    pub(super) fn is_at_hand(&self, range: Range<usize>) -> bool {
+        let page = page_size();
+        let (start, end) = (range.start / page * page, range.end.min(self.map.len()));
+        start >= end || is_at_hand(&self.map[start..end], page)
     }
 
     /// Takes the whole pages of a range out of this process's resident memory. The system's cache of the file may keep
@@ -226,6 +237,19 @@ fn forget(pages: &[u8]) {
     // SAFETY: whole pages of a read-only map of a file: dropping them loses nothing, the next touch reads the same
     // bytes from the file again. Readers meanwhile see no difference.
     _ = unsafe { madvise(pages.as_ptr().cast_mut().cast(), pages.len(), Advice::LinuxDontNeed) };
+}
+
+#[cfg(target_os = "linux")]
+fn is_at_hand(pages: &[u8], page: usize) -> bool {
+    let mut held = vec![0u8; pages.len().div_ceil(page)];
+    // SAFETY: the range is one of a map of ours from a page's start on; a byte per page is written into `held`.
+    let known = unsafe { libc::mincore(pages.as_ptr().cast_mut().cast(), pages.len(), held.as_mut_ptr()) } == 0;
+    known && held.iter().all(|page| page & 1 == 1)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_at_hand(_: &[u8], _: usize) -> bool {
+    false
 }
 
 #[cfg(not(target_os = "linux"))]

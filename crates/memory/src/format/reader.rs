@@ -1,73 +1,141 @@
-//! The bytes of an open file, read rather than mapped: through the system's cache or past it. Knows offsets and pages;
-//! knows no format.
+//! The bytes of an open file, read rather than mapped, and given up when the disk stalls. Knows offsets and a time; knows
+//! no format.
 //!
 //! A short read is an error that can be reported; a page of a map that isn't there any more is a signal. So weights that
-//! are decoded anyway are read. Past the cache means: with `O_DIRECT`, into an aligned buffer; where the file system
-//! has no such thing, read and then dropped from the cache.
+//! are decoded anyway are read. What the system doesn't have at hand comes on another thread, the next piece while this
+//! one is decoded: a thread that waits for a disk can't be called back, but it can be left behind.
 
-use super::error::{FormatError, Problem};
+use super::{
+    disk::{Disk, SLACK},
+    read_threads::{GivenUp, Pending, ReadThreads},
+    reading::READ_TIMEOUT,
+};
 use std::{
     fs::File,
     io,
     ops::Range,
     path::Path,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
-
-/// How the bytes of a weight file come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Reading {
-    /// Through the system's cache if the file fits into what the machine has free when it is first used, else past it.
-    #[default]
-    Auto,
-    /// Through the system's cache, which keeps what it likes; f32 is used where it lies in the map.
-    Cached,
-    /// Past the system's cache: what doesn't stay in a place of ours comes from the disk each time, and pushes nothing
-    /// of other programs out.
-    PastCache,
-}
 
 /// Bytes that are asked for at once.
 const PIECE: usize = 1 << 20;
-/// What offsets, lengths and addresses of direct reads are multiples of.
-const BLOCK: usize = 4096;
+/// Bytes of a map that are touched at once.
+const STRETCH: usize = 16 << 20;
 /// Buffers that are kept for the next read.
 const KEPT: usize = 2;
 
-#[derive(Debug, Default)]
-pub(crate) struct Reader {
-    direct: OnceLock<Option<File>>,
+/// Why bytes did not come.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Io(io::Error),
+    /// The disk gave nothing for so long.
+    Stalled(Duration),
+}
+
+/// Reads one file.
+pub(super) struct Reader {
+    disk: Arc<Disk>,
+    threads: ReadThreads,
     buffers: Mutex<Vec<Vec<u8>>>,
+    /// Milliseconds that a piece may take; 0 is for ever.
+    timeout: AtomicU64,
+}
+
+/// One piece of a read.
+enum Piece {
+    AtHand(Vec<u8>, Range<usize>),
+    Coming(Pending<(Vec<u8>, io::Result<Range<usize>>)>),
 }
 
 impl Reader {
-    /// Reads `range` of `file` piece by piece; each piece is a whole number of `unit`s but for the last.
-    ///
-    /// # Errors
-    /// [`Problem::Io`], or [`Problem::Changed`] when the file ends before the range does.
-    pub(crate) fn read(
+    pub(super) fn new(path: &Path, file: Arc<File>) -> Self {
+        let timeout = AtomicU64::new(READ_TIMEOUT.as_millis() as u64);
+        let disk = Arc::new(Disk::new(path, file));
+        Self { disk, threads: ReadThreads::default(), buffers: Mutex::default(), timeout }
+    }
+
+    /// How long a disk may give nothing, from now on; `None`: for ever.
+    pub(super) fn set_timeout(&self, timeout: Option<Duration>) {
+        let millis = timeout.map_or(0, |timeout| (timeout.as_millis() as u64).max(1));
+        self.timeout.store(millis, Relaxed);
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let millis = self.timeout.load(Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+
+    /// Reads `range` piece by piece; each piece is a whole number of `unit`s but for the last.
+    pub(super) fn read(
         &self,
-        (path, file): (&Path, &File),
         range: Range<usize>,
         unit: usize,
         past_cache: bool,
         mut take: impl FnMut(&[u8]),
-    ) -> Result<(), FormatError> {
+    ) -> Result<(), ReadError> {
         let piece = (PIECE / unit.max(1)).max(1) * unit.max(1);
-        let mut buffer = self.buffer(piece + 3 * BLOCK);
-        let mut at = range.start;
-        while at < range.end {
-            let end = range.end.min(at + piece);
-            let bytes = if past_cache {
-                self.past_cache(file, at..end, &mut buffer)
-            } else {
-                cached(file, at..end, &mut buffer)
-            };
-            take(bytes.map_err(|error| read_error(path, error))?);
-            at = end;
+        let mut ranges = (range.start..range.end).step_by(piece).map(|at| at..range.end.min(at + piece));
+        let mut begin = || ranges.next().map(|range| self.begin(range, past_cache)).transpose();
+        let mut next = begin()?;
+        while let Some(piece) = next {
+            let (buffer, place) = self.finish(piece)?;
+            next = begin()?;
+            take(&buffer[place]);
+            self.keep(buffer);
         }
-        self.keep(buffer);
         Ok(())
+    }
+
+    /// Makes sure that `bytes` of a map of this file, which begin at `offset`, can be touched without waiting for the disk.
+    pub(super) fn touch(&self, bytes: &bytes::Bytes, offset: usize) -> Result<(), ReadError> {
+        let Some(timeout) = self.timeout() else { return Ok(()) };
+        for start in (0..bytes.len()).step_by(STRETCH) {
+            let stretch = bytes.slice(start..bytes.len().min(start + STRETCH));
+            let (disk, range) = (self.disk.clone(), offset + start..offset + start + stretch.len());
+            let touch = move || {
+                disk.wait(range);
+                stretch.iter().step_by(4096).fold(0, |sum, byte| sum ^ std::hint::black_box(*byte))
+            };
+            let pending = self.threads.start(touch).map_err(|error| unable(error, timeout))?;
+            self.threads.finish(pending, Some(timeout)).map_err(|GivenUp| ReadError::Stalled(timeout))?;
+        }
+        Ok(())
+    }
+
+    fn begin(&self, range: Range<usize>, past_cache: bool) -> Result<Piece, ReadError> {
+        let mut buffer = self.buffer(range.len() + SLACK);
+        if !past_cache && self.disk.read_at_hand(range.clone(), &mut buffer) {
+            return Ok(Piece::AtHand(buffer, 0..range.len()));
+        }
+        let Some(timeout) = self.timeout() else {
+            let place = self.disk.read(range, past_cache, &mut buffer).map_err(ReadError::Io)?;
+            return Ok(Piece::AtHand(buffer, place));
+        };
+        let disk = self.disk.clone();
+        let read = move || {
+            let place = disk.read(range, past_cache, &mut buffer);
+            (buffer, place)
+        };
+        self.threads.start(read).map(Piece::Coming).map_err(|error| unable(error, timeout))
+    }
+
+    fn finish(&self, piece: Piece) -> Result<(Vec<u8>, Range<usize>), ReadError> {
+        match piece {
+            Piece::AtHand(buffer, place) => Ok((buffer, place)),
+            Piece::Coming(pending) => {
+                let timeout = self.timeout();
+                let (buffer, place) = self
+                    .threads
+                    .finish(pending, timeout)
+                    .map_err(|GivenUp| ReadError::Stalled(timeout.unwrap_or_default()))?;
+                place.map(|place| (buffer, place)).map_err(ReadError::Io)
+            }
+        }
     }
 
     fn buffer(&self, len: usize) -> Vec<u8> {
@@ -85,87 +153,15 @@ impl Reader {
             buffers.push(buffer);
         }
     }
+}
 
-    /// `range` of the file, in the buffer: read directly if that can be, else dropped from the cache behind.
-    fn past_cache<'a>(&self, file: &File, range: Range<usize>, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-        let direct = self.direct.get_or_init(|| open_direct(file)).as_ref();
-        let aligned = buffer.as_ptr().align_offset(BLOCK);
-        if let Some(direct) = direct {
-            let (start, end) = (range.start / BLOCK * BLOCK, range.end.next_multiple_of(BLOCK));
-            let target = aligned..aligned + end - start;
-            let needed = range.end - start;
-            match fill(direct, &mut buffer[target.clone()], start, needed) {
-                Ok(()) => return Ok(&buffer[target.start + range.start - start..target.start + needed]),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(error),
-                Err(_) => {} // this file system takes no direct reads after all
-            }
-        }
-        let len = range.len();
-        cached(file, range.clone(), &mut buffer[..len])?;
-        drop_behind(file, range);
-        Ok(&buffer[..len])
+/// A read can't begin: the one before is stuck, or the system gives no thread.
+fn unable(error: Option<io::Error>, timeout: Duration) -> ReadError {
+    error.map_or(ReadError::Stalled(timeout), ReadError::Io)
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("timeout", &self.timeout()).finish_non_exhaustive()
     }
 }
-
-fn cached<'a>(file: &File, range: Range<usize>, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let len = range.len();
-    fill(file, &mut buffer[..len], range.start, len)?;
-    Ok(&buffer[..len])
-}
-
-/// Reads until `needed` bytes are there; the buffer may be longer.
-fn fill(file: &File, buffer: &mut [u8], offset: usize, needed: usize) -> io::Result<()> {
-    let mut done = 0;
-    while done < needed {
-        match read_at(file, &mut buffer[done..], (offset + done) as u64) {
-            Ok(0) => {
-                let what = format!("it ends at byte {}, {} were needed", offset + done, offset + needed);
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
-            }
-            Ok(n) => done += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn read_error(path: &Path, error: io::Error) -> FormatError {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        return FormatError::new(path, Problem::Changed { what: error.to_string() });
-    }
-    FormatError::new(path, error)
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
-}
-
-/// The same file once more, for direct reads. By its descriptor: the path may lead to another one by now.
-#[cfg(target_os = "linux")]
-fn open_direct(file: &File) -> Option<File> {
-    use std::os::{fd::AsRawFd, unix::fs::OpenOptionsExt};
-    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_direct(_: &File) -> Option<File> {
-    None
-}
-
-#[cfg(target_os = "linux")]
-fn drop_behind(file: &File, range: Range<usize>) {
-    use rustix::fs::{Advice, fadvise};
-    _ = fadvise(file, range.start as u64, std::num::NonZeroU64::new(range.len() as u64), Advice::DontNeed);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn drop_behind(_: &File, _: Range<usize>) {}

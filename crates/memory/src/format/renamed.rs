@@ -126,6 +126,12 @@ impl TensorSource for RenamedSource {
         self.inner.read_part(&seen.tensor, first + elements.start..first + elements.end, out)
     }
 
+    fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
+        let seen = self.seen(name)?;
+        let start = seen.info.range.start;
+        self.inner.touch(&seen.tensor, start + bytes.start..start + bytes.end)
+    }
+
     fn done_with(&self, name: &str) {
         // A part of a tensor is followed by its other parts: only the last one lets the tensor go.
         if let Some(seen) = self.tensors.get(name) {

@@ -5,16 +5,16 @@ use super::{
     decode::{DecodeError, decode_f32},
     error::{FormatError, MissingTensor, SourceError},
     info::TensorInfo,
-    reader::Reading,
+    reading::Reading,
 };
 use bytes::Bytes;
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 /// Names, shapes and bytes of tensors, wherever they come from.
 ///
 /// A source may stand over others and change what they hold: rename it, scale it, put one before another. Such a
 /// decorator says so in [`inner`](Self::inner), and nothing it leaves out can get lost: what it is told
-/// ([`check`](Self::check), [`set_reading`](Self::set_reading), [`done_with`](Self::done_with)) goes on to every source
+/// ([`check`](Self::check), [`set_reading`](Self::set_reading), [`touch`](Self::touch), ...) goes on to every source
 /// below, and what it is asked for ([`read_f32`](Self::read_f32), [`read_part`](Self::read_part)) is made of its own
 /// [`slice`](Self::slice) and `read_f32`, never of a source's below, so that no value comes by unchanged.
 pub trait TensorSource: Send + Sync {
@@ -79,6 +79,20 @@ pub trait TensorSource: Send + Sync {
     /// Says how the bytes of tensors shall come from now on, where there is a choice.
     fn set_reading(&self, reading: Reading) {
         self.inner().iter().for_each(|source| source.set_reading(reading));
+    }
+
+    /// Says how long a disk may give nothing before a read is given up as stalled, from now on; `None`: for ever.
+    fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.inner().iter().for_each(|source| source.set_read_timeout(timeout));
+    }
+
+    /// Makes sure that `bytes` of what [`slice`](Self::slice) returns can be read without waiting for a disk. A source
+    /// that has other names than those below it asks for theirs.
+    ///
+    /// # Errors
+    /// [`SourceError::Stalled`] when the disk doesn't give them in time.
+    fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
+        self.inner().iter().try_for_each(|source| source.touch(name, bytes.clone()))
     }
 
     /// The bytes of a tensor won't be needed for a while: whatever holds them may let them go. A source that has other

@@ -2,11 +2,12 @@
 
 use super::{
     decode::{DecodeError, decode_f32},
-    error::{FormatError, MissingTensor, SourceError},
+    error::{FormatError, MissingTensor, Problem, SourceError},
     gguf,
     info::TensorInfo,
     mapped::MappedFile,
-    reader::{Reader, Reading},
+    reader::{ReadError, Reader},
+    reading::Reading,
     safetensors,
     source::TensorSource,
 };
@@ -14,12 +15,14 @@ use crate::budget::available_memory;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::{
+    io,
     ops::Range,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 /// A checkpoint opened by pointer: a map of the file and its checked header. Opening costs the header and no more.
@@ -68,7 +71,7 @@ impl WeightFile {
         let parse = if gguf { gguf::parse } else { safetensors::parse };
         let header = parse(file.bytes()).map_err(|p| FormatError::new(file.path(), p))?;
         file.anywhere();
-        let (reader, reading) = (Reader::default(), AtomicU8::new(AUTO));
+        let (reader, reading) = (Reader::new(file.path(), file.file().clone()), AtomicU8::new(AUTO));
         Ok(Arc::new(Self { file, tensors: header.tensors, metadata: header.metadata, reader, reading }))
     }
 
@@ -107,15 +110,29 @@ impl WeightFile {
         let block = info.dtype.block();
         let range = info.range.start + start..info.range.start + end;
         let past_cache = self.reading() == Reading::PastCache;
-        self.reader.read((self.path(), self.file.file()), range, block.1, past_cache, |piece| {
+        let read = self.reader.read(range, block.1, past_cache, |piece| {
             let count = (piece.len() / block.1 * block.0).min(rest.len());
             let (now, later) = std::mem::take(&mut rest).split_at_mut(count);
             rest = later;
             if result.is_ok() {
                 result = decode_f32(info.dtype, piece, now);
             }
-        })?;
+        });
+        read.map_err(|error| self.read_error(name, error))?;
         result.map_err(fail)
+    }
+
+    fn read_error(&self, tensor: &str, error: ReadError) -> SourceError {
+        let file = self.path();
+        match error {
+            ReadError::Stalled(after) => {
+                SourceError::Stalled { file: file.to_owned(), tensor: tensor.to_owned(), after }
+            }
+            ReadError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                FormatError::new(file, Problem::Changed { what: error.to_string() }).into()
+            }
+            ReadError::Io(error) => FormatError::new(file, error).into(),
+        }
     }
 
     /// The path it was opened by.
@@ -207,6 +224,20 @@ impl TensorSource for WeightFile {
 
     fn set_reading(&self, reading: Reading) {
         Self::set_reading(self, reading);
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.reader.set_timeout(timeout);
+    }
+
+    fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
+        let Some(info) = self.get(name) else { return Ok(()) };
+        let range = info.range.start + bytes.start..info.range.end.min(info.range.start + bytes.end);
+        if self.mapped().is_at_hand(range.clone()) {
+            return Ok(());
+        }
+        let stretch = self.mapped().shared().slice(range.clone());
+        self.reader.touch(&stretch, range.start).map_err(|error| self.read_error(name, error))
     }
 
     fn done_with(&self, name: &str) {

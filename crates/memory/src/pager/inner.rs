@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     budget::{Kind, Reclaim},
-    format::Reading,
+    format::{READ_TIMEOUT, Reading},
     provider::Provider,
     sync::{Mutex, MutexGuard},
 };
 use std::{
     fmt,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
 /// The residency of all models on one device. Cheap to clone.
@@ -48,6 +49,7 @@ impl<P: Provider> Pager<P> {
             policy: Policy::default(),
             slots: 2,
             reading: Reading::Auto,
+            read_timeout: Some(READ_TIMEOUT),
             timeline: Timeline::default(),
             device: Device::Here,
             losses: 0,
@@ -81,6 +83,17 @@ impl<P: Provider> Pager<P> {
     /// How the files of models are read.
     pub fn reading(&self) -> Reading {
         self.inner.lock().reading
+    }
+
+    /// How long the disks of models that come from now on may give nothing before a read is given up as stalled; `None`: for
+    /// ever. Two minutes unless said otherwise.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.inner.lock().read_timeout = timeout;
+    }
+
+    /// How long a disk may give nothing.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.inner.lock().read_timeout
     }
 
     /// How many staging slots there are.

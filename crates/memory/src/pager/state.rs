@@ -14,6 +14,7 @@ use crate::{
 use std::{
     ops::Range,
     sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
 };
 
 /// What the bytes of a unit are: equal keys, equal bytes. Made of everything the bytes depend on.
@@ -131,6 +132,8 @@ pub(super) struct State<R> {
     pub(super) slots: u64,
     /// How the files of models that come from now on are read.
     pub(super) reading: Reading,
+    /// How long their disks may give nothing.
+    pub(super) read_timeout: Option<Duration>,
     pub(super) timeline: Timeline,
     pub(super) device: Device,
     pub(super) losses: u64,

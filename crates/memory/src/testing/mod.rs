@@ -1,5 +1,5 @@
-//! Providers for tests: one that fails, one that is late, one that is slow; and parts of this crate that nobody else has
-//! a use for. Knows the contract of providers, no pager.
+//! Providers for tests: one that fails, one that is late, one that is slow; a disk that lets one wait; and parts of this
+//! crate that nobody else has a use for. Knows the contract of providers, no pager.
 #![allow(unsafe_code)]
 
 mod delayed;
@@ -11,4 +11,4 @@ pub use delayed::Delayed;
 pub use faulty::{Call, Faulty};
 pub use throttled::Throttled;
 
-pub use crate::weights::ReadAhead;
+pub use crate::{format::SlowDisk, weights::ReadAhead};

@@ -15,7 +15,10 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// A model's weights in use: what they are, which were asked for, and who brings them ahead.
@@ -54,7 +57,13 @@ impl Model {
         }
         let info = self.core.source.info(name).ok_or_else(|| self.core.source.missing(name))?.clone();
         let in_place = self.core.in_place(name, &info);
-        let record = Arc::new(WeightRecord { name: name.to_owned(), info, in_place, unit: OnceLock::new() });
+        let record = Arc::new(WeightRecord {
+            name: name.to_owned(),
+            info,
+            in_place,
+            touched: AtomicBool::new(false),
+            unit: OnceLock::new(),
+        });
         records.insert(name.to_owned(), record.clone());
         Ok(record)
     }
@@ -67,7 +76,7 @@ impl Model {
     ) -> Result<Values, MemoryError> {
         self.core.source.check().map_err(SourceError::from)?;
         if let (Some(bytes), None) = (&record.in_place, patches) {
-            return Ok(self.core.borrow_mapped(record, bytes.clone()));
+            return self.core.borrow_mapped(record, bytes, 0..bytes.len());
         }
         let first = Arc::ptr_eq(self.first.get_or_init(|| record.clone()), record);
         if self.core.short.load(Relaxed)

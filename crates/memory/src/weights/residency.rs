@@ -57,6 +57,8 @@ pub(super) struct WeightRecord {
     pub(super) info: TensorInfo,
     /// Its f32 bytes in place, if the file has them so: nothing is filled then, as long as it isn't patched.
     pub(super) in_place: Option<Bytes>,
+    /// Whether the disk has given all of those once.
+    pub(super) touched: AtomicBool,
     pub(super) unit: OnceLock<Option<UnitId>>,
 }
 
@@ -101,6 +103,7 @@ impl Core {
             Reading::Auto => {}
             chosen => source.set_reading(chosen),
         }
+        source.set_read_timeout(pager.read_timeout());
         let names = source.names();
         let stored = names.into_iter().filter_map(|name| source.info(name)).map(|info| info.bytes() as u64).sum();
         let reads = Mutex::default();
@@ -141,7 +144,7 @@ impl Core {
         let row: usize = record.info.shape.iter().skip(1).product();
         let elements = rows.start * row..rows.end * row;
         if let (Some(bytes), None) = (&record.in_place, patches) {
-            return Ok(self.borrow_mapped(record, bytes.slice(elements.start * 4..elements.end * 4)));
+            return self.borrow_mapped(record, bytes, elements.start * 4..elements.end * 4);
         }
         let mut staged = self.slot(record, elements.len())?;
         if patches.is_some() {
@@ -150,7 +153,7 @@ impl Core {
             return Ok(Values::staged(staged));
         }
         let dtype = record.info.dtype;
-        self.source.read_part(&record.name, elements, staged.values_mut())?;
+        self.timed(&record.name, || self.source.read_part(&record.name, elements, staged.values_mut()))?;
         if let Some(rounding) = self.rounding.filter(|r| rounding_changes(dtype, Some(*r))) {
             round(rounding, staged.values_mut());
         }
@@ -163,14 +166,25 @@ impl Core {
         self.staging.take(len).map_err(no_slot)
     }
 
-    /// Bytes of the map, lent where they lie. Under a limit that the whole doesn't fit into, their pages leave this
-    /// process again after each use; the system's cache may keep them.
-    pub(super) fn borrow_mapped(&self, record: &WeightRecord, bytes: Bytes) -> Values {
-        if self.stored <= self.account.budget().limit() {
-            return Values::shared(bytes, Acquired::Hit);
+    /// Some bytes of a weight in the map, used where they lie, once the disk has given them. Under a limit that the whole
+    /// doesn't fit into, their pages leave this process again after each use; the system's cache may keep them.
+    pub(super) fn borrow_mapped(
+        &self,
+        record: &WeightRecord,
+        whole: &Bytes,
+        part: Range<usize>,
+    ) -> Result<Values, MemoryError> {
+        let fits = self.stored <= self.account.budget().limit();
+        if !fits || !record.touched.load(Relaxed) {
+            self.timed(&record.name, || self.source.touch(&record.name, part.clone()))?;
+            record.touched.store(part.len() == whole.len(), Relaxed);
         }
-        let lent = MappedSlice { bytes, name: record.name.clone(), source: self.source.clone() };
-        Values::shared(Bytes::from_owner(lent), Acquired::Hit)
+        let bytes = whole.slice(part);
+        if fits {
+            return Ok(Values::shared(bytes, Acquired::Hit));
+        }
+        let mapped = MappedSlice { bytes, name: record.name.clone(), source: self.source.clone() };
+        Ok(Values::shared(Bytes::from_owner(mapped), Acquired::Hit))
     }
 
     /// Allocates the slots that streaming needs, for the largest weight, now: as many as the pager has, fewer if the

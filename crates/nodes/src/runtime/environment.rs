@@ -50,6 +50,7 @@ impl Memory {
         pager.set_slots(controls.slots);
         pager.set_policy(if controls.dynamic { Policy::Plan } else { Policy::AllResident });
         pager.set_reading(controls.reading());
+        pager.set_read_timeout(controls.read_timeout);
         let pressure_monitor = Arc::new(PressureMonitor::new(budget.clone(), controls.reserved(total)));
         Self { controls, budget, pager, pressure_monitor }
     }

@@ -102,6 +102,10 @@ impl TensorSource for Overlay {
         self.source_of(name).read_part(name, elements, out)
     }
 
+    fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
+        self.holder(name).touch(name, bytes)
+    }
+
     fn done_with(&self, name: &str) {
         self.source_of(name).done_with(name);
     }
