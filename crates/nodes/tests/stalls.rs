@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{Bench, assets};
 use kiln_exec::{GraphBuilder, Out};
 use kiln_memory::{Controls, testing::SlowDisk};
-use kiln_nodes::{CLIPTextEncode, CheckpointLoaderSimple, Clip, Model, PreviewAny, Vae};
+use kiln_nodes::{CLIPTextEncode, CheckpointLoaderSimple, Clip, Model, Vae, primitive::PreviewAny};
 
 #[test]
 fn a_stalled_disk_ends_the_run_with_an_error_that_names_file_tensor_and_time_and_nothing_stays_held() {

@@ -103,7 +103,7 @@ impl TensorSource for Overlay {
     }
 
     fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
-        self.holder(name).touch(name, bytes)
+        self.source_of(name).touch(name, bytes)
     }
 
     fn done_with(&self, name: &str) {
