@@ -113,13 +113,14 @@ pub use cancel::Cancel;
 pub use engine::Adversary;
 pub use engine::{
     AbandonedCall, Engine, EngineBuilder, InputReport, LateEdges, NodeOutput, OnFailure, Order, Report, RunError,
-    RunOptions, Summary,
+    RunObserver, RunOptions, Summary,
 };
 pub use error::{ErrorKind, NodeError};
 pub use node::{
     Answer, Arg, Args, Behaviour, Class, ConstantInputs, Cx, DynNode, DynReply, Execute, ExecuteAsync, Expansion,
-    ExtraPngInfo, Extras, Fingerprint, HiddenValue, Host, IntoOutcome, Lane, Lazy, LivePrompt, NodeClass, Outcome,
-    Produced, Progress, RawLink, Registry, Schedule, Socket, SubmittedPrompt, Ui, UniqueId, WithUi, declare,
+    ExtraPngInfo, Extras, Fingerprint, HiddenValue, Host, IntoOutcome, Lane, Lazy, LivePrompt, NodeClass, NodeView,
+    Outcome, Passes, Produced, Progress, Provided, RawLink, Registry, Resources, Schedule, Socket, SubmittedPrompt, Ui,
+    UniqueId, WithUi, declare,
 };
 pub use observe::{
     ErrorEvent, Event, Explanation, Listener, NodeProgress, NodeState, Preview, Reason, Step, Trace, What,

@@ -2,7 +2,7 @@
 //!
 //! Statements here call the engine's crate `__kiln`; the functions that `expand` puts them into import it by that name.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
@@ -31,6 +31,8 @@ pub(crate) struct InputAttributes {
     pub def: Vec<TokenStream>,
     /// A function that looks the options up.
     pub choices: Option<Expr>,
+    /// Method calls on the behaviour: the method, and what it gets after the input's name.
+    pub behaviour: Vec<(Ident, TokenStream)>,
 }
 
 /// The doc comment as one paragraph per paragraph, lines joined.
@@ -177,8 +179,19 @@ impl InputAttributes {
                     input.ty = __kiln::graph::SocketType::combo(::core::iter::empty::<&str>());
                 });
             }
+            "uses" => {
+                let passes = if meta.input.peek(Token![=]) { Some(meta.value()?.parse::<Expr>()?) } else { None };
+                let passes = passes.map_or_else(|| quote!(|_| 1), |passes| quote!(#passes));
+                self.behaviour.push((Ident::new("uses", Span::call_site()), passes));
+            }
+            "carries" => self.behaviour.push((Ident::new("carries", Span::call_site()), TokenStream::new())),
+            "provides" => {
+                for (socket_type, name) in pairs(meta)? {
+                    self.behaviour.push((Ident::new("provides", Span::call_site()), quote!(#socket_type, #name)));
+                }
+            }
             "lazy" | "raw_link" => {
-                let field = Ident::new(&key, proc_macro2::Span::call_site());
+                let field = Ident::new(&key, Span::call_site());
                 self.def.push(quote!(input.#field = true;));
             }
             "optional" => self.def.push(quote!(input.group = __kiln::graph::Group::Optional;)),
@@ -214,6 +227,18 @@ impl InputAttributes {
 
 fn text(meta: &ParseNestedMeta<'_>) -> syn::Result<String> {
     Ok(meta.value()?.parse::<LitStr>()?.value())
+}
+
+/// `(A = "a", B = "b")`: names with their texts.
+fn pairs(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<(String, String)>> {
+    let content;
+    syn::parenthesized!(content in meta.input);
+    let pair = |input: syn::parse::ParseStream<'_>| {
+        let name = input.call(Ident::parse_any)?.unraw().to_string();
+        input.parse::<Token![=]>()?;
+        Ok((name, input.parse::<LitStr>()?.value()))
+    };
+    Ok(content.parse_terminated(pair, Token![,])?.into_iter().collect())
 }
 
 /// `(a, "b c", d = "D")`: a list of names. `d = "D"` stands for its text.

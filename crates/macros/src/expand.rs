@@ -118,11 +118,15 @@ impl Node<'_> {
             let (name, of) = (&field.name, field.attributes.choices.as_ref()?);
             Some(quote!(.choices(#name, #of)))
         });
+        let resources = self.fields.iter().flat_map(|field| {
+            let name = &field.name;
+            field.attributes.behaviour.iter().map(move |(method, arguments)| quote!(.#method(#name, #arguments)))
+        });
         let of = if self.attributes.is_async { quote!(of_async) } else { quote!(of) };
         quote! {
             fn behaviour() -> #engine::Behaviour {
                 use #engine as __kiln;
-                __kiln::Behaviour::#of::<Self>() #(#calls)* #(#choices)*
+                __kiln::Behaviour::#of::<Self>() #(#calls)* #(#choices)* #(#resources)*
             }
         }
     }

@@ -24,6 +24,11 @@
 //! `force_input`, `control_after_generate`, `dynamic_prompts`, `combo = [..]` (list type), `options = [..]` (`COMBO`),
 //! `choices = function` (list looked up when needed), `lazy`, `optional`, `hidden`, `raw_link`, `option("key" = value)`.
 //!
+//! What a field has to do with models and other things that are loaded once and used in passes, for whoever plans before a
+//! run: `uses` (the node runs what the input leads to, once) or `uses = function` (as often as the function reads off the
+//! prompt), `carries` (whoever uses an output of the node runs it), `provides(MODEL = "unet", …)` (the file that the input
+//! names has the part `unet` of what leaves through sockets of type `MODEL`).
+//!
 //! The derived code names the engine's crate as the manifest of the deriving crate does: `kiln-exec`, else the facade
 //! `kiln`, renamed or not. A crate that has neither, because another one re-exports the engine, says where it is with
 //! `#[node(crate = "…")]`.

@@ -3,6 +3,7 @@
 //! Here is what it keeps from prompt to prompt and who may use that; how a prompt runs is `run`'s matter.
 
 mod abandoned;
+mod observer;
 mod options;
 mod parts;
 mod report;
@@ -11,6 +12,7 @@ mod session;
 
 pub use self::abandoned::AbandonedCall;
 pub(crate) use self::abandoned::CallToken;
+pub use self::observer::RunObserver;
 #[cfg(feature = "testing")]
 pub use self::options::Adversary;
 pub use self::options::{LateEdges, OnFailure, Order, RunOptions};
@@ -50,6 +52,7 @@ pub struct EngineBuilder {
     host: Host,
     cache: CachePolicy,
     provider: Option<Arc<dyn CacheProvider>>,
+    observer: Option<Arc<dyn RunObserver>>,
 }
 
 impl EngineBuilder {
@@ -71,6 +74,12 @@ impl EngineBuilder {
         self
     }
 
+    /// With somebody who accompanies every run.
+    pub fn observer(mut self, observer: Arc<dyn RunObserver>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// The engine.
     pub fn build(self) -> Engine {
         let session = Session { cache: Cache::new(self.cache), ..Session::default() };
@@ -79,6 +88,7 @@ impl EngineBuilder {
             host: Arc::new(self.host),
             lanes: Lanes::default(),
             provider: self.provider,
+            observer: self.observer,
             session: Mutex::new(session),
             run_lock: RunLock::default(),
             abandoned: AbandonedCalls::default(),
@@ -95,7 +105,7 @@ impl Engine {
 
     /// An engine in the making.
     pub fn builder(registry: Registry) -> EngineBuilder {
-        EngineBuilder { registry, host: Host::new(), cache: CachePolicy::default(), provider: None }
+        EngineBuilder { registry, host: Host::new(), cache: CachePolicy::default(), provider: None, observer: None }
     }
 
     /// The node classes.

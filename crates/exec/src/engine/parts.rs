@@ -7,6 +7,7 @@ use kiln_graph::{NodeId, Prompt, PromptError, Validated, ValidatorCall, Validato
 
 use crate::cache::CacheProvider;
 use crate::engine::abandoned::AbandonedCalls;
+use crate::engine::observer::RunObserver;
 use crate::engine::run_lock::RunLock;
 use crate::engine::session::Session;
 use crate::error::NodeError;
@@ -20,6 +21,7 @@ pub(crate) struct EngineParts {
     pub host: Arc<Host>,
     pub lanes: Lanes,
     pub provider: Option<Arc<dyn CacheProvider>>,
+    pub observer: Option<Arc<dyn RunObserver>>,
     pub session: Mutex<Session>,
     pub run_lock: RunLock,
     pub abandoned: AbandonedCalls,

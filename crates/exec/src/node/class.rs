@@ -12,6 +12,8 @@ use crate::node::constants::{ConstantInputs, Fingerprint};
 use crate::node::cx::Cx;
 use crate::node::host::Host;
 use crate::node::outcome::{Answer, IntoOutcome, Produced};
+use crate::node::resources::{Provided, Resources};
+use crate::node::view::NodeView;
 
 /// A struct that is a node class. `#[derive(Node)]` implements it.
 #[diagnostic::on_unimplemented(
@@ -141,6 +143,7 @@ pub struct Behaviour {
     pub(crate) lane: Lane,
     pub(crate) version: u32,
     pub(crate) cacheable: bool,
+    pub(crate) resources: Resources,
 }
 
 impl Behaviour {
@@ -183,6 +186,7 @@ impl Behaviour {
             lane: Lane::Inline,
             version: 0,
             cacheable: true,
+            resources: Resources::default(),
         }
     }
 
@@ -207,6 +211,25 @@ impl Behaviour {
     /// With an input whose options are looked up when they are needed (a folder's files).
     pub fn choices(mut self, input: &str, of: impl Fn(&Host) -> Vec<String> + Send + Sync + 'static) -> Self {
         self.choices.push((input.into(), Arc::new(of)));
+        self
+    }
+
+    /// Runs what `input` leads to (a model), so many times as `passes` reads off the prompt.
+    pub fn uses(mut self, input: &str, passes: impl Fn(NodeView<'_>) -> u32 + Send + Sync + 'static) -> Self {
+        self.resources.add_use(input, Arc::new(passes));
+        self
+    }
+
+    /// Whoever uses an output of this node runs what `input` leads to, in the same pass (a ControlNet in conditions).
+    pub fn carries(mut self, input: &str) -> Self {
+        self.resources.add_carried(input);
+        self
+    }
+
+    /// The file that `input` names has the part `name` of what leaves through sockets of type `socket_type`.
+    pub fn provides(mut self, input: &str, socket_type: &str, name: &str) -> Self {
+        let provided = Provided { input: input.into(), socket_type: socket_type.into(), name: name.into() };
+        self.resources.add_provided(provided);
         self
     }
 }

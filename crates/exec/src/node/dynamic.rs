@@ -13,6 +13,7 @@ use crate::node::cx::Cx;
 use crate::node::host::Host;
 use crate::node::outcome::{Answer, Expansion, Outcome, Produced};
 use crate::node::ui::Ui;
+use crate::node::view::NodeView;
 use crate::value::{Blocker, Value, Values};
 
 /// A node class made of a definition and a closure.
@@ -155,6 +156,24 @@ impl DynNode {
     /// Never kept from prompt to prompt.
     pub fn uncached(mut self) -> Self {
         self.behaviour.cacheable = false;
+        self
+    }
+
+    /// As [`Behaviour::uses`].
+    pub fn uses(mut self, input: &str, passes: impl Fn(NodeView<'_>) -> u32 + Send + Sync + 'static) -> Self {
+        self.behaviour = self.behaviour.uses(input, passes);
+        self
+    }
+
+    /// As [`Behaviour::carries`].
+    pub fn carries(mut self, input: &str) -> Self {
+        self.behaviour = self.behaviour.carries(input);
+        self
+    }
+
+    /// As [`Behaviour::provides`].
+    pub fn provides(mut self, input: &str, socket_type: &str, name: &str) -> Self {
+        self.behaviour = self.behaviour.provides(input, socket_type, name);
         self
     }
 }

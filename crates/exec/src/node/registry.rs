@@ -9,6 +9,7 @@ use crate::node::class::{Behaviour, NodeClass};
 use crate::node::dynamic::DynNode;
 use crate::node::hidden::HiddenKind;
 use crate::node::host::Host;
+use crate::node::resources::Resources;
 
 /// A class: what it looks like and how it is called.
 pub struct Class {
@@ -49,6 +50,11 @@ impl Class {
     /// What the class looks like from outside.
     pub fn def(&self) -> &NodeDef {
         &self.def
+    }
+
+    /// What it says of models and other things that are loaded once and used in passes.
+    pub fn resources(&self) -> &Resources {
+        &self.behaviour.resources
     }
 
     /// The definition with the options that folders and the like give it now.
@@ -122,6 +128,11 @@ impl Registry {
         self.index.get(class_type).copied()
     }
 
+    /// All classes, in the order in which they were added.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter().map(|class| &**class)
+    }
+
     /// All definitions, in the order in which the classes were added.
     pub fn defs(&self) -> impl Iterator<Item = &NodeDef> {
         self.classes.iter().map(|class| &*class.def)
@@ -140,6 +151,16 @@ impl Registry {
     /// Whether there is no class.
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty()
+    }
+}
+
+impl Definitions for Registry {
+    fn get(&self, class_type: &str) -> Option<&NodeDef> {
+        self.get(class_type).map(Class::def)
+    }
+
+    fn class_types(&self) -> Vec<Arc<str>> {
+        self.classes.iter().map(|class| class.def.class_type.clone()).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Single-threaded: all decisions are made here, in one place after the other. Other threads only call nodes. What a run
 //! consists of is in `execution`; every other file adds one verb to it.
 
+mod audience;
 mod call;
 mod dispatch;
 mod drive;

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
@@ -17,6 +16,7 @@ use crate::error::{ErrorKind, NodeError};
 use crate::lanes::Mailbox;
 use crate::node::Ids;
 use crate::observe::{Event, Listener, now};
+use crate::run::audience::Audience;
 use crate::run::execution::Execution;
 use crate::sync::{self, thread};
 
@@ -91,26 +91,29 @@ impl Run {
     pub fn run(mut self) -> Result<Report, RunError> {
         let (engine, cancel) = (self.engine.clone(), self.cancel.clone());
         let _guard = engine.inner.run_lock.acquire_unless(&cancel).map_err(RunError::of_prompt)?;
-        let gate = self.listener.take().map(Gate::new);
-        self.listener = gate.as_ref().map(Gate::listener);
-        let wait = Wait { prompt: Arc::clone(&self.prompt), grace: self.options.grace, gate };
+        let audience = Audience::new(self.listener.take(), engine.inner.observer.is_some());
+        let wait = Wait { prompt: Arc::clone(&self.prompt), grace: self.options.grace, audience: audience.clone() };
         let mailbox = Mailbox::new();
         let token = CallToken::default();
         let left = sync::Arc::downgrade(&token);
         let answer = sync::Arc::clone(&mailbox);
         let job = move || {
-            let ended = catch_unwind(AssertUnwindSafe(|| self.run_here())).unwrap_or_else(|_| Err(broken()));
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run_here(audience))).unwrap_or_else(|_| Err(broken()));
             drop(token);
             answer.send(ended);
         };
         let waker = futures::task::waker(sync::Arc::clone(&mailbox));
         let _awake = cancel.add_waker(waker);
         engine.inner.lanes.run(Box::new(job));
-        wait.end(&engine, &cancel, &mailbox, left)
+        let ended = wait.end(&engine, &cancel, &mailbox, left);
+        if let Some(observer) = &engine.inner.observer {
+            observer.end(engine.cache_size().1);
+        }
+        ended
     }
 
     /// Runs on this thread.
-    fn run_here(mut self) -> Result<Report, RunError> {
+    fn run_here(mut self, audience: Option<Audience>) -> Result<Report, RunError> {
         let engine = self.engine.clone();
         let mut session = SessionGuard::new(&engine.inner.session);
         session.pause(ActiveCall::default());
@@ -119,8 +122,11 @@ impl Run {
             return Err(RunError::of_prompt(NodeError::interrupted()));
         }
         let (inner, routes) = (&engine.inner, Arc::clone(&checked.routes));
-        let execution =
-            Execution::new(inner, session, &self.prompt, &routes, &self.options, self.listener, self.cancel);
+        if let (Some(observer), Some(audience)) = (&inner.observer, &audience) {
+            audience.join(observer.begin(&inner.registry, &self.prompt));
+        }
+        let listener = audience.as_ref().map(Audience::listener);
+        let execution = Execution::new(inner, session, &self.prompt, &routes, &self.options, listener, self.cancel);
         execution.run(checked)
     }
 
@@ -151,33 +157,6 @@ fn broken() -> RunError {
     RunError::of_prompt(NodeError::of(ErrorKind::Panicked, "the engine itself panicked"))
 }
 
-/// Somebody who listens until the run is over for whoever started it.
-struct Gate {
-    open: Arc<AtomicBool>,
-    listener: Listener,
-}
-
-impl Gate {
-    fn new(listener: Listener) -> Self {
-        Self { open: Arc::new(AtomicBool::new(true)), listener }
-    }
-
-    fn listener(&self) -> Listener {
-        let (open, listener) = (Arc::clone(&self.open), Arc::clone(&self.listener));
-        Arc::new(move |event| {
-            if open.load(Ordering::Acquire) {
-                listener(event);
-            }
-        })
-    }
-
-    /// The last thing that is heard.
-    fn close(&self, last: &Event) {
-        self.open.store(false, Ordering::Release);
-        (self.listener)(last);
-    }
-}
-
 /// How often a run that should have ended is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -185,7 +164,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 struct Wait {
     prompt: Arc<Prompt>,
     grace: Duration,
-    gate: Option<Gate>,
+    audience: Option<Audience>,
 }
 
 impl Wait {
@@ -233,8 +212,8 @@ impl Wait {
                 bytes: *bytes,
             },
         );
-        if let Some(gate) = &self.gate {
-            gate.close(&Event::ExecutionInterrupted {
+        if let Some(audience) = &self.audience {
+            audience.close(&Event::ExecutionInterrupted {
                 prompt_id: Arc::clone(prompt_id),
                 node_id: path.first().cloned(),
                 node_type: class_type.clone(),

@@ -1,0 +1,19 @@
+//! A run observer: whoever accompanies every run of an engine, beside the listener that a single run may have.
+
+use kiln_graph::Prompt;
+
+use crate::node::Registry;
+use crate::observe::Listener;
+
+/// Accompanies every run of an engine; given to it with [`EngineBuilder::observer`](crate::EngineBuilder::observer).
+///
+/// An embedding program plans and accounts with it (memory, say) without having to be asked at each run. Runs of one engine
+/// begin and end one after the other. Like a listener, an observer must not run prompts on the engine that it observes.
+pub trait RunObserver: Send + Sync {
+    /// A run begins. `prompt` has passed validation. The listener that is returned hears each event before the run's own.
+    fn begin(&self, registry: &Registry, prompt: &Prompt) -> Listener;
+
+    /// The run is over, and the cache keeps `cached` bytes for the next. Called without a [`begin`](Self::begin) for a run that
+    /// did not get so far.
+    fn end(&self, cached: u64);
+}
