@@ -1,5 +1,5 @@
 //! Two nodes that plain functions cannot be: one that reads only the branch it needs, one that
-//! answers with a graph.
+//! returns a graph.
 //!
 //!     cargo run --release --example custom_node
 #![allow(clippy::print_stdout)]

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kiln::exec::{Cancel, Cx, Engine, Event, Execute, GraphBuilder, Node, NodeError};
+use kiln::exec::{Cancel, Cx, Event, Execute, GraphBuilder, Node, NodeError};
 use kiln::nodes::files::{DirKind, Folders};
 use kiln::nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Environment, Image, KSampler, SaveImage, VAEDecode,
+    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Environment, Image, KSampler, SaveImage, Session,
+    VAEDecode,
 };
 
 /// Turns a picture into its negative.
@@ -54,12 +55,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let output = std::env::temp_dir().join("kiln-embed");
     let folders = Folders::under(&output).with_dir(DirKind::Output, &output).with_bundled(house.join("assets"));
 
-    // One engine per app: it keeps models and results between runs. Its nodes are ComfyUI's and ours.
+    // One session per app: its engine keeps models and results between runs. Its nodes are ComfyUI's and ours.
     let registry = kiln::nodes::registry().with::<Negative>();
-    let engine = Engine::builder(registry).host(Environment::new(folders).into_host()).build();
+    let session = Session::new(Environment::new(folders), registry);
 
-    // A run tells what happens as ComfyUI's messages.
-    let report = engine
+    // A run reports what happens as ComfyUI's messages.
+    let report = session
         .start(graph(8).into_prompt())
         .on_event(|event| match event {
             Event::Progress { value, max, .. } => println!("step {value} of {max}"),
@@ -71,13 +72,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("the picture is in {}", output.display());
 
     // The same graph again: everything is known, nothing runs.
-    let report = engine.run(graph(8).into_prompt())?;
+    let report = session.start(graph(8).into_prompt()).run()?;
     println!("again: {} nodes ran, {} came from the cache", report.summary.executed, report.summary.cached);
 
     // Cancel from anywhere; the run stops within a step and the engine takes the next prompt.
     let (cancel, steps) = (Cancel::new(), Arc::new(AtomicUsize::new(0)));
     let (stop, seen) = (cancel.clone(), steps.clone());
-    let stopped = engine
+    let stopped = session
         .start(graph(1000).into_prompt())
         .cancelled_by(&cancel)
         .on_event(move |event| {

@@ -16,7 +16,7 @@ use kiln::exec::GraphBuilder;
 use kiln::graph::Prompt;
 use kiln::nodes::{CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, KSampler, SaveImage, VAEDecode};
 use kiln_cli::options::{EngineArgs, EnvironmentArgs};
-use kiln_cli::{Opened, Session, on_ctrl_c, open};
+use kiln_cli::{Opened, Terminal, on_ctrl_c, open};
 use serde_json::json;
 
 /// Draws a picture from text, or runs any graph in ComfyUI's API format.
@@ -82,24 +82,24 @@ fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
         args.ckpt = name.to_string_lossy().into_owned();
     }
     let environment = args.environment.environment(Path::new("."), &house.join("assets"));
-    let session =
-        Session::new(environment, args.engine.cache()).with_memory_report(args.environment.memory.memory_report);
+    let terminal =
+        Terminal::new(environment, args.engine.cache()).with_memory_report(args.environment.memory.memory_report);
 
     let Opened { mut prompt, workflow } = match &args.graph {
-        Some(file) => open(file, &session.definitions())?,
+        Some(file) => open(file, &terminal.definitions())?,
         None => Opened { prompt: text_to_image(&args), workflow: None },
     };
-    let validated = session.validate(&mut prompt)?;
+    let validated = terminal.validate(&mut prompt)?;
     if !validated.node_errors.is_empty() {
         eprintln!("{validated}");
     }
 
-    on_ctrl_c(session.cancel().clone())?;
+    on_ctrl_c(terminal.cancel().clone())?;
     let mut options = args.engine.run_options();
     // The editor's own form where there is one; else the graph itself, so that the picture can be opened as a workflow.
     let workflow = workflow.unwrap_or_else(|| prompt.to_value());
     options.extra_pnginfo = Some(Arc::new(json!({ "workflow": workflow })));
-    let finished = session.run(&Arc::new(prompt), validated, options, None)?;
+    let finished = terminal.run(&Arc::new(prompt), validated, options, None)?;
     print!("{}", finished.summary);
     Ok(())
 }

@@ -41,7 +41,7 @@ fn main() -> Result<(), Failure> {
     let file = PathBuf::from(arguments.pop().unwrap_or_else(|| "output/sheet.png".into()));
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = Folders::under(std::env::temp_dir().join("kiln-sheet")).with_bundled(house.join("assets"));
-    let engine = Engine::builder(kiln::nodes::registry()).host(Environment::new(folders).into_host()).build();
+    let engine = Environment::new(folders).into_engine();
     let sheet = if grid { grid::drawn(&engine) } else { prompts(&engine)? };
     save(&file, sheet)
 }

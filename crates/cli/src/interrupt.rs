@@ -28,7 +28,7 @@ pub fn on_ctrl_c(cancel: Cancel) -> Result<(), ctrlc::Error> {
     })
 }
 
-/// Says on standard error why nothing came of it, and answers with what to exit: 130 after Ctrl-C, else 1.
+/// Says on standard error why nothing came of it, and returns what to exit with: 130 after Ctrl-C, else 1.
 pub fn explain_failure(error: &(dyn std::error::Error + 'static)) -> ExitCode {
     if let Some(stopped) = error.downcast_ref::<RunError>().filter(|run| run.is_interrupted()) {
         let node = stopped.node().map(|id| format!(" in {} \"{id}\"", stopped.class_type().unwrap_or("node")));

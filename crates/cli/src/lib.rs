@@ -1,8 +1,8 @@
 //! The `kiln` command, and what a terminal shows while a graph runs.
 //!
-//! The command line is built on the library and on nothing else: [`Session`] is an engine with ComfyUI's nodes,
-//! [`Console`] listens to its events, [`Summary`] says what ran, for how long and who held the memory. The main
-//! example uses the same pieces.
+//! The command line is built on the library and on nothing else: [`Terminal`] runs graphs in a
+//! [`Session`](kiln_nodes::runtime::Session), [`Console`] listens to its events, [`Summary`] says what ran, for how long and
+//! who held the memory. The main example uses the same pieces.
 //!
 //! ```
 //! use kiln_cli::options::bytes;
@@ -17,14 +17,14 @@ pub mod memory;
 mod open;
 pub mod options;
 pub mod plan;
-mod session;
 mod summary;
+mod terminal;
 mod warnings;
 
 pub use console::{Console, NodeRow};
 pub use interrupt::{explain_failure, on_ctrl_c};
 pub use lines::{lines, summary_line};
 pub use open::{OpenError, Opened, open};
-pub use session::{Failure, Finished, Session};
 pub use summary::Summary;
+pub use terminal::{Failure, Finished, Terminal};
 pub use warnings::Warnings;

@@ -37,7 +37,7 @@ pub struct EnvironmentArgs {
 
 impl EnvironmentArgs {
     /// The environment these options describe. `root` holds everything that is not named, `assets` the bundled models. Flags that
-    /// have no use here are told on standard error.
+    /// have no use here are warned of on standard error.
     pub fn environment(&self, root: &std::path::Path, assets: &std::path::Path) -> Environment {
         let root = self.base_directory.as_deref().unwrap_or(root);
         let mut folders = Folders::under(root).with_bundled(assets);

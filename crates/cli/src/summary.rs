@@ -23,7 +23,7 @@ pub struct Summary {
     pub memory: Report,
     /// How the weights of each model fared, where that was asked for.
     pub models: Option<Map>,
-    /// What the operating system saw, where it tells.
+    /// What the operating system saw, where it reports that.
     pub process: Option<ProcessMemory>,
     /// Files that were written.
     pub files: Vec<PathBuf>,

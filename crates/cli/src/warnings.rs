@@ -1,4 +1,4 @@
-//! Warnings on standard error: what libraries find odd and go on with. Each is told once.
+//! Warnings on standard error: what libraries find odd and go on with. Each is shown once.
 //!
 //! Knows `tracing`'s events. Knows nothing of graphs: the library that warns says what about.
 

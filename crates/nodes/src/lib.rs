@@ -7,7 +7,7 @@
 //! # What lies where
 //! Four wings, each knows only those before it. [`files`] knows folders, numbers of saved files, and pictures as bytes; it
 //! can be used without any node. [`payload`] are the types on links. [`runtime`] surrounds an engine: the environment that
-//! nodes work in, and what memory is told around a run. [`comfy`] has the node classes, one file or folder per topic:
+//! nodes work in, and what memory learns of a run. [`comfy`] has the node classes, one file or folder per topic:
 //! [`loaders`], [`conditioning`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`], [`controlnet`], [`vision`],
 //! [`upscale`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`]. [`registry()`] lists every
 //! class.
@@ -53,6 +53,6 @@ pub use latent::{EmptyLatentImage, LatentComposite, LatentUpscale};
 pub use loaders::{CheckpointLoaderSimple, LoraLoader};
 pub use logic::Switch;
 pub use payload::{Clip, Conditioning, Image, Latent, Mask, Model, Vae};
-pub use runtime::{Environment, MemoryObserver, ModelSchedule, OutputAccounting, weights_limit};
+pub use runtime::{Environment, MemoryObserver, ModelSchedule, Session, weights_limit};
 pub use sampling::{KSampler, StepPreview};
 pub use vae::{VAEDecode, VAEEncode};

@@ -29,7 +29,7 @@ fn with(node: &str, input: &str, value: impl Into<Value>) -> Value {
     graph
 }
 
-/// Runs a graph, and answers what it complains of: `class "id"` and the message, or every fault of validation.
+/// Runs a graph, and returns what it complains of: `class "id"` and the message, or every fault of validation.
 fn complaint(bench: &Bench, graph: &Value) -> Option<String> {
     let error = bench.engine.run(Prompt::from_json(graph.to_string()).unwrap()).err()?;
     assert!(!matches!(error.kind(), ErrorKind::Panicked), "{error}");

@@ -8,8 +8,8 @@ use kiln_exec::{GraphBuilder, Out, RunOptions};
 use kiln_memory::{Controls, Counters, Forecast, Kind, Policy, Schedule, VramState, encode_f32, human_bytes};
 use kiln_models::{Component, Inventory};
 use kiln_nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, Clip, EmptyLatentImage, Environment, Image, KSampler, LoraLoader,
-    MemoryObserver, Model, PreviewImage, VAEDecode, Vae,
+    CLIPTextEncode, CheckpointLoaderSimple, Clip, EmptyLatentImage, Environment, Image, KSampler, LoraLoader, Model,
+    PreviewImage, VAEDecode, Vae,
 };
 
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -25,7 +25,7 @@ struct Job<'a> {
 
 const APPLE: Job<'static> = Job { text: "a red apple", seed: 7, lora: None };
 
-/// An engine whose runs a steward accompanies, as those of the command are.
+/// An engine and the environment of its nodes.
 struct House {
     bench: Bench,
     environment: Environment,
@@ -43,8 +43,7 @@ impl House {
         let prompt = graph.into_prompt();
         let before = self.environment.pager().counters();
         let options = RunOptions { fetch: vec![picture.as_link().unwrap().clone()], ..RunOptions::default() };
-        let note = MemoryObserver::new(&self.environment, &prompt).listener();
-        let report = self.bench.engine.start(prompt).options(options).on_event(move |event| note(event)).run().unwrap();
+        let report = self.bench.engine.start(prompt).options(options).run().unwrap();
         let values = one::<Image>(report.values(picture.as_link().unwrap()).unwrap()).values().unwrap();
         (values, since(self.environment.pager().counters(), before))
     }
@@ -195,7 +194,7 @@ fn a_lora_brings_the_weights_it_touches_and_no_others() {
     assert_eq!(back.filled_bytes, touched);
 }
 
-/// A LoRA of rank 1 for one weight of the UNet. Answers that weight's decoded size.
+/// A LoRA of rank 1 for one weight of the UNet. Returns that weight's decoded size.
 fn write_lora(house: &House) -> u64 {
     let path = house.bench.root.path().join("models/loras/one.safetensors");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -9,7 +9,7 @@ use kiln_exec::{FromValue, GraphBuilder, IntoValue, NodeSpec, Source, Value, Val
 use kiln_nodes::{Image, Latent, Mask};
 use serde_json::{Value as Json, json};
 
-/// Runs one node on literals and payloads, and answers what its sockets carry.
+/// Runs one node on literals and payloads, and returns what its sockets carry.
 fn run(class: &str, inputs: &[(&str, Value)]) -> Vec<Vec<Value>> {
     let bench = Bench::new();
     try_run(&bench, class, inputs).unwrap_or_else(|error| panic!("{class}: {error}"))

@@ -4,15 +4,15 @@
 //! within one engine is a service of its host.
 //!
 //! ```
-//! use kiln_exec::Engine;
-//! use kiln_nodes::{Environment, files::Folders};
+//! use kiln_exec::Host;
+//! use kiln_nodes::{Environment, Session, files::Folders};
 //!
 //! # let root = std::env::temp_dir();
 //! let mut registry = kiln_nodes::registry();
 //! kiln_testing_nodes::register(&mut registry);
-//! let host = kiln_testing_nodes::lend(Environment::new(Folders::under(root)).into_host());
-//! let engine = Engine::builder(registry).host(host).build();
-//! assert!(engine.registry().get("TestWhileLoopOpen").is_some());
+//! let environment = Environment::new(Folders::under(root));
+//! let session = Session::builder(environment, registry).host(kiln_testing_nodes::lend(Host::new())).build();
+//! assert!(session.engine().registry().get("TestWhileLoopOpen").is_some());
 //! ```
 
 pub mod asynchronous;

@@ -1,4 +1,4 @@
-//! Nodes that each look at one behaviour of the engine: change detection, cycles, kinds of answers, sockets of outputs.
+//! Nodes that each look at one behaviour of the engine: change detection, cycles, kinds of results, sockets of outputs.
 
 use kiln_exec::{
     Any, ConstantInputs, Cx, Execute, Fingerprint, IntoValue, Node, NodeError, Out, Outcome, Registry, UniqueId, json,
@@ -81,7 +81,7 @@ impl Execute for TestIsChangedWithConstants {
     }
 }
 
-/// Answers with a graph whose nodes wait for each other.
+/// Returns a graph whose nodes wait for each other.
 #[derive(Node)]
 #[node(display_name = "Dynamic Dependency Cycle", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestDynamicDependencyCycle {
@@ -106,7 +106,7 @@ impl Execute for TestDynamicDependencyCycle {
     }
 }
 
-/// Answers with values, with values in another form, or with a graph, depending on a number.
+/// Returns values, with values in another form, or with a graph, depending on a number.
 #[derive(Node)]
 #[node(display_name = "Mixed Expansion Returns", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestMixedExpansionReturns {
@@ -136,7 +136,7 @@ impl Execute for TestMixedExpansionReturns {
     }
 }
 
-/// Answers with a whole text-to-picture graph around payloads.
+/// Returns a whole text-to-picture graph around payloads.
 #[derive(Node)]
 #[node(display_name = "Sampling In Expansion", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestSamplingInExpansion {
@@ -181,7 +181,7 @@ impl Execute for TestSamplingInExpansion {
     }
 }
 
-/// Answers with three nodes that wait, side by side, and the mean of what they pass on.
+/// Returns three nodes that wait, side by side, and the mean of what they pass on.
 #[derive(Node)]
 #[node(
     display_name = "Test Parallel Sleep",

@@ -10,7 +10,7 @@ use kiln_exec::{CachePolicy, Prompt, Retention, RunError, RunOptions};
 use kiln_nodes::files::{DirKind, load_image};
 use serde_json::{Map, Value as Json, json};
 
-/// A prompt in the making: `class(inputs)` answers the new node's id.
+/// A prompt in the making: `class(inputs)` returns the new node's id.
 #[derive(Default)]
 struct Graph(Map<String, Json>);
 

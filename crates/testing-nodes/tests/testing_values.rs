@@ -7,7 +7,7 @@ use common::Bench;
 use kiln_exec::{Link, NodeId, Prompt, RunError, RunOptions, Value, Values};
 use serde_json::{Value as Json, json};
 
-/// Runs the nodes `1`, `2`, … and answers output `socket` of the last.
+/// Runs the nodes `1`, `2`, … and returns output `socket` of the last.
 fn last(nodes: &[(&str, Json)], socket: usize) -> Result<Values, RunError> {
     let mut prompt = serde_json::Map::new();
     for (at, (class, inputs)) in nodes.iter().enumerate() {

@@ -4,7 +4,7 @@ use clap::Args;
 use kiln_cli::options::EnvironmentArgs;
 use kiln_exec::CachePolicy;
 
-use super::{Done, session};
+use super::{Done, terminal};
 
 /// Lists the node classes, or shows one.
 #[derive(Args)]
@@ -17,8 +17,8 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     pub(crate) fn execute(self) -> Done {
-        let session = session(&self.environment, CachePolicy::None);
-        let definitions = session.definitions();
+        let terminal = terminal(&self.environment, CachePolicy::None);
+        let definitions = terminal.definitions();
         let Some(class) = self.class else {
             for def in definitions.iter() {
                 println!("{:<32} {}", def.class_type, def.category);

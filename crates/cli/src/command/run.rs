@@ -10,7 +10,7 @@ use kiln_exec::{Prompt, Report, Summary};
 use kiln_graph::Input;
 use serde_json::json;
 
-use super::{Done, session};
+use super::{Done, terminal};
 
 /// Runs a graph from a file.
 #[derive(Args)]
@@ -44,9 +44,9 @@ enum Events {
 
 impl Run {
     pub(crate) fn execute(self) -> Done {
-        let session = session(&self.environment, self.engine.cache());
-        let Opened { mut prompt, workflow } = open(&self.file, &session.definitions())?;
-        let validated = match session.validate(&mut prompt) {
+        let terminal = terminal(&self.environment, self.engine.cache());
+        let Opened { mut prompt, workflow } = open(&self.file, &terminal.definitions())?;
+        let validated = match terminal.validate(&mut prompt) {
             Ok(validated) => validated,
             Err(refused) => {
                 self.tell_end(&Summary::default());
@@ -56,13 +56,13 @@ impl Run {
         if !validated.node_errors.is_empty() {
             eprintln!("{validated}");
         }
-        on_ctrl_c(session.cancel().clone())?;
+        on_ctrl_c(terminal.cancel().clone())?;
         let (prompt, extra) = (Arc::new(prompt), workflow.map(|workflow| Arc::new(json!({ "workflow": workflow }))));
         for turn in 0..self.repeat {
             let prompt = if self.vary_seed { seeded(&prompt, turn) } else { prompt.clone() };
             let mut options = self.engine.run_options().with_trace(self.explain);
             options.extra_pnginfo.clone_from(&extra);
-            match session.run(&prompt, validated.clone(), options, self.events.map(|_| lines())) {
+            match terminal.run(&prompt, validated.clone(), options, self.events.map(|_| lines())) {
                 Ok(finished) => self.tell(&finished)?,
                 Err(failure) => {
                     if let Some(report) = failure.report() {

@@ -7,7 +7,7 @@ use kiln_cli::open;
 use kiln_cli::options::EnvironmentArgs;
 use kiln_exec::CachePolicy;
 
-use super::{Done, session};
+use super::{Done, terminal};
 
 /// Says whether a graph is fit to run, and what is wrong with it.
 #[derive(Args)]
@@ -20,9 +20,9 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) fn execute(self) -> Done {
-        let session = session(&self.environment, CachePolicy::None);
-        let mut opened = open(&self.file, &session.definitions())?;
-        let validated = session.validate(&mut opened.prompt)?;
+        let terminal = terminal(&self.environment, CachePolicy::None);
+        let mut opened = open(&self.file, &terminal.definitions())?;
+        let validated = terminal.validate(&mut opened.prompt)?;
         println!("{validated}");
         if validated.node_errors.is_empty() { Ok(()) } else { Err("some outputs cannot run".into()) }
     }

@@ -37,7 +37,7 @@ fn controlnets(host: &Host) -> Vec<String> {
 #[node(display_name = "Load ControlNet Model", category = "loaders", aliases("controlnet"))]
 pub struct ControlNetLoader {
     /// A file of the folder `controlnet`.
-    #[input(choices = controlnets)]
+    #[input(choices = controlnets, provides(CONTROL_NET = "controlnet"))]
     control_net_name: String,
 }
 
@@ -65,7 +65,7 @@ pub struct DiffControlNetLoader {
     /// The model that it differs from.
     model: Model,
     /// A file of the folder `controlnet`.
-    #[input(choices = controlnets)]
+    #[input(choices = controlnets, provides(CONTROL_NET = "controlnet"))]
     control_net_name: String,
 }
 
@@ -90,6 +90,7 @@ pub struct ControlNetApply {
     /// The condition.
     conditioning: Conditioning,
     /// The network that steers.
+    #[input(carries)]
     control_net: ControlNet,
     /// The picture it looks at.
     image: Image,
@@ -124,6 +125,7 @@ pub struct ControlNetApplyAdvanced {
     /// What to move away from.
     negative: Conditioning,
     /// The network that steers.
+    #[input(carries)]
     control_net: ControlNet,
     /// The picture it looks at.
     image: Image,

@@ -1,4 +1,4 @@
-//! Nodes that answer with a graph: loops unrolled while the graph runs.
+//! Nodes that return a graph: loops unrolled while the graph runs.
 
 use kiln_exec::{Cx, Execute, Node, NodeError, Out, Outcome, RawLink};
 

@@ -24,6 +24,7 @@ pub mod vision;
 use kiln_exec::{Engine, Registry};
 
 use crate::runtime::environment::Environment;
+use crate::runtime::session::Session;
 
 /// A registry with all nodes of this crate.
 pub fn registry() -> Registry {
@@ -33,9 +34,10 @@ pub fn registry() -> Registry {
 }
 
 impl Environment {
-    /// An engine with all nodes of this crate that works in this environment.
+    /// An engine with all nodes of this crate that works in this environment: a [`Session`]'s, so that its runs are planned and
+    /// accounted for.
     pub fn into_engine(self) -> Engine {
-        Engine::builder(registry()).host(self.into_host()).build()
+        Session::new(self, registry()).into_engine()
     }
 }
 

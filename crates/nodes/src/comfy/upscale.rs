@@ -34,7 +34,7 @@ fn upscalers(host: &Host) -> Vec<String> {
 )]
 pub struct UpscaleModelLoader {
     /// A file of the folder `upscale_models`.
-    #[input(choices = upscalers, type = "COMBO", option("multiselect" = false), option("options" = Vec::<String>::new()))]
+    #[input(choices = upscalers, type = "COMBO", option("multiselect" = false), option("options" = Vec::<String>::new()), provides(UPSCALE_MODEL = "upscaler"))]
     model_name: String,
 }
 
@@ -62,6 +62,7 @@ impl Execute for UpscaleModelLoader {
 )]
 pub struct ImageUpscaleWithModel {
     /// The network.
+    #[input(uses)]
     upscale_model: UpscaleModel,
     /// The pictures.
     image: Image,

@@ -1,7 +1,7 @@
 //! Nodes between pictures and latents.
 
 use burn::tensor::Tensor;
-use kiln_exec::{Cx, Execute, Node, NodeError};
+use kiln_exec::{Cx, Execute, Node, NodeError, NodeView};
 use kiln_models::image::{Planes, grown};
 use kiln_models::vae::Tiles;
 
@@ -20,7 +20,14 @@ pub struct VAEDecode {
     /// The latents.
     samples: Latent,
     /// The autoencoder of their model.
+    #[input(uses = one_per_latent)]
     vae: Vae,
+}
+
+/// One pass for each latent, where the node that made them says how many.
+fn one_per_latent(node: NodeView<'_>) -> u32 {
+    let batch = node.trace("samples", "batch_size").and_then(|empty| empty.number("batch_size"));
+    u32::try_from(batch.unwrap_or(1)).unwrap_or(1).max(1)
 }
 
 impl Execute for VAEDecode {
@@ -51,6 +58,7 @@ pub struct VAEEncode {
     /// The pictures; sides are cut to multiples of 8.
     pixels: Image,
     /// The autoencoder of the model.
+    #[input(uses)]
     vae: Vae,
 }
 
@@ -81,6 +89,7 @@ pub struct VAEDecodeTiled {
     /// The latents.
     samples: Latent,
     /// The autoencoder of their model.
+    #[input(uses)]
     vae: Vae,
     /// Side of a tile in pixels.
     #[input(default = 512, min = 64, max = 4096, step = 32)]
@@ -116,6 +125,7 @@ pub struct VAEEncodeTiled {
     /// The pictures.
     pixels: Image,
     /// The autoencoder of the model.
+    #[input(uses)]
     vae: Vae,
     /// Side of a tile in pixels.
     #[input(default = 512, min = 64, max = 4096, step = 64)]
@@ -149,6 +159,7 @@ pub struct VAEEncodeForInpaint {
     /// The pictures.
     pixels: Image,
     /// The autoencoder of the model.
+    #[input(uses)]
     vae: Vae,
     /// White where the hole is.
     mask: Mask,

@@ -13,7 +13,7 @@ pub enum FileError {
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// What the system reported.
         source: std::io::Error,
     },
     /// A model name that no folder of its kind holds.

@@ -67,7 +67,7 @@ impl SavePath {
         Ok(Self { folder, subfolder, name, counter, dir })
     }
 
-    /// Whether `prefix` stays inside `dir`, as far as its words tell. Creates nothing.
+    /// Whether `prefix` stays inside `dir`, as far as its words show. Creates nothing.
     ///
     /// # Errors
     /// [`FileError::Outside`].

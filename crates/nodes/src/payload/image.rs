@@ -54,7 +54,7 @@ impl Image {
         Ok(self.values()?.into_iter().map(|v| (v * 255.0).clamp(0.0, 255.0) as u8).collect())
     }
 
-    /// The same picture with a channel dimension of 3: opacity left out, grey repeated.
+    /// The picture with a channel dimension of 3: opacity left out, grey repeated.
     pub fn rgb(&self) -> Self {
         let [b, h, w, c] = self.dims();
         match c {

@@ -31,7 +31,7 @@ impl Latent {
         Self { samples: Arc::new(samples), ..self.clone() }
     }
 
-    /// The same with a mask `[batch, 1, height, width]`.
+    /// With a mask `[batch, 1, height, width]`.
     pub fn with_noise_mask(self, mask: Tensor<4>) -> Self {
         Self { noise_mask: Some(Arc::new(mask)), ..self }
     }

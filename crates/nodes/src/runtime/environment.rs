@@ -83,17 +83,17 @@ impl Environment {
         }
     }
 
-    /// The same with tensors on another device.
+    /// With tensors on another device.
     pub fn on(self, device: Device) -> Self {
         Self { device, ..self }
     }
 
-    /// The same with weights and outputs held to `budget`, which also reports who holds what.
+    /// With weights and outputs held to `budget`, which also reports who holds what.
     pub fn with_budget(self, budget: Arc<Budget>) -> Self {
         Self { memory: Memory::new(self.memory.controls, budget), ..self }
     }
 
-    /// The same under other memory controls, with a new budget for what they allow. As long as there is no accelerator
+    /// Under other memory controls, with a new budget for what they allow. As long as there is no accelerator
     /// the CPU is the device that `vram_limit` and the VRAM states speak of: they bound the decoded weights that stay,
     /// `ram_limit` bounds everything.
     pub fn with_controls(self, controls: Controls) -> Self {
@@ -101,18 +101,18 @@ impl Environment {
         Self { memory: Memory::new(controls, budget), ..self }
     }
 
-    /// The same with or without small pictures of every sampling step.
+    /// With or without small pictures of every sampling step.
     pub fn with_previews(self, previews: bool) -> Self {
         Self { previews, ..self }
     }
 
-    /// The same with previews painted by the family's tiny decoder (`taesd_decoder`, `taesdxl_decoder` in the folder
+    /// With previews painted by the family's tiny decoder (`taesd_decoder`, `taesdxl_decoder` in the folder
     /// `vae_approx`) where there is one: eight times as wide and high as one pixel per cell, and slower.
     pub fn with_tiny_previews(self, tiny_previews: bool) -> Self {
         Self { tiny_previews, ..self }
     }
 
-    /// The same with or without the graph stored in the pictures it makes.
+    /// With or without the graph stored in the pictures it makes.
     pub fn with_metadata(self, metadata: bool) -> Self {
         Self { metadata, ..self }
     }
@@ -188,11 +188,6 @@ impl Environment {
             answer => answer,
         }
     }
-
-    /// A host that lends this environment and nothing else.
-    pub fn into_host(self) -> Host {
-        Host::new().with(self)
-    }
 }
 
 /// The environment of a running node.
@@ -202,7 +197,7 @@ pub trait CxExt {
     fn environment(&self) -> Result<Arc<Environment>, NodeError>;
 
     /// Room for what a computation (`sampling`, `decoding`) holds while it runs: caches and weights give way to it. Beyond
-    /// a limit that was set it is counted all the same, and told; results come before limits.
+    /// a limit that was set it is counted all the same, with a warning; results come before limits.
     ///
     /// # Errors
     /// When the machine itself has not so much left: the message names the largest holders and what would help.

@@ -1,13 +1,13 @@
-//! The memory observer: what memory is told around a run. What will be used, what finished nodes hold, what other programs need,
-//! and that it is over.
+//! The memory observer: what memory learns of the runs of an engine. Which models will be used, what finished nodes and the
+//! cache hold, what other programs need, and that a run is over.
 //!
 //! Knows events, the environment's memory and a prompt's model schedule. Knows nothing of tensors.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kiln_exec::{Event, Listener, Prompt};
-use kiln_memory::{HostPager, PressureMonitor};
+use kiln_exec::{Event, Listener, Prompt, Registry, RunObserver};
+use kiln_memory::{Kind, Reservation};
 
 use super::environment::Environment;
 use super::model_schedule::ModelSchedule;
@@ -16,47 +16,67 @@ use super::output_accounting::OutputAccounting;
 /// How often at most the system is asked what it can spare.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Accompanies the runs of one prompt. Give its [`listener`](Self::listener) to the run.
+/// Observes every run of an engine. Given to it with [`EngineBuilder::observer`](kiln_exec::EngineBuilder::observer), as a
+/// [`Session`](crate::runtime::Session) does.
 ///
-/// Without one an environment works as well, but must guess: a model is then taken to loop from its second pass on, and memory is
-/// not given back when other programs need it.
+/// Without one an environment works as well, but must guess: a model is then taken to loop from its second pass on, and memory
+/// is not given back when other programs need it.
 pub struct MemoryObserver {
-    pager: HostPager,
-    pressure_monitor: Arc<PressureMonitor>,
-    /// Whether models may stay when a run is over.
-    smart: bool,
-    model_schedule: ModelSchedule,
-    output_accounting: Arc<OutputAccounting>,
-    polled: Mutex<Instant>,
+    environment: Environment,
+    /// What the engine's cache holds between runs, as the budget sees it.
+    cached: Mutex<Option<Reservation>>,
+    outputs: Mutex<Option<Arc<OutputAccounting>>>,
 }
 
 impl MemoryObserver {
-    /// A memory observer of `environment`'s memory for runs of `prompt`.
-    pub fn new(environment: &Environment, prompt: &Prompt) -> Arc<Self> {
-        Arc::new(Self {
-            pager: environment.pager().clone(),
-            pressure_monitor: environment.pressure_monitor().clone(),
-            smart: environment.controls().smart,
-            model_schedule: ModelSchedule::of(prompt),
-            output_accounting: OutputAccounting::new(environment.budget().clone(), prompt),
+    /// An observer of runs in `environment`.
+    pub fn new(environment: &Environment) -> Self {
+        Self { environment: environment.clone(), cached: Mutex::default(), outputs: Mutex::default() }
+    }
+}
+
+impl RunObserver for MemoryObserver {
+    fn begin(&self, registry: &Registry, prompt: &Prompt) -> Listener {
+        let budget = self.environment.budget();
+        budget.reset_peaks();
+        let outputs = OutputAccounting::new(budget.clone(), prompt);
+        *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = Some(outputs.clone());
+        let run = ObservedRun {
+            environment: self.environment.clone(),
+            schedule: ModelSchedule::of(registry, prompt),
+            outputs,
             polled: Mutex::new(Instant::now()),
-        })
+        };
+        Arc::new(move |event| run.record(event))
     }
 
-    /// Listens to a run.
-    pub fn listener(self: &Arc<Self>) -> Listener {
-        let this = Arc::clone(self);
-        Arc::new(move |event| this.note(event))
+    fn end(&self, cached: u64) {
+        // What is kept of them counts as the cache's from here on.
+        if let Some(outputs) = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            outputs.clear();
+        }
+        let mut held = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = None;
+        *held = Some(self.environment.budget().account("results of the last run", Kind::Cache).take(cached));
     }
+}
 
-    /// Takes note of one event.
-    pub fn note(&self, event: &Event) {
-        self.output_accounting.note(event);
+/// One run, observed.
+struct ObservedRun {
+    environment: Environment,
+    schedule: ModelSchedule,
+    outputs: Arc<OutputAccounting>,
+    polled: Mutex<Instant>,
+}
+
+impl ObservedRun {
+    fn record(&self, event: &Event) {
+        self.outputs.record(event);
         match event {
             Event::ExecutionCached { nodes, .. } => {
-                let schedule = self.model_schedule.schedule(nodes);
+                let schedule = self.schedule.schedule(nodes);
                 if !schedule.runs.is_empty() {
-                    self.pager.set_schedule(schedule);
+                    self.environment.pager().set_schedule(schedule);
                 }
             }
             Event::Finished { .. } | Event::Progress { .. } => self.poll(),
@@ -72,15 +92,17 @@ impl MemoryObserver {
         if polled.elapsed() >= POLL_INTERVAL {
             *polled = Instant::now();
             drop(polled);
-            self.pressure_monitor.poll();
+            self.environment.pressure_monitor().poll();
         }
     }
 
+    /// Lets go of all models where none may stay.
     fn end(&self) {
-        if !self.smart {
-            let limit = self.pager.limit();
-            self.pager.set_limit(0);
-            self.pager.set_limit(limit);
+        if !self.environment.controls().smart {
+            let pager = self.environment.pager();
+            let limit = pager.limit();
+            pager.set_limit(0);
+            pager.set_limit(limit);
         }
     }
 }
@@ -95,15 +117,36 @@ mod tests {
         Event::Progress { value: 1.0, max: 2.0, prompt_id: "p".into(), node: "5".into(), preview: None }
     }
 
+    fn observed(environment: &Environment, polled: Instant) -> ObservedRun {
+        let prompt = Prompt::default();
+        ObservedRun {
+            environment: environment.clone(),
+            schedule: ModelSchedule::of(&Registry::new(), &prompt),
+            outputs: OutputAccounting::new(environment.budget().clone(), &prompt),
+            polled: Mutex::new(polled),
+        }
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
     fn the_machine_is_asked_while_a_run_goes_on_but_not_at_every_step() {
         let environment = Environment::new(Folders::under("nowhere"));
-        let memory_observer = MemoryObserver::new(&environment, &Prompt::default());
-        memory_observer.note(&progress());
+        let run = observed(&environment, Instant::now());
+        run.record(&progress());
         assert_eq!(environment.budget().limit(), u64::MAX, "asked a moment ago");
-        *memory_observer.polled.lock().unwrap() = Instant::now().checked_sub(POLL_INTERVAL).unwrap();
-        memory_observer.note(&progress());
+        *run.polled.lock().unwrap() = Instant::now().checked_sub(POLL_INTERVAL).unwrap();
+        run.record(&progress());
         assert!(environment.budget().limit() < u64::MAX, "what the machine can spare");
+    }
+
+    #[test]
+    fn what_the_cache_keeps_counts_between_runs_and_the_outputs_no_longer() {
+        let environment = Environment::new(Folders::under("nowhere"));
+        let observer = MemoryObserver::new(&environment);
+        let listener = observer.begin(&Registry::new(), &Prompt::default());
+        listener(&Event::Finished { prompt_id: "p".into(), node: "1".into(), micros: 1, sockets: 1, bytes: 100 });
+        assert_eq!(environment.budget().used(), 100);
+        observer.end(60);
+        assert_eq!(environment.budget().used(), 60);
     }
 }

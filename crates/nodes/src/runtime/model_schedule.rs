@@ -1,31 +1,18 @@
 //! The model schedule: which models a prompt will run, in which order, how often each. Read off the prompt before it runs.
 //!
-//! Knows classes and their inputs by name; opens no file and runs nothing. What it can't know (nodes that expand, numbers
-//! that other nodes compute) it leaves out or guesses: a wrong guess costs bytes, never a result.
+//! Knows what classes declare of [resources](kiln_exec::Resources), and no class by name; opens no file and runs nothing. What
+//! it can't know (nodes that expand, numbers that other nodes compute) it leaves out or guesses: a wrong guess costs bytes,
+//! never a result.
 
-use kiln_exec::{Link, NodeId, Prompt};
-use kiln_graph::{PromptNode, View};
+use std::collections::HashSet;
+
+use kiln_exec::{NodeId, NodeView, Prompt, Registry, Resources};
+use kiln_graph::{SocketType, View};
 use kiln_memory::Schedule;
-use kiln_models::{component_label, sampler::SamplerKind};
+use kiln_models::component_label;
 
-/// Steps where a prompt doesn't say how many: ComfyUI's default.
-const STEPS: u64 = 20;
 /// Entries that interleaved passes may take in a schedule.
 const LONGEST: u32 = 4096;
-
-/// A part of a model, and how a node names the input where it comes in.
-struct Part {
-    name: &'static str,
-    input: &'static str,
-    /// Inputs of loaders that name its file.
-    files: &'static [&'static str],
-}
-
-const UNET: Part = Part { name: "unet", input: "model", files: &["ckpt_name", "unet_name"] };
-const CLIP: Part = Part { name: "clip", input: "clip", files: &["ckpt_name", "clip_name", "clip_name1", "clip_name2"] };
-const VAE: Part = Part { name: "vae", input: "vae", files: &["ckpt_name", "vae_name"] };
-const CONTROL: Part = Part { name: "controlnet", input: "control_net", files: &["control_net_name"] };
-const UPSCALER: Part = Part { name: "upscaler", input: "upscale_model", files: &["model_name"] };
 
 /// What a node's run of models looks like.
 struct ModelUse {
@@ -41,18 +28,21 @@ pub struct ModelSchedule {
 }
 
 impl ModelSchedule {
-    /// Reads a prompt.
-    pub fn of(prompt: &Prompt) -> Self {
+    /// Reads a prompt whose classes are those of `registry`.
+    pub fn of(registry: &Registry, prompt: &Prompt) -> Self {
+        let reader = Reader::new(registry, prompt);
+        if !prompt
+            .nodes
+            .values()
+            .any(|node| reader.resources(&node.class_type).is_some_and(|r| r.uses().next().is_some()))
+        {
+            return Self { uses: Vec::new() };
+        }
         let order = View::of(prompt).order().unwrap_or_default();
-        let model_use = |id: &NodeId| {
-            let node = prompt.nodes.get(id)?;
-            let (models, passes) = NodeView { prompt, node }.run()?;
-            (!models.is_empty() && passes > 0).then(|| ModelUse { node: id.clone(), models, passes })
-        };
-        Self { uses: order.into_iter().filter_map(model_use).collect() }
+        Self { uses: order.iter().flat_map(|id| reader.uses_of(id)).collect() }
     }
 
-    /// The schedule of a run in which the nodes of `known` have their outputs already. The same is expected again.
+    /// The schedule of a run in which the nodes of `known` have their outputs already. The run is expected to be repeated.
     pub fn schedule(&self, known: &[NodeId]) -> Schedule {
         let mut schedule = Schedule::new();
         for model_use in self.uses.iter().filter(|model_use| !known.contains(&model_use.node)) {
@@ -67,128 +57,94 @@ impl ModelSchedule {
     }
 }
 
-/// One node of a prompt, looked at.
-#[derive(Clone, Copy)]
-struct NodeView<'p> {
+/// Follows links of a prompt from what uses models to what loads them.
+struct Reader<'p> {
+    registry: &'p Registry,
     prompt: &'p Prompt,
-    node: &'p PromptNode,
+    /// Types of sockets through which something leaves a loader.
+    loaded: HashSet<&'p str>,
 }
 
-impl<'p> NodeView<'p> {
-    /// The models of one pass and the number of passes, for nodes that run models.
-    fn run(self) -> Option<(Vec<String>, u32)> {
-        Some(match &*self.node.class_type {
-            "CLIPTextEncode" | "CLIPTextEncodeSDXL" | "CLIPTextEncodeSDXLRefiner" => (self.models(&CLIP), 1),
-            "KSampler" | "KSamplerAdvanced" | "SamplerCustom" | "SamplerCustomAdvanced" => {
-                (self.denoisers(), self.denoiser_passes())
-            }
-            "VAEDecode" => (self.models(&VAE), self.batch("samples")),
-            "VAEDecodeTiled"
-            | "VAEEncode"
-            | "VAEEncodeTiled"
-            | "VAEEncodeForInpaint"
-            | "InpaintModelConditioning"
-            | "InstructPixToPixConditioning" => (self.models(&VAE), 1),
-            "ImageUpscaleWithModel" => (self.models(&UPSCALER), 1),
-            _ => return None,
-        })
+impl<'p> Reader<'p> {
+    fn new(registry: &'p Registry, prompt: &'p Prompt) -> Self {
+        let provided = registry.classes().flat_map(|class| class.resources().provides());
+        Self { registry, prompt, loaded: provided.map(|provided| &*provided.socket_type).collect() }
     }
 
-    /// ControlNets and the diffusion model, in the order of one evaluation.
-    fn denoisers(self) -> Vec<String> {
-        let mut models = Vec::new();
-        let mut seen = vec![false; self.prompt.len()];
-        self.controls(&mut seen, &mut models);
-        let holder = self.follow("guider").unwrap_or(self);
-        models.extend(holder.models(&UNET));
-        models
+    fn resources(&self, class_type: &str) -> Option<&'p Resources> {
+        Some(self.registry.get(class_type)?.resources())
     }
 
-    /// ControlNets of the conditions that lead here.
-    fn controls(self, seen: &mut [bool], found: &mut Vec<String>) {
-        let mut pending = vec![self];
-        while let Some(look) = pending.pop() {
-            if look.node.class_type.starts_with("ControlNetApply") {
-                found.extend(look.models(&CONTROL));
-            }
-            for (name, link) in look.node.links() {
-                let leads = ["conditioning", "cond", "positive", "negative", "guider"];
-                let Some(at) = self.prompt.nodes.get_index_of(&link.node) else { continue };
-                if leads.iter().any(|lead| name.starts_with(lead)) && !std::mem::replace(&mut seen[at], true) {
-                    pending.extend(look.at(link));
-                }
+    /// The models that a node runs: for each number of passes those of one pass.
+    fn uses_of(&self, id: &NodeId) -> Vec<ModelUse> {
+        let Some(node) = NodeView::new(self.registry, self.prompt, id) else { return Vec::new() };
+        let Some(resources) = self.resources(node.class_type()) else { return Vec::new() };
+        let mut inputs: Vec<(u32, Vec<&str>)> = Vec::new();
+        for (input, passes) in resources.uses() {
+            let passes = passes(node);
+            match inputs.iter_mut().find(|(same, _)| *same == passes) {
+                Some((_, inputs)) => inputs.push(input),
+                None => inputs.push((passes, vec![input])),
             }
         }
+        let uses = inputs.into_iter().map(|(passes, inputs)| (passes, self.models(node, &inputs)));
+        let uses = uses.filter(|(passes, models)| *passes > 0 && !models.is_empty());
+        uses.map(|(passes, models)| ModelUse { node: id.clone(), models, passes }).collect()
     }
 
-    fn denoiser_passes(self) -> u32 {
-        let scheduler = self.trace("sigmas", "steps").unwrap_or(self);
-        let all = scheduler.number("steps").unwrap_or(STEPS);
-        let end = self.number("end_at_step").map_or(all, |end| end.min(all));
-        let steps = end.saturating_sub(self.number("start_at_step").unwrap_or(0));
-        let sampler = self.trace("sampler", "sampler_name").unwrap_or(self);
-        let kind = sampler.text("sampler_name").and_then(|name| SamplerKind::named(name).ok());
-        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
-        kind.map_or(steps, |kind| kind.passes(steps))
-    }
-
-    /// How many latents or pictures come in, where an empty latent says so.
-    fn batch(self, input: &str) -> u32 {
-        let mut look = self.follow(input);
-        for _ in 0..self.prompt.len() {
-            let Some(at) = look else { break };
-            if let Some(batch) = at.number("batch_size") {
-                return u32::try_from(batch).unwrap_or(1).max(1);
+    /// The models that inputs of a node lead to, in the order of one pass.
+    fn models(&self, node: NodeView<'p>, inputs: &[&'p str]) -> Vec<String> {
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let mut pending = Vec::new();
+        self.push(&mut pending, node, inputs.iter().copied());
+        while let Some((node, input)) = pending.pop() {
+            let (Some(source), Some(ty)) = (node.follow(input), node.input_type(input)) else { continue };
+            if self.is_loaded(ty) {
+                found.extend(self.components(source, ty));
+            } else if let Some(resources) = self.resources(source.class_type())
+                && seen.insert(source.position())
+            {
+                // A thing made of others is used with all that went into it.
+                self.push(&mut pending, source, resources.carries().chain(source.linked(ty)));
             }
-            look = at.follow("latent_image").or_else(|| at.follow("samples"));
         }
-        1
+        found
     }
 
-    /// The names that the weights of a part are held under, from the loader that the part's input leads to.
-    fn models(self, part: &Part) -> Vec<String> {
-        let mut look = self.follow(part.input);
+    /// Looks at these inputs next. What accompanies a model comes before it: a ControlNet's part of an evaluation goes into that
+    /// of the model.
+    fn push(
+        &self,
+        pending: &mut Vec<(NodeView<'p>, &'p str)>,
+        node: NodeView<'p>,
+        inputs: impl Iterator<Item = &'p str>,
+    ) {
+        let begin = pending.len();
+        pending.extend(inputs.map(|input| (node, input)));
+        // The last is looked at first.
+        pending[begin..].sort_by_key(|(node, input)| !node.input_type(input).is_some_and(|ty| self.is_loaded(ty)));
+    }
+
+    fn is_loaded(&self, ty: &SocketType) -> bool {
+        ty.name().is_some_and(|name| self.loaded.contains(name))
+    }
+
+    /// The names that the weights of a thing are held under, from the loader that `node` is or leads to. What is loaded has one
+    /// source: of several inputs the first.
+    fn components(&self, mut node: NodeView<'p>, ty: &'p SocketType) -> Vec<String> {
+        // A circle ends as well.
         for _ in 0..self.prompt.len() {
-            let Some(at) = look else { break };
-            let files: Vec<&str> = part.files.iter().filter_map(|input| at.text(input)).collect();
+            let provides = self.resources(node.class_type()).map(Resources::provides).unwrap_or_default();
+            let parts = provides.iter().filter(|part| Some(&*part.socket_type) == ty.name());
+            let files = parts.filter_map(|part| Some(component_label(&part.name, node.text(&part.input)?)));
+            let files: Vec<String> = files.collect();
             if !files.is_empty() {
-                return files.into_iter().map(|file| component_label(part.name, file)).collect();
+                return files;
             }
-            look = at.follow(part.input).or_else(|| at.follow(&format!("{}1", part.input)));
+            let Some(next) = node.linked(ty).next().and_then(|input| node.follow(input)) else { break };
+            node = next;
         }
         Vec::new()
-    }
-
-    /// The first node up the chain of `input` that has a literal `wanted`.
-    fn trace(self, input: &str, wanted: &str) -> Option<Self> {
-        let mut look = self.follow(input)?;
-        for _ in 0..self.prompt.len() {
-            if look.node.inputs.contains_key(wanted) {
-                return Some(look);
-            }
-            look = look.follow(input)?;
-        }
-        None
-    }
-
-    fn follow(self, input: &str) -> Option<Self> {
-        self.at(self.node.inputs.get(input)?.as_link()?)
-    }
-
-    fn at(self, link: &Link) -> Option<Self> {
-        Some(Self { node: self.prompt.nodes.get(&link.node)?, ..self })
-    }
-
-    fn text(self, input: &str) -> Option<&'p str> {
-        self.node.inputs.get(input)?.as_value()?.as_str()
-    }
-
-    /// A number written here, or in the primitive that is linked here.
-    fn number(self, input: &str) -> Option<u64> {
-        match self.node.inputs.get(input)?.as_value() {
-            Some(value) => value.as_u64(),
-            None => self.follow(input)?.node.inputs.get("value")?.as_value()?.as_u64(),
-        }
     }
 }
 
@@ -200,7 +156,8 @@ mod tests {
 
     fn runs(prompt: Value, known: &[&str]) -> String {
         let known: Vec<NodeId> = known.iter().map(|id| (*id).into()).collect();
-        let schedule = ModelSchedule::of(&Prompt::from_value(prompt).unwrap()).schedule(&known);
+        let schedule =
+            ModelSchedule::of(&crate::comfy::registry(), &Prompt::from_value(prompt).unwrap()).schedule(&known);
         assert!(schedule.repeats);
         schedule.runs.iter().map(|run| format!("{} {}", run.model, run.passes)).collect::<Vec<_>>().join(", ")
     }

@@ -5,14 +5,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kiln_exec::{Event, Listener, NodeId};
+use kiln_exec::{Event, NodeId};
 use kiln_graph::Prompt;
 use kiln_memory::{Budget, Kind, Reservation};
 
 /// Counts outputs in a [`Budget`], one account per node: `KSampler "3"`.
 ///
 /// What outlives a run (a cache keeps it) stays counted until the next run that this one listens to begins.
-pub struct OutputAccounting {
+pub(crate) struct OutputAccounting {
     budget: Arc<Budget>,
     classes: HashMap<NodeId, Arc<str>>,
     held: Mutex<HashMap<NodeId, Reservation>>,
@@ -20,25 +20,24 @@ pub struct OutputAccounting {
 
 impl OutputAccounting {
     /// Accounting for runs of `prompt`, which names the holders.
-    pub fn new(budget: Arc<Budget>, prompt: &Prompt) -> Arc<Self> {
+    pub(crate) fn new(budget: Arc<Budget>, prompt: &Prompt) -> Arc<Self> {
         let classes = prompt.nodes.iter().map(|(id, node)| (id.clone(), node.class_type.clone())).collect();
         Arc::new(Self { budget, classes, held: Mutex::default() })
     }
 
-    /// Listens to a run.
-    pub fn listener(self: &Arc<Self>) -> Listener {
-        let this = Arc::clone(self);
-        Arc::new(move |event| this.note(event))
-    }
-
-    /// Takes note of one event.
-    pub fn note(&self, event: &Event) {
+    /// Records one event.
+    pub(crate) fn record(&self, event: &Event) {
         match event {
-            Event::ExecutionStart { .. } => self.with(HashMap::clear),
+            Event::ExecutionStart { .. } => self.clear(),
             Event::Finished { node, bytes, .. } if *bytes > 0 => self.hold(node, *bytes),
             Event::Dropped { node, bytes, .. } => self.release(node, *bytes),
             _ => {}
         }
+    }
+
+    /// Forgets everything, as if it had been dropped.
+    pub(crate) fn clear(&self) {
+        self.with(HashMap::clear);
     }
 
     fn hold(&self, node: &NodeId, bytes: u64) {
@@ -84,12 +83,12 @@ mod tests {
     fn what_a_node_holds_is_counted_until_it_is_dropped() {
         let budget = Budget::unlimited("host");
         let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
-        output_accounting.note(&finished("1", 100));
-        output_accounting.note(&finished("2", 50));
-        output_accounting.note(&dropped("1", 60));
+        output_accounting.record(&finished("1", 100));
+        output_accounting.record(&finished("2", 50));
+        output_accounting.record(&dropped("1", 60));
         assert_eq!((budget.used(), budget.peak()), (90, 150));
-        output_accounting.note(&dropped("1", 40));
-        output_accounting.note(&dropped("2", 50));
+        output_accounting.record(&dropped("1", 40));
+        output_accounting.record(&dropped("2", 50));
         assert_eq!(budget.used(), 0);
     }
 
@@ -97,11 +96,11 @@ mod tests {
     fn a_node_that_runs_again_is_counted_once() {
         let budget = Budget::unlimited("host");
         let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
-        output_accounting.note(&finished("1", 100));
-        output_accounting.note(&finished("1", 100));
+        output_accounting.record(&finished("1", 100));
+        output_accounting.record(&finished("1", 100));
         assert_eq!(budget.used(), 100);
         let start = Event::ExecutionStart { prompt_id: "q".into(), timestamp: 0 };
-        output_accounting.note(&start);
+        output_accounting.record(&start);
         assert_eq!(budget.used(), 0);
     }
 }

@@ -53,7 +53,7 @@ impl Bench {
         self.engine.run(graph.into_prompt())
     }
 
-    /// Runs a graph and answers what `out` carries.
+    /// Runs a graph and returns what `out` carries.
     pub fn fetch<K>(&self, graph: GraphBuilder, out: &Out<K>) -> Result<Values, RunError> {
         let link = out.as_link().unwrap().clone();
         let prompt = graph.into_prompt();
@@ -62,7 +62,7 @@ impl Bench {
         Ok(report.values(&link).unwrap().clone())
     }
 
-    /// Runs one node whose output 0 is a picture, and answers that picture.
+    /// Runs one node whose output 0 is a picture, and returns that picture.
     pub fn picture(&self, build: impl FnOnce(&GraphBuilder) -> Out<Image>) -> Image {
         let graph = GraphBuilder::new();
         let out = build(&graph);
@@ -70,7 +70,7 @@ impl Bench {
         one(&self.fetch(graph, &out).unwrap())
     }
 
-    /// Runs a prompt in ComfyUI's JSON, and answers which classes ran, in order.
+    /// Runs a prompt in ComfyUI's JSON, and returns which classes ran, in order.
     pub fn classes_run(&self, prompt: &str) -> Vec<String> {
         let prompt = Prompt::from_json(prompt).unwrap();
         let classes: Vec<(String, String)> =
@@ -103,7 +103,7 @@ pub fn link(node: &str, socket: usize) -> Link {
     Link::new(node, socket)
 }
 
-/// Adds a node by its class, with links and literals; answers its first output.
+/// Adds a node by its class, with links and literals; returns its first output.
 pub fn node(g: &GraphBuilder, class: &str, links: &[(&str, &Link)], widgets: &serde_json::Value) -> Link {
     let linked =
         links.iter().fold(NodeSpec::new(class), |spec, (name, link)| spec.input(name, Source::Link((*link).clone())));
@@ -156,7 +156,7 @@ impl Start {
 }
 
 impl Bench {
-    /// Runs a graph and answers the values of the latent on `link`.
+    /// Runs a graph and returns the values of the latent on `link`.
     pub fn latent(&self, g: GraphBuilder, link: &Link) -> Vec<f32> {
         // Something has to be shown.
         g.add_spec(NodeSpec::new("PreviewAny").input("source", Source::from(Value::Null)));

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use kiln_exec::Engine;
-use kiln_nodes::Environment;
+use kiln_exec::{Engine, Host};
 use kiln_nodes::files::{DirKind, Folders};
+use kiln_nodes::{Environment, Session};
 use tempfile::TempDir;
 
 pub struct Bench {
@@ -19,7 +19,8 @@ impl Bench {
         let environment = Environment::new(Folders::under(root.path()));
         let mut registry = kiln_nodes::registry();
         kiln_testing_nodes::register(&mut registry);
-        let engine = Engine::builder(registry).host(kiln_testing_nodes::lend(environment.into_host())).build();
+        let host = kiln_testing_nodes::lend(Host::new());
+        let engine = Session::builder(environment, registry).host(host).build().into_engine();
         Self { root, engine }
     }
 

@@ -31,6 +31,7 @@ pub struct CLIPTextEncode {
     #[input(multiline, dynamic_prompts)]
     text: String,
     /// The text encoders of the model.
+    #[input(uses)]
     clip: Clip,
 }
 
@@ -47,6 +48,7 @@ impl Execute for CLIPTextEncode {
 #[node(category = "_for_testing/conditioning", module = "comfy_extras.nodes_cond", experimental)]
 pub struct CLIPTextEncodeControlnet {
     /// The text encoders of the model.
+    #[input(uses)]
     clip: Clip,
     /// The condition, with its ControlNets.
     conditioning: Conditioning,
@@ -89,6 +91,7 @@ impl Execute for CLIPSetLastLayer {
 #[node(category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
 pub struct CLIPTextEncodeSDXL {
     /// The text encoders.
+    #[input(uses)]
     clip: Clip,
     /// Width of the picture that the model is to think of.
     #[input(default = 1024, min = 0, max = MAX_SIDE)]
@@ -151,6 +154,7 @@ pub struct CLIPTextEncodeSDXLRefiner {
     #[input(multiline, dynamic_prompts)]
     text: String,
     /// The text encoders.
+    #[input(uses)]
     clip: Clip,
 }
 

@@ -16,6 +16,7 @@ pub struct InpaintModelConditioning {
     /// What to move away from.
     negative: Conditioning,
     /// The autoencoder of the model.
+    #[input(uses)]
     vae: Vae,
     /// The picture.
     pixels: Image,
@@ -57,6 +58,7 @@ pub struct InstructPixToPixConditioning {
     /// What to move away from.
     negative: Conditioning,
     /// The autoencoder of the model.
+    #[input(uses)]
     vae: Vae,
     /// The picture.
     pixels: Image,

@@ -125,7 +125,7 @@ fn save(cx: &Cx, images: &Image, target: &Target<'_>) -> Result<WithUi<()>, Node
     Ok(WithUi { outcome: (), ui })
 }
 
-/// What clients are told about a file.
+/// How clients find a file.
 pub(crate) fn shown(file: &SavedFile) -> serde_json::Value {
     json!({"filename": file.filename, "subfolder": file.subfolder, "type": file.dir.name()})
 }

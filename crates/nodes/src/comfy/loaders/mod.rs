@@ -49,7 +49,7 @@ fn loras(host: &Host) -> Vec<String> {
 #[node(display_name = "Load Checkpoint", category = "loaders", aliases("model", "open"))]
 pub struct CheckpointLoaderSimple {
     /// A file of the folder `checkpoints`.
-    #[input(choices = checkpoints)]
+    #[input(choices = checkpoints, provides(MODEL = "unet", CLIP = "clip", VAE = "vae"))]
     ckpt_name: String,
 }
 
@@ -79,7 +79,7 @@ impl Execute for CheckpointLoaderSimple {
 #[node(display_name = "Load Diffusion Model", category = "advanced/loaders", aliases("unet"))]
 pub struct UNETLoader {
     /// A file of the folder `diffusion_models`.
-    #[input(choices = unets)]
+    #[input(choices = unets, provides(MODEL = "unet"))]
     unet_name: String,
     /// How weights are held: as the file has them, or rounded to numbers of eight bits.
     #[input(combo = ["default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"])]
@@ -111,7 +111,7 @@ impl Execute for UNETLoader {
 #[node(display_name = "Load CLIP", category = "advanced/loaders")]
 pub struct CLIPLoader {
     /// A file of the folder `text_encoders`.
-    #[input(choices = text_encoders)]
+    #[input(choices = text_encoders, provides(CLIP = "clip"))]
     clip_name: String,
     /// The family it is for. Kiln reads that from the file; other families than Stable Diffusion come later.
     #[input(combo = [
@@ -148,10 +148,10 @@ impl Execute for CLIPLoader {
 #[node(category = "advanced/loaders")]
 pub struct DualCLIPLoader {
     /// A file of the folder `text_encoders`.
-    #[input(choices = text_encoders)]
+    #[input(choices = text_encoders, provides(CLIP = "clip"))]
     clip_name1: String,
     /// Another one; their order does not matter.
-    #[input(choices = text_encoders)]
+    #[input(choices = text_encoders, provides(CLIP = "clip"))]
     clip_name2: String,
     /// The family they are for.
     #[input(combo = ["sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image", "hunyuan_video_15"])]
@@ -187,7 +187,7 @@ impl Execute for DualCLIPLoader {
 #[node(display_name = "Load VAE", category = "loaders")]
 pub struct VAELoader {
     /// A file of the folder `vae`.
-    #[input(choices = vaes)]
+    #[input(choices = vaes, provides(VAE = "vae"))]
     vae_name: String,
 }
 

@@ -34,7 +34,7 @@ fn graph(cx: &Cx, prompt: &SubmittedPrompt, extra: &ExtraPngInfo) -> Result<Inde
     Ok(texts)
 }
 
-/// Writes a file under the next free number. `metadata` is told name and number.
+/// Writes a file under the next free number. `metadata` gets name and number.
 fn save(
     cx: &Cx,
     prefix: &str,

@@ -2,6 +2,7 @@
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
 
+use super::passes::denoising;
 use super::run::{Run, Sampled};
 use crate::payload::{Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas};
 
@@ -14,6 +15,7 @@ use crate::payload::{Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas
 )]
 pub struct SamplerCustom {
     /// The model that denoises.
+    #[input(uses = denoising)]
     model: Model,
     /// Whether to begin by adding noise.
     #[input(default = true)]
@@ -25,8 +27,10 @@ pub struct SamplerCustom {
     #[input(default = 8.0, min = 0.0, max = 100.0, step = 0.1, round = 0.01)]
     cfg: f64,
     /// What to draw.
+    #[input(uses = denoising)]
     positive: Conditioning,
     /// What to move away from.
+    #[input(uses = denoising)]
     negative: Conditioning,
     /// The way of taking steps.
     sampler: Sampler,
@@ -65,6 +69,7 @@ pub struct SamplerCustomAdvanced {
     /// Where the noise comes from.
     noise: Noise,
     /// The model and its conditions.
+    #[input(uses = denoising)]
     guider: Guider,
     /// The way of taking steps.
     sampler: Sampler,

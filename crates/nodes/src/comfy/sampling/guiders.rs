@@ -12,8 +12,10 @@ use crate::payload::{Conditioning, Guider, Model};
 #[node(category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
 pub struct BasicGuider {
     /// The model.
+    #[input(carries)]
     model: Model,
     /// What to draw.
+    #[input(carries)]
     conditioning: Conditioning,
 }
 
@@ -31,10 +33,13 @@ impl Execute for BasicGuider {
 #[node(category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
 pub struct CFGGuider {
     /// The model.
+    #[input(carries)]
     model: Model,
     /// What to draw.
+    #[input(carries)]
     positive: Conditioning,
     /// What to move away from.
+    #[input(carries)]
     negative: Conditioning,
     /// How far.
     #[input(default = 8.0, min = 0.0, max = 100.0, step = 0.1, round = 0.01)]
@@ -55,12 +60,16 @@ impl Execute for CFGGuider {
 #[node(category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
 pub struct DualCFGGuider {
     /// The model.
+    #[input(carries)]
     model: Model,
     /// What to draw.
+    #[input(carries)]
     cond1: Conditioning,
     /// What to draw it from.
+    #[input(carries)]
     cond2: Conditioning,
     /// What to move away from.
+    #[input(carries)]
     negative: Conditioning,
     /// How far from the second condition to the first.
     #[input(default = 8.0, min = 0.0, max = 100.0, step = 0.1, round = 0.01)]
@@ -94,12 +103,16 @@ impl Execute for DualCFGGuider {
 #[node(category = "_for_testing", module = "comfy_extras.nodes_perpneg", experimental)]
 pub struct PerpNegGuider {
     /// The model.
+    #[input(carries)]
     model: Model,
     /// What to draw.
+    #[input(carries)]
     positive: Conditioning,
     /// What to move away from.
+    #[input(carries)]
     negative: Conditioning,
     /// An empty prompt, from which both are measured.
+    #[input(carries)]
     empty_conditioning: Conditioning,
     /// How far from the empty prompt.
     #[input(default = 8.0, min = 0.0, max = 100.0, step = 0.1, round = 0.01)]

@@ -5,6 +5,7 @@ use kiln_models::sampler::{Options, SamplerKind};
 use kiln_models::schedule::{Scheduler, steps};
 
 use super::names::{sampler_names, scheduler_names};
+use super::passes::denoising;
 use super::run::Run;
 use crate::payload::{Conditioning, Latent, Model, Noise, Sampler};
 
@@ -13,6 +14,7 @@ use crate::payload::{Conditioning, Latent, Model, Noise, Sampler};
 #[node(display_name = "KSampler", category = "sampling", aliases("sampler", "denoise", "generate"))]
 pub struct KSampler {
     /// The model that denoises.
+    #[input(uses = denoising)]
     model: Model,
     /// Where the noise comes from: the same seed gives the same picture.
     #[input(default = 0, min = 0, max = u64::MAX, control_after_generate)]
@@ -30,8 +32,10 @@ pub struct KSampler {
     #[input(combo = scheduler_names())]
     scheduler: String,
     /// What to draw.
+    #[input(uses = denoising)]
     positive: Conditioning,
     /// What to move away from.
+    #[input(uses = denoising)]
     negative: Conditioning,
     /// The latent to start from.
     latent_image: Latent,
@@ -64,6 +68,7 @@ impl Execute for KSampler {
 #[node(display_name = "KSampler (Advanced)", category = "sampling", aliases("sampler", "denoise"))]
 pub struct KSamplerAdvanced {
     /// The model that denoises.
+    #[input(uses = denoising)]
     model: Model,
     /// Whether to begin by adding noise; the second part of a run does not.
     #[input(combo = ["enable", "disable"])]
@@ -84,8 +89,10 @@ pub struct KSamplerAdvanced {
     #[input(combo = scheduler_names())]
     scheduler: String,
     /// What to draw.
+    #[input(uses = denoising)]
     positive: Conditioning,
     /// What to move away from.
+    #[input(uses = denoising)]
     negative: Conditioning,
     /// The latent to start from.
     latent_image: Latent,

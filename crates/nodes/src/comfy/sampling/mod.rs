@@ -5,6 +5,7 @@ mod guiders;
 pub(in crate::comfy) mod ksampler;
 pub(in crate::comfy) mod names;
 mod noise;
+mod passes;
 mod run;
 mod samplers;
 mod schedulers;

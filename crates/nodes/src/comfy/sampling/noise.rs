@@ -74,7 +74,7 @@ impl Execute for AddNoise {
     }
 }
 
-/// The same with zeros where a value is no number.
+/// `x` with zeros where a value is no number.
 fn finite(x: Tensor<4>) -> Tensor<4> {
     let broken = x.clone().is_nan().bool_or(x.clone().is_inf());
     x.mask_fill(broken, 0.0)

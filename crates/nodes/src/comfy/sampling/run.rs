@@ -4,12 +4,9 @@ use burn::tensor::Tensor;
 use kiln_exec::{Cx, NodeError, Progress};
 use kiln_models::LatentFormat;
 use kiln_models::image::{Planes, linear_preview};
-use kiln_models::sampler::Step;
+use kiln_models::sampler::{SamplingError, Step};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for, with_channels};
 use kiln_models::taesd::Taesd;
-use kiln_models::{
-    sampler::SamplingError,
-    sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for},
-};
 
 use crate::payload::{Latent, Model, Noise, Sampler, values};
 use crate::runtime::environment::{CxExt, Environment};
@@ -53,7 +50,7 @@ impl Run<'_> {
             return Ok(Sampled { latent: self.latent.clone(), denoised: self.latent.clone() });
         }
         let Model { network, sampling, patches, .. } = self.model;
-        let latent = fitting(self.latent.tensor(), network.unet.config().out_channels)?;
+        let latent = with_channels(&self.latent.tensor(), network.unet.config().out_channels)?;
         let noise = self.noise_for(&latent)?;
         let job = SamplingRun {
             model: &NetworkPredictor { network: &*network.unet, sampling, patches: Some(patches) },
@@ -101,22 +98,6 @@ impl Run<'_> {
         }
         Ok(noise_for(latent, self.noise.seed, self.latent.batch_index.as_deref())?)
     }
-}
-
-/// An empty latent with the model's channels; any other must have them.
-fn fitting(latent: Tensor<4>, channels: usize) -> Result<Tensor<4>, NodeError> {
-    let [batch, found, height, width] = latent.dims();
-    if found == channels {
-        return Ok(latent);
-    }
-    if values(latent.clone())?.iter().all(|v| *v == 0.0) {
-        return Ok(Tensor::zeros([batch, channels, height, width], &latent.device()));
-    }
-    Err(NodeError::new(format!(
-        "input `latent_image` wants [B, {channels}, H/8, W/8], got {:?} (a latent of another kind of model: encode \
-         with the VAE of this one)",
-        latent.dims()
-    )))
 }
 
 fn report(bar: &mut Progress, painter: Option<&Painter>, step: &Step<'_>) -> Result<(), NodeError> {

@@ -1,26 +1,26 @@
-//! A session: one engine with ComfyUI's nodes, for a program at a terminal. Validates, runs, shows, sums up.
+//! The terminal: a session for a person. Validates, runs, shows progress on standard error, sums up.
+//!
+//! What runs and how is the [`Session`]'s matter; here is what a person sees of it, and how they stop it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use kiln_exec::{CachePolicy, Cancel, Engine, Event, Host, Listener, Registry, Report, RunError, RunOptions};
+use kiln_exec::{CachePolicy, Cancel, Event, Host, Listener, Registry, Report, RunError, RunOptions};
 use kiln_graph::{NodeDefs, Prompt, PromptError, Validated};
-use kiln_memory::{Kind, Reservation, human_bytes, process_memory};
+use kiln_memory::{human_bytes, process_memory};
+use kiln_nodes::Environment;
 use kiln_nodes::files::DirKind;
-use kiln_nodes::{Environment, MemoryObserver};
+use kiln_nodes::runtime::Session;
 
 use crate::console::Console;
 use crate::summary::Summary;
 
-/// An engine and the environment it works in.
-pub struct Session {
-    environment: Environment,
-    engine: Engine,
+/// A session whose runs are shown and can be stopped.
+pub struct Terminal {
+    session: Session,
     cancel: Cancel,
     memory_report: bool,
-    /// What the engine's cache holds between runs, as the budget sees it.
-    kept: Mutex<Option<Reservation>>,
 }
 
 /// A run that reached its end.
@@ -42,14 +42,6 @@ pub enum Failure {
     Run(#[from] RunError),
 }
 
-/// A cache that looks at free memory looks at what the budget has left beside weights as well, for those give way.
-fn within_budget(cache: CachePolicy, environment: &Environment) -> CachePolicy {
-    let CachePolicy::RamPressure { headroom, available } = cache else { return cache };
-    let (budget, pager) = (environment.budget().clone(), environment.pager().clone());
-    let left = move || budget.limit().saturating_sub(budget.used().saturating_sub(pager.resident()));
-    CachePolicy::RamPressure { headroom, available: Arc::new(move || available().min(left())) }
-}
-
 /// The node classes that the command knows.
 fn registry() -> Registry {
     let registry = kiln_nodes::registry();
@@ -63,22 +55,25 @@ fn registry() -> Registry {
 }
 
 /// What those classes need besides the environment.
-fn lend(host: Host) -> Host {
+fn host() -> Host {
+    let host = Host::new();
     #[cfg(feature = "testing-nodes")]
     let host = kiln_testing_nodes::lend(host);
     host
 }
 
-impl Session {
-    /// A session in `environment`, keeping results between runs as `cache` says. They count against the environment's budget, too.
+impl Terminal {
+    /// A terminal for all nodes that the command knows, in `environment`, keeping results between runs as `cache` says.
     pub fn new(environment: Environment, cache: CachePolicy) -> Self {
-        let cache = within_budget(cache, &environment);
-        let host = lend(environment.clone().into_host());
-        let engine = Engine::builder(registry()).host(host).cache(cache).build();
-        Self { environment, engine, cancel: Cancel::new(), memory_report: false, kept: Mutex::default() }
+        Self::of(Session::builder(environment, registry()).host(host()).cache(cache).build())
     }
 
-    /// The same, telling after each node who holds how much, and in the summary how the weights fared.
+    /// A terminal for a session.
+    pub fn of(session: Session) -> Self {
+        Self { session, cancel: Cancel::new(), memory_report: false }
+    }
+
+    /// Says after each node who holds how much, and in the summary how the weights fared.
     pub fn with_memory_report(self, memory_report: bool) -> Self {
         Self { memory_report, ..self }
     }
@@ -88,14 +83,14 @@ impl Session {
         &self.cancel
     }
 
-    /// The engine.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// All node definitions with the options that the folders give now.
     pub fn definitions(&self) -> NodeDefs {
-        self.engine.registry().defs_now(self.engine.host())
+        self.session.definitions()
     }
 
     /// Validates, and brings literals to their declared types in place.
@@ -103,7 +98,7 @@ impl Session {
     /// # Errors
     /// When no output node is fit to run.
     pub fn validate(&self, prompt: &mut Prompt) -> Result<Validated, PromptError> {
-        self.engine.validate(prompt, None)
+        self.session.validate(prompt)
     }
 
     /// Runs a validated prompt, showing progress on standard error. `also` hears every event, too.
@@ -117,54 +112,56 @@ impl Session {
         options: RunOptions,
         also: Option<Listener>,
     ) -> Result<Finished, RunError> {
-        self.environment.budget().reset_peaks();
-        let (console, memory_observer) = (Console::new(prompt), MemoryObserver::new(&self.environment, prompt));
-        let (show, note, tell) = (console.listener(), memory_observer.listener(), self.teller(&console));
+        let console = Console::new(prompt);
+        let memory = Arc::new(Mutex::new(None));
+        let (show, holders, at_end) = (console.listener(), self.holders(&console), self.budget_at_end(&memory));
         let since = Instant::now();
-        let run = self.engine.start(prompt.clone()).options(options).cancelled_by(&self.cancel).validated(validated);
+        let run = self.session.start(prompt.clone()).options(options).cancelled_by(&self.cancel).validated(validated);
         let report = run
             .on_event(move |event| {
-                note(event);
                 show(event);
-                tell(event);
+                holders(event);
+                at_end(event);
                 if let Some(also) = &also {
                     also(event);
                 }
             })
-            .run();
-        let memory = self.environment.budget().report();
-        self.count_kept();
-        let report = report?;
+            .run()?;
         let (rows, cached) = console.rows();
+        let environment = self.session.environment();
+        let memory = memory.lock().unwrap_or_else(PoisonError::into_inner).take();
         let summary = Summary {
             rows,
             cached,
             wall: since.elapsed(),
-            memory,
-            models: self.memory_report.then(|| self.environment.pager().describe()),
+            memory: memory.unwrap_or_else(|| environment.budget().report()),
+            models: self.memory_report.then(|| environment.pager().describe()),
             process: process_memory(),
             files: self.files(&report),
         };
         Ok(Finished { report, summary })
     }
 
-    /// Counts what the engine keeps for the next run.
-    fn count_kept(&self) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = None;
-        let (_, bytes) = self.engine.cache_size();
-        *kept = Some(self.environment.budget().account("results of the last run", Kind::Cache).take(bytes));
-    }
-
     /// Says on standard error, after each node, who holds how much.
-    fn teller(&self, console: &Arc<Console>) -> Listener {
-        let (budget, console, on) = (self.environment.budget().clone(), console.clone(), self.memory_report);
+    fn holders(&self, console: &Arc<Console>) -> Listener {
+        let (budget, console) = (self.session.environment().budget().clone(), console.clone());
+        let on = self.memory_report;
         Arc::new(move |event| {
             let Event::Finished { node, .. } = event else { return };
             if on {
                 let report = budget.report();
                 let (name, used) = (console.name(node), human_bytes(report.used));
                 eprintln!("after {name}: {used} of {}{}", human_bytes(report.limit), report.top_owners(4));
+            }
+        })
+    }
+
+    /// Notes down who holds what when the last node is done, before the run lets go of its outputs.
+    fn budget_at_end(&self, report: &Arc<Mutex<Option<kiln_memory::Report>>>) -> Listener {
+        let (budget, report) = (self.session.environment().budget().clone(), report.clone());
+        Arc::new(move |event| {
+            if let Event::ExecutionSuccess { .. } = event {
+                *report.lock().unwrap_or_else(PoisonError::into_inner) = Some(budget.report());
             }
         })
     }
@@ -177,7 +174,7 @@ impl Session {
 
     fn file(&self, item: &serde_json::Value) -> Option<PathBuf> {
         let dir = DirKind::named(item.get("type")?.as_str()?)?;
-        let folder = self.environment.folders().dir(dir);
+        let folder = self.session.environment().folders().dir(dir);
         Some(folder.join(item.get("subfolder")?.as_str()?).join(item.get("filename")?.as_str()?))
     }
 }
