@@ -27,7 +27,27 @@ pub const HOUSES: &[House] = &[
             &["run"],
         ],
     },
-    House { folder: "crates/macros", wings: &[&["attributes"], &["expand"]] },
+    House { folder: "crates/nodes", wings: &[&["files"], &["payload"], &["runtime"], &["comfy"]] },
+    House {
+        folder: "crates/testing-nodes",
+        wings: &[
+            &["common", "timer"],
+            &["flow", "lists", "logic", "memory", "mixing", "stubs", "validation"],
+            &["asynchronous", "loops"],
+            &["specific"],
+        ],
+    },
+    House {
+        folder: "crates/cli",
+        wings: &[
+            &["interrupt", "lines", "memory", "open", "warnings"],
+            &["options", "plan", "console"],
+            &["summary"],
+            &["terminal"],
+            &["command"],
+        ],
+    },
+    House { folder: "crates/macros", wings: &[&["attributes", "engine"], &["expand"]] },
     House {
         folder: "crates/memory",
         wings: &[
