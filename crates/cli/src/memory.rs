@@ -18,8 +18,8 @@ pub struct MemoryArgs {
     /// computing, 1 GB unless said otherwise; the rest is decoded again at each use. Pictures stay the same.
     #[arg(long, value_name = "SIZE", value_parser = checked("--vram-limit"))]
     pub vram_limit: Option<String>,
-    /// Host memory for weights, results and what computing needs together. On the CPU it bounds what --vram-limit bounds,
-    /// too: the smaller one holds. The file itself is mapped, and is the system's to drop.
+    /// Memory of the whole process: weights, results, what computing needs, and what the program holds besides. On the CPU it
+    /// bounds what --vram-limit bounds, too: the smaller one holds. Mapped files don't count, they are the system's to drop.
     #[arg(long, value_name = "SIZE", value_parser = checked("--ram-limit"))]
     pub ram_limit: Option<String>,
     /// Memory left to other programs, in GB as ComfyUI counts (or `600M`). On the CPU: of the host's.

@@ -278,6 +278,11 @@ impl Reservation {
         self.bytes
     }
 
+    /// Takes over the bytes of another one of the same account.
+    pub(super) fn absorb(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Gives part of it back.
     pub fn shrink_to(&mut self, bytes: u64) {
         let less = self.bytes.saturating_sub(bytes);

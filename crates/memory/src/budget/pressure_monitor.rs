@@ -38,8 +38,12 @@ impl PressureMonitor {
         Self { budget, configured, headroom, current: AtomicU64::new(configured), uncounted: None }
     }
 
-    /// Makes the limit one of the whole process: what libraries and programs allocated without telling the budget is
-    /// measured at each poll and counted, as if an activation held it. Weights and caches get what is left.
+    /// Makes the limit one of the whole process: what libraries and programs allocated beside the budget is measured at each
+    /// [`poll`](Self::poll) and counted, as if an activation held it. Weights and caches get what is left.
+    ///
+    /// Counted is memory that belongs to the process alone (`RssAnon` on Linux). Pages of mapped files are not: the system
+    /// takes them back when it needs them. Where the process needs more than the limit without any weight, none stays and
+    /// computing goes on beyond the limit.
     #[must_use]
     pub fn counting_the_process(mut self) -> Self {
         self.uncounted = Some(Mutex::default());
@@ -48,22 +52,43 @@ impl PressureMonitor {
 
     /// Asks the system what is available and moves the limit. Nothing happens where the system doesn't say.
     pub fn poll(&self) {
-        if let Some(memory) = process_memory() {
-            self.measure(memory.anonymous);
-        }
+        self.count_the_process();
         if let Some(available) = available_memory() {
             self.adjust(available);
         }
     }
 
+    /// Asks the system what this process holds, if that is to be counted: right before room is claimed, for example.
+    pub fn count_the_process(&self) {
+        if self.uncounted.is_some()
+            && let Some(memory) = process_memory()
+        {
+            self.measure(memory.anonymous);
+        }
+    }
+
     /// This process holds so many bytes of its own: what of them no owner counts is counted from now on.
+    ///
+    /// While a computation has room that it may not have filled yet, what is counted rises only: its empty room would be
+    /// taken for the rest of the process.
     pub fn measure(&self, anonymous: u64) {
         let Some(uncounted) = &self.uncounted else { return };
         let mut held = uncounted.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = self.budget.used().saturating_sub(held.as_ref().map_or(0, Reservation::bytes));
-        let more = anonymous.saturating_sub(counted);
-        *held = None;
-        *held = Some(self.budget.account("not told to the budget", Kind::Activations).take(more));
+        let before = held.as_ref().map_or(0, Reservation::bytes);
+        let computing = self.budget.used_for(Kind::Activations) > before;
+        let counted = self.budget.used().saturating_sub(before);
+        let more = anonymous.saturating_sub(counted).max(if computing { before } else { 0 });
+        if more < before
+            && let Some(held) = held.as_mut()
+        {
+            return held.shrink_to(more);
+        }
+        let rest = self.budget.account("the rest of the process", Kind::Activations);
+        let added = rest.take(more - before);
+        match held.as_mut() {
+            Some(held) => held.absorb(added),
+            None => *held = Some(added),
+        }
     }
 
     /// Moves the limit to what is held and `available` together, less the headroom: down at once, up past the

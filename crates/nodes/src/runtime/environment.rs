@@ -51,7 +51,11 @@ impl Memory {
         pager.set_policy(if controls.dynamic { Policy::Plan } else { Policy::AllResident });
         pager.set_reading(controls.reading());
         pager.set_read_timeout(controls.read_timeout);
-        let pressure_monitor = Arc::new(PressureMonitor::new(budget.clone(), controls.reserved(total)));
+        let pressure_monitor = PressureMonitor::new(budget.clone(), controls.reserved(total));
+        // A limit that was asked for is one of the whole process.
+        let whole = controls.ram_limit.is_some();
+        let pressure_monitor = if whole { pressure_monitor.counting_the_process() } else { pressure_monitor };
+        let pressure_monitor = Arc::new(pressure_monitor);
         Self { controls, budget, pager, pressure_monitor }
     }
 }
@@ -212,6 +216,7 @@ impl CxExt for Cx {
     fn room(&self, doing: &str, bytes: u64, instead: &str) -> Result<Reservation, NodeError> {
         let environment = self.environment()?;
         let holder = format!("{doing} \"{}\"", self.node_id());
+        environment.pressure_monitor().count_the_process();
         environment
             .room(&holder, bytes, available_memory())
             .map_err(|short| NodeError::new(format!("{short}. {instead}")))
