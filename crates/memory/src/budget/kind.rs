@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What bytes are held for. In the order in which they give way: activations last.
+/// What bytes are held for. In the order in which they give way: activations last, and what is no one's to give never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -16,6 +16,8 @@ pub enum Kind {
     Outputs,
     /// What a computation holds while it runs.
     Activations,
+    /// What the process holds besides: its own program and libraries.
+    Process,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Self::Staging => "fewer slots (--async-offload 1)",
             Self::Outputs => "fewer results kept at once",
             Self::Activations => "a smaller picture or batch",
+            Self::Process => "a higher limit (this is the program's own)",
         }
     }
 }
@@ -39,6 +42,7 @@ impl fmt::Display for Kind {
             Self::Staging => "staging",
             Self::Outputs => "outputs",
             Self::Activations => "activations",
+            Self::Process => "process",
         })
     }
 }

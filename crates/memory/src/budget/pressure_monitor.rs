@@ -39,7 +39,7 @@ impl PressureMonitor {
     }
 
     /// Makes the limit one of the whole process: what libraries and programs allocated beside the budget is measured at each
-    /// [`poll`](Self::poll) and counted, as if an activation held it. Weights and caches get what is left.
+    /// [`poll`](Self::poll) and counted ([`Kind::Process`]). Weights and caches get what is left.
     ///
     /// Counted is memory that belongs to the process alone (`RssAnon` on Linux). Pages of mapped files are not: the system
     /// takes them back when it needs them. Where the process needs more than the limit without any weight, none stays and
@@ -75,7 +75,7 @@ impl PressureMonitor {
         let Some(uncounted) = &self.uncounted else { return };
         let mut held = uncounted.lock().unwrap_or_else(PoisonError::into_inner);
         let before = held.as_ref().map_or(0, Reservation::bytes);
-        let computing = self.budget.used_for(Kind::Activations) > before;
+        let computing = self.budget.used_for(Kind::Activations) > 0;
         let counted = self.budget.used().saturating_sub(before);
         let more = anonymous.saturating_sub(counted).max(if computing { before } else { 0 });
         if more < before
@@ -83,7 +83,7 @@ impl PressureMonitor {
         {
             return held.shrink_to(more);
         }
-        let rest = self.budget.account("the rest of the process", Kind::Activations);
+        let rest = self.budget.account("the rest of the process", Kind::Process);
         let added = rest.take(more - before);
         match held.as_mut() {
             Some(held) => held.absorb(added),

@@ -262,14 +262,14 @@ fn f07_under_a_memlock_limit_slots_are_ordinary_memory_and_streaming_goes_on() {
 }
 
 #[test]
-fn f08_the_ram_limit_is_one_of_the_whole_process_when_the_governor_measures_it() {
+fn f08_the_ram_limit_is_one_of_the_whole_process_when_the_pressure_monitor_measures_it() {
     let budget = Budget::new("host", 300 * MIB);
     let pressure_monitor = PressureMonitor::new(budget.clone(), 0).counting_the_process();
     let unet = computed(50, &budget);
     pass(&unet, 50);
     assert_eq!(budget.report().used_for(Kind::Weights), 200 * MIB);
     pressure_monitor.measure(200 * MIB + 180 * MIB); // a library holds 180 MiB that it told nobody of
-    assert_eq!(budget.report().used_for(Kind::Activations), 180 * MIB);
+    assert_eq!(budget.report().used_for(Kind::Process), 180 * MIB);
     assert!(budget.used() <= 300 * MIB && budget.report().used_for(Kind::Weights) == 120 * MIB);
     pressure_monitor.measure(120 * MIB);
     pass(&unet, 50);
