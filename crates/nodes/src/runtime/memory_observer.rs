@@ -79,7 +79,7 @@ impl ObservedRun {
                     self.environment.pager().set_schedule(schedule);
                 }
             }
-            Event::ExecutionStart { .. } => self.pressure_monitor.poll(),
+            Event::ExecutionStart { .. } => self.environment.pressure_monitor().poll(),
             Event::Finished { .. } | Event::Progress { .. } => self.poll(),
             Event::ExecutionSuccess { .. } | Event::ExecutionError(_) | Event::ExecutionInterrupted { .. } => {
                 self.end();
