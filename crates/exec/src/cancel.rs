@@ -3,6 +3,8 @@
 use std::fmt;
 use std::task::Waker;
 
+use futures::task::ArcWake;
+
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 
 /// Stops a run from another thread, a signal handler or a node.
@@ -28,6 +30,13 @@ impl Drop for Sleeping {
     }
 }
 
+/// Whoever wakes a flag sets it: so one flag is set by another.
+impl ArcWake for Inner {
+    fn wake_by_ref(this: &Arc<Self>) {
+        Cancel(Arc::clone(this)).cancel();
+    }
+}
+
 impl Cancel {
     /// Not cancelled yet.
     pub fn new() -> Self {
@@ -38,6 +47,16 @@ impl Cancel {
     pub fn cancel(&self) {
         self.0.flag.store(true, Ordering::Release);
         lock(&self.0.sleepers).iter().for_each(|(_, sleeper)| sleeper.wake_by_ref());
+    }
+
+    /// A flag that is set when this one is, as long as the guard lives, and can be set without this one.
+    pub(crate) fn child(&self) -> (Self, Sleeping) {
+        let child = Self::new();
+        let link = self.add_waker(futures::task::waker(Arc::clone(&child.0)));
+        if self.is_cancelled() {
+            child.cancel();
+        }
+        (child, link)
     }
 
     /// Whether somebody asked.

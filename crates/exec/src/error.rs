@@ -57,6 +57,8 @@ pub enum ErrorKind {
     OutOfMemory,
     /// A spilled value could not be read back.
     Spill,
+    /// The engine runs another prompt, and this run did not want to wait.
+    Busy,
 }
 
 impl NodeError {
@@ -137,6 +139,7 @@ impl ErrorKind {
             Self::DuplicateId | Self::RestrictedLink | Self::Limit | Self::Invalid => "ValueError",
             Self::OutOfMemory => "torch.OutOfMemoryError",
             Self::Spill => "OSError",
+            Self::Busy => "BlockingIOError",
         }
     }
 }

@@ -130,7 +130,7 @@ fn two_runs_at_once_take_turns() {
 #[test]
 fn a_turn_is_one_threads_at_a_time() {
     explore(|| {
-        let (run_lock, inside) = (Arc::new(RunLock::default()), Arc::new(Mutex::new(0)));
+        let (run_lock, inside) = (Arc::<RunLock>::default(), Arc::new(Mutex::new(0)));
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let (run_lock, inside) = (Arc::clone(&run_lock), Arc::clone(&inside));

@@ -113,7 +113,7 @@ pub use cancel::Cancel;
 pub use engine::Adversary;
 pub use engine::{
     AbandonedCall, Engine, EngineBuilder, InputReport, LateEdges, NodeOutput, OnFailure, Order, Report, RunError,
-    RunObserver, RunOptions, Summary,
+    RunObserver, RunOptions, Summary, WhenBusy,
 };
 pub use error::{ErrorKind, NodeError};
 pub use node::{
@@ -125,7 +125,7 @@ pub use node::{
 pub use observe::{
     ErrorEvent, Event, Explanation, Listener, NodeProgress, NodeState, Preview, Reason, Step, Trace, What,
 };
-pub use run::Run;
+pub use run::{EventStream, Run, RunFuture};
 pub use spill::{FileSpill, Spill, Spilled};
 pub use store::Retention;
 pub use value::{

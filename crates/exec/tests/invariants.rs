@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::future::IntoFuture;
 use std::sync::{Arc, Barrier, Mutex};
 
 use common::{Bench, World, bench, def, graph, int};
@@ -476,9 +477,10 @@ fn a_cancel_while_everybody_waits_ends_the_run_at_once() {
 }
 
 #[test]
-fn run_async_gives_the_same_report_without_blocking_the_caller() {
+fn an_awaited_run_gives_the_same_report_without_blocking_the_caller() {
     let Bench { engine, .. } = bench(CachePolicy::None);
-    let report = futures::executor::block_on(engine.start(graph("a: Make(n=4); out: Sink(x=a)")).run_async()).unwrap();
+    let report =
+        futures::executor::block_on(engine.start(graph("a: Make(n=4); out: Sink(x=a)")).into_future()).unwrap();
     assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(4)]);
 }
 

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::future::IntoFuture;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -234,7 +235,7 @@ fn the_end_of_a_stuck_run_is_told_once_and_nothing_after_it() {
         .options(RunOptions::default().with_grace(GRACE))
         .on_event(move |event| hears.lock().unwrap().push(event.clone()));
     let cancel = run.cancel();
-    let ended = std::thread::spawn(move || futures::executor::block_on(run.run_async()));
+    let ended = std::thread::spawn(move || futures::executor::block_on(run.into_future()));
     trap.wait_for(1);
     cancel.cancel();
     assert!(ended.join().unwrap().unwrap_err().is_interrupted());

@@ -15,11 +15,13 @@ pub(crate) use self::abandoned::CallToken;
 pub use self::observer::RunObserver;
 #[cfg(feature = "testing")]
 pub use self::options::Adversary;
-pub use self::options::{LateEdges, OnFailure, Order, RunOptions};
+pub use self::options::{LateEdges, OnFailure, Order, RunOptions, WhenBusy};
 pub(crate) use self::parts::EngineParts;
 pub(crate) use self::report::RunErrorInner;
 pub use self::report::{InputReport, NodeOutput, Report, RunError, Summary};
+#[cfg(test)]
 pub(crate) use self::run_lock::RunLock;
+pub(crate) use self::run_lock::{Place, RunGuard};
 pub(crate) use self::session::{ActiveCall, Reclaimed, Session, SessionGuard, revoke};
 
 use std::collections::HashMap;
@@ -33,12 +35,16 @@ use crate::cache::{Cache, CachePolicy, CacheProvider};
 use crate::lanes::Lanes;
 use crate::node::{Host, Registry};
 use crate::observe::Memory;
-use crate::sync::{Mutex, lock};
+use crate::sync::{self, Mutex, lock};
 
 /// Runs prompts. Clones share everything; prompts of all clones run one after the other.
 ///
 /// After any error, cancel or panic of a node the engine takes the next prompt, also when a node never returns: a
 /// cancelled run that is stuck in a node ends all the same, and the call is [abandoned](Engine::abandoned_calls).
+///
+/// Prompts queue, first come, first served, whether threads wait for them ([`Run::run`](crate::Run::run)) or tasks
+/// ([`Run`](crate::Run) is awaited), or are [refused](WhenBusy::Refuse) while another one runs. A queued run needs no
+/// thread.
 ///
 /// Nodes and listeners must not run prompts on the engine that runs them: they would wait for themselves.
 #[derive(Clone)]
@@ -90,7 +96,7 @@ impl EngineBuilder {
             provider: self.provider,
             observer: self.observer,
             session: Mutex::new(session),
-            run_lock: RunLock::default(),
+            run_lock: sync::Arc::default(),
             abandoned: AbandonedCalls::default(),
         };
         Engine { inner: Arc::new(inner) }

@@ -40,6 +40,16 @@ pub enum OnFailure {
     Continue,
 }
 
+/// What a run does when its engine runs another prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenBusy {
+    /// It waits in a queue: first come, first served, whether a thread or a future waits. A cancel ends the waiting.
+    #[default]
+    Queue,
+    /// It ends with [`ErrorKind::Busy`](crate::ErrorKind::Busy).
+    Refuse,
+}
+
 /// Evicts cache entries at node boundaries: called with each key's first bytes, returns which go. For tests.
 #[cfg(feature = "testing")]
 pub type Adversary = Arc<dyn Fn(u64) -> bool + Send + Sync>;
@@ -75,6 +85,8 @@ pub struct RunOptions {
     pub tail_depth: u32,
     /// How long a node may take to come back after a cancel, before its run ends without it. Default: two seconds.
     pub grace: Duration,
+    /// When the engine runs another prompt. Default: queue.
+    pub when_busy: WhenBusy,
     /// Record what ran, when, for how long and why. Default: no.
     pub trace: bool,
     /// The `extra_pnginfo` of the prompt.
@@ -102,6 +114,7 @@ impl Default for RunOptions {
             keep_ephemeral: 1024,
             tail_depth: 16,
             grace: Duration::from_secs(2),
+            when_busy: WhenBusy::default(),
             trace: false,
             extra_pnginfo: None,
             prompt_id: None,
@@ -137,6 +150,8 @@ withs! {
     with_deterministic(deterministic: bool);
     /// With another [`grace`](Self::grace) after a cancel.
     with_grace(grace: Duration);
+    /// With another rule for an engine that is [busy](Self::when_busy).
+    with_when_busy(when_busy: WhenBusy);
     /// With a [`trace`](Self::trace) or without.
     with_trace(trace: bool);
     /// With a place to [`spill`](Self::spill) to.

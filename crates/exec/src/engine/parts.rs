@@ -13,7 +13,7 @@ use crate::engine::session::Session;
 use crate::error::NodeError;
 use crate::lanes::Lanes;
 use crate::node::{ConstantInputs, CurrentDefs, Host, Registry};
-use crate::sync::Mutex;
+use crate::sync::{self, Mutex};
 
 /// What the clones of one engine share.
 pub(crate) struct EngineParts {
@@ -23,7 +23,7 @@ pub(crate) struct EngineParts {
     pub provider: Option<Arc<dyn CacheProvider>>,
     pub observer: Option<Arc<dyn RunObserver>>,
     pub session: Mutex<Session>,
-    pub run_lock: RunLock,
+    pub run_lock: sync::Arc<RunLock>,
     pub abandoned: AbandonedCalls,
 }
 

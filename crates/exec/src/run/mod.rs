@@ -4,6 +4,7 @@
 //! consists of is in `execution`; every other file adds one verb to it.
 
 mod audience;
+mod begun;
 mod call;
 mod dispatch;
 mod drive;
@@ -12,6 +13,7 @@ mod execution;
 mod expansion;
 mod failure;
 mod finish;
+mod future;
 mod in_flight;
 mod link;
 mod nodes;
@@ -22,5 +24,8 @@ mod requests;
 mod result;
 mod selection;
 mod start;
+mod stream;
 
+pub use self::future::RunFuture;
 pub use self::start::Run;
+pub use self::stream::EventStream;

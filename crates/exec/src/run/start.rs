@@ -1,4 +1,5 @@
-//! A run that is being started: its prompt, its options, who listens, how to cancel it. Then it runs, here or elsewhere.
+//! A run that is being started: its prompt, its options, who listens, how to cancel it. Then it runs, for a thread or a
+//! task that waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,15 +10,17 @@ use kiln_graph::{Prompt, Validated};
 
 use crate::cancel::Cancel;
 use crate::engine::{
-    AbandonedCall, ActiveCall, CallToken, Engine, Reclaimed, Report, RunError, RunErrorInner, RunOptions, SessionGuard,
-    revoke,
+    AbandonedCall, ActiveCall, CallToken, Engine, Reclaimed, Report, RunError, RunErrorInner, RunGuard, RunOptions,
+    SessionGuard, WhenBusy, revoke,
 };
 use crate::error::{ErrorKind, NodeError};
 use crate::lanes::Mailbox;
 use crate::node::Ids;
 use crate::observe::{Event, Listener, now};
 use crate::run::audience::Audience;
+use crate::run::begun::Begun;
 use crate::run::execution::Execution;
+
 use crate::sync::{self, thread};
 
 impl Engine {
@@ -29,14 +32,16 @@ impl Engine {
         self.start(prompt).run()
     }
 
-    /// A run in the making: choose options, listen, then [`run`](Run::run) or [`run_async`](Run::run_async).
+    /// A run in the making: choose options, listen, then [`run`](Run::run) it, await it, or read its [`stream`](Run::stream).
     pub fn start(&self, prompt: impl Into<Arc<Prompt>>) -> Run {
         Run::new(self.clone(), prompt.into())
     }
 }
 
-/// A run in the making.
-#[must_use = "a run does nothing until `run` or `run_async`"]
+/// A run in the making: [`run`](Self::run) it and wait, or await it under any executor, which needs no runtime:
+/// `let report = engine.start(prompt).await?;`. Its events are a callback ([`on_event`](Self::on_event)) or a
+/// [`stream`](Self::stream).
+#[must_use = "a run does nothing until `run` or `await`"]
 pub struct Run {
     engine: Engine,
     prompt: Arc<Prompt>,
@@ -61,6 +66,11 @@ impl Run {
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
+    }
+
+    /// Who listens.
+    pub(super) fn listener(&self) -> Option<Listener> {
+        self.listener.clone()
     }
 
     /// Cancelled through this flag.
@@ -88,9 +98,50 @@ impl Run {
     ///
     /// # Errors
     /// When the prompt does not pass validation, when a node fails, or when the run is cancelled.
-    pub fn run(mut self) -> Result<Report, RunError> {
+    pub fn run(self) -> Result<Report, RunError> {
+        let lock = &self.engine.inner.run_lock;
+        let guard = match self.options.when_busy {
+            WhenBusy::Queue => lock.acquire_unless(&self.cancel),
+            WhenBusy::Refuse => lock.try_acquire(),
+        };
+        let guard = guard.map_err(RunError::of_prompt)?;
+        self.run_holding(guard)
+    }
+
+    /// Joins the queue, or begins at once.
+    pub(super) fn begin(mut self) -> Result<Begun, RunError> {
+        let lock = sync::Arc::clone(&self.engine.inner.run_lock);
+        let refused = match self.options.when_busy {
+            WhenBusy::Queue => None,
+            WhenBusy::Refuse => Some(lock.try_acquire().map_err(RunError::of_prompt)?),
+        };
+        let outer = self.cancel.clone();
+        let (own, link) = outer.child();
+        self.cancel = own.clone();
+        let (send, ended) = oneshot::channel();
+        let begin = move |guard: RunGuard| {
+            let work = move || {
+                // Nobody may be waiting any more; the report is of no use then.
+                let _ = send.send(self.run_holding(guard));
+                drop(link);
+            };
+            // A thread that does not come leaves `ended` without a message.
+            drop(thread::Builder::new().name("kiln run".into()).spawn(work));
+        };
+        let place = match refused {
+            Some(guard) => {
+                begin(guard);
+                None
+            }
+            None => Some(lock.enter(begin)),
+        };
+        Ok(Begun { ended, place, outer, own, awake: None })
+    }
+
+    /// Runs and waits for the end, holding the right to run until then.
+    fn run_holding(mut self, guard: RunGuard) -> Result<Report, RunError> {
+        let _guard = guard;
         let (engine, cancel) = (self.engine.clone(), self.cancel.clone());
-        let _guard = engine.inner.run_lock.acquire_unless(&cancel).map_err(RunError::of_prompt)?;
         let audience = Audience::new(self.listener.take(), engine.inner.observer.is_some());
         let wait = Wait { prompt: Arc::clone(&self.prompt), grace: self.options.grace, audience: audience.clone() };
         let mailbox = Mailbox::new();
@@ -128,19 +179,6 @@ impl Run {
         let listener = audience.as_ref().map(Audience::listener);
         let execution = Execution::new(inner, session, &self.prompt, &routes, &self.options, listener, self.cancel);
         execution.run(checked)
-    }
-
-    /// Runs on a thread of its own. The future may be dropped; the run goes on until it is cancelled.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub async fn run_async(self) -> Result<Report, RunError> {
-        let (send, receive) = oneshot::channel();
-        thread::spawn(move || {
-            // Nobody may be waiting any more; the report is of no use then.
-            let _ = send.send(self.run());
-        });
-        receive.await.unwrap_or_else(|_| Err(broken()))
     }
 
     fn check(&mut self) -> Result<Validated, RunError> {
