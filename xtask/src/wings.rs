@@ -47,6 +47,15 @@ pub const HOUSES: &[House] = &[
             &["command"],
         ],
     },
+    House {
+        folder: "crates/kernels",
+        wings: &[
+            &["error", "simd"],
+            &["isa", "math"],
+            &["gemm"],
+            &["activation", "attention", "conv", "linear", "norm", "resize", "softmax", "winograd"],
+        ],
+    },
     House { folder: "crates/macros", wings: &[&["attributes", "engine"], &["expand"]] },
     House {
         folder: "crates/memory",

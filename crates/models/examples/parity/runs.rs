@@ -16,7 +16,7 @@ use kiln_models::tokenizer::{Encoder, NoEmbeddings, Token, Tokenizer, Vocabulary
 use kiln_models::vae::Vae;
 use serde::Deserialize;
 
-use crate::case::{CaseResult, Tensors, Trouble};
+use crate::case::{CaseResult, Tensors, Trouble, guarded};
 use crate::numeric::{host, tensor};
 
 const CONDITIONING: f64 = 1e-5;
@@ -90,7 +90,7 @@ pub fn all(folder: &Path, name: &str, tell: &mut dyn FnMut(CaseResult)) {
             }
         }
         let Some((_, bench)) = &bench else { continue };
-        match crate::guarded(|| bench.run(folder, &case, &parameters)) {
+        match guarded(|| bench.run(folder, &case, &parameters)) {
             Ok(results) => {
                 for result in results {
                     tell(CaseResult { name: format!("{label}/{}", result.name), ..result });
