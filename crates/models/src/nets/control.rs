@@ -1,4 +1,4 @@
-//! What sampling asks of a ControlNet, whatever its family.
+//! The trait of control networks, whatever their family, and what one evaluation takes.
 
 use burn::tensor::Tensor;
 

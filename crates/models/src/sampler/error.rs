@@ -1,4 +1,4 @@
-//! What can go wrong in a sampling run: its inputs, the model, the caller's wish to stop.
+//! What can go wrong in a sampling run: its inputs, the model, the callback's request to stop.
 
 use crate::error::ModelError;
 use crate::schedule::ScheduleError;

@@ -108,7 +108,7 @@ impl SamplerKind {
     }
 
     /// How often it evaluates the model in `steps` steps, the last of which ends without noise. `dpm_adaptive` chooses its
-    /// steps itself: the answer is a guess.
+    /// steps itself: the result is an estimate.
     pub fn passes(self, steps: u32) -> u32 {
         // Evaluations of all steps but the last few, and how many steps have fewer.
         let (each, last) = match self.name {
@@ -133,7 +133,7 @@ impl SamplerKind {
         matches!(self.name, "dpm_2" | "dpm_2_ancestral" | "uni_pc" | "uni_pc_bh2")
     }
 
-    /// Whether it uses the negative conditioning's answer, so that it is evaluated at cfg 1, too.
+    /// Whether it uses the negative conditioning's prediction, so that it is evaluated at cfg 1, too.
     pub fn needs_uncond(self) -> bool {
         self.name.ends_with("_cfg_pp")
     }

@@ -92,8 +92,8 @@ impl SamplingRun<'_> {
     /// Runs it. The callback sees every step in model space and may end the run with an error.
     ///
     /// # Errors
-    /// [`SamplingError`] for inputs that don't fit, before anything is computed; afterwards what the model or the callback
-    /// says.
+    /// [`SamplingError`] for inputs that don't fit, before anything is computed; afterwards errors of the model or
+    /// the callback.
     pub fn run(&self, on_step: &mut StepFn<'_>) -> Result<Outcome, SamplingError> {
         let latent = self.fitted_latent()?;
         self.guidance.check()?;
@@ -197,7 +197,7 @@ impl SamplingRun<'_> {
     }
 }
 
-/// A model under guidance: what samplers ask.
+/// A model under guidance, as samplers see it.
 struct Guided<'a> {
     model: &'a dyn Predictor,
     guidance: &'a Guidance,

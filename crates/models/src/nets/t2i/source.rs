@@ -22,7 +22,7 @@ pub struct AdapterControl {
     strength: f32,
     range: [f64; 2],
     previous: Option<Arc<dyn ControlSource>>,
-    /// What it said for a latent of this height and width: it looks at the picture alone, so once is enough.
+    /// What it returned for a latent of this height and width: it depends on the picture alone, so once is enough.
     said: Mutex<Option<([usize; 2], Residuals)>>,
 }
 
