@@ -74,6 +74,7 @@ pub use input::Input;
 pub use inputs::{InputIter, Inputs};
 pub use map::{Map, Set};
 pub use prompt::{Meta, Prompt, PromptNode, PromptReadError};
+pub use suggest::nearest;
 pub use validate::{
     ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Route, Routes, Validated, ValidationError,
     ValidatorCall, Validators, Verdict, validate,

@@ -67,16 +67,12 @@ pub mod random;
 pub mod sampler;
 pub mod sampling;
 pub mod schedule;
-mod suggest;
 pub mod text;
 pub mod tokenizer;
 pub mod weights;
 
-pub use crate::checkpoint::{Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save};
-pub use crate::nets::{
-    ActivationFn, ActivationTap, clip, controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision,
-};
-pub use crate::weights::{ModelWeights, component_label};
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save};
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
+pub use nets::{ActivationFn, ActivationTap, clip, controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision};
+pub use weights::{ModelWeights, component_label};

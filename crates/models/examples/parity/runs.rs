@@ -9,7 +9,7 @@ use kiln_models::Checkpoint;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::detect::TextEncoderKind;
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for};
 use kiln_models::schedule::{ModelSampling, steps};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::{Encoder, NoEmbeddings, Token, Tokenizer, Vocabulary};
@@ -200,7 +200,7 @@ impl Bench {
             sigmas: &sigmas,
             seed: case.seed,
             noise,
-            latent,
+            latent: StartLatent::new(latent, self.checkpoint.model.unet.config().out_channels)?,
             mask: None,
             max_batch: usize::MAX,
         };

@@ -15,10 +15,12 @@ mod ksampler;
 mod patches;
 mod predictor;
 mod prepare;
+mod start;
 mod vector;
 
 pub use guidance::Guidance;
-pub use ksampler::{Outcome, SamplingRun, noise_for, with_channels};
+pub use ksampler::{Outcome, SamplingRun, noise_for};
 pub use patches::{GuidancePatch, LatentChange, ModelPatches};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
+pub use start::StartLatent;
 pub use vector::size_vector;

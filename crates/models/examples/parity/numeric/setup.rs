@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, SamplingRun, noise_for};
+use kiln_models::sampling::{Guidance, Predictor, SamplingRun, StartLatent, noise_for};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 use serde_json::Value;
 
@@ -150,7 +150,7 @@ impl Job1<'_> {
             sigmas: &sigmas,
             seed: setup.seed,
             noise,
-            latent: self.latent,
+            latent: StartLatent::new(self.latent, model.channels())?,
             mask: self.mask,
             max_batch: usize::MAX,
         };

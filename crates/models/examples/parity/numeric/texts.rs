@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::Rounding;
 use kiln_models::conditioning::{Condition, Conditioning, Sizes};
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for, size_vector};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for, size_vector};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::{EmbeddingFolders, Vocabulary};
@@ -190,7 +190,7 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
             sigmas: &sigmas,
             seed,
             noise: noise_for(&latent, seed, None)?,
-            latent,
+            latent: StartLatent::new(latent, channels)?,
             mask: None,
             max_batch: usize::MAX,
         };
