@@ -70,6 +70,25 @@ pub const HOUSES: &[House] = &[
         ],
     },
     House {
+        folder: "crates/models",
+        wings: &[
+            &["latent", "ops", "random", "schedule"],
+            &["error", "image"],
+            &["sampler", "weights"],
+            &["lora", "nets/activations", "nets/hooks", "nets/layers", "nets/residuals"],
+            &["nets/control", "nets/denoiser"],
+            &["nets/clip", "nets/t2i", "nets/taesd", "nets/unet", "nets/vae"],
+            &["nets/controlnet", "nets/upscale", "nets/vision"],
+            &["nets"],
+            &["checkpoint/detect", "conditioning", "tokenizer"],
+            &["checkpoint/recognise"],
+            &["checkpoint/diffusion", "checkpoint/text"],
+            &["checkpoint/lora", "checkpoint/open", "checkpoint/save"],
+            &["checkpoint"],
+            &["sampling", "text"],
+        ],
+    },
+    House {
         folder: "xtask",
         wings: &[
             &["syntax", "lengths", "picture", "wings"],
