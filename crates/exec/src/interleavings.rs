@@ -1,9 +1,8 @@
 //! Whole runs under every interleaving of their threads: `cargo test -p kiln-exec --features shuttle interleavings`.
 //!
-//! What several threads share is the mailbox, the lanes, the cancel flag and the session; all of it is
-//! built on [`crate::sync`], which shuttle replaces. The output store is not shared: it belongs to the one run that
-//! holds the session, `&mut` all the way down, and as it holds spilled values that are `Send` and not `Sync` the compiler
-//! would refuse to share it. It is run here all the same, with everything that lanes and wakers can do around it.
+//! What several threads share is the mailbox, the lanes, the cancel flag and the session; all of it is built on
+//! [`crate::sync`], which shuttle replaces. The output store is not shared: it belongs to the one run that holds the
+//! session, `&mut` all the way down. It is run here all the same, with everything that lanes and wakers can do around it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use kiln_graph::{Input, InputDef, NodeDef, OutputDef, Prompt, PromptNode};

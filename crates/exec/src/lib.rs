@@ -87,8 +87,10 @@
 mod build;
 mod cache;
 mod cancel;
+mod codec;
 mod engine;
 mod error;
+mod host;
 #[cfg(test)]
 mod interleavings;
 mod lanes;
@@ -109,6 +111,7 @@ pub use serde_json::json;
 pub use build::{GraphBuilder, Handles, IntoArg, NodeSpec, Out, OutputSlot, Outputs, Source, TypedNode};
 pub use cache::{AvailableMemory, CacheItem, CachePolicy, CacheProvider, CachedResult, Key};
 pub use cancel::Cancel;
+pub use codec::{CodecError, Codecs, Decoder, Encoder, PayloadCodec};
 #[cfg(feature = "testing")]
 pub use engine::Adversary;
 pub use engine::{
@@ -116,10 +119,11 @@ pub use engine::{
     RunObserver, RunOptions, Summary, WhenBusy,
 };
 pub use error::{ErrorKind, NodeError};
+pub use host::Host;
 pub use node::{
     Answer, Arg, Args, Behaviour, Class, ConstantInputs, Cx, DynNode, DynReply, Execute, ExecuteAsync, Expansion,
-    ExtraPngInfo, Extras, Fingerprint, HiddenValue, Host, IntoOutcome, Lane, Lazy, LivePrompt, NodeClass, NodeView,
-    Outcome, Passes, Produced, Progress, Provided, RawLink, Registry, Resources, Schedule, Socket, SubmittedPrompt, Ui,
+    ExtraPngInfo, Extras, Fingerprint, HiddenValue, IntoOutcome, Lane, Lazy, LivePrompt, NodeClass, NodeView, Outcome,
+    Passes, Produced, Progress, Provided, RawLink, Registry, Resources, Schedule, Socket, SubmittedPrompt, Ui,
     UniqueId, WithUi, declare,
 };
 pub use observe::{
@@ -128,7 +132,4 @@ pub use observe::{
 pub use run::{EventStream, Run, RunFuture};
 pub use spill::{FileSpill, Spill, Spilled};
 pub use store::Retention;
-pub use value::{
-    Any, Blocker, Combo, FromValue, IntoValue, LinksInto, List, Object, OrBlock, Restore, Spillable, Value, Values,
-    kind,
-};
+pub use value::{Any, Blocker, Combo, FromValue, IntoValue, LinksInto, List, Object, OrBlock, Value, Values, kind};

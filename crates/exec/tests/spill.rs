@@ -24,22 +24,27 @@ impl Object for Page {
     fn bytes(&self) -> u64 {
         self.bytes.len() as u64
     }
-    fn spillable(&self) -> Option<&dyn Spillable> {
-        Some(self)
+}
+
+/// Writes pages down; bad ones not to their end.
+struct PageCodec;
+#[allow(clippy::unnecessary_literal_bound, reason = "the trait's signature")]
+impl PayloadCodec for PageCodec {
+    fn socket_type(&self) -> &str {
+        "PAGE"
+    }
+    fn encode(&self, object: &dyn Object, to: &mut Encoder<'_>) -> Result<(), CodecError> {
+        let page = object.downcast_ref::<Page>().unwrap();
+        to.bytes(&page.bytes)?;
+        if page.bad { Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into()) } else { Ok(()) }
+    }
+    fn decode(&self, from: &mut Decoder<'_>, _: &Host) -> Result<Arc<dyn Object>, CodecError> {
+        Ok(Arc::new(Page { bytes: from.bytes()?.into(), bad: false }))
     }
 }
-impl Spillable for Page {
-    fn spill(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-        to.write_all(&self.bytes)?;
-        if self.bad { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-    fn restore(&self) -> Restore {
-        |from| {
-            let mut bytes = Vec::new();
-            from.read_to_end(&mut bytes)?;
-            Ok(Arc::new(Page { bytes: bytes.into(), bad: false }))
-        }
-    }
+
+fn codecs() -> Codecs {
+    Codecs::new().with(PageCodec)
 }
 
 fn page(bytes: usize, bad: bool) -> Value {
@@ -72,6 +77,7 @@ fn engine(printed: Vec<Value>, runs: &Arc<AtomicU32>) -> Engine {
     let values: Values = printed.clone().into();
     let count = Arc::clone(runs);
     let registry = common::registry(&common::World::default())
+        .with_codec(PageCodec)
         .with_dyn(DynNode::new(once, move |_, _| {
             count.fetch_add(1, Ordering::SeqCst);
             Ok(values.clone())
@@ -152,7 +158,7 @@ fn what_a_file_spill_takes_it_gives_back_again_and_again() {
     let spill = FileSpill::new(&folder).at_least(0);
     for values in [all_kinds(), vec![], vec![Value::Float(f64::NAN)]] {
         let list: Values = values.clone().into();
-        let spilled = spill.store(&list).unwrap().expect("it is worth a file");
+        let spilled = spill.store(&list, &codecs()).unwrap().expect("it is worth a file");
         assert_eq!(files(&folder), 1);
         for _ in 0..2 {
             let back = spilled.load().unwrap();
@@ -166,7 +172,7 @@ fn what_a_file_spill_takes_it_gives_back_again_and_again() {
         drop(spilled);
         assert_eq!(files(&folder), 0);
     }
-    assert!(FileSpill::new(&folder).store(&Value::Int(1).into()).unwrap().is_none(), "not worth a file");
+    assert!(FileSpill::new(&folder).store(&Value::Int(1).into(), &codecs()).unwrap().is_none(), "not worth a file");
     std::fs::remove_dir(&folder).unwrap();
 }
 
@@ -212,15 +218,16 @@ fn an_output_node_out_of_the_cache_has_its_value_back_when_its_reader_runs() {
     let folder = folder("served");
     let world = common::World::default();
     let tee = kiln_exec::graph::NodeDef { output_node: true, ..def("Tee", &["n"], 1) };
-    let registry = common::registry(&world).with_dyn(DynNode::new(tee, |_, _| Ok(page(5000, false)))).with_dyn(
-        DynNode::new(def("Long", &["x", "n"], 1), |args, _| {
+    let registry = common::registry(&world)
+        .with_codec(PageCodec)
+        .with_dyn(DynNode::new(tee, |_, _| Ok(page(5000, false))))
+        .with_dyn(DynNode::new(def("Long", &["x", "n"], 1), |args, _| {
             let page = args.get("x").and_then(|x| x.downcast_ref::<Page>().cloned());
             Ok(Value::Int(
                 page.map_or(-1, |page| page.bytes.len() as i128)
                     + i128::from(number(&args.get("n").cloned().unwrap_or_default())),
             ))
-        }),
-    );
+        }));
     let engine = Engine::builder(registry).build();
     for n in 0..3 {
         let text = format!("t: Tee(n=1); l: Long(x=t, n={n}); out: Sink(x=l)");
@@ -228,5 +235,101 @@ fn an_output_node_out_of_the_cache_has_its_value_back_when_its_reader_runs() {
         assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(5000 + n)]);
     }
     assert_eq!(files(&folder), 0);
+    std::fs::remove_dir(&folder).unwrap();
+}
+
+/// `Make` returns a page of 5000 bytes; `Length` says how long it is.
+fn keeping_engine(folder: &Path, made: &Arc<AtomicU32>) -> Engine {
+    let count = Arc::clone(made);
+    let registry = common::registry(&common::World::default())
+        .with_codec(PageCodec)
+        .with_dyn(DynNode::new(def("Page", &["n"], 1), move |args, _| {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(page(5000 + args.get_as::<usize>("n")?, false))
+        }))
+        .with_dyn(DynNode::new(def("Length", &["x", "n"], 1), |args, _| {
+            let page = args.get("x").and_then(|x| x.downcast_ref::<Page>().cloned());
+            Ok(Value::Int(page.map_or(-1, |page| page.bytes.len() as i128)))
+        }));
+    Engine::builder(registry).spill(Arc::new(FileSpill::new(folder))).build()
+}
+
+#[test]
+fn what_the_cache_keeps_is_on_disk_while_nobody_reads_it_and_comes_back_for_a_hit() {
+    let (made, folder) = (Arc::default(), folder("kept"));
+    let engine = keeping_engine(&folder, &made);
+    for n in 0..3 {
+        // The page is known from the second prompt on, what reads it is another node each time.
+        let text = format!("a: Page(n=1); b: Length(x=a, n={n}); out: Sink(x=b)");
+        let options = RunOptions::default().with_trace(true);
+        let report = engine.start(graph(&text)).options(options).run().unwrap();
+        assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(5001)]);
+        assert_eq!(made.load(Ordering::SeqCst), 1, "prompt {n}");
+        assert_eq!(report.summary.peak_bytes, 5001);
+        assert_eq!((engine.live_bytes(), files(&folder)), (0, 1), "prompt {n}: on disk once, and nowhere else");
+        let last = report.trace.as_ref().unwrap().steps.last().unwrap();
+        assert_eq!(last.live_bytes, 0, "it went when its reader had finished, not at the end");
+    }
+    engine.free();
+    assert_eq!(files(&folder), 0, "the file goes with the result");
+    std::fs::remove_dir(&folder).unwrap();
+}
+
+#[test]
+fn a_kept_result_whose_file_was_damaged_is_computed_again() {
+    let (made, folder) = (Arc::default(), folder("damaged"));
+    let engine = keeping_engine(&folder, &made);
+    for n in 0..3 {
+        let text = format!("a: Page(n=1); b: Length(x=a, n={n}); out: Sink(x=b)");
+        let report = engine.run(graph(&text)).unwrap();
+        assert_eq!(report.ui("out").unwrap().get("n").unwrap(), [json!(5001)]);
+        for file in std::fs::read_dir(&folder).unwrap() {
+            let path = file.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    assert_eq!(made.load(Ordering::SeqCst), 3);
+    drop(engine);
+    std::fs::remove_dir(&folder).unwrap();
+}
+
+#[test]
+fn an_output_whose_file_was_damaged_is_an_error_of_its_reader() {
+    let (runs, folder) = (Arc::default(), folder("output"));
+    let engine = engine(vec![page(5000, false)], &runs);
+    let at = folder.clone();
+    let damage = move |event: &Event| {
+        if matches!(event, Event::Spilled { bytes: 5000, .. }) {
+            for file in std::fs::read_dir(&at).unwrap() {
+                std::fs::OpenOptions::new().write(true).open(file.unwrap().path()).unwrap().set_len(100).unwrap();
+            }
+        }
+    };
+    let text = "a: Print(); b: Length(x=a); d: Into(x=b, to='a'); l: Length(x=d); out: Sink(x=l)";
+    let run = engine.start(graph(text)).options(options(FileSpill::new(&folder))).on_event(damage);
+    let error = run.run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Spill);
+    assert!(error.message().contains("damaged"), "{error}");
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    std::fs::remove_dir(&folder).unwrap();
+}
+
+#[test]
+fn an_output_that_leaves_memory_and_comes_back_is_reported() {
+    let (runs, folder) = (Arc::default(), folder("events"));
+    let engine = engine(vec![page(5000, false)], &runs);
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let to = Arc::clone(&seen);
+    let listen = move |event: &Event| match event {
+        Event::Spilled { node, bytes, .. } => to.lock().unwrap().push(format!("{node} -{bytes}")),
+        Event::Recalled { node, bytes, .. } => to.lock().unwrap().push(format!("{node} +{bytes}")),
+        _ => {}
+    };
+    let text = "a: Print(); b: Length(x=a); d: Into(x=b, to='a', how='direct'); l: Length(x=d); out: Sink(x=l)";
+    engine.start(graph(text)).options(options(FileSpill::new(&folder))).on_event(listen).run().unwrap();
+    assert_eq!(seen.lock().unwrap().join(" "), "a -5000 a +5000 a -5000");
     std::fs::remove_dir(&folder).unwrap();
 }

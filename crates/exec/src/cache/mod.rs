@@ -3,6 +3,7 @@
 //! Knows keys and bytes. Whether a node has a key, and what to do with a hit, is the run's business. Entries are whole
 //! results; a node that failed leaves none.
 
+mod kept;
 pub(crate) mod key;
 mod policy;
 mod provider;
@@ -11,42 +12,17 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+pub(crate) use self::kept::{Entry, Owner};
 pub use self::key::Key;
 pub use self::policy::{AvailableMemory, CachePolicy};
 pub use self::provider::{CacheItem, CacheProvider, CachedResult};
 
-use kiln_graph::NodeId;
-
-use crate::node::Ui;
+use self::kept::Kept;
+use crate::spill::{Spilled, Spilling};
 use crate::store::LiveBytes;
-use crate::value::Values;
 
 /// What an entry costs besides its payload.
 const OVERHEAD: u64 = 256;
-
-/// One node's result.
-pub(crate) struct Entry {
-    pub outputs: Vec<Values>,
-    pub ui: Option<Ui>,
-    pub bytes: u64,
-}
-
-struct Kept {
-    entry: Arc<Entry>,
-    /// The run that used it last.
-    generation: u64,
-    /// A clock of touches, for ties.
-    touched: u64,
-    /// The prompt's node it was expanded from, where expansions have caches of their own.
-    owner: Option<Owner>,
-}
-
-/// Where an entry of an expansion belongs.
-#[derive(Clone)]
-pub(crate) struct Owner {
-    pub real: NodeId,
-    pub class: u32,
-}
 
 /// Digests are evenly spread already: their first bytes are hash enough.
 #[derive(Default)]
@@ -136,20 +112,46 @@ impl Cache {
         self.kept.retain(|_, kept| {
             let keep = keep(kept);
             if !keep {
-                freed += kept.entry.bytes + OVERHEAD;
-                kept.entry.outputs.iter().for_each(|values| live_bytes.remove(values));
+                freed += kept.bytes() + OVERHEAD;
+                kept.in_memory().for_each(|values| live_bytes.remove(values));
             }
             keep
         });
         self.bytes -= freed;
     }
 
-    pub(crate) fn get(&mut self, key: &Key) -> Option<Arc<Entry>> {
+    /// The result of that key. One that was spilled is read back; if that fails it was never kept.
+    pub(crate) fn get(&mut self, key: &Key, live_bytes: &mut LiveBytes) -> Option<Arc<Entry>> {
         self.clock += 1;
         let kept = self.kept.get_mut(key)?;
         kept.generation = self.generation;
         kept.touched = self.clock;
-        Some(Arc::clone(&kept.entry))
+        let before = kept.bytes();
+        match kept.recall(live_bytes) {
+            Ok(entry) => {
+                self.bytes += kept.bytes() - before;
+                Some(entry)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a spilled result could not be read back; its node runs again");
+                self.remove(key, live_bytes);
+                None
+            }
+        }
+    }
+
+    /// Moves a result to where it does not take memory, as far as that works. `written` says what of it is there already.
+    pub(crate) fn spill(
+        &mut self,
+        key: &Key,
+        written: impl Fn(usize) -> Option<Arc<dyn Spilled>>,
+        spill: Spilling<'_>,
+        live_bytes: &mut LiveBytes,
+    ) {
+        let Some(kept) = self.kept.get_mut(key) else { return };
+        let before = kept.bytes();
+        kept.spill(written, spill, live_bytes);
+        self.bytes -= before - kept.bytes();
     }
 
     pub(crate) fn insert(&mut self, key: Key, entry: Entry, owner: Option<Owner>, live_bytes: &mut LiveBytes) {
@@ -159,7 +161,7 @@ impl Cache {
         self.clock += 1;
         self.bytes += entry.bytes + OVERHEAD;
         entry.outputs.iter().for_each(|values| live_bytes.add(values));
-        let kept = Kept { entry: Arc::new(entry), generation: self.generation, touched: self.clock, owner };
+        let kept = Kept::new(entry, self.generation, self.clock, owner);
         self.kept.insert(key, kept);
     }
 
@@ -176,7 +178,7 @@ impl Cache {
                     let wanted = headroom + headroom / 10 - available;
                     // The nov25 score: old prompts weigh more, and so do big results.
                     let score = |kept: &Kept, now: u64| {
-                        1.3_f64.powi((now - kept.generation).min(1000) as i32) * (0.1 + kept.entry.bytes as f64)
+                        1.3_f64.powi((now - kept.generation).min(1000) as i32) * (0.1 + kept.bytes() as f64)
                     };
                     self.evict_until(live_bytes, |freed, _| freed >= wanted, score);
                 }
@@ -207,8 +209,8 @@ impl Cache {
 
     fn remove(&mut self, key: &Key, live_bytes: &mut LiveBytes) -> u64 {
         let Some(kept) = self.kept.remove(key) else { return 0 };
-        kept.entry.outputs.iter().for_each(|values| live_bytes.remove(values));
-        let freed = kept.entry.bytes + OVERHEAD;
+        kept.in_memory().for_each(|values| live_bytes.remove(values));
+        let freed = kept.bytes() + OVERHEAD;
         self.bytes -= freed;
         freed
     }
@@ -230,7 +232,7 @@ impl Cache {
     /// Counts what is kept anew, and nothing else.
     pub(crate) fn recount(&self, live_bytes: &mut LiveBytes) {
         *live_bytes = LiveBytes::default();
-        self.kept.values().flat_map(|kept| &kept.entry.outputs).for_each(|values| live_bytes.add(values));
+        self.kept.values().flat_map(Kept::in_memory).for_each(|values| live_bytes.add(values));
         live_bytes.start();
     }
 
@@ -243,6 +245,7 @@ impl Cache {
     }
 }
 
+#[cfg(feature = "testing")]
 fn first_bytes(key: &Key) -> u64 {
     key.first_chunk::<8>().map_or(0, |first| u64::from_le_bytes(*first))
 }

@@ -32,9 +32,12 @@ use kiln_graph::{NodeId, Prompt, PromptError, Validated};
 
 use self::abandoned::AbandonedCalls;
 use crate::cache::{Cache, CachePolicy, CacheProvider};
+use crate::codec::Codecs;
+use crate::host::Host;
 use crate::lanes::Lanes;
-use crate::node::{Host, Registry};
+use crate::node::Registry;
 use crate::observe::Memory;
+use crate::spill::Spill;
 use crate::sync::{self, Mutex, lock};
 
 /// Runs prompts. Clones share everything; prompts of all clones run one after the other.
@@ -59,6 +62,7 @@ pub struct EngineBuilder {
     cache: CachePolicy,
     provider: Option<Arc<dyn CacheProvider>>,
     observer: Option<Arc<dyn RunObserver>>,
+    spill: Option<Arc<dyn Spill>>,
 }
 
 impl EngineBuilder {
@@ -86,12 +90,21 @@ impl EngineBuilder {
         self
     }
 
+    /// With a place for what nobody reads now: outputs that must not be computed twice, and results that the cache keeps.
+    /// Default: none, they stay in memory.
+    pub fn spill(mut self, place: Arc<dyn Spill>) -> Self {
+        self.spill = Some(place);
+        self
+    }
+
     /// The engine.
     pub fn build(self) -> Engine {
-        let session = Session { cache: Cache::new(self.cache), ..Session::default() };
+        let session = Session { cache: Cache::new(self.cache), spill: self.spill, ..Session::default() };
+        let host = Arc::new(self.host);
         let inner = EngineParts {
+            codecs: self.registry.codecs().clone().on(Arc::clone(&host)),
             registry: self.registry,
-            host: Arc::new(self.host),
+            host,
             lanes: Lanes::default(),
             provider: self.provider,
             observer: self.observer,
@@ -111,7 +124,8 @@ impl Engine {
 
     /// An engine in the making.
     pub fn builder(registry: Registry) -> EngineBuilder {
-        EngineBuilder { registry, host: Host::new(), cache: CachePolicy::default(), provider: None, observer: None }
+        let (host, cache) = (Host::new(), CachePolicy::default());
+        EngineBuilder { registry, host, cache, provider: None, observer: None, spill: None }
     }
 
     /// The node classes.
@@ -151,7 +165,19 @@ impl Engine {
         session.cache.policy = policy;
     }
 
-    /// Entries in the cache, and the bytes they hold.
+    /// Chooses another place for what nobody reads now, after the running prompt. What went to the old one stays there.
+    /// See [`EngineBuilder::spill`].
+    pub fn set_spill(&self, place: Option<Arc<dyn Spill>>) {
+        let _guard = self.inner.run_lock.acquire();
+        lock(&self.inner.session).spill = place;
+    }
+
+    /// What turns values into bytes and back: the registry's codecs, for this engine's host.
+    pub fn codecs(&self) -> &Codecs {
+        &self.inner.codecs
+    }
+
+    /// Entries in the cache, and the bytes of memory they hold.
     pub fn cache_size(&self) -> (usize, u64) {
         let session = lock(&self.inner.session);
         (session.cache.len(), session.cache.bytes())

@@ -1,7 +1,5 @@
 //! A run observer: whoever accompanies every run of an engine, beside the listener that a single run may have.
 
-use std::sync::Arc;
-
 use kiln_graph::Prompt;
 
 use crate::node::Registry;
@@ -13,7 +11,7 @@ use crate::observe::Listener;
 /// begin and end one after the other. Like a listener, an observer must not run prompts on the engine that it observes.
 pub trait RunObserver: Send + Sync {
     /// A run begins. `prompt` has passed validation. The listener that is returned hears each event before the run's own.
-    fn begin(&self, registry: &Registry, prompt: &Arc<Prompt>) -> Listener;
+    fn begin(&self, registry: &Registry, prompt: &Prompt) -> Listener;
 
     /// The run is over, and the cache keeps `cached` bytes for the next. Called without a [`begin`](Self::begin) for a run that
     /// did not get so far.

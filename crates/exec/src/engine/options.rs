@@ -71,7 +71,8 @@ pub struct RunOptions {
     pub fetch: Vec<Link>,
     /// One node at a time in the same order every time, also where lanes would allow more. Default: no.
     pub deterministic: bool,
-    /// Where pinned outputs go while nobody reads them. Default: nowhere, they stay in memory.
+    /// Where outputs that must not be computed twice go while nobody reads them, for this run alone. Default: where the
+    /// [engine](crate::EngineBuilder::spill) puts them.
     pub spill: Option<Arc<dyn Spill>>,
     /// Expansions within expansions, at most. Default: a million.
     pub max_depth: u32,

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use kiln_graph::{NodeId, Prompt, PromptError, Validated, ValidatorCall, Validators, Verdict};
 
 use crate::cache::CacheProvider;
+use crate::codec::Codecs;
 use crate::engine::abandoned::AbandonedCalls;
 use crate::engine::observer::RunObserver;
 use crate::engine::run_lock::RunLock;
 use crate::engine::session::Session;
 use crate::error::NodeError;
+use crate::host::Host;
 use crate::lanes::Lanes;
-use crate::node::{ConstantInputs, CurrentDefs, Host, Registry};
+use crate::node::{ConstantInputs, CurrentDefs, Registry};
 use crate::sync::{self, Mutex};
 
 /// What the clones of one engine share.
@@ -20,6 +22,8 @@ pub(crate) struct EngineParts {
     pub registry: Registry,
     pub host: Arc<Host>,
     pub lanes: Lanes,
+    /// The registry's, for payloads that live where the host says.
+    pub codecs: Codecs,
     pub provider: Option<Arc<dyn CacheProvider>>,
     pub observer: Option<Arc<dyn RunObserver>>,
     pub session: Mutex<Session>,

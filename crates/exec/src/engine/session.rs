@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use crate::engine::report::Summary;
 use crate::node::Ids;
 use crate::observe::Memory;
+use crate::spill::Spill;
 use crate::store::LiveBytes;
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     /// Bytes of each node's outputs when it ran last.
     pub sizes: HashMap<NodeId, u64, foldhash::fast::RandomState>,
     pub memory: Memory,
+    /// Where what nobody reads now goes, results that the cache keeps among them.
+    pub spill: Option<Arc<dyn Spill>>,
     pub runs: u64,
     /// The id of the run that began last.
     pub prompt_id: Arc<str>,

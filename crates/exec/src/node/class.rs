@@ -7,10 +7,10 @@ use std::sync::Arc;
 use kiln_graph::NodeDef;
 
 use crate::error::NodeError;
+use crate::host::Host;
 use crate::node::args::Args;
 use crate::node::constants::{ConstantInputs, Fingerprint};
 use crate::node::cx::Cx;
-use crate::node::host::Host;
 use crate::node::outcome::{Answer, IntoOutcome, Produced};
 use crate::node::resources::{Provided, Resources};
 use crate::node::view::NodeView;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::{Input, Inputs, SocketType, ValidatorCall};
 
 use crate::error::NodeError;
-use crate::node::host::Host;
+use crate::host::Host;
 use crate::value::{FromValue, Value, Values};
 
 /// A node's constants. Linked inputs are unknown, always.

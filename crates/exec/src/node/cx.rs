@@ -4,12 +4,13 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use indexmap::IndexMap;
 use kiln_graph::NodeId;
 
 use crate::build::{GraphBuilder, Handles, Outputs};
 use crate::cancel::Cancel;
 use crate::error::NodeError;
-use crate::node::host::Host;
+use crate::host::Host;
 use crate::node::outcome::{Expansion, Outcome};
 use crate::node::schedule::ScheduleRequests;
 use crate::observe::{Event, Listener, NodeProgress, NodeState, Preview};
@@ -86,7 +87,7 @@ impl Ids {
             parent_node_id: self.parent().cloned(),
             real_node_id: self.real().clone(),
         };
-        Event::ProgressState { prompt_id: prompt_id.clone(), nodes: vec![progress] }
+        Event::ProgressState { prompt_id: prompt_id.clone(), nodes: IndexMap::from([(self.id.clone(), progress)]) }
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use kiln_graph::NodeDef;
 
 use crate::error::NodeError;
+use crate::host::Host;
 use crate::node::args::Args;
 use crate::node::class::{Behaviour, Body, Call, Lane, Start};
 use crate::node::constants::{ConstantInputs, Fingerprint};
 use crate::node::cx::Cx;
-use crate::node::host::Host;
 use crate::node::outcome::{Answer, Expansion, Outcome, Produced};
 use crate::node::ui::Ui;
 use crate::node::view::NodeView;

@@ -1,14 +1,16 @@
-//! The registry: the node classes that an engine knows. One per engine, no globals.
+//! The registry: the node classes that an engine knows, and the codecs of what travels between them. One per engine, no
+//! globals.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::{Definitions, Map, NodeDef, NodeDefs, SocketType};
 
+use crate::codec::{Codecs, PayloadCodec};
+use crate::host::Host;
 use crate::node::class::{Behaviour, NodeClass};
 use crate::node::dynamic::DynNode;
 use crate::node::hidden::HiddenKind;
-use crate::node::host::Host;
 use crate::node::resources::Resources;
 
 /// A class: what it looks like and how it is called.
@@ -73,11 +75,12 @@ impl Class {
     }
 }
 
-/// The node classes that an engine knows.
+/// The node classes that an engine knows, and the codecs of their payloads.
 #[derive(Default)]
 pub struct Registry {
     pub(crate) classes: Vec<Arc<Class>>,
     index: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
+    codecs: Codecs,
 }
 
 impl Registry {
@@ -106,6 +109,22 @@ impl Registry {
     /// Adds a dynamic node. A class of the same name is replaced.
     pub fn add_dyn(&mut self, node: DynNode) {
         self.insert(Class::new(node.def, node.behaviour));
+    }
+
+    /// With the codec of a payload. One for the same socket type is replaced.
+    pub fn with_codec(mut self, codec: impl PayloadCodec + 'static) -> Self {
+        self.add_codec(codec);
+        self
+    }
+
+    /// Adds the codec of a payload. One for the same socket type is replaced.
+    pub fn add_codec(&mut self, codec: impl PayloadCodec + 'static) {
+        self.codecs.add(codec);
+    }
+
+    /// The codecs of payloads.
+    pub fn codecs(&self) -> &Codecs {
+        &self.codecs
     }
 
     fn insert(&mut self, class: Class) {

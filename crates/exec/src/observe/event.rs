@@ -6,6 +6,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use kiln_graph::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -45,9 +46,8 @@ pub enum Event {
     ProgressState {
         /// Which run.
         prompt_id: Arc<str>,
-        /// In JSON they stand by id.
-        #[serde(with = "by_id")]
-        nodes: Vec<NodeProgress>,
+        /// By id.
+        nodes: IndexMap<NodeId, NodeProgress>,
     },
     /// A node made a step.
     Progress {
@@ -123,6 +123,28 @@ pub enum Event {
         /// Bytes that came free.
         bytes: u64,
     },
+    /// An output that must not be computed twice went out of memory, as nothing reads it now. Kiln only.
+    Spilled {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// The node.
+        node: NodeId,
+        /// Which of its outputs.
+        socket: u32,
+        /// Bytes that came free.
+        bytes: u64,
+    },
+    /// A spilled output is in memory again, for a node that reads it. Kiln only.
+    Recalled {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// The node.
+        node: NodeId,
+        /// Which of its outputs.
+        socket: u32,
+        /// Bytes that it takes.
+        bytes: u64,
+    },
     /// A node runs again because a new link needs an output that was dropped. Kiln only.
     Reexecuted {
         /// Which run.
@@ -181,23 +203,6 @@ pub struct NodeProgress {
     pub parent_node_id: Option<NodeId>,
     /// The node of the prompt it comes from.
     pub real_node_id: NodeId,
-}
-
-/// A list of nodes' states as an object of states by id: a map of one entry would be what costs most about an event.
-mod by_id {
-    use indexmap::IndexMap;
-    use kiln_graph::NodeId;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::NodeProgress;
-
-    pub(super) fn serialize<S: Serializer>(nodes: &[NodeProgress], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(nodes.iter().map(|node| (&node.node_id, node)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NodeProgress>, D::Error> {
-        IndexMap::<NodeId, NodeProgress>::deserialize(deserializer).map(|nodes| nodes.into_values().collect())
-    }
 }
 
 /// Where a node stands.

@@ -10,6 +10,11 @@ use crate::observe::{ErrorEvent, Event, Explanation, Step, What, now};
 use crate::run::execution::Execution;
 
 impl Execution<'_> {
+    /// Reports something of a node. The event is built only if anybody listens.
+    pub(super) fn emit_of(&self, ix: NodeIx, event: impl FnOnce(Arc<str>, NodeId) -> Event) {
+        self.emit(|| event(Arc::clone(&self.shared.prompt_id), self.nodes.id(ix)));
+    }
+
     pub(super) fn emit_start(&self) {
         if let Some(provider) = &self.engine.provider {
             provider.prompt_start(&self.shared.prompt_id);

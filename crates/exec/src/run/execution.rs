@@ -18,6 +18,7 @@ use crate::run::call::Prepared;
 use crate::run::in_flight::InFlight;
 use crate::run::nodes::Nodes;
 use crate::run::selection::Selection;
+use crate::spill::Spill;
 use crate::store::{Retention, Store};
 
 /// One run of one prompt.
@@ -32,6 +33,10 @@ pub(crate) struct Execution<'e> {
     pub(super) nodes: Nodes<'e>,
     pub(super) list: ExecutionList,
     pub(super) store: Store,
+    /// Where outputs that nobody reads now go.
+    pub(super) spill: Option<Arc<dyn Spill>>,
+    /// Results that the cache keeps go there, too.
+    pub(super) spills_results: bool,
     pub(super) in_flight: InFlight,
     pub(super) selection: Selection,
     pub(super) keys: KeyWriter,
@@ -99,6 +104,8 @@ impl<'e> Execution<'e> {
             nodes: Nodes::new(prompt, routes),
             list,
             store: Store::new(options.retention, prompt.len()),
+            spills_results: options.spill.is_none() && session.spill.is_some() && session.cache.is_active(),
+            spill: options.spill.clone().or_else(|| session.spill.clone()),
             in_flight: InFlight::new(options.deterministic),
             selection: Selection::default(),
             keys: KeyWriter::default(),

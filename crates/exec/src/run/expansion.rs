@@ -255,7 +255,7 @@ impl Execution<'_> {
             let present = self.list.state(target) == State::Done && self.store.is_present(new);
             self.list.redirect(at, target, socket, present);
             if present {
-                self.recall(new, edge.to)?;
+                self.recall(target, socket, edge.to)?;
             } else {
                 if self.list.state(target) == State::Done {
                     self.rerun(target, socket, edge.to)?;

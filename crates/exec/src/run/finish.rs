@@ -10,6 +10,7 @@ use crate::error::NodeError;
 use crate::node::Ui;
 use crate::observe::{Event, NodeState, What};
 use crate::run::execution::Execution;
+use crate::spill::Spilling;
 use crate::value::{Blocker, Value, Values};
 
 impl Execution<'_> {
@@ -42,9 +43,9 @@ impl Execution<'_> {
         for (number, values) in outputs.drain(..).enumerate() {
             let number = number as u32;
             let Some(at) = sockets.at(number) else { continue };
-            let spill = self.options.spill.as_deref();
-            let dropped = self.store.put(at, values, &mut self.session.live_bytes, spill);
-            self.was_dropped(ix, number, dropped);
+            let spill = Spilling::to(self.spill.as_ref(), &self.engine.codecs);
+            let released = self.store.put(at, values, &mut self.session.live_bytes, spill);
+            self.was_released(ix, number, released);
         }
     }
 
@@ -74,7 +75,7 @@ impl Execution<'_> {
         if let Some(provider) = &self.engine.provider
             && self.nodes.is_given(ix)
         {
-            let item = CacheItem { key: &key, class_type: &class.def.class_type };
+            let item = CacheItem { key: &key, class_type: &class.def.class_type, codecs: &self.engine.codecs };
             if provider.should_cache(&item) {
                 provider.store(&item, &CachedResult { outputs: outputs.to_vec(), ui: ui.cloned() });
             }
@@ -103,7 +104,8 @@ impl Execution<'_> {
             return None;
         }
         let key = self.cache_key(ix)?;
-        if let Some(entry) = self.session.cache.get(&key) {
+        let session = &mut *self.session;
+        if let Some(entry) = session.cache.get(&key, &mut session.live_bytes) {
             return Some(entry);
         }
         self.look_outside(ix, &key)
@@ -115,7 +117,7 @@ impl Execution<'_> {
         if !self.nodes.is_given(ix) || self.list.state(ix) != State::Idle {
             return None;
         }
-        let item = CacheItem { key, class_type: &self.class(ix).def.class_type };
+        let item = CacheItem { key, class_type: &self.class(ix).def.class_type, codecs: &self.engine.codecs };
         let found = provider.lookup(&item)?;
         let bytes = found.outputs.iter().map(Values::bytes).sum();
         Some(Arc::new(Entry { outputs: found.outputs, ui: found.ui, bytes }))

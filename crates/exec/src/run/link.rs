@@ -2,6 +2,8 @@
 //!
 //! Keeps the execution list and the output store in step: every edge there is a reader here.
 
+use std::sync::Arc;
+
 use kiln_graph::Route;
 use kiln_graph::schedule::{Edge, EdgeIx, NodeIx, State, Use};
 
@@ -10,6 +12,8 @@ use crate::node::{Body, Class};
 use crate::observe::{Event, What};
 use crate::run::execution::Execution;
 use crate::run::failure::NodeFailure;
+use crate::spill::Spilling;
+use crate::store::Released;
 
 /// Marks the input number of an edge that stands for a result of an expansion; the rest counts those results.
 pub(super) const RESULT: u32 = 1 << 31;
@@ -118,7 +122,7 @@ impl Execution<'_> {
         self.list.strengthen(at);
         if self.list.state(edge.from) == State::Done {
             if self.store.is_present(socket) {
-                return self.recall(socket, edge.to);
+                return self.recall(edge.from, edge.socket, edge.to);
             }
             self.rerun(edge.from, edge.socket, edge.to)?;
             if self.list.state(edge.from) == State::Done && self.store.is_present(socket) {
@@ -126,18 +130,24 @@ impl Execution<'_> {
             }
         } else if self.nodes[edge.from].flags.served && self.store.is_present(socket) {
             // An output node out of the cache: its value may have been spilled before it had a reader.
-            self.recall(socket, edge.to)?;
+            self.recall(edge.from, edge.socket, edge.to)?;
         }
         self.list.block(at);
         stack.push(edge.from);
         Ok(())
     }
 
-    pub(super) fn recall(&mut self, socket: usize, reader: NodeIx) -> Result<(), NodeFailure> {
-        self.store.recall(socket, &mut self.session.live_bytes).map_err(|error| {
+    /// Brings the value on an output back into memory, if it was spilled. `reader` waits for it.
+    pub(super) fn recall(&mut self, from: NodeIx, socket: u32, reader: NodeIx) -> Result<(), NodeFailure> {
+        let Some(at) = self.nodes[from].sockets.at(socket) else { return Ok(()) };
+        let recalled = self.store.recall(at, &mut self.session.live_bytes).map_err(|error| {
             let message = format!("a spilled output could not be read back: {error}");
             NodeFailure::at(reader, NodeError::of(ErrorKind::Spill, message))
-        })
+        })?;
+        if let Some(bytes) = recalled {
+            self.emit_of(from, |prompt_id, node| Event::Recalled { prompt_id, node, socket, bytes });
+        }
+        Ok(())
     }
 
     /// A finished node whose output `socket` was dropped becomes part of the run again.
@@ -210,21 +220,43 @@ impl Execution<'_> {
     }
 
     fn release(&mut self, ix: NodeIx, number: u32, socket: usize, strong: bool) {
-        let spill = self.options.spill.as_deref();
-        let dropped = self.store.release(socket, strong, &mut self.session.live_bytes, spill);
-        self.was_dropped(ix, number, dropped);
+        let spill = Spilling::to(self.spill.as_ref(), &self.engine.codecs);
+        let released = self.store.release(socket, strong, &mut self.session.live_bytes, spill);
+        self.was_released(ix, number, released);
     }
 
-    /// Reports an output that went, if it did.
-    pub(super) fn was_dropped(&mut self, ix: NodeIx, socket: u32, dropped: Option<u64>) {
-        let Some(bytes) = dropped else { return };
+    /// Reports an output that went, if it did. What the cache keeps of it goes out of memory as well, if there is a place.
+    pub(super) fn was_released(&mut self, ix: NodeIx, socket: u32, released: Released) {
+        match released {
+            Released::Kept => return,
+            Released::Dropped(bytes) => self.was_dropped(ix, socket, bytes),
+            Released::Spilled(bytes) => {
+                self.emit_of(ix, |prompt_id, node| Event::Spilled { prompt_id, node, socket, bytes })
+            }
+        }
+        if self.spills_results {
+            self.spill_result(ix);
+        }
+    }
+
+    fn was_dropped(&mut self, ix: NodeIx, socket: u32, bytes: u64) {
         self.summary.dropped += 1;
         self.record(ix, || What::Dropped { socket, bytes });
-        if self.shared.listener.is_some() {
-            let node = self.nodes.id(ix);
-            let prompt_id = &self.shared.prompt_id;
-            self.shared.emit(|| Event::Dropped { prompt_id: prompt_id.clone(), node, socket, bytes });
+        self.emit_of(ix, |prompt_id, node| Event::Dropped { prompt_id, node, socket, bytes });
+    }
+
+    /// What the cache keeps of a node goes out of memory, unless the node's outputs are there as well.
+    fn spill_result(&mut self, ix: NodeIx) {
+        let Some(spill) = Spilling::to(self.spill.as_ref(), &self.engine.codecs) else { return };
+        let (sockets, store) = (self.nodes[ix].sockets, &self.store);
+        let in_memory = (0..sockets.count).filter_map(|n| sockets.at(n)).any(|at| store.get(at).is_some());
+        if in_memory {
+            return;
         }
+        let Some(key) = self.cache_key(ix) else { return };
+        let written = |n: usize| store.spilled(sockets.at(n as u32)?).map(Arc::clone);
+        let session = &mut *self.session;
+        session.cache.spill(&key, written, spill, &mut session.live_bytes);
     }
 
     /// A node of an expansion that nothing refers to any more joins the finished nodes; the oldest of them is forgotten.

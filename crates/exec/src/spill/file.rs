@@ -1,20 +1,20 @@
 //! Spilling into files: one per output, removed with the last interest in it. The only place here that knows a file.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::spill::code;
+use crate::codec::{CodecError, Codecs, weight};
 use crate::spill::place::{Spill, Spilled};
-use crate::value::{Restore, Values};
+use crate::value::Values;
 
 /// Lists of fewer bytes stay in memory: a file would cost more than it saves.
 const WORTH_A_FILE: u64 = 4096;
 
-/// Spills into files of a folder: plain values of every kind, and payloads that are
-/// [`Spillable`](crate::Spillable). Each file is removed with the last interest in it, at the latest when its run ends,
-/// however that is.
+/// Spills into files of a folder: plain values of every kind, and payloads that have a codec. Each file is removed with
+/// the last interest in it: an output's at the latest when its run ends, however that is; a kept result's when the cache
+/// lets go of it. It cannot outlive the process, unless that is killed.
 ///
 /// A folder that cannot be written, or is full, is no error of a run: what was to go there stays in memory.
 #[derive(Debug)]
@@ -45,16 +45,16 @@ impl FileSpill {
 }
 
 impl Spill for FileSpill {
-    fn store(&self, values: &Values) -> io::Result<Option<Box<dyn Spilled>>> {
-        if code::weight(values) < self.at_least || !code::can_go(values) {
+    fn store(&self, values: &Values, codecs: &Codecs) -> Result<Option<Box<dyn Spilled>>, CodecError> {
+        if weight(values) < self.at_least || !codecs.cover(values) {
             return Ok(None);
         }
         let path = self.next_path();
         let file = File::create_new(&path)?;
         // From here on the file goes, whatever happens.
-        let mut spilled = SpilledFile { path, restores: Vec::new() };
+        let spilled = SpilledFile { path, codecs: codecs.clone() };
         let mut file = BufWriter::new(file);
-        spilled.restores = code::write(values, &mut file)?;
+        codecs.write(values, &mut file)?;
         file.flush()?;
         Ok(Some(Box::new(spilled)))
     }
@@ -62,12 +62,14 @@ impl Spill for FileSpill {
 
 struct SpilledFile {
     path: PathBuf,
-    restores: Vec<Restore>,
+    codecs: Codecs,
 }
 
 impl Spilled for SpilledFile {
-    fn load(&self) -> io::Result<Values> {
-        code::read(&mut BufReader::new(File::open(&self.path)?), &self.restores)
+    fn load(&self) -> Result<Values, CodecError> {
+        let file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        self.codecs.read(&mut BufReader::new(file), length)
     }
 }
 

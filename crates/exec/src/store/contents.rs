@@ -3,6 +3,8 @@
 //! A run has many sockets and few of them hold a value at any time: kept apart from the sockets, the values that are
 //! alive stay in the processor's cache. Knows nothing of readers.
 
+use std::sync::Arc;
+
 use crate::spill::Spilled;
 use crate::value::Values;
 
@@ -15,7 +17,7 @@ pub(super) enum Content {
     /// A list of values.
     Values(Values),
     /// A list that was moved to where it does not take memory.
-    Spilled(Box<dyn Spilled>),
+    Spilled(Arc<dyn Spilled>),
 }
 
 /// Where a socket's content is.
@@ -57,10 +59,8 @@ impl Contents {
         self.slots.get(place.0 as usize).unwrap_or(&Content::Empty)
     }
 
-    /// Puts something else in place of what is there. Nothing happens at [`Place::NONE`].
-    pub(super) fn replace(&mut self, place: Place, content: Content) {
-        if let Some(slot) = self.slots.get_mut(place.0 as usize) {
-            *slot = content;
-        }
+    /// Puts something else in place of what is there, and returns that. Nothing happens at [`Place::NONE`].
+    pub(super) fn replace(&mut self, place: Place, content: Content) -> Content {
+        self.slots.get_mut(place.0 as usize).map_or(Content::Empty, |slot| std::mem::replace(slot, content))
     }
 }

@@ -5,13 +5,18 @@
 
 mod contents;
 mod live_bytes;
+mod released;
 mod retention;
 
 pub(crate) use self::live_bytes::LiveBytes;
+pub(crate) use self::released::Released;
 pub use self::retention::Retention;
 
+use std::sync::Arc;
+
 use self::contents::{Content, Contents, Place};
-use crate::spill::Spill;
+use crate::codec::CodecError;
+use crate::spill::{Spilled, Spilling};
 use crate::value::Values;
 
 /// One output socket of a node of the run.
@@ -102,14 +107,14 @@ impl Store {
         self.sockets[at].strong += 1;
     }
 
-    /// An edge onto the socket went. Returns the bytes of the value when that dropped it.
+    /// An edge onto the socket went. The value may go with it.
     pub(crate) fn release(
         &mut self,
         at: usize,
         strong: bool,
         live_bytes: &mut LiveBytes,
-        spill: Option<&dyn Spill>,
-    ) -> Option<u64> {
+        spill: Option<Spilling<'_>>,
+    ) -> Released {
         let socket = &mut self.sockets[at];
         socket.readers -= 1;
         socket.strong -= u32::from(strong);
@@ -124,36 +129,33 @@ impl Store {
         }
     }
 
-    fn drop_unread(&mut self, at: usize, live_bytes: &mut LiveBytes, spill: Option<&dyn Spill>) -> Option<u64> {
+    fn drop_unread(&mut self, at: usize, live_bytes: &mut LiveBytes, spill: Option<Spilling<'_>>) -> Released {
         let socket = &self.sockets[at];
         if socket.content == Place::NONE || self.is_readable(socket) {
-            return None;
+            return Released::Kept;
         }
         if socket.pinned {
-            if let Some(spill) = spill {
-                self.spill(at, live_bytes, spill);
-            }
-            return None;
+            return spill.map_or(Released::Kept, |spill| self.spill(at, live_bytes, spill));
         }
-        self.take(at, live_bytes).map(|values| values.bytes())
+        self.take(at, live_bytes).map_or(Released::Kept, |values| Released::Dropped(values.bytes()))
     }
 
-    /// Puts a value on a socket that has none. Returns the bytes when nobody can read it, so that it went at once.
+    /// Puts a value on a socket that has none. When nobody can read it, it goes at once.
     pub(crate) fn put(
         &mut self,
         at: usize,
         values: Values,
         live_bytes: &mut LiveBytes,
-        spill: Option<&dyn Spill>,
-    ) -> Option<u64> {
+        spill: Option<Spilling<'_>>,
+    ) -> Released {
         let socket = &mut self.sockets[at];
         if socket.content != Place::NONE {
-            return None;
+            return Released::Kept;
         }
         live_bytes.add(&values);
         socket.content = self.contents.put(Content::Values(values));
         if self.retention == Retention::Unreferenced && socket.readers == 0 && !socket.pinned {
-            return self.take(at, live_bytes).map(|values| values.bytes());
+            return self.take(at, live_bytes).map_or(Released::Kept, |values| Released::Dropped(values.bytes()));
         }
         self.drop_unread(at, live_bytes, spill)
     }
@@ -169,27 +171,31 @@ impl Store {
         }
     }
 
-    /// Moves a list to where it does not take memory. One that cannot go as a whole, or finds no room there, stays.
-    fn spill(&mut self, at: usize, live_bytes: &mut LiveBytes, spill: &dyn Spill) {
-        let Some(values) = self.get(at) else { return };
-        match spill.store(values) {
-            Ok(Some(spilled)) => {
-                live_bytes.remove(values);
-                self.contents.replace(self.sockets[at].content, Content::Spilled(spilled));
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "an output could not be spilled and stays in memory"),
+    /// Moves a list to where it does not take memory, if that works.
+    fn spill(&mut self, at: usize, live_bytes: &mut LiveBytes, spill: Spilling<'_>) -> Released {
+        let stored = self.get(at).and_then(|values| Some((values.bytes(), spill.store(values)?)));
+        let Some((bytes, spilled)) = stored else { return Released::Kept };
+        let place = self.sockets[at].content;
+        if let Content::Values(values) = self.contents.replace(place, Content::Spilled(spilled)) {
+            live_bytes.remove(&values);
         }
+        Released::Spilled(bytes)
     }
 
-    /// Brings a spilled value back, if it was spilled.
-    pub(crate) fn recall(&mut self, at: usize, live_bytes: &mut LiveBytes) -> std::io::Result<()> {
-        if let Content::Spilled(spilled) = self.contents.get(self.sockets[at].content) {
-            let values = spilled.load()?;
-            live_bytes.add(&values);
-            self.contents.replace(self.sockets[at].content, Content::Values(values));
-        }
-        Ok(())
+    /// Brings a spilled value back, if it was spilled. Returns its bytes then.
+    pub(crate) fn recall(&mut self, at: usize, live_bytes: &mut LiveBytes) -> Result<Option<u64>, CodecError> {
+        let place = self.sockets[at].content;
+        let Content::Spilled(spilled) = self.contents.get(place) else { return Ok(None) };
+        let values = spilled.load()?;
+        let bytes = values.bytes();
+        live_bytes.add(&values);
+        self.contents.replace(place, Content::Values(values));
+        Ok(Some(bytes))
+    }
+
+    /// What stands for a spilled value.
+    pub(crate) fn spilled(&self, at: usize) -> Option<&Arc<dyn Spilled>> {
+        if let Content::Spilled(spilled) = self.contents.get(self.sockets[at].content) { Some(spilled) } else { None }
     }
 
     /// The value on a socket, unless it was never computed, dropped, or is spilled.

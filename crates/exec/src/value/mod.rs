@@ -11,6 +11,6 @@ mod single;
 pub use self::convert::{Any, Combo, FromValue, IntoValue, List, OrBlock};
 pub use self::kind::LinksInto;
 pub use self::list::Values;
+pub use self::object::Object;
 pub(crate) use self::object::storage_of;
-pub use self::object::{Object, Restore, Spillable};
 pub use self::single::{Blocker, Value};

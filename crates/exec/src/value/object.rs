@@ -1,10 +1,9 @@
 //! Payloads: what a node may put on a link besides what JSON can say.
 //!
-//! An object knows its socket type, where its bytes are and how many, and perhaps how to leave memory and
-//! come back. It knows nothing of the run that carries it.
+//! An object knows its socket type, where its bytes are and how many. It knows nothing of the run that carries it, and
+//! nothing of how it is written down: that is its codec's business.
 
 use std::any::Any;
-use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 /// A payload on a link. Accounting is part of the contract, so that outputs and caches can be held to bytes.
@@ -30,26 +29,14 @@ pub trait Object: Any + Send + Sync {
     fn storage(&self) -> Option<u64> {
         None
     }
-
-    /// The way out of memory and back, for payloads that have one.
-    fn spillable(&self) -> Option<&dyn Spillable> {
-        None
-    }
 }
 
-/// Turns bytes back into the payload they were written from.
-pub type Restore = fn(&mut dyn Read) -> io::Result<Arc<dyn Object>>;
-
-/// A payload that can be written down and read back.
-pub trait Spillable {
-    /// Writes everything that [`restore`](Self::restore) needs.
-    ///
-    /// # Errors
-    /// Those of the writer.
-    fn spill(&self, to: &mut dyn Write) -> io::Result<()>;
-
-    /// The reader for what [`spill`](Self::spill) writes. It gets exactly those bytes, then the end.
-    fn restore(&self) -> Restore;
+impl dyn Object {
+    /// The payload as a `T`, when it is one.
+    pub fn downcast_ref<T: Object>(&self) -> Option<&T> {
+        let any: &dyn Any = self;
+        any.downcast_ref()
+    }
 }
 
 /// The storage that `object` counts under: its own identity, or the address of the shared handle.

@@ -117,9 +117,7 @@ impl Value {
 
     /// The payload as a `T`, when it is one.
     pub fn downcast_ref<T: Object>(&self) -> Option<&T> {
-        let Self::Object(object) = self else { return None };
-        let any: &dyn std::any::Any = &**object;
-        any.downcast_ref()
+        if let Self::Object(object) = self { object.downcast_ref() } else { None }
     }
 
     /// The blocker, when it is one.

@@ -76,7 +76,7 @@ pub struct Case {
 pub fn modes() -> impl Strategy<Value = Mode> {
     let numbers = (0..5_usize, 0..CACHES, 0..3_u32, prop_oneof![Just(4096_usize), 0..4_usize]);
     let flags = any::<[bool; 5]>();
-    (numbers, flags, prop::option::of(any::<u64>()), 0..3_u8, prop_oneof![2 => Just(255_u8), 1 => any::<u8>()])
+    (numbers, flags, prop::option::of(any::<u64>()), 0..5_u8, prop_oneof![2 => Just(255_u8), 1 => any::<u8>()])
         .prop_map(|((retention, cache, tail_depth, keep_ephemeral), flags, evict, spill, targets)| {
             let [restrict, deterministic, peak_order, listened_to, traced] = flags;
             Mode {

@@ -48,12 +48,18 @@ impl Bench {
     /// Runs the prompt as `mode` says, with faults at their steps.
     pub fn run(&self, mode: &Mode, options: RunOptions, faults: &[Fault]) -> Result<Report, RunError> {
         self.watch.ran.lock().unwrap().clear();
-        let spill: Option<Arc<dyn Spill>> = match mode.spill % 3 {
-            0 => None,
-            kind => {
-                Some(Arc::new(Shelf { watch: Arc::clone(&self.watch), fails: kind == 2, calls: AtomicU32::new(0) }))
-            }
+        let shelf = |fails| -> Option<Arc<dyn Spill>> {
+            Some(Arc::new(Shelf { watch: Arc::clone(&self.watch), fails, calls: AtomicU32::new(0) }))
         };
+        // For this run alone, or the engine's, to which results that are kept go as well.
+        let (spill, engines) = match mode.spill % 5 {
+            1 => (shelf(false), None),
+            2 => (shelf(true), None),
+            3 => (None, shelf(false)),
+            4 => (None, shelf(true)),
+            _ => (None, None),
+        };
+        self.engine.set_spill(engines);
         let mut run = self.engine.start(self.prompt.clone()).options(RunOptions { spill, ..options });
         *self.watch.script.lock().unwrap() = Script::new(faults, Some(run.cancel()));
         if mode.listened_to {
@@ -84,10 +90,10 @@ struct Shelf {
 struct Shelved(Arc<Watch>, Vec<Option<i64>>);
 
 impl Spill for Shelf {
-    fn store(&self, values: &Values) -> io::Result<Option<Box<dyn Spilled>>> {
+    fn store(&self, values: &Values, _: &Codecs) -> Result<Option<Box<dyn Spilled>>, CodecError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         match (self.fails, call % 3) {
-            (true, 0) => return Err(io::Error::other("the disk is full")),
+            (true, 0) => return Err(io::Error::other("the disk is full").into()),
             (true, 1) => return Ok(None),
             _ => {}
         }
@@ -98,7 +104,7 @@ impl Spill for Shelf {
 }
 
 impl Spilled for Shelved {
-    fn load(&self) -> io::Result<Values> {
+    fn load(&self) -> Result<Values, CodecError> {
         self.0.saw("values back from where they were spilled to");
         let one = |n: &Option<i64>| n.map_or(Value::Blocker(Blocker::silent()), |n| self.0.token(n));
         Ok(self.1.iter().map(one).collect())
