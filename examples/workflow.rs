@@ -84,6 +84,7 @@ fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
     let environment = args.environment.environment(Path::new("."), &house.join("assets"));
     let terminal =
         Terminal::new(environment, args.engine.cache()).with_memory_report(args.environment.memory.memory_report);
+    terminal.session().engine().set_spill(args.engine.spill());
 
     let Opened { mut prompt, workflow } = match &args.graph {
         Some(file) => open(file, &terminal.definitions())?,

@@ -41,7 +41,8 @@
 //! in the version that they are made of.
 #![cfg_attr(feature = "nodes", doc = "```")]
 #![cfg_attr(not(feature = "nodes"), doc = "```ignore")]
-//! use kiln::exec::{Cx, Engine, Execute, GraphBuilder, Node, NodeError};
+//! use kiln::exec::{Cx, Execute, GraphBuilder, Node, NodeError};
+//! use kiln::nodes::runtime::Session;
 //! use kiln::nodes::{Environment, Image, SaveImage, files::Folders, image::EmptyImage};
 //!
 //! /// Turns a picture into its negative.
@@ -61,13 +62,13 @@
 //! # let data = std::env::temp_dir().join(format!("kiln-page-nodes-{}", std::process::id()));
 //! let environment = Environment::new(Folders::under(&data)); // where models, inputs and outputs are
 //! let registry = kiln::nodes::registry().with::<Negative>();
-//! let engine = Engine::builder(registry).host(environment.into_host()).build();
+//! let session = Session::new(environment, registry);
 //!
 //! let graph = GraphBuilder::new();
 //! let black = graph.add(EmptyImage::node().width(64).height(64).batch_size(1).color(0));
 //! let white = graph.add(Negative::node().image(black));
 //! graph.add(SaveImage::node().images(white).filename_prefix("white"));
-//! engine.run(graph.into_prompt())?;
+//! session.start(graph.into_prompt()).run()?;
 //! assert!(data.join("output/white_00001_.png").is_file());
 //! # std::fs::remove_dir_all(&data)?;
 //! # Ok(()) }

@@ -5,8 +5,7 @@ use kiln::models::sampler::SamplerKind;
 use kiln::models::schedule::Scheduler;
 use kiln::nodes::{CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, KSampler, PreviewImage, VAEDecode};
 
-use crate::canvas::{Canvas, Failure};
-use crate::letters;
+use crate::{Canvas, Failure, letters};
 
 const PROMPT: &str = "a red apple";
 /// Few, so that methods differ.

@@ -84,7 +84,8 @@ pub struct EngineArgs {
     /// When a node fails, run what does not depend on it all the same.
     #[arg(long)]
     pub keep_going: bool,
-    /// Where outputs go that must not be computed twice while nobody reads them. Default: they stay in memory.
+    /// A folder for what nobody reads now: results that the cache keeps, outputs that must not be computed twice. Images,
+    /// latents, masks and conditionings are read back when they are needed. Default: they stay in memory.
     #[arg(long, value_name = "DIR")]
     pub spill: Option<PathBuf>,
     /// How long a node may take to come back after a cancel, before the run ends without it.
@@ -177,16 +178,19 @@ impl EngineArgs {
         };
         let order = if self.comfy_order { Order::Comfy } else { Order::Peak };
         let on_failure = if self.keep_going { OnFailure::Continue } else { OnFailure::Stop };
-        let spill = self.spill.as_ref().map(|folder| -> Arc<dyn Spill> { Arc::new(FileSpill::new(folder)) });
         let options = RunOptions::new()
             .with_retention(retention)
             .with_late_edges(late_edges)
             .with_order(order)
             .with_on_failure(on_failure)
-            .with_spill(spill)
             .with_grace(Duration::from_secs_f64(self.grace))
             .with_deterministic(self.deterministic);
         RunOptions { max_depth: self.max_depth, max_nodes: self.max_nodes, ..options }
+    }
+
+    /// Where what nobody reads now goes.
+    pub fn spill(&self) -> Option<Arc<dyn Spill>> {
+        self.spill.as_ref().map(|folder| -> Arc<dyn Spill> { Arc::new(FileSpill::new(folder)) })
     }
 }
 

@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::isa::Isa;
-use crate::simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile};
+use crate::{
+    Isa,
+    simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile},
+};
 
 /// Products summed up in one go: a panel of 384 rows of 16 leaves room for the left operand in a first-level cache.
 const DEPTH: usize = 384;

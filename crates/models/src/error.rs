@@ -39,7 +39,7 @@ pub enum ModelError {
     Weights {
         /// Which network.
         network: String,
-        /// Each wrong tensor.
+        /// Each tensor at fault.
         faults: TensorMismatches,
     },
     /// A tensor given to a network doesn't fit it.
@@ -67,7 +67,7 @@ pub struct TensorMismatch {
     pub found: Option<Vec<usize>>,
 }
 
-/// All wrong tensors of one network. Displays the first few.
+/// All faults of one network. Shows the first few.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TensorMismatches(pub Vec<TensorMismatch>);
 

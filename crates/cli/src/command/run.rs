@@ -1,7 +1,5 @@
 //! `kiln run`: one graph from a file, once or several times.
 
-use std::fmt::Display;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,6 +45,7 @@ enum Events {
 impl Run {
     pub(crate) fn execute(self) -> Done {
         let terminal = terminal(&self.environment, self.engine.cache());
+        terminal.session().engine().set_spill(self.engine.spill());
         let Opened { mut prompt, workflow } = open(&self.file, &terminal.definitions())?;
         let validated = match terminal.validate(&mut prompt) {
             Ok(validated) => validated,
@@ -81,7 +80,7 @@ impl Run {
     fn tell(&self, finished: &Finished) -> Done {
         self.explain(&finished.report);
         if self.events.is_none() {
-            say(&finished.summary);
+            print!("{}", finished.summary);
         }
         self.tell_end(&finished.report.summary);
         let failures = &finished.report.failures;
@@ -98,7 +97,7 @@ impl Run {
     fn explain(&self, report: &Report) {
         for explanation in &report.explanations {
             match self.events {
-                None => say(&format_args!("{explanation}\n")),
+                None => println!("{explanation}"),
                 Some(_) => eprintln!("{explanation}"),
             }
         }
@@ -107,15 +106,9 @@ impl Run {
     /// The last line for a program that reads.
     fn tell_end(&self, summary: &Summary) {
         if self.events.is_some() {
-            say(&format_args!("{}\n", summary_line(summary)));
+            println!("{}", summary_line(summary));
         }
     }
-}
-
-/// Prints what the run came to. Whoever read the output may have gone (`kiln run .. | head`): that is no failure.
-fn say(text: &dyn Display) {
-    let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// The prompt with `more` added to every seed that stands in it as a number.

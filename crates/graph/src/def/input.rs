@@ -60,42 +60,42 @@ impl InputDef {
         Self::new(name, "COMBO").option("options", choices)
     }
 
-    /// Makes the input optional.
+    /// The same, optional.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.group = Group::Optional;
         self
     }
 
-    /// Makes the input hidden.
+    /// The same, hidden.
     #[must_use]
     pub fn hidden(mut self) -> Self {
         self.group = Group::Hidden;
         self
     }
 
-    /// Makes the input lazy.
+    /// The same, lazy.
     #[must_use]
     pub fn lazy(mut self) -> Self {
         self.lazy = true;
         self
     }
 
-    /// The node gets the raw link.
+    /// The same, given as the raw link.
     #[must_use]
     pub fn raw_link(mut self) -> Self {
         self.raw_link = true;
         self
     }
 
-    /// Adds an option. `lazy` and `rawLink` set the fields of those names.
+    /// The same with an option. `lazy` and `rawLink` set the fields of those names.
     #[must_use]
     pub fn option(mut self, key: impl Into<Arc<str>>, value: impl Into<Value>) -> Self {
         self.set_option(key.into(), value.into());
         self
     }
 
-    /// Sets the tooltip, unless the text is empty.
+    /// The same with a tooltip, unless it is empty.
     #[must_use]
     pub fn tooltip(self, text: &str) -> Self {
         if text.is_empty() { self } else { self.option("tooltip", text) }

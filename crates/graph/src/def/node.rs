@@ -25,14 +25,14 @@ impl OutputDef {
         Self { name, ty, is_list: false, tooltip: None }
     }
 
-    /// Sets another name.
+    /// The same under another name.
     #[must_use]
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Each run of the node returns a list.
+    /// The same, returning lists.
     #[must_use]
     pub fn list(mut self) -> Self {
         self.is_list = true;
@@ -126,49 +126,49 @@ impl NodeDef {
         }
     }
 
-    /// Sets the name for people.
+    /// The same under a name for people.
     #[must_use]
     pub fn display_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.display_name = Some(name.into());
         self
     }
 
-    /// Sets the category.
+    /// The same in that category.
     #[must_use]
     pub fn category(mut self, category: impl Into<Arc<str>>) -> Self {
         self.category = category.into();
         self
     }
 
-    /// Sets the description.
+    /// The same with that description.
     #[must_use]
     pub fn description(mut self, text: impl Into<Arc<str>>) -> Self {
         self.description = text.into();
         self
     }
 
-    /// Makes the class an output node, or not.
+    /// The same as an output node, or not.
     #[must_use]
     pub fn output_node(mut self, yes: bool) -> Self {
         self.output_node = yes;
         self
     }
 
-    /// Adds an input.
+    /// The same with one more input.
     #[must_use]
     pub fn input(mut self, input: InputDef) -> Self {
         self.inputs.push(input);
         self
     }
 
-    /// Adds an output.
+    /// The same with one more output.
     #[must_use]
     pub fn output(mut self, output: OutputDef) -> Self {
         self.outputs.push(output);
         self
     }
 
-    /// Sets what the class's validator looks at.
+    /// The same with a validator that looks at those things.
     #[must_use]
     pub fn validator(mut self, validator: ValidatorDef) -> Self {
         self.validator = Some(validator);

@@ -67,12 +67,12 @@ impl<'p> View<'p> {
             graph.node_indices().map(|node| graph.edges_directed(node, Incoming).count()).collect();
         let mut free: VecDeque<NodeIndex> = graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
         let mut order = Vec::with_capacity(graph.node_count());
-        let mut consumers = Vec::new();
         while let Some(node) = free.pop_front() {
             order.push(graph[node]);
             // petgraph lists the newest edge first; consumers are freed in the prompt's order.
-            consumers.extend(graph.neighbors(node));
-            for consumer in consumers.drain(..).rev() {
+            let mut consumers: Vec<NodeIndex> = graph.neighbors(node).collect();
+            consumers.reverse();
+            for consumer in consumers {
                 missing[consumer.index()] -= 1;
                 if missing[consumer.index()] == 0 {
                     free.push_back(consumer);
@@ -116,7 +116,7 @@ impl<'p> View<'p> {
         self.to_dot_with(&|_| None)
     }
 
-    /// Same as [`to_dot`](Self::to_dot), with a line of `note` below the nodes that have one: how long one took, what it held.
+    /// The same with a line of `note` below the nodes that have one: how long one took, what it held.
     pub fn to_dot_with(&self, note: &dyn Fn(&NodeId) -> Option<String>) -> String {
         let mut text = "digraph prompt {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
         for (place, id, node) in self.nodes() {

@@ -23,6 +23,7 @@ pub mod vision;
 
 use kiln_exec::{Engine, Registry};
 
+use crate::payload::codec;
 use crate::runtime::environment::Environment;
 use crate::runtime::session::Session;
 
@@ -41,8 +42,9 @@ impl Environment {
     }
 }
 
-/// Adds all nodes of this crate to `registry`. Classes of the same names are replaced.
+/// Adds all nodes of this crate to `registry`, and the codecs of their payloads. Classes of the same names are replaced.
 pub fn register(registry: &mut Registry) {
+    codec::register(registry);
     loaders::register(registry);
     upscale::register(registry);
     image::register(registry);

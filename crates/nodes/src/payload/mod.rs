@@ -2,6 +2,7 @@
 //!
 //! Each knows its bytes, so that runs can be held to a budget. None knows a node.
 
+pub mod codec;
 mod image;
 mod latent;
 mod mask;

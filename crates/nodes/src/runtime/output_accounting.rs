@@ -14,14 +14,15 @@ use kiln_memory::{Budget, Kind, Reservation};
 /// What outlives a run (a cache keeps it) stays counted until the next run that this one listens to begins.
 pub(crate) struct OutputAccounting {
     budget: Arc<Budget>,
-    prompt: Arc<Prompt>,
+    classes: HashMap<NodeId, Arc<str>>,
     held: Mutex<HashMap<NodeId, Reservation>>,
 }
 
 impl OutputAccounting {
     /// Accounting for runs of `prompt`, which names the holders.
-    pub(crate) fn new(budget: Arc<Budget>, prompt: &Arc<Prompt>) -> Arc<Self> {
-        Arc::new(Self { budget, prompt: prompt.clone(), held: Mutex::default() })
+    pub(crate) fn new(budget: Arc<Budget>, prompt: &Prompt) -> Arc<Self> {
+        let classes = prompt.nodes.iter().map(|(id, node)| (id.clone(), node.class_type.clone())).collect();
+        Arc::new(Self { budget, classes, held: Mutex::default() })
     }
 
     /// Records one event.
@@ -29,7 +30,8 @@ impl OutputAccounting {
         match event {
             Event::ExecutionStart { .. } => self.clear(),
             Event::Finished { node, bytes, .. } if *bytes > 0 => self.hold(node, *bytes),
-            Event::Dropped { node, bytes, .. } => self.release(node, *bytes),
+            Event::Dropped { node, bytes, .. } | Event::Spilled { node, bytes, .. } => self.release(node, *bytes),
+            Event::Recalled { node, bytes, .. } => self.hold(node, self.held(node) + bytes),
             _ => {}
         }
     }
@@ -44,6 +46,11 @@ impl OutputAccounting {
         self.with(|held| held.insert(node.clone(), reservation));
     }
 
+    /// Bytes that are counted for a node.
+    fn held(&self, node: &NodeId) -> u64 {
+        self.with(|held| held.get(node).map_or(0, Reservation::bytes))
+    }
+
     fn release(&self, node: &NodeId, bytes: u64) {
         self.with(|held| {
             let Some(reservation) = held.get_mut(node) else { return };
@@ -56,8 +63,8 @@ impl OutputAccounting {
     }
 
     fn holder(&self, node: &NodeId) -> String {
-        match self.prompt.get(node.as_str()) {
-            Some(known) => format!("{} \"{node}\"", known.class_type),
+        match self.classes.get(node) {
+            Some(class) => format!("{class} \"{node}\""),
             None => format!("\"{node}\""),
         }
     }
@@ -81,7 +88,7 @@ mod tests {
     #[test]
     fn what_a_node_holds_is_counted_until_it_is_dropped() {
         let budget = Budget::unlimited("host");
-        let output_accounting = OutputAccounting::new(budget.clone(), &Arc::default());
+        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
         output_accounting.record(&finished("1", 100));
         output_accounting.record(&finished("2", 50));
         output_accounting.record(&dropped("1", 60));
@@ -92,9 +99,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_spilled_is_not_counted_until_it_is_back() {
+        let budget = Budget::unlimited("host");
+        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        output_accounting.record(&finished("1", 100));
+        let (prompt_id, node): (Arc<str>, NodeId) = ("p".into(), "1".into());
+        output_accounting.record(&Event::Spilled {
+            prompt_id: prompt_id.clone(),
+            node: node.clone(),
+            socket: 0,
+            bytes: 70,
+        });
+        assert_eq!(budget.used(), 30);
+        output_accounting.record(&Event::Recalled { prompt_id, node, socket: 0, bytes: 70 });
+        assert_eq!(budget.used(), 100);
+        output_accounting.record(&dropped("1", 100));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
     fn a_node_that_runs_again_is_counted_once() {
         let budget = Budget::unlimited("host");
-        let output_accounting = OutputAccounting::new(budget.clone(), &Arc::default());
+        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
         output_accounting.record(&finished("1", 100));
         output_accounting.record(&finished("1", 100));
         assert_eq!(budget.used(), 100);

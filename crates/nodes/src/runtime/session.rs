@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use kiln_exec::{CachePolicy, CacheProvider, Engine, Host, Prompt, Registry, Run};
+use kiln_exec::{CachePolicy, CacheProvider, Engine, EngineBuilder, Host, Prompt, Registry, Run, Spill};
 use kiln_graph::{NodeDefs, PromptError, Validated};
 
 use super::environment::Environment;
 use super::memory_observer::MemoryObserver;
+use crate::payload::codec::TensorDevice;
 
 /// An engine and the environment it works in.
 ///
@@ -44,6 +45,7 @@ pub struct SessionBuilder {
     host: Host,
     cache: CachePolicy,
     provider: Option<Arc<dyn CacheProvider>>,
+    spill: Option<Arc<dyn Spill>>,
 }
 
 impl Session {
@@ -54,7 +56,8 @@ impl Session {
 
     /// A session in the making.
     pub fn builder(environment: Environment, registry: Registry) -> SessionBuilder {
-        SessionBuilder { environment, registry, host: Host::new(), cache: CachePolicy::default(), provider: None }
+        let (host, cache) = (Host::new(), CachePolicy::default());
+        SessionBuilder { environment, registry, host, cache, provider: None, spill: None }
     }
 
     /// The environment.
@@ -107,14 +110,21 @@ impl SessionBuilder {
         Self { provider: Some(provider), ..self }
     }
 
+    /// A place for what nobody reads now, as [`EngineBuilder::spill`](kiln_exec::EngineBuilder::spill).
+    pub fn spill(self, place: Arc<dyn Spill>) -> Self {
+        Self { spill: Some(place), ..self }
+    }
+
     /// The session.
     pub fn build(self) -> Session {
-        let Self { environment, registry, host, cache, provider } = self;
+        let Self { environment, registry, host, cache, provider, spill } = self;
+        let device = TensorDevice(environment.device().clone());
         let builder = Engine::builder(registry)
-            .host(host.with(environment.clone()))
+            .host(host.with(environment.clone()).with(device))
             .cache(within_budget(cache, &environment))
             .observer(Arc::new(MemoryObserver::new(&environment)));
-        let builder = provider.into_iter().fold(builder, kiln_exec::EngineBuilder::provider);
+        let builder = provider.into_iter().fold(builder, EngineBuilder::provider);
+        let builder = spill.into_iter().fold(builder, EngineBuilder::spill);
         Session { engine: builder.build(), environment }
     }
 }

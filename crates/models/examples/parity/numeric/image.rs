@@ -2,7 +2,7 @@
 
 use kiln_models::image::{Crop, Method, Planes, common_upscale, grown};
 
-use super::numbers::numbers;
+use super::numbers;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 
 /// `imageops`.

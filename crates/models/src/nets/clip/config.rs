@@ -69,14 +69,14 @@ impl TextConfig {
         })
     }
 
-    /// This encoder with another number of attention heads.
+    /// The same encoder with another number of attention heads.
     #[must_use]
     pub fn with_heads(mut self, heads: usize) -> Self {
         self.heads = heads;
         self
     }
 
-    /// This encoder, of a file that leaves out so many of its last blocks.
+    /// The same encoder, of a file that leaves out so many of its last blocks.
     #[must_use]
     pub fn with_dropped(mut self, dropped: usize) -> Self {
         self.dropped = dropped;

@@ -7,9 +7,9 @@ use burn::tensor::Tensor;
 use super::model::ControlNet;
 use crate::{
     error::ModelError,
-    image::Planes,
+    image::{Crop, Method, Planes, common_upscale},
     nets::{
-        control::{ControlCall, ControlSetup, ControlSource},
+        control::{ControlCall, ControlSource},
         residuals::Residuals,
     },
     schedule::scaling::network_input,
@@ -19,8 +19,11 @@ use crate::{
 #[derive(Debug)]
 pub struct Control {
     net: Arc<ControlNet>,
-    setup: ControlSetup,
-    /// The hint at the size of the last call: all steps of a run need the same one.
+    hint: Planes,
+    strength: f32,
+    range: [f64; 2],
+    previous: Option<Arc<dyn ControlSource>>,
+    /// The picture at the size of the last call: all steps of a run ask for the same one.
     fitted: Mutex<Option<Tensor<4>>>,
 }
 
@@ -33,7 +36,13 @@ impl Control {
         range: [f64; 2],
         previous: Option<Arc<dyn ControlSource>>,
     ) -> Self {
-        Self { net, setup: ControlSetup { hint, strength, range, previous }, fitted: Mutex::default() }
+        Self { net, hint, strength, range, previous, fitted: Mutex::default() }
+    }
+
+    fn holds(&self, call: &ControlCall<'_>) -> bool {
+        let [start, end] = self.range.map(|percent| call.sampling.levels.percent_to_sigma(percent));
+        let sigma = f64::from(call.sigma);
+        sigma <= start && sigma >= end
     }
 
     /// The picture at eight times the latent's size, cut to its proportions, once per batch item.
@@ -50,7 +59,12 @@ impl Control {
         if let Some(hint) = fitted.as_ref().filter(|hint| hint.dims()[2..] == [height, width]) {
             return Ok(hint.clone());
         }
-        let hint = self.setup.fitted_hint([height, width], "a picture for a ControlNet")?.to_tensor(&like.device());
+        let planes = common_upscale(&self.hint, width, height, Method::NearestExact, Crop::Center);
+        let unfit = |error: crate::image::ImageError| ModelError::Unrecognised {
+            what: "a picture for a ControlNet".into(),
+            detail: error.to_string(),
+        };
+        let hint = planes.map_err(unfit)?.to_tensor(&like.device());
         *fitted = Some(hint.clone());
         Ok(hint)
     }
@@ -58,11 +72,17 @@ impl Control {
 
 impl ControlSource for Control {
     fn residuals(&self, call: &ControlCall<'_>) -> Result<Option<Residuals>, ModelError> {
-        self.setup.residuals(call, || {
-            let timesteps = vec![call.sampling.levels.timestep(call.sigma); call.x.dims()[0]];
-            let x = network_input(call.sampling, call.x.clone(), call.sigma);
-            let own = self.net.forward(x, self.hint_for(call.x)?, &timesteps, call.context, call.vector)?;
-            Ok(own.scaled(self.setup.strength))
-        })
+        let before = self.previous.as_ref().map(|previous| previous.residuals(call)).transpose()?.flatten();
+        if !self.holds(call) {
+            return Ok(before);
+        }
+        let timesteps = vec![call.sampling.levels.timestep(call.sigma); call.x.dims()[0]];
+        let x = network_input(call.sampling, call.x.clone(), call.sigma);
+        let own = self.net.forward(x, self.hint_for(call.x)?, &timesteps, call.context, call.vector)?;
+        let own = own.scaled(self.strength);
+        Ok(Some(match before {
+            Some(before) => own.plus(before),
+            None => own,
+        }))
     }
 }

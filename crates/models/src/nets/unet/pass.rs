@@ -1,10 +1,10 @@
-//! One forward pass of a UNet: what all of its blocks share. Knows no block.
+//! What is the same for every block of one forward pass.
 
 use burn::tensor::Tensor;
 
 use crate::nets::{activations::ActivationTap, hooks::ActiveHooks};
 
-/// What all blocks of one forward pass share.
+/// What is the same for every block of one forward pass.
 pub(crate) struct Pass<'a> {
     /// The time embedding after its SiLU, which every residual block starts with.
     pub(crate) embed: Tensor<2>,

@@ -1,0 +1,132 @@
+//! `CONDITIONING` as bytes: a list of conditions. One that holds a ControlNet cannot be written.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use kiln_exec::{CodecError, Decoder, Encoder, Host, Object, PayloadCodec};
+use kiln_models::conditioning::{Area, Concat, Condition, Conditioning as Conditions, Mask, Sizes};
+
+use super::{own, tensor};
+use crate::payload::Conditioning;
+
+const NAME: &str = "CONDITIONING";
+
+/// Writes and reads `CONDITIONING`.
+#[derive(Clone, Copy, Debug)]
+pub struct ConditioningCodec;
+
+#[allow(clippy::unnecessary_literal_bound, reason = "the trait's signature")]
+impl PayloadCodec for ConditioningCodec {
+    fn socket_type(&self) -> &str {
+        NAME
+    }
+
+    fn encode(&self, object: &dyn Object, to: &mut Encoder<'_>) -> Result<(), CodecError> {
+        let Conditions { entries } = &*own::<Conditioning>(object)?.0;
+        to.count(entries.len())?;
+        entries.iter().try_for_each(|entry| write(entry, to))
+    }
+
+    fn decode(&self, from: &mut Decoder<'_>, host: &Host) -> Result<Arc<dyn Object>, CodecError> {
+        let device = tensor::device(host);
+        let entries = (0..from.count()?).map(|_| read(from, &device)).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Conditioning::new(Conditions { entries })))
+    }
+}
+
+fn write(entry: &Condition, to: &mut Encoder<'_>) -> Result<(), CodecError> {
+    // Without `..`: a new field does not compile until it is written.
+    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat } = entry;
+    if control.is_some() {
+        return Err(CodecError::unencodable(NAME, "it holds a ControlNet, which lies in a file of its own"));
+    }
+    tensor::write(NAME, context, to)?;
+    to.option(pooled.as_ref(), tensor)?;
+    to.option(area.as_ref(), write_area)?;
+    to.f64(*strength)?;
+    to.option(mask.as_ref(), write_mask)?;
+    to.option(range.as_ref(), |to, (start, end)| {
+        to.f64(*start)?;
+        Ok::<_, CodecError>(to.f64(*end)?)
+    })?;
+    write_sizes(sizes, to)?;
+    to.option(control_context.as_ref(), tensor)?;
+    to.option(concat.as_ref(), |to, Concat { latent, mask }| {
+        tensor::write(NAME, latent, to)?;
+        to.option(mask.as_ref(), tensor)
+    })
+}
+
+fn read(from: &mut Decoder<'_>, device: &Device) -> Result<Condition, CodecError> {
+    Ok(Condition {
+        context: tensor::read(from, device)?,
+        pooled: from.option(|from| tensor::read(from, device))?,
+        area: from.option(read_area)?,
+        strength: from.f64()?,
+        mask: from.option(|from| read_mask(from, device))?,
+        range: from.option(|from| Ok((from.f64()?, from.f64()?)))?,
+        sizes: read_sizes(from)?,
+        control: None,
+        control_context: from.option(|from| tensor::read(from, device))?,
+        concat: from.option(|from| {
+            let latent = tensor::read(from, device)?;
+            Ok(Concat { latent, mask: from.option(|from| tensor::read(from, device))? })
+        })?,
+    })
+}
+
+fn tensor<const D: usize>(to: &mut Encoder<'_>, tensor: &Tensor<D>) -> Result<(), CodecError> {
+    tensor::write(NAME, tensor, to)
+}
+
+fn write_area(to: &mut Encoder<'_>, area: &Area) -> Result<(), CodecError> {
+    match area {
+        Area::Cells { height, width, y, x } => {
+            to.u8(0)?;
+            [height, width, y, x].into_iter().try_for_each(|cells| to.count(*cells))?;
+        }
+        Area::Fraction { height, width, y, x } => {
+            to.u8(1)?;
+            [height, width, y, x].into_iter().try_for_each(|part| to.f64(*part))?;
+        }
+    }
+    Ok(())
+}
+
+fn read_area(from: &mut Decoder<'_>) -> Result<Area, CodecError> {
+    match from.u8()? {
+        0 => Ok(Area::Cells { height: from.count()?, width: from.count()?, y: from.count()?, x: from.count()? }),
+        1 => Ok(Area::Fraction { height: from.f64()?, width: from.f64()?, y: from.f64()?, x: from.f64()? }),
+        other => Err(CodecError::damaged(format!("there is no kind of area {other}"))),
+    }
+}
+
+fn write_mask(to: &mut Encoder<'_>, mask: &Mask) -> Result<(), CodecError> {
+    let Mask { weights, strength, bounds } = mask;
+    tensor(to, weights)?;
+    to.f64(*strength)?;
+    Ok(to.bool(*bounds)?)
+}
+
+fn read_mask(from: &mut Decoder<'_>, device: &Device) -> Result<Mask, CodecError> {
+    Ok(Mask { weights: tensor::read(from, device)?, strength: from.f64()?, bounds: from.bool()? })
+}
+
+fn write_sizes(sizes: &Sizes, to: &mut Encoder<'_>) -> Result<(), CodecError> {
+    let Sizes { width, height, crop_w, crop_h, target_width, target_height, aesthetic_score } = *sizes;
+    let all = [width, height, crop_w, crop_h, target_width, target_height, aesthetic_score];
+    Ok(all.into_iter().try_for_each(|size| to.option(size, Encoder::f32))?)
+}
+
+fn read_sizes(from: &mut Decoder<'_>) -> Result<Sizes, CodecError> {
+    let mut next = || from.option(Decoder::f32);
+    Ok(Sizes {
+        width: next()?,
+        height: next()?,
+        crop_w: next()?,
+        crop_h: next()?,
+        target_width: next()?,
+        target_height: next()?,
+        aesthetic_score: next()?,
+    })
+}
