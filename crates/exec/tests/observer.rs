@@ -107,12 +107,10 @@ struct Apply {
 impl Execute for Apply {
     type Output = Net;
     fn execute(self, _: &mut Cx) -> Result<Net, NodeError> {
-        Ok(if self.rounds > 0 {
-            self.net
-        } else if self.rounds < 0 {
-            self.decoration
-        } else {
-            self.first
+        Ok(match self.rounds.signum() {
+            1 => self.net,
+            -1 => self.decoration,
+            _ => self.first,
         })
     }
 }
