@@ -5,7 +5,8 @@ use kiln::models::sampler::SamplerKind;
 use kiln::models::schedule::Scheduler;
 use kiln::nodes::{CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, KSampler, PreviewImage, VAEDecode};
 
-use crate::{Canvas, Failure, letters};
+use crate::canvas::{Canvas, Failure};
+use crate::letters;
 
 const PROMPT: &str = "a red apple";
 /// Few, so that methods differ.

@@ -1,6 +1,6 @@
 //! Letters of three by five dots, for labels. Knows small letters (drawn as capitals), digits and the underscore.
 
-use crate::Canvas;
+use crate::canvas::Canvas;
 
 /// Dots per side of a dot.
 const DOT: usize = 2;

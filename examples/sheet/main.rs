@@ -5,6 +5,7 @@
 //!     cargo run --release --example sheet -- --grid docs/samplers.png
 #![allow(clippy::print_stdout)]
 
+mod canvas;
 mod grid;
 mod letters;
 
@@ -16,7 +17,7 @@ use kiln::nodes::{
     CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Environment, Image, KSampler, PreviewImage, VAEDecode,
 };
 
-type Failure = Box<dyn std::error::Error>;
+use canvas::{Canvas, Failure};
 
 const PROMPTS: [(&str, u64); 12] = [
     ("a red apple", 1),
@@ -44,34 +45,6 @@ fn main() -> Result<(), Failure> {
     let engine = Environment::new(folders).into_engine();
     let sheet = if grid { grid::drawn(&engine) } else { prompts(&engine)? };
     save(&file, sheet)
-}
-
-/// A picture in the making: rows of RGB.
-struct Canvas {
-    width: usize,
-    height: usize,
-    rgb: Vec<u8>,
-}
-
-impl Canvas {
-    fn white(width: usize, height: usize) -> Self {
-        Self { width, height, rgb: vec![255; width * height * 3] }
-    }
-
-    /// Copies a square picture of `side` pixels to where its left upper corner is to be.
-    fn paste(&mut self, left: usize, top: usize, picture: &[u8], side: usize) {
-        for (row, line) in picture.chunks_exact(side * 3).enumerate() {
-            let start = ((top + row) * self.width + left) * 3;
-            self.rgb[start..start + side * 3].copy_from_slice(line);
-        }
-    }
-
-    fn dot(&mut self, x: usize, y: usize, colour: [u8; 3]) {
-        if x < self.width && y < self.height {
-            let at = (y * self.width + x) * 3;
-            self.rgb[at..at + 3].copy_from_slice(&colour);
-        }
-    }
 }
 
 fn save(file: &Path, canvas: Canvas) -> Result<(), Failure> {

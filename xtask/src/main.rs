@@ -59,22 +59,28 @@ fn imports(root: &Path, folder: &str, name: &str, all: bool) -> Result<(), Strin
     );
     for (number, circle) in circles.iter().enumerate() {
         println!("  circle {}", number + 1);
-        circle.iter().for_each(|arrow| println!("    {arrow}"));
+        show_each(circle, "    ");
     }
     if all {
         println!("  arrows");
-        plan.arrows().iter().for_each(|arrow| println!("    {arrow}"));
-        plan.through_root.iter().for_each(|fault| println!("  {fault}"));
+        show_each(plan.arrows(), "    ");
+        show_each(&plan.through_root, "  ");
     }
     Ok(())
+}
+
+fn show_each<T: std::fmt::Display>(lines: impl IntoIterator<Item = T>, before: &str) {
+    for line in lines {
+        println!("{before}{line}");
+    }
 }
 
 fn exports(root: &Path, folder: &str, name: &str, all: bool) -> Result<(), String> {
     let exports = Exports::read(&xtask::workspace::sources(root, folder)?, folder)?;
     println!("{name}: {} names, {} more with the feature `testing`", exports.names.len(), exports.testing.len());
     if all {
-        exports.names.iter().for_each(|name| println!("  {name}"));
-        exports.testing.iter().for_each(|name| println!("  {name} (testing)"));
+        show_each(&exports.names, "  ");
+        show_each(&exports.testing, "  testing: ");
     }
     Ok(())
 }

@@ -48,6 +48,15 @@ pub const HOUSES: &[House] = &[
             &["command"],
         ],
     },
+    House {
+        folder: "crates/kernels",
+        wings: &[
+            &["error", "simd"],
+            &["isa", "math"],
+            &["gemm"],
+            &["activation", "attention", "conv", "linear", "norm", "resize", "softmax", "winograd"],
+        ],
+    },
     House { folder: "crates/macros", wings: &[&["attributes", "engine"], &["expand"]] },
     House {
         folder: "crates/memory",
@@ -59,6 +68,25 @@ pub const HOUSES: &[House] = &[
             &["pager", "testing"],
             &["weights"],
             &["controls"],
+        ],
+    },
+    House {
+        folder: "crates/models",
+        wings: &[
+            &["latent", "ops", "random", "schedule"],
+            &["error", "image"],
+            &["sampler", "weights"],
+            &["lora", "nets/activations", "nets/hooks", "nets/layers", "nets/residuals"],
+            &["nets/control", "nets/denoiser"],
+            &["nets/clip", "nets/t2i", "nets/taesd", "nets/unet", "nets/vae"],
+            &["nets/controlnet", "nets/upscale", "nets/vision"],
+            &["nets"],
+            &["checkpoint/detect", "conditioning", "tokenizer"],
+            &["checkpoint/recognise"],
+            &["checkpoint/diffusion", "checkpoint/text"],
+            &["checkpoint/lora", "checkpoint/open", "checkpoint/save"],
+            &["checkpoint"],
+            &["sampling", "text"],
         ],
     },
     House {

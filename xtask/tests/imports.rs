@@ -128,7 +128,7 @@ fn tests_are_left_out() {
 fn commands_and_examples_point_into_their_library() {
     let mut files = sources(&[("lib.rs", "mod one; pub use one::A;"), ("one.rs", "pub struct A;")]);
     files.insert("crates/a/src/main.rs".into(), "use kiln_a::A; mod help;".into());
-    files.insert("crates/a/src/help.rs".into(), "".into());
+    files.insert("crates/a/src/help.rs".into(), String::new());
     files.insert("crates/a/examples/show.rs".into(), "fn main() { kiln_a::A; }".into());
     let plan = Plan::read(&files, "crates/a").unwrap();
     let found: Vec<String> = plan.arrows().iter().map(ToString::to_string).collect();

@@ -1,6 +1,6 @@
 //! The name of a node, and the address of one of its outputs.
 //!
-//! Knows no graph: an id says nothing about where, or whether, its node exists.
+//! Knows no graph: an id does not show where, or whether, its node exists.
 
 use std::borrow::Borrow;
 use std::fmt;

@@ -51,7 +51,7 @@ impl Input {
         }
     }
 
-    /// The value, if JSON can say it: a literal, or a list that failed to be a link.
+    /// The value, if JSON can hold it: a literal, or a list that failed to be a link.
     pub fn as_value(&self) -> Option<&Value> {
         match self {
             Self::Literal(value) | Self::Malformed(value) => Some(value),

@@ -81,7 +81,7 @@ impl Inputs {
         self.get_index_of(name).is_some()
     }
 
-    /// Sets an input, at its place if there is one of that name, else behind the others. Answers what was there.
+    /// Sets an input, at its place if there is one of that name, else behind the others. Returns what was there.
     pub fn insert(&mut self, name: Arc<str>, input: Input) -> Option<Input> {
         if let Some(place) = self.get_index_of(&name) {
             return Some(std::mem::replace(&mut self.entries[place].1, input));

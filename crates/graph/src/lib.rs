@@ -15,7 +15,7 @@
 //! |---|---|
 //! | read a file of either form | [`Document::from_json`] |
 //! | read and write prompts | [`Prompt::from_json`], [`Prompt::to_value`] |
-//! | say what a class looks like, as `/object_info` does | [`NodeDef`], [`NodeDefs`] |
+//! | describe a class, as `/object_info` does | [`NodeDef`], [`NodeDefs`] |
 //! | find out whether a prompt can run, and what is wrong | [`validate()`] |
 //! | order it, find its cycles, draw it | [`View`] |
 //! | let it grow while it runs | [`DynamicPrompt`], [`schedule`] |
@@ -74,6 +74,7 @@ pub use input::Input;
 pub use inputs::{InputIter, Inputs};
 pub use map::{Map, Set};
 pub use prompt::{Meta, Prompt, PromptNode, PromptReadError};
+pub use suggest::nearest;
 pub use validate::{
     ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Route, Routes, Validated, ValidationError,
     ValidatorCall, Validators, Verdict, validate,

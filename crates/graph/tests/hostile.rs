@@ -1,4 +1,4 @@
-//! Whatever comes in, an answer comes out: no panic, no hang, no memory without bound.
+//! Whatever comes in, a result comes out: no panic, no hang, no memory without bound.
 //!
 //! Every file of `tests/data` is the seed of a corpus: bytes are changed, parts of the tree are swapped, repeated,
 //! removed and replaced by what should not be there. `KILN_FUZZ_CASES` sets how many (the default takes seconds).
@@ -29,7 +29,7 @@ fn defs() -> NodeDefs {
     defs
 }
 
-/// Nor may all of them together ever have held more memory than this, in bytes, where the system tells.
+/// Nor may all of them together ever have held more memory than this, in bytes, where the system reports it.
 const MOST: u64 = 3 << 30;
 
 fn most_memory() -> Option<u64> {

@@ -1,4 +1,4 @@
-//! Routes: what validation says of where links lead, against a look-up of every id.
+//! Routes: what validation records of where links lead, against a look-up of every id.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use kiln_graph::{Input, NoValidators, Prompt, PromptNode, Route, validate};

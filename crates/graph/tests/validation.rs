@@ -427,7 +427,7 @@ fn many_wrong_nodes_are_counted_but_not_all_listed() {
     assert!(error.to_string().ends_with("and 980 more"));
 }
 
-/// Says what it was told to say, and keeps what it was asked.
+/// Returns the verdict it was made with, and keeps the calls.
 struct Says(Verdict, std::cell::RefCell<Vec<String>>);
 
 impl Says {

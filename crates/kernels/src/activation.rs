@@ -2,12 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    Isa, KernelError,
-    error::Check,
-    math,
-    simd::{Kernel, LANES, Simd},
-};
+use crate::error::{Check, KernelError};
+use crate::isa::Isa;
+use crate::math;
+use crate::simd::{Kernel, LANES, Simd};
 
 /// Elements that one task handles: enough to outweigh its start, few enough to spread.
 const CHUNK: usize = 16 * 1024;

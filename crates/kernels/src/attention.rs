@@ -6,12 +6,10 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    Isa, KernelError,
-    error::Check,
-    math,
-    simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile},
-};
+use crate::error::{Check, KernelError};
+use crate::isa::Isa;
+use crate::math;
+use crate::simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile};
 
 /// Keys per block at most: 384 rows of 16 scores fill three quarters of a 32 KiB first-level cache.
 const KEYS: usize = 384;

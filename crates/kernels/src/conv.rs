@@ -3,12 +3,10 @@
 
 use std::ops::Range;
 
-use crate::{
-    Isa, KernelError,
-    error::Check,
-    gemm::{Bias, Gemm, Right},
-    simd::{COLUMNS, Simd},
-};
+use crate::error::{Check, KernelError};
+use crate::gemm::{Bias, Gemm, Right};
+use crate::isa::Isa;
+use crate::simd::{COLUMNS, Simd};
 
 /// The sizes of one convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

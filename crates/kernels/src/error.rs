@@ -1,4 +1,4 @@
-//! What a kernel answers when slices and sizes do not fit. Knows lengths and names only.
+//! What a kernel returns when slices and sizes do not fit. Knows lengths and names only.
 
 /// Why a kernel did not run. Nothing has been written when it is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

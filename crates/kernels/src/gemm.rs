@@ -5,10 +5,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::{
-    Isa,
-    simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile},
-};
+use crate::isa::Isa;
+use crate::simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile};
 
 /// Products summed up in one go: a panel of 384 rows of 16 leaves room for the left operand in a first-level cache.
 const DEPTH: usize = 384;

@@ -1,7 +1,7 @@
 //! CPU kernels in f32 where burn's own are slow: convolution, attention, normalisation, activations.
 //!
 //! Kernels take slices, sizes and strides. They know no tensors, no models and no files; `kiln-models` hangs them into
-//! burn. Each one checks its lengths before it writes anything and answers a [`KernelError`]; nothing here panics on what
+//! burn. Each one checks its lengths before it writes anything and returns a [`KernelError`]; nothing here panics on what
 //! a caller passes.
 //!
 //! | kernel | formula | how |

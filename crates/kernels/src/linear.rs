@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use crate::{
-    Isa, KernelError,
-    error::Check,
-    gemm::{Bias, Gemm, Right},
-    simd::{COLUMNS, LANES, Simd},
-};
+use crate::error::{Check, KernelError};
+use crate::gemm::{Bias, Gemm, Right};
+use crate::isa::Isa;
+use crate::simd::{COLUMNS, LANES, Simd};
 
 /// `out = x · weightᵀ + bias`.
 ///

@@ -2,12 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    Isa, KernelError,
-    error::Check,
-    math,
-    simd::{Kernel, LANES, Simd},
-};
+use crate::error::{Check, KernelError};
+use crate::isa::Isa;
+use crate::math;
+use crate::simd::{Kernel, LANES, Simd};
 
 /// Elements per block of a sum: 16 KiB, so that the second look at them finds them in the first-level cache.
 const BLOCK: usize = 4096;

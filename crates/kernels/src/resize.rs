@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{KernelError, error::Check};
+use crate::error::{Check, KernelError};
 
 /// Resizes every plane of `x` from `from` to `to` rows and columns: output pixel `i` shows input pixel
 /// `floor(i · (from / to))` with the quotient rounded to f32 first, torch's mode `nearest`.

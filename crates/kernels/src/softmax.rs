@@ -2,12 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    Isa, KernelError,
-    error::Check,
-    math,
-    simd::{Kernel, LANES, Simd},
-};
+use crate::error::{Check, KernelError};
+use crate::isa::Isa;
+use crate::math;
+use crate::simd::{Kernel, LANES, Simd};
 
 /// Elements whose f32 sum goes into the f64 sum of the row.
 const BLOCK: usize = 512;
@@ -48,7 +46,7 @@ impl Kernel for Softmax<'_> {
     }
 }
 
-/// Replaces each `x` of a block by `exp(x - largest)` and answers their sum.
+/// Replaces each `x` of a block by `exp(x - largest)` and returns their sum.
 #[inline(always)]
 fn exponentials<S: Simd>(s: S, block: &mut [f32], largest: S::F) -> f64 {
     let mut sum = s.splat(0.0);

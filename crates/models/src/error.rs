@@ -39,7 +39,7 @@ pub enum ModelError {
     Weights {
         /// Which network.
         network: String,
-        /// Each tensor at fault.
+        /// Each wrong tensor.
         faults: TensorMismatches,
     },
     /// A tensor given to a network doesn't fit it.
@@ -67,7 +67,7 @@ pub struct TensorMismatch {
     pub found: Option<Vec<usize>>,
 }
 
-/// All faults of one network. Shows the first few.
+/// All wrong tensors of one network. Displays the first few.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TensorMismatches(pub Vec<TensorMismatch>);
 

@@ -1,34 +1,39 @@
-//! Stable Diffusion on burn: what checkpoints hold, the networks they are, and how pictures are sampled with them.
+//! Stable Diffusion on burn: what checkpoints hold, the networks they are, and how images are sampled with them.
 //!
 //! # From a file to a network
-//! [`Checkpoint::open`] maps a file, reads its header, and tells from tensor names and shapes alone what it holds
-//! ([`detect`]). Each family has a folder with `config.rs` (plain sizes, found by `from_names`), `keys.rs` (what files
-//! call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
-//! [`vision`], [`upscale`], [`taesd`]. `config.init(&weights)` builds a network over [`ModelWeights`] weights, after every tensor was found in its shape;
-//! an error names all that are missing or misshapen.
+//! [`Checkpoint::open`] maps a file, reads its header, and recognises by tensor names and shapes alone what it holds
+//! ([`detect`]). Each network has a folder in [`nets`] with `config.rs` (plain sizes, found by `from_names`), `keys.rs`
+//! (what files call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
+//! [`vision`], [`upscale`], [`taesd`]. `config.init(&weights)` builds a network over [`ModelWeights`] after every tensor
+//! was found in its shape; an error names all that are missing or misshapen.
 //!
 //! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
 //! that stay in memory, are streamed in layer by layer, or lie in the page cache; and [`lora`] files or merges
 //! change weights on their way, leaving the network as it is.
 //!
-//! # From a network to a picture
+//! # From a network to an image
 //! [`tokenizer`] and [`text`] make prompts into conditioning; [`random`] draws torch's noise bit for bit; [`schedule`]
 //! gives noise levels, [`sampler`] the 42 samplers as functions, [`sampling`] the path of KSampler with [`conditioning`]
-//! of every kind. [`image`] resizes pictures with PyTorch's and PIL's numbers. [`ops`] are the tensor operators below
+//! of every kind. [`image`] resizes images with PyTorch's and PIL's numbers. [`ops`] are the tensor operators below
 //! all of it, with shapes checked before burn sees them.
 //!
 //! [`sampling::ModelPatches`] are what a model carries to change its sampling; [`save`] makes files of models again.
 //!
+//! # The wings, from the ground up
+//! Each imports from those before it only: [`ops`], [`random`], the latent formats and [`image`]; [`weights`] (opened,
+//! handed out by key, patched) and [`schedule`]; [`lora`] and [`nets`]; [`checkpoint`], [`conditioning`], [`tokenizer`] and
+//! [`sampler`]; [`text`] and [`sampling`]. Networks know no files, sampling knows no network family.
+//!
 //! # Where other families go
-//! A family is a folder with `config.rs`, `keys.rs` and `model.rs` over weight handles; [`detect`] tells it, and nothing
-//! else knows its names. What the next ones need is there or has its place:
+//! A family is a folder in `nets/` with `config.rs`, `keys.rs` and `model.rs` over weight handles. [`detect`] recognises it,
+//! `checkpoint/` opens it, and nothing else knows its names. What the next ones need is there or has its place:
 //!
 //! | family | folder | stands on | has to be added |
 //! |---|---|---|---|
-//! | Flux, Wan (flow-matching transformers) | `dit/flux`, `dit/wan` | [`sampling::Network`]; [`schedule::Levels`] of flow and Flux; [`ModelWeights`] | a [`detect::detect::Family`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
-//! | T5, umT5 (text) | `t5` | [`text`]'s chunks of weighted tokens; [`tokenizer`] | a sentencepiece vocabulary, a role in [`detect::TextEncoderKind`], a mask beside the context |
-//! | open-vocabulary detector (YOLO-World's role) | `detector` | [`clip`] for its words, [`layers`], [`image`] | boxes as a type, non-maximum suppression in [`image`], nodes in a file of their own |
-//! | segmenter (Efficient-SAM's role) | `segmenter` | [`layers`], [`image`] masks | points and boxes as prompts; its answer is a mask as all others |
+//! | Flux, Wan (flow-matching transformers) | `nets/dit` | the trait [`nets::Network`]; [`schedule::Levels`] of flow and Flux; [`ModelWeights`] | a [`detect::Family`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
+//! | T5, umT5 (text) | `nets/t5` | [`text`]'s chunks of weighted tokens; [`tokenizer`] | a sentencepiece vocabulary, a kind in [`detect::TextEncoderKind`], a mask beside the context |
+//! | open-vocabulary detector (YOLO-World's role) | `nets/detector` | [`clip`] for its words, [`layers`], [`image`] | boxes as a type, non-maximum suppression in [`image`], nodes in a file of their own |
+//! | segmenter (Efficient-SAM's role) | `nets/segmenter` | [`layers`], [`image`] masks | points and boxes as prompts; its result is a mask as all others |
 //!
 //! # Example
 //! The bundled model, opened and asked for one step:
@@ -62,16 +67,12 @@ pub mod random;
 pub mod sampler;
 pub mod sampling;
 pub mod schedule;
-mod suggest;
 pub mod text;
 pub mod tokenizer;
 pub mod weights;
 
-pub use crate::checkpoint::{Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save};
-pub use crate::nets::{
-    ActivationFn, ActivationTap, clip, controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision,
-};
-pub use crate::weights::{ModelWeights, component_label};
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save};
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
+pub use nets::{ActivationFn, ActivationTap, clip, controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision};
+pub use weights::{ModelWeights, component_label};

@@ -13,7 +13,7 @@ use kiln_models::{LatentFormat, ModelError};
 use kiln_models::{
     nets::{ControlCall, ControlSource},
     sampler::SamplingError,
-    sampling::{Guidance, Inputs, Predictor, SamplingRun, noise_for},
+    sampling::{Guidance, Inputs, Predictor, SamplingRun, StartLatent, noise_for},
 };
 
 /// A control that is only a name.
@@ -80,7 +80,7 @@ fn ask(model: &Witness, positive: Conditioning, negative: Conditioning, latent: 
         sigmas: &[1.0, 0.0],
         seed: 1,
         noise: noise_for(&latent, 1, None).unwrap(),
-        latent,
+        latent: StartLatent::new(latent, model.channels()).unwrap(),
         mask: None,
         max_batch: usize::MAX,
     };

@@ -12,7 +12,9 @@ use kiln_models::sampler::{Options, SamplerKind};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::{
     sampler::SamplingError,
-    sampling::{Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, SamplingRun, noise_for},
+    sampling::{
+        Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, SamplingRun, StartLatent, noise_for,
+    },
 };
 
 const SIDES: [usize; 2] = [6, 5];
@@ -77,7 +79,7 @@ fn run(patches: ModelPatches, scale: f64, sigmas: &[f32]) -> Result<(Vec<Vec<f32
         sigmas,
         seed: 3,
         noise,
-        latent,
+        latent: StartLatent::new(latent, 4)?,
         mask: None,
         max_batch: 2,
     };
@@ -321,7 +323,7 @@ fn differential_diffusion_frees_a_place_at_its_step() {
         sigmas: &sigmas,
         seed: 3,
         noise: noise_for(&latent, 3, None).unwrap(),
-        latent,
+        latent: StartLatent::new(latent, 4).unwrap(),
         mask: Some(mask),
         max_batch: 2,
     };

@@ -9,7 +9,7 @@ use kiln_models::sampler::{Options, ProgressiveUpscale, SamplerKind};
 use kiln_models::schedule::{ModelSampling, levels};
 use kiln_models::{
     sampler::SamplingError,
-    sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, noise_for},
+    sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, StartLatent, noise_for},
 };
 
 /// Answers what the prompt says, a little less the more noise there is.
@@ -56,7 +56,7 @@ fn run(
         seed: 5,
         noise: noise_for(&latent, 5, None)?,
         mask: mask.then(|| Tensor::ones([1, 1, 4, 6], &Device::flex())),
-        latent,
+        latent: StartLatent::new(latent, 4)?,
         max_batch: 2,
     };
     job.run(&mut |_| Ok(()))

@@ -10,7 +10,7 @@ use kiln_models::sampler::{Options, SamplerKind, Step, StepFn};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 use kiln_models::{
     sampler::SamplingError,
-    sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, noise_for},
+    sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, StartLatent, noise_for},
 };
 
 /// Knows the finished latent: the number in the context, everywhere.
@@ -70,7 +70,7 @@ impl Bench {
             sigmas: &self.sigmas,
             seed: 5,
             noise: noise_for(&self.latent, 5, None)?,
-            latent: self.latent.clone(),
+            latent: StartLatent::new(self.latent.clone(), model.channels())?,
             mask: self.mask.clone(),
             max_batch: usize::MAX,
         };

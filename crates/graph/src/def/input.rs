@@ -60,42 +60,42 @@ impl InputDef {
         Self::new(name, "COMBO").option("options", choices)
     }
 
-    /// The same, optional.
+    /// Makes the input optional.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.group = Group::Optional;
         self
     }
 
-    /// The same, hidden.
+    /// Makes the input hidden.
     #[must_use]
     pub fn hidden(mut self) -> Self {
         self.group = Group::Hidden;
         self
     }
 
-    /// The same, lazy.
+    /// Makes the input lazy.
     #[must_use]
     pub fn lazy(mut self) -> Self {
         self.lazy = true;
         self
     }
 
-    /// The same, given as the raw link.
+    /// The node gets the raw link.
     #[must_use]
     pub fn raw_link(mut self) -> Self {
         self.raw_link = true;
         self
     }
 
-    /// The same with an option. `lazy` and `rawLink` set the fields of those names.
+    /// Adds an option. `lazy` and `rawLink` set the fields of those names.
     #[must_use]
     pub fn option(mut self, key: impl Into<Arc<str>>, value: impl Into<Value>) -> Self {
         self.set_option(key.into(), value.into());
         self
     }
 
-    /// The same with a tooltip, unless it is empty.
+    /// Sets the tooltip, unless the text is empty.
     #[must_use]
     pub fn tooltip(self, text: &str) -> Self {
         if text.is_empty() { self } else { self.option("tooltip", text) }

@@ -39,12 +39,12 @@ impl NodeDefs {
         Self::default()
     }
 
-    /// Adds a definition, or replaces the one of that class and answers it.
+    /// Adds a definition, or replaces the one of that class and returns it.
     pub fn insert(&mut self, def: NodeDef) -> Option<NodeDef> {
         self.defs.insert(def.class_type.clone(), def)
     }
 
-    /// The same with one more definition.
+    /// Adds a definition.
     #[must_use]
     pub fn with(mut self, def: NodeDef) -> Self {
         self.insert(def);

@@ -25,14 +25,14 @@ impl OutputDef {
         Self { name, ty, is_list: false, tooltip: None }
     }
 
-    /// The same under another name.
+    /// Sets another name.
     #[must_use]
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The same, returning lists.
+    /// Each run of the node returns a list.
     #[must_use]
     pub fn list(mut self) -> Self {
         self.is_list = true;
@@ -126,49 +126,49 @@ impl NodeDef {
         }
     }
 
-    /// The same under a name for people.
+    /// Sets the name for people.
     #[must_use]
     pub fn display_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.display_name = Some(name.into());
         self
     }
 
-    /// The same in that category.
+    /// Sets the category.
     #[must_use]
     pub fn category(mut self, category: impl Into<Arc<str>>) -> Self {
         self.category = category.into();
         self
     }
 
-    /// The same with that description.
+    /// Sets the description.
     #[must_use]
     pub fn description(mut self, text: impl Into<Arc<str>>) -> Self {
         self.description = text.into();
         self
     }
 
-    /// The same as an output node, or not.
+    /// Makes the class an output node, or not.
     #[must_use]
     pub fn output_node(mut self, yes: bool) -> Self {
         self.output_node = yes;
         self
     }
 
-    /// The same with one more input.
+    /// Adds an input.
     #[must_use]
     pub fn input(mut self, input: InputDef) -> Self {
         self.inputs.push(input);
         self
     }
 
-    /// The same with one more output.
+    /// Adds an output.
     #[must_use]
     pub fn output(mut self, output: OutputDef) -> Self {
         self.outputs.push(output);
         self
     }
 
-    /// The same with a validator that looks at those things.
+    /// Sets what the class's validator looks at.
     #[must_use]
     pub fn validator(mut self, validator: ValidatorDef) -> Self {
         self.validator = Some(validator);

@@ -183,12 +183,12 @@ fn outputs(info: &Value) -> Option<Vec<OutputDef>> {
 }
 
 impl NodeDefs {
-    /// All definitions as `/object_info` answers them.
+    /// All definitions as `/object_info` returns them.
     pub fn to_object_info(&self) -> Value {
         self.iter().map(|def| (def.class_type.to_string(), def.to_object_info())).collect::<Object<_, _>>().into()
     }
 
-    /// Reads an answer of `/object_info`, of this server or of another.
+    /// Reads a response of `/object_info`, of this server or of another.
     ///
     /// # Errors
     /// [`ObjectInfoError`] naming the first class that has not that form.

@@ -2,7 +2,7 @@
 //!
 //! Every edge stands in two lists: that of its reader, in input order, and that of its source. Knows nothing of why.
 
-use super::{Edge, NodeIx, Use};
+use super::edge::{Edge, NodeIx, Use};
 
 const NONE: u32 = u32::MAX;
 

@@ -4,45 +4,17 @@
 //! may ask for it). Edges exist exactly as long as their reader may still run, so a source without outgoing edges is
 //! one that nobody can need. Knows no values, no classes, no threads.
 
+mod edge;
 mod edges;
 mod optimum;
 mod ready;
 
+pub use self::edge::{Edge, NodeIx, Use};
 pub use self::edges::EdgeIx;
 pub use self::optimum::{PeakPlan, SizedNode, optimal_order};
 
 use self::edges::Edges;
 use self::ready::{RANKS, Ready};
-
-/// A node of a run: an index that is reused once the node is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeIx(pub u32);
-
-/// What an edge is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// The reader waits for it.
-    Strong,
-    /// The reader may ask for it.
-    Lazy,
-}
-
-/// One reader of one output.
-#[derive(Clone, Copy, Debug)]
-pub struct Edge {
-    /// The source.
-    pub from: NodeIx,
-    /// Which of its outputs.
-    pub socket: u32,
-    /// The reader.
-    pub to: NodeIx,
-    /// Which of the reader's inputs, in a numbering of the run's own.
-    pub input: u32,
-    /// Strong or lazy.
-    pub usage: Use,
-    /// Whether the reader is held up by it right now.
-    blocking: bool,
-}
 
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +77,7 @@ impl ExecutionList {
         self.entries[node.0 as usize] = Entry { blocks: 0, state: State::Idle, rank };
     }
 
-    /// Adds an edge, before the reader's others. It does not hold the reader up until [`block`](Self::block) says so.
+    /// Adds an edge, before the reader's others. It does not hold the reader up until [`block`](Self::block) is called for it.
     pub fn connect(&mut self, from: NodeIx, socket: u32, to: NodeIx, input: u32, usage: Use) -> EdgeIx {
         if usage == Use::Strong {
             let rank = (self.entries[to.0 as usize].rank + 1).min(RANKS as u8 - 1);
@@ -249,8 +221,8 @@ impl ExecutionList {
         Some(edge)
     }
 
-    /// Lets an edge start at another output: what the old source would have answered, the new one answers.
-    /// `present` tells that the new source's value is there, so that nobody needs to wait.
+    /// Lets an edge start at another output: the new source provides what the old one would have.
+    /// `present`: the new source's value is there already, so that nobody needs to wait.
     pub fn redirect(&mut self, at: EdgeIx, from: NodeIx, socket: u32, present: bool) {
         let rank = self.entries[self.edges.get(at).from.0 as usize].rank;
         let source = &mut self.entries[from.0 as usize];

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::NodeIx;
+use super::edge::NodeIx;
 
 /// ComfyUI's preference: what shows or waits first, then what leads there in one step, in two, then the rest.
 pub(super) const RANKS: usize = 4;

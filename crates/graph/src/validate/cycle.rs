@@ -8,8 +8,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::json;
 
-use super::MOST_REPORTED;
-use super::error::{ErrorKind, ValidationError};
+use super::error::{ErrorKind, MOST_REPORTED, ValidationError};
 use crate::map::Map;
 use crate::prompt::Prompt;
 

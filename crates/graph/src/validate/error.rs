@@ -11,6 +11,8 @@ use serde_json::{Map as Object, Value};
 use crate::id::NodeId;
 use crate::map::Map;
 
+/// How many nodes with errors are listed. The rest still count as wrong.
+pub const MOST_REPORTED: usize = 1000;
 /// How many of the outputs that an error spoils are listed with it.
 const MOST_DEPENDENTS: usize = 100;
 /// How many errors the text for people lists.
@@ -182,7 +184,7 @@ impl Serialize for NodeErrors {
     }
 }
 
-/// Why a prompt cannot run at all. Serialises to the body of ComfyUI's answer 400: `{"error", "node_errors"}`.
+/// Why a prompt cannot run at all. Serialises to the body of ComfyUI's response 400: `{"error", "node_errors"}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PromptError {
     /// The error as a whole.
@@ -207,7 +209,7 @@ impl fmt::Display for PromptError {
 }
 
 /// One line per error: ``KSampler "3": input `steps`: ...``.
-fn write_node_errors(f: &mut fmt::Formatter<'_>, node_errors: &Map<NodeId, NodeErrors>) -> fmt::Result {
+pub(super) fn write_node_errors(f: &mut fmt::Formatter<'_>, node_errors: &Map<NodeId, NodeErrors>) -> fmt::Result {
     let all = || node_errors.iter().flat_map(|(id, node)| node.errors.iter().map(move |error| (id, node, error)));
     for (id, node, error) in all().take(MOST_LINES) {
         write!(f, "\n  {} \"{id}\": {error}", node.class_type)?;
@@ -215,17 +217,6 @@ fn write_node_errors(f: &mut fmt::Formatter<'_>, node_errors: &Map<NodeId, NodeE
     match all().skip(MOST_LINES).count() {
         0 => Ok(()),
         more => write!(f, "\n  and {more} more"),
-    }
-}
-
-impl fmt::Display for super::Validated {
-    /// What is wrong with the outputs that will not run; nothing when all is well.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.node_errors.is_empty() {
-            return write!(f, "{} outputs will run", self.outputs.len());
-        }
-        write!(f, "{} outputs will run, others cannot", self.outputs.len())?;
-        write_node_errors(f, &self.node_errors)
     }
 }
 

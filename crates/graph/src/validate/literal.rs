@@ -16,7 +16,7 @@ const LONG_LIST: usize = 20;
 /// Values in sentences for people are cut here.
 const LONGEST_QUOTE: usize = 60;
 
-/// Checks one literal. Answers what should stand in its place, if that is another value.
+/// Checks one literal. Returns what should stand in its place, if that is another value.
 ///
 /// `checked` is false where the class's own validator looks at the input: then range and choices are its matter.
 pub(super) fn check(input: &InputDef, value: &Value, checked: bool) -> (Option<Value>, Option<ValidationError>) {

@@ -1,6 +1,6 @@
 //! Validation: is this prompt fit to run, and if not, which input of which node is wrong?
 //!
-//! Answers with ComfyUI's error types, messages and shapes (its 2026 line), adds errors of its own for links to nodes
+//! Reports ComfyUI's error types, messages and shapes (its 2026 line), adds errors of its own for links to nodes
 //! and sockets that do not exist, and never walks recursively: a chain of a million nodes is as good as one of ten.
 //! Values are brought to their declared types in place, as ComfyUI does. Knows definitions, not how nodes run: a
 //! class's own validator is asked through [`Validators`].
@@ -13,70 +13,20 @@ mod links;
 mod literal;
 mod node;
 mod routes;
+mod validators;
 mod walk;
 
-pub use self::error::{ErrorKind, NodeErrors, PromptError, ValidationError};
+pub use self::error::{ErrorKind, MOST_REPORTED, NodeErrors, PromptError, ValidationError};
 pub use self::routes::{Route, Routes};
+pub use self::validators::{NoValidators, ValidatorCall, Validators, Verdict};
 
+use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use crate::def::{Definitions, NodeDef, SocketType};
+use crate::def::{Definitions, NodeDef};
 use crate::id::NodeId;
 use crate::map::{Map, Set};
 use crate::prompt::Prompt;
-
-/// How many nodes with errors an answer lists. The rest still count as wrong.
-pub const MOST_REPORTED: usize = 1000;
-
-/// One question to a class's own validator.
-#[derive(Debug)]
-pub struct ValidatorCall<'a> {
-    /// The node that is validated.
-    pub id: &'a NodeId,
-    /// Its class.
-    pub def: &'a NodeDef,
-    /// The inputs that the validator takes and the prompt gives: literals as they are after coercion, `None` for a
-    /// link or a payload, whose value is not known yet.
-    pub inputs: Vec<(&'a Arc<str>, Option<&'a Value>)>,
-    /// The type of what is linked into each linked input; empty unless the validator wants it.
-    pub input_types: Vec<(&'a Arc<str>, &'a SocketType)>,
-}
-
-/// What a class's own validator says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Fit to run.
-    Good,
-    /// Not fit, with a reason if it gave one.
-    Bad(Option<String>),
-    /// It broke down: the type and the message of its error.
-    Failed {
-        /// The error's type (`ValueError`).
-        exception_type: String,
-        /// The error's message.
-        message: String,
-    },
-}
-
-/// Runs the validators of node classes. Whoever runs nodes implements this; a validator that waits is driven to its
-/// end behind it.
-pub trait Validators {
-    /// Asks the class's validator. Called only for classes whose definition has a
-    /// [`ValidatorDef`](crate::ValidatorDef).
-    fn check(&self, call: &ValidatorCall<'_>) -> Verdict;
-}
-
-/// No class has a validator: everything passes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoValidators;
-
-impl Validators for NoValidators {
-    fn check(&self, _: &ValidatorCall<'_>) -> Verdict {
-        Verdict::Good
-    }
-}
 
 /// A prompt of which at least one output node can run.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +37,17 @@ pub struct Validated {
     pub node_errors: Map<NodeId, NodeErrors>,
     /// Of which class the nodes are, and where the links of those that were looked at lead.
     pub routes: Arc<Routes>,
+}
+
+impl fmt::Display for Validated {
+    /// What is wrong with the outputs that will not run; nothing when all is well.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.node_errors.is_empty() {
+            return write!(f, "{} outputs will run", self.outputs.len());
+        }
+        write!(f, "{} outputs will run, others cannot", self.outputs.len())?;
+        error::write_node_errors(f, &self.node_errors)
+    }
 }
 
 /// Checks a prompt and brings its literals to their declared types.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::error::{ErrorKind, ValidationError};
-use super::{ValidatorCall, Verdict, links, literal};
+use super::validators::{ValidatorCall, Verdict};
+use super::{links, literal};
 use crate::def::{Group, InputDef, NodeDef};
 use crate::id::Link;
 use crate::input::Input;
@@ -134,8 +135,8 @@ fn missing(input: &InputDef, def: &NodeDef, given: &Inputs) -> ValidationError {
         .plain(format!("input `{name}` is required and not given{misspelt}; {what}"))
 }
 
-/// The question for the class's own validator; `None` when it has none.
-pub(super) fn question<'a>(prompt: &'a Prompt, defs: &[&'a NodeDef], index: u32) -> Option<ValidatorCall<'a>> {
+/// The call to the class's own validator; `None` when it has none.
+pub(super) fn validator_call<'a>(prompt: &'a Prompt, defs: &[&'a NodeDef], index: u32) -> Option<ValidatorCall<'a>> {
     let def = defs[index as usize];
     let validator = def.validator.as_ref()?;
     let (id, node) = prompt.nodes.get_index(index as usize)?;
@@ -153,8 +154,8 @@ pub(super) fn question<'a>(prompt: &'a Prompt, defs: &[&'a NodeDef], index: u32)
     Some(ValidatorCall { id, def, inputs, input_types })
 }
 
-/// What the validator's answer means: one error per input that it took, as ComfyUI reports it.
-pub(super) fn answer(call: &ValidatorCall<'_>, verdict: Verdict, errors: &mut Vec<ValidationError>) {
+/// Turns a validator's verdict into errors: one per input that it took, as ComfyUI reports it.
+pub(super) fn apply_verdict(call: &ValidatorCall<'_>, verdict: Verdict, errors: &mut Vec<ValidationError>) {
     let reason = match verdict {
         Verdict::Good => return,
         Verdict::Failed { exception_type, message } => {
@@ -190,8 +191,14 @@ fn broken_down(exception_type: &str, message: &str) -> ValidationError {
         .plain(format!("its validator failed: {message}"))
 }
 
-/// The same error as it is reported for a node that was reached through a link of `holder`.
-pub(super) fn inner(error: &mut ValidationError, prompt: &Prompt, defs: &[&NodeDef], holder: u32, edge: Edge) {
+/// Rewords an error as it is reported for a node that was reached through a link of `holder`.
+pub(super) fn report_as_inner(
+    error: &mut ValidationError,
+    prompt: &Prompt,
+    defs: &[&NodeDef],
+    holder: u32,
+    edge: Edge,
+) {
     if error.kind != ErrorKind::ExceptionDuringValidation {
         return;
     }

@@ -1,6 +1,6 @@
 //! Routes: where each link of a validated prompt leads, and of which class each node is, by place instead of by name.
 //!
-//! Validation looks every id and class up once; whoever runs the prompt reads the answer here. Knows places and
+//! Validation looks every id and class up once; whoever runs the prompt reads the result here. Knows places and
 //! sockets, nothing of what is linked or why.
 
 use std::sync::Arc;

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use super::error::{NodeErrors, ValidationError};
+use super::cycle;
+use super::error::{MOST_REPORTED, NodeErrors, ValidationError};
 use super::node::{self, Edge};
 use super::routes::{Route, Routes};
-use super::{MOST_REPORTED, Validators, cycle};
+use super::validators::Validators;
 use crate::def::NodeDef;
 use crate::id::NodeId;
 use crate::map::Map;
@@ -93,11 +94,11 @@ impl<'p, 'd> Walk<'p, 'd> {
         self.routes.set(node, routes.map(|e| Route { source: e.source, socket: e.socket, input: e.input }));
         // Edges are popped from the end; the first input's goes first.
         self.edges[first_edge..].reverse();
-        if let Some(call) = node::question(self.prompt, self.defs, node) {
-            node::answer(&call, self.validators.check(&call), &mut errors);
+        if let Some(call) = node::validator_call(self.prompt, self.defs, node) {
+            node::apply_verdict(&call, self.validators.check(&call), &mut errors);
             if let Some((holder, edge)) = via {
                 for error in &mut errors {
-                    node::inner(error, self.prompt, self.defs, holder, edge);
+                    node::report_as_inner(error, self.prompt, self.defs, holder, edge);
                 }
             }
         }
@@ -142,7 +143,7 @@ impl<'p, 'd> Walk<'p, 'd> {
         }
     }
 
-    /// Names the cycles and answers all errors, and where the links lead. `failing` are the outputs that are not fit to
+    /// Names the cycles; returns all errors, and where the links lead. `failing` are the outputs that are not fit to
     /// run, in their order.
     pub(super) fn finish(mut self, failing: &[u32]) -> (Map<NodeId, NodeErrors>, Routes) {
         if !self.closed.is_empty() {

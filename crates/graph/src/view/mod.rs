@@ -116,7 +116,7 @@ impl<'p> View<'p> {
         self.to_dot_with(&|_| None)
     }
 
-    /// The same with a line of `note` below the nodes that have one: how long one took, what it held.
+    /// Same as [`to_dot`](Self::to_dot), with a line of `note` below the nodes that have one: how long one took, what it held.
     pub fn to_dot_with(&self, note: &dyn Fn(&NodeId) -> Option<String>) -> String {
         let mut text = "digraph prompt {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
         for (place, id, node) in self.nodes() {

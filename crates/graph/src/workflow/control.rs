@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::text::Random;
+use super::random::Random;
 use super::ui::{Graph, UiNode, WidgetValues};
 use super::widgets;
 use crate::def::{Definitions, InputDef};

@@ -5,8 +5,8 @@
 use serde_json::Value;
 
 use super::error::WorkflowError;
-use super::lower::order;
-use super::read;
+use super::json::{list, node};
+use super::order::order;
 use super::ui::{Graph, INPUTS, OUTPUTS, Subgraph, UiLink, UiNode, WidgetValues};
 use super::widgets;
 use crate::def::{Definitions, InputDef};
@@ -27,15 +27,15 @@ pub(super) fn read(value: &Value, subgraphs: &mut Map<String, Subgraph>) -> Resu
 
 fn definition(name: &str, group: &Value, at: &str) -> Result<Subgraph, WorkflowError> {
     let mut graph = Graph::default();
-    for (i, item) in read::list(group, "nodes", &format!("{at}."))?.iter().enumerate() {
-        graph.nodes.insert(i.to_string(), read::node(item, &format!("{at}.nodes[{i}]"))?);
+    for (i, item) in list(group, "nodes", &format!("{at}."))?.iter().enumerate() {
+        graph.nodes.insert(i.to_string(), node(item, &format!("{at}.nodes[{i}]"))?);
     }
     for node in graph.nodes.values_mut() {
         node.inputs.iter_mut().for_each(|input| input.link = None);
     }
     // Outputs that are linked inside and not outside too are not shown.
     let mut hidden: Set<(usize, usize)> = Set::default();
-    for (i, item) in read::list(group, "links", &format!("{at}."))?.iter().enumerate() {
+    for (i, item) in list(group, "links", &format!("{at}."))?.iter().enumerate() {
         let part = |place: usize| item.get(place).and_then(Value::as_u64).map(|n| n as usize);
         let (Some(from), Some(from_slot), Some(to), Some(to_slot)) = (part(0), part(1), part(2), part(3)) else {
             continue;
@@ -43,7 +43,7 @@ fn definition(name: &str, group: &Value, at: &str) -> Result<Subgraph, WorkflowE
         hidden.insert((from, from_slot));
         connect(&mut graph, format!("inner {i}"), (from.to_string(), from_slot), (to.to_string(), to_slot));
     }
-    for item in read::list(group, "external", &format!("{at}."))? {
+    for item in list(group, "external", &format!("{at}."))? {
         let part = |place: usize| item.get(place).and_then(Value::as_u64).map(|n| n as usize);
         if let (Some(node), Some(slot)) = (part(0), part(1)) {
             hidden.swap_remove(&(node, slot));

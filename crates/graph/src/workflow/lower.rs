@@ -1,20 +1,20 @@
 //! From workflow to prompt: which nodes are sent, in which order, with which inputs.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::error::WorkflowError;
-use super::instances::{self, Instance};
+use super::instance::Instance;
+use super::options::LowerOptions;
+use super::order::order;
 use super::resolve::{Resolver, Source};
 use super::text::Rewriter;
-use super::ui::{Graph, Mode, UiNode};
-use super::{LowerOptions, Workflow, primitives, widgets};
+use super::ui::{Mode, UiNode, Workflow};
+use super::{primitives, unfold, widgets};
 use crate::def::{Definitions, NodeDef};
 use crate::id::NodeId;
 use crate::input::Input;
-use crate::map::Map;
 use crate::prompt::{Prompt, PromptNode};
 use crate::suggest;
 
@@ -23,7 +23,7 @@ pub(super) fn lower(
     definitions: &dyn Definitions,
     options: &LowerOptions,
 ) -> Result<Prompt, WorkflowError> {
-    let instances = instances::unfold(workflow, definitions)?;
+    let instances = unfold::unfold(workflow, definitions)?;
     let mut lowering = Lowering {
         definitions,
         instances: &instances,
@@ -49,32 +49,6 @@ pub(super) fn lower(
         }
     }
     Ok(lowering.prompt)
-}
-
-/// The page's execution order: nodes that need nothing in file order, then whatever became free; loops come last.
-pub(super) fn order(graph: &Graph) -> Vec<&str> {
-    let nodes = &graph.nodes;
-    let mut missing = vec![0_usize; nodes.len()];
-    let mut consumers: Map<usize, Vec<usize>> = Map::default();
-    for link in graph.links.values() {
-        if let (Some(from), Some(to)) = (nodes.get_index_of(&link.from), nodes.get_index_of(&link.to)) {
-            missing[to] += 1;
-            consumers.entry(from).or_default().push(to);
-        }
-    }
-    let mut free: VecDeque<usize> = (0..nodes.len()).filter(|place| missing[*place] == 0).collect();
-    let mut order = Vec::with_capacity(nodes.len());
-    while let Some(place) = free.pop_front() {
-        order.push(place);
-        for consumer in consumers.get(&place).into_iter().flatten() {
-            missing[*consumer] -= 1;
-            if missing[*consumer] == 0 {
-                free.push_back(*consumer);
-            }
-        }
-    }
-    order.extend((0..nodes.len()).filter(|place| missing[*place] > 0));
-    order.into_iter().filter_map(|place| nodes.get_index(place)).map(|(id, _)| id.as_str()).collect()
 }
 
 struct Lowering<'i, 'w> {

@@ -6,41 +6,28 @@
 mod control;
 mod error;
 mod groups;
-mod instances;
+mod instance;
+mod json;
 mod lower;
+mod options;
+mod order;
 mod primitives;
+mod random;
 mod read;
 mod resolve;
 mod text;
 mod ui;
+mod unfold;
 mod widgets;
 
 use serde_json::Value;
 
 pub use self::error::WorkflowError;
-pub use self::text::LocalTime;
+pub use self::options::{LocalTime, LowerOptions};
+pub use self::ui::Workflow;
 
-use self::ui::{Graph, Subgraph};
 use crate::def::Definitions;
-use crate::map::Map;
 use crate::prompt::Prompt;
-
-/// A workflow as the page saves it.
-#[derive(Clone, Debug, Default)]
-pub struct Workflow {
-    root: Graph,
-    /// Definitions of subgraphs by the id that instances carry as their type; old group nodes by theirs.
-    subgraphs: Map<String, Subgraph>,
-}
-
-/// What lowering cannot know from the workflow.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LowerOptions {
-    /// Decides between the alternatives of `{a|b|c}` in texts.
-    pub seed: u64,
-    /// The time for `%date:...%` in file names; without it they stay as they are.
-    pub now: Option<LocalTime>,
-}
 
 impl Workflow {
     /// Reads a saved workflow.
@@ -74,7 +61,7 @@ impl Workflow {
     /// Moves the values on that are to change after each run (`increment`, `decrement`, `randomize` behind a seed), as
     /// the page does after sending. Lower again for the next run's prompt.
     pub fn advance(&mut self, definitions: &dyn Definitions, seed: u64) {
-        let mut random = text::Random(seed);
+        let mut random = random::Random(seed);
         let inner = self.subgraphs.values_mut().map(|subgraph| &mut subgraph.graph);
         for graph in std::iter::once(&mut self.root).chain(inner) {
             control::advance(graph, definitions, &mut random);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::instances::Overrides;
+use super::instance::Overrides;
 use super::ui::{Graph, UiNode, WidgetValues};
 
 /// The property that asks for `%...%` in the value to be replaced.

@@ -4,7 +4,7 @@
 //! Iterative, and every stretch is walked once.
 
 use super::error::WorkflowError;
-use super::instances::Instance;
+use super::instance::Instance;
 use super::ui::{INPUTS, Mode, OUTPUTS, UiNode, compatible};
 use crate::map::Map;
 

@@ -7,28 +7,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::ui::{UiNode, WidgetValues};
-use super::{LowerOptions, Workflow, widgets};
+use super::options::{LocalTime, LowerOptions};
+use super::random::Random;
+use super::ui::{UiNode, WidgetValues, Workflow};
+use super::widgets;
 use crate::def::{Definitions, InputDef};
 use crate::map::Map;
 use crate::python::Str;
-
-/// A point in local time, for file names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LocalTime {
-    /// Year, four digits.
-    pub year: u16,
-    /// Month, from 1.
-    pub month: u8,
-    /// Day of the month, from 1.
-    pub day: u8,
-    /// Hour, from 0 to 23.
-    pub hour: u8,
-    /// Minute.
-    pub minute: u8,
-    /// Second.
-    pub second: u8,
-}
 
 /// Classes whose `filename_prefix` is rewritten, beside those that begin with `SaveAudio`.
 const SAVERS: &[&str] = &[
@@ -48,19 +33,6 @@ const SAVERS: &[&str] = &[
 
 /// Alternatives nested deeper than this are left as they are.
 const DEEPEST: usize = 64;
-
-/// splitmix64: what "at random" means here, so that a seed decides it.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
 
 pub(super) struct Rewriter<'w> {
     workflow: &'w Workflow,

@@ -1,4 +1,4 @@
-//! The page's data: nodes with slots and widget values, links, subgraph definitions. No behaviour beyond look-ups.
+//! The page's data: a workflow of graphs, nodes with slots and widget values, links, subgraph definitions. No behaviour beyond look-ups.
 
 use serde_json::{Map as Object, Value};
 
@@ -8,6 +8,15 @@ use crate::map::Map;
 pub(super) const INPUTS: &str = "-10";
 /// The id of the node that stands for a subgraph's outputs.
 pub(super) const OUTPUTS: &str = "-20";
+
+/// A workflow as the page saves it.
+#[derive(Clone, Debug, Default)]
+pub struct Workflow {
+    /// The top level.
+    pub(super) root: Graph,
+    /// Definitions of subgraphs by the id that instances carry as their type; old group nodes by theirs.
+    pub(super) subgraphs: Map<String, Subgraph>,
+}
 
 /// Nodes and links of one level.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,7 @@ pub(crate) const LANES: usize = 8;
 ///
 /// `run` and everything it calls should be `#[inline(always)]`: only then is it compiled with the set's instructions.
 pub(crate) trait Kernel {
-    /// What the work answers.
+    /// What the work returns.
     type Output;
 
     /// Does the work with the instructions of `simd`.

@@ -1,4 +1,4 @@
-//! Eight lanes as an array: plain Rust that runs everywhere and says what the other sets should compute.
+//! Eight lanes as an array: plain Rust that runs everywhere and defines what the other sets should compute.
 
 use super::{LANES, Simd};
 

@@ -1,6 +1,7 @@
 //! The products `M = U V` of some output channels, and their way back into the image: `Aᵀ M A + bias`.
 
-use super::{POINTS, Plan, SIDE, weights};
+use super::plan::{POINTS, Plan, SIDE};
+use super::weights;
 use crate::simd::{COLUMNS, Kernel, LANES, ROWS, Simd, Tile, tile};
 
 /// Products summed up in one go. The transforms magnify rounding, so sums are kept short and added up afterwards.

@@ -1,6 +1,6 @@
 //! `V = Bᵀ d B`: sixteen tiles of the image, a lane for each tile.
 
-use super::{POINTS, SIDE, Winograd};
+use super::plan::{POINTS, SIDE, Winograd};
 use crate::simd::{COLUMNS, Kernel, LANES, Simd};
 
 /// Rows and columns of pixels that a tile sees.

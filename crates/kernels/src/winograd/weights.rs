@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::POINTS;
+use super::plan::POINTS;
 use crate::simd::{LANES, Simd};
 
 /// Transforms `weight` `[outputs, inputs, 3, 3]`, of it the input channels `piece`, into `to` `[36][outputs][row]`, whose

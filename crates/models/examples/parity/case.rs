@@ -232,3 +232,9 @@ impl Tensors {
         Ok(self.bytes(name)?.chunks_exact(8).map(parse).collect())
     }
 }
+
+/// Runs a judge; a panic is this case's failure and nobody else's.
+pub fn guarded(judge: impl FnOnce() -> Result<Vec<CaseResult>, Trouble>) -> Result<Vec<CaseResult>, Trouble> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge));
+    caught.unwrap_or_else(|_| Err("panicked (see the message above)".into()))
+}

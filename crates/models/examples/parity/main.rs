@@ -20,7 +20,7 @@ mod runs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use case::{CaseResult, Folder, Run, Status, Trouble};
+use case::{CaseResult, Folder, Run, Status, Trouble, guarded};
 use report::Report;
 
 const USAGE: &str = "parity DIR [ONLY...]
@@ -97,12 +97,6 @@ fn one_file(folder: &Folder, file: &str, report: &mut Report) {
     for name in left.iter().filter(|_| whole) {
         report.add(CaseResult::unknown(format!("{stem}/{name}")));
     }
-}
-
-/// Runs a judge; a panic is this case's failure and nobody else's.
-fn guarded(judge: impl FnOnce() -> Result<Vec<CaseResult>, Trouble>) -> Result<Vec<CaseResult>, Trouble> {
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge));
-    caught.unwrap_or_else(|_| Err("panicked (see the message above)".into()))
 }
 
 /// The folder itself, if it has a cases.json, and those directly below it that have one.

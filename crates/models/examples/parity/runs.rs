@@ -9,14 +9,14 @@ use kiln_models::Checkpoint;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::detect::TextEncoderKind;
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for};
 use kiln_models::schedule::{ModelSampling, steps};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::{Encoder, NoEmbeddings, Token, Tokenizer, Vocabulary};
 use kiln_models::vae::Vae;
 use serde::Deserialize;
 
-use crate::case::{CaseResult, Tensors, Trouble};
+use crate::case::{CaseResult, Tensors, Trouble, guarded};
 use crate::numeric::{host, tensor};
 
 const CONDITIONING: f64 = 1e-5;
@@ -90,7 +90,7 @@ pub fn all(folder: &Path, name: &str, tell: &mut dyn FnMut(CaseResult)) {
             }
         }
         let Some((_, bench)) = &bench else { continue };
-        match crate::guarded(|| bench.run(folder, &case, &parameters)) {
+        match guarded(|| bench.run(folder, &case, &parameters)) {
             Ok(results) => {
                 for result in results {
                     tell(CaseResult { name: format!("{label}/{}", result.name), ..result });
@@ -200,7 +200,7 @@ impl Bench {
             sigmas: &sigmas,
             seed: case.seed,
             noise,
-            latent,
+            latent: StartLatent::new(latent, self.checkpoint.model.unet.config().out_channels)?,
             mask: None,
             max_batch: usize::MAX,
         };

@@ -1,4 +1,4 @@
-//! A UNet with what its family says about it: what its output means, how its latents are scaled.
+//! A UNet with what follows from its family: what its output means, how its latents are scaled.
 
 use std::{path::Path, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
 pub(super) const UNET: &str =
     "a UNet (`model.diffusion_model.input_blocks.0.0.weight`, or `conv_in.weight` and `down_blocks.*`)";
 
-/// A UNet with what its family says about it.
+/// A UNet with what follows from its family.
 #[derive(Debug, Clone)]
 pub struct DiffusionModel {
     /// The network.
@@ -75,7 +75,7 @@ impl DiffusionModel {
         Ok(Self { unet: Arc::new(unet.config.init(&weights)?), family, prediction, latent, weights: weights })
     }
 
-    /// The same model with each weight mixed with another model's: `own · W + others · W2` where `share` answers
+    /// This model with each weight mixed with another model's: `own · W + others · W2` where `share` returns
     /// `(own, others)` for a key in original names (`input_blocks.1.0...`). Prediction and schedule stay this model's.
     ///
     /// # Errors

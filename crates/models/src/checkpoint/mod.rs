@@ -1,4 +1,4 @@
-//! Files to networks and back: what a checkpoint holds, told from names and shapes ([`detect`]), opened by pointer, with
+//! Files to networks and back: what a checkpoint holds, recognised from names and shapes ([`detect`]), opened by pointer, with
 //! LoRA files on its weights, and as a file again ([`save`]). Opening reads the header and little else.
 
 pub mod detect;

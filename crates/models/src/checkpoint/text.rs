@@ -18,7 +18,7 @@ use crate::{
 /// The text encoders of one model, in the order in which their outputs are joined.
 #[derive(Debug, Clone)]
 pub struct TextEncoders {
-    /// The family they speak for.
+    /// Their family.
     pub family: Family,
     /// Each with its role.
     pub encoders: Vec<Encoder>,
@@ -47,7 +47,7 @@ impl TextEncoders {
         self.encoders.iter().find(|encoder| encoder.role == role).map(|encoder| &encoder.model)
     }
 
-    /// The same encoders with each weight mixed with that of the other model's encoder of the same role, as
+    /// These encoders with each weight mixed with that of the other model's encoder of the same role, as
     /// [`DiffusionModel::merged`]; keys are Hugging Face's (`text_model...`).
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl TextEncoders {
     }
 }
 
-/// Text encoders are held in f16 whatever the file says: the reference does so, and it moves the third digit.
+/// Text encoders are held in f16 whatever dtype the file has: the reference does so, and it moves the third digit.
 fn text_over(
     source: &Arc<dyn TensorSource>,
     (role, found): &TextFound,

@@ -1,4 +1,4 @@
-//! The conditioning nodes, as methods that answer a changed copy.
+//! The conditioning nodes, as methods that return a changed copy.
 
 use burn::tensor::Tensor;
 

@@ -83,7 +83,7 @@ pub struct Mask {
     pub bounds: bool,
 }
 
-/// Sizes that SDXL's networks are told. What isn't set follows from the latent.
+/// Sizes that SDXL's networks take. What isn't set follows from the latent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sizes {
     /// Width of the original picture.

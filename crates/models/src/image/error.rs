@@ -33,12 +33,12 @@ pub enum ImageError {
         width: usize,
     },
     /// A method that doesn't exist.
-    #[error("unknown upscale method `{name}`; did you mean `{nearest}`?")]
+    #[error("unknown upscale method `{name}`; known are {}", .known.join(", "))]
     UnknownMethod {
         /// The name given.
         name: String,
-        /// The name most like it.
-        nearest: &'static str,
+        /// The names that exist.
+        known: Vec<&'static str>,
     },
     /// A tensor couldn't be read from its device.
     #[error("a tensor can't be read from its device: {0}")]

@@ -1,7 +1,6 @@
 //! The ways of resizing by ComfyUI's names.
 
 use super::error::ImageError;
-use crate::suggest::nearest;
 
 /// How a picture is resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +46,7 @@ impl std::str::FromStr for Method {
     fn from_str(name: &str) -> Result<Self, ImageError> {
         Self::ALL.into_iter().find(|m| m.name() == name).ok_or_else(|| ImageError::UnknownMethod {
             name: name.to_owned(),
-            nearest: nearest(name, Self::ALL.map(Self::name)),
+            known: Self::ALL.map(Self::name).to_vec(),
         })
     }
 }

@@ -70,7 +70,7 @@ impl Factors {
 
 impl Adapter {
     /// Changes a weight's values where they lie, for the kind that nearly every file is of: plain low-rank factors.
-    /// Answers whether it did; then nothing is left for [`apply`](Self::apply) to do.
+    /// Returns whether it did; then nothing is left for [`apply`](Self::apply) to do.
     pub fn apply_in_place(&self, values: &mut [f32], strength: f32) -> bool {
         let Self::Delta { factors, alpha, dora: None, reshape: None } = self else { return false };
         let Factors::LowRank(low_rank) = &**factors else { return false };

@@ -161,7 +161,7 @@ impl LoraFile {
         found
     }
 
-    /// What keeps an adapter from changing a weight of this shape, as far as the header tells: the sides of low-rank
+    /// What keeps an adapter from changing a weight of this shape, as far as the header shows: the sides of low-rank
     /// factors, the shape of what is added or set. `None` also for kinds whose factors don't say.
     pub fn shape_mismatch(&self, target: &Target, weight: &[usize]) -> Option<ShapeMismatch> {
         let shape = |end: &str| self.source.info(&format!("{}{end}", target.prefix)).map(|info| info.shape.clone());

@@ -44,7 +44,7 @@ impl Matrix {
         Self::new(vec![rows, columns], values)
     }
 
-    /// The same values in another shape; `None` when their number differs.
+    /// These values in another shape; `None` when their number differs.
     pub(super) fn reshaped(self, shape: &[usize]) -> Option<Self> {
         Self::new(shape.to_vec(), self.values)
     }

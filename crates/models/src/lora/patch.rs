@@ -21,7 +21,7 @@ pub struct Patch {
 
 impl Patches {
     /// Adds every adapter of `targets`, by model key without `scope` (`diffusion_model.`, `clip_l.transformer.`);
-    /// targets outside of the scope are left alone. Answers how many were added.
+    /// targets outside of the scope are left alone. Returns how many were added.
     pub fn add(&mut self, file: &LoraFile, targets: &[Target], scope: &str, strength: f32) -> usize {
         let before = self.len();
         for target in targets {

@@ -41,7 +41,7 @@ impl LowRankFactors {
     }
 }
 
-/// A matrix on the host. A tensor made here can always be read; an empty answer would only lose the adapter.
+/// A matrix on the host. A tensor made here can always be read; an empty result would only lose the adapter.
 fn read(x: Tensor<2>) -> Vec<f32> {
     x.try_to_vec_as::<f32>().unwrap_or_default()
 }

@@ -1,9 +1,12 @@
-//! What sampling asks of a ControlNet, whatever its family.
+//! The trait of control networks, whatever their family, and what one evaluation takes.
+
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
 use super::residuals::Residuals;
 use crate::error::ModelError;
+use crate::image::{Crop, Method, Planes, common_upscale};
 use crate::schedule::ModelSampling;
 
 /// A control network with its hint, strength, range, and the control before it.
@@ -28,4 +31,52 @@ pub struct ControlCall<'a> {
     pub context: &'a Tensor<3>,
     /// The vector beside the time embedding (SDXL).
     pub vector: Option<&'a Tensor<2>>,
+}
+
+/// What every control network at work has beside its network: its hint image, how much, when, and the control before it.
+#[derive(Debug)]
+pub(super) struct ControlSetup {
+    /// `[batch, 3, h, w]` in 0..1.
+    pub(super) hint: Planes,
+    pub(super) strength: f32,
+    /// In percent of the run, 0 to 1.
+    pub(super) range: [f64; 2],
+    pub(super) previous: Option<Arc<dyn ControlSource>>,
+}
+
+impl ControlSetup {
+    /// The residuals of the controls before, and within the range those of `own` times the strength.
+    ///
+    /// # Errors
+    /// Of the networks.
+    pub(super) fn residuals(
+        &self,
+        call: &ControlCall<'_>,
+        own: impl FnOnce() -> Result<Residuals, ModelError>,
+    ) -> Result<Option<Residuals>, ModelError> {
+        let before = self.previous.as_ref().map(|previous| previous.residuals(call)).transpose()?.flatten();
+        if !self.holds_at(call) {
+            return Ok(before);
+        }
+        let own = own()?;
+        Ok(Some(match before {
+            Some(before) => own.plus(before),
+            None => own,
+        }))
+    }
+
+    fn holds_at(&self, call: &ControlCall<'_>) -> bool {
+        let [start, end] = self.range.map(|percent| call.sampling.levels.percent_to_sigma(percent));
+        let sigma = f64::from(call.sigma);
+        sigma <= start && sigma >= end
+    }
+
+    /// The hint at a size, cut to its proportions.
+    ///
+    /// # Errors
+    /// `ModelError::Unrecognised` for a size that no image has; `what` names the network with its article.
+    pub(super) fn fitted_hint(&self, [height, width]: [usize; 2], what: &str) -> Result<Planes, ModelError> {
+        let planes = common_upscale(&self.hint, width, height, Method::NearestExact, Crop::Center);
+        planes.map_err(|error| ModelError::Unrecognised { what: what.to_owned(), detail: error.to_string() })
+    }
 }

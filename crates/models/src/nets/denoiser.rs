@@ -1,4 +1,4 @@
-//! What sampling asks of a denoising network, whatever its family.
+//! The trait of denoising networks, whatever their family, and what one evaluation takes.
 //!
 //! Knows tensors. Knows nothing of noise levels: input scaling and the meaning of the output belong to
 //! [`ModelSampling`](crate::schedule::ModelSampling).
@@ -19,7 +19,7 @@ use crate::random::TorchGenerator;
 /// # Shapes
 /// `x` is `[B, C, H, W]`, already scaled, with the channels of [`channels`](Network::channels) plus those of
 /// `extras.concat`, which the caller has appended. `timesteps` has `B` entries (they may be fractional),
-/// `context` is `[B, T, D]`. The answer is `[B, C_out, H, W]` in f32.
+/// `context` is `[B, T, D]`. Returns `[B, C_out, H, W]` in f32.
 pub trait Network: std::fmt::Debug {
     /// One evaluation.
     ///

@@ -9,7 +9,7 @@ use super::{
     flat::{self, Flat},
 };
 
-/// Which keys a query may look at.
+/// Which keys a query may attend to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mask {
     /// All of them.

@@ -1,4 +1,4 @@
-//! Checks that run before burn sees a tensor: burn panics where these answer an error.
+//! Checks that run before burn sees a tensor: burn panics where these return an error.
 
 use burn::tensor::Tensor;
 

@@ -1,4 +1,4 @@
-//! What an operator answers when its arguments do not fit. Knows shapes and names, no tensors.
+//! What an operator returns when its arguments do not fit. Knows shapes and names, no tensors.
 
 use kiln_kernels::KernelError;
 
@@ -11,7 +11,7 @@ pub enum OpError {
     Shape {
         /// The operator, as the function is called.
         op: &'static str,
-        /// The argument at fault, as the parameter is called.
+        /// The wrong argument, as the parameter is called.
         argument: &'static str,
         /// What would have fitted, e.g. `[4, 320]`.
         expected: String,
@@ -23,7 +23,7 @@ pub enum OpError {
     Argument {
         /// The operator, as the function is called.
         op: &'static str,
-        /// The argument at fault, as the parameter is called.
+        /// The wrong argument, as the parameter is called.
         argument: &'static str,
         /// What would have fitted, in words.
         expected: String,
@@ -35,7 +35,7 @@ pub enum OpError {
     Device {
         /// The operator, as the function is called.
         op: &'static str,
-        /// The argument at fault, as the parameter is called.
+        /// The wrong argument, as the parameter is called.
         argument: &'static str,
         /// Where the operator's input lies.
         expected: String,
@@ -50,7 +50,7 @@ pub enum OpError {
     Type {
         /// The operator, as the function is called.
         op: &'static str,
-        /// The argument at fault, as the parameter is called.
+        /// The wrong argument, as the parameter is called.
         argument: &'static str,
         /// The element type of the operator's input.
         expected: String,

@@ -1,6 +1,6 @@
 //! The operators that the networks are made of, over burn tensors.
 //!
-//! Every function checks shapes and element types first and answers an [`OpError`] where burn would panic. Layouts are
+//! Every function checks shapes and element types first and returns an [`OpError`] where burn would panic. Layouts are
 //! torch's: images `[batch, channels, height, width]`, tokens `[batch, tokens, width]`, linear weights `[out, in]`.
 //!
 //! f32 tensors on the CPU go to `kiln-kernels` where its kernels are faster than burn's; everything else, such as a GPU,

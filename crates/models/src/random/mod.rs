@@ -8,7 +8,7 @@
 //! | [`TorchGenerator`] | `torch.randn`, `torch.rand`, `torch.randint` on the CPU (AVX2 code path) |
 //! | [`initial_noise`] | ComfyUI's `prepare_noise`, with batch indices |
 //! | [`SeedSequence`] | `numpy.random.SeedSequence` |
-//! | [`BrownianTree`] | `torchsde.BrownianTree` as k-diffusion's noise sampler asks it |
+//! | [`BrownianTree`] | `torchsde.BrownianTree` as k-diffusion's noise sampler calls it |
 
 mod brownian;
 mod generator;

@@ -1,4 +1,4 @@
-//! CFG++ (arXiv 2406.08070): the direction comes from the negative conditioning's answer alone.
+//! CFG++ (arXiv 2406.08070): the direction comes from the negative conditioning's prediction alone.
 
 use super::context::SamplerContext;
 use super::error::SamplingError;
@@ -35,7 +35,7 @@ fn euler_steps(cx: &mut SamplerContext<'_>, mut x: Latent, sigmas: &[f32], eta: 
     Ok(x)
 }
 
-/// Euler along the guided direction, from the place that the negative's answer puts the latent at.
+/// Euler along the guided direction, from the place that the negative's prediction puts the latent at.
 pub(super) fn euler_alternative(
     cx: &mut SamplerContext<'_>,
     mut x: Latent,
@@ -72,7 +72,7 @@ pub(super) fn dpmpp_2s_ancestral(
             let middle = exp(-(l + 0.5 * h));
             let shifted = x.clone() + (denoised.clone() - uncond);
             let x2 = mix([(middle / s, &shifted), (-expm1(-h * 0.5), &denoised)]);
-            // The second line takes the difference to the second evaluation's negative answer.
+            // The second line takes the difference to the second evaluation's negative prediction.
             let (denoised2, uncond2) = cx.denoise_both(&x2, middle)?;
             let shifted = x + (denoised - uncond2);
             x = mix([(down / s, &shifted), (-expm1(-h), &denoised2)]);

@@ -17,7 +17,7 @@ pub trait Denoiser {
     fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError>;
 }
 
-/// What a model answers.
+/// What a model returns.
 #[derive(Debug, Clone)]
 pub struct Denoised {
     /// The denoised latent.
@@ -107,7 +107,7 @@ pub struct Step<'a> {
     pub index: usize,
     /// How many there will be.
     pub total: usize,
-    /// The step's latent, before its update unless the sampler says otherwise, in model space.
+    /// The step's latent, before its update unless noted at the sampler, in model space.
     pub x: &'a Tensor<4>,
     /// The model's idea of the finished latent, in model space.
     pub denoised: &'a Tensor<4>,
@@ -163,7 +163,7 @@ impl<'a> SamplerContext<'a> {
         Ok((guided, uncond))
     }
 
-    /// Tells the callback.
+    /// Calls the callback with a step.
     pub(super) fn report_step(
         &mut self,
         index: usize,

@@ -1,4 +1,4 @@
-//! What can go wrong in a sampling run: its inputs, the model, the caller's wish to stop.
+//! What can go wrong in a sampling run: its inputs, the model, the callback's request to stop.
 
 use crate::error::ModelError;
 use crate::schedule::ScheduleError;
@@ -23,12 +23,12 @@ pub enum SamplingError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// A sampler that doesn't exist.
-    #[error("unknown sampler `{name}`; did you mean `{nearest}`?")]
+    #[error("unknown sampler `{name}`; known are {}", .known.join(", "))]
     UnknownSampler {
         /// The name given.
         name: String,
-        /// The name most like it.
-        nearest: &'static str,
+        /// The names that exist.
+        known: Vec<&'static str>,
     },
     /// A number that isn't one, or is outside of its range.
     #[error("`{what}` is {found}; it must be {expected}")]

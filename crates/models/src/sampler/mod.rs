@@ -1,6 +1,6 @@
 //! The samplers: plain functions from a noisy latent and a list of noise levels to a latent.
 //!
-//! A sampler sees a [`SamplerContext`]: a model to ask for denoised latents, the model's noise schedule, options, a source of
+//! A sampler sees a [`SamplerContext`]: a model that denoises, the model's noise schedule, options, a source of
 //! step noise, and a callback. It keeps no state between calls. Knows nothing of prompts, guidance or networks.
 //!
 //! Sources: ComfyUI `comfy/k_diffusion/sampling.py`, `deis.py`, `sa_solver.py`, `comfy/extra_samplers/uni_pc.py`;

@@ -31,7 +31,7 @@ impl History {
 enum Shown {
     /// The step's own.
     Current,
-    /// The run's first one: some of the reference's samplers never tell a later one.
+    /// The run's first one: some of the reference's samplers never distinguish a later one.
     First,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn ipndm(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> R
     })
 }
 
-/// The same with the steps' own lengths (iPNDM_v).
+/// Same as [`ipndm`], with the steps' own lengths (iPNDM_v).
 pub(super) fn ipndm_v(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Result<Latent, SamplingError> {
     by_weights(cx, x, sigmas, (4, Shown::First), |i, order| {
         let level = |k: usize| f64::from(sigmas[i + 1 - k]);

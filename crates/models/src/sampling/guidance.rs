@@ -59,7 +59,7 @@ pub enum Guidance {
 }
 
 impl Guidance {
-    /// The lists to evaluate, in the order of [`mix`](Self::mix)'s predictions. `with_negative` asks for the negative at
+    /// The lists to evaluate, in the order of [`mix`](Self::mix)'s predictions. `with_negative` evaluates the negative at
     /// scale 1, too.
     pub(super) fn lists(&self) -> Vec<(Role, &Conditioning)> {
         match self {
@@ -189,7 +189,7 @@ impl Guidance {
     }
 }
 
-/// What mixing needs beside predictions: whatever changes them, and whom to ask for more.
+/// What mixing needs beside predictions: whatever changes them, and how to get more.
 pub(super) struct Mixing<'a> {
     pub(super) patches: Option<&'a ModelPatches>,
     pub(super) request: EvalRequest<'a>,

@@ -10,6 +10,7 @@ use super::inpaint::{DifferentialMask, InpaintMask, Inpainting, fitted_mask};
 use super::patches::ModelPatches;
 use super::predictor::Predictor;
 use super::prepare::{PrepareContext, Prepared, prepare};
+use super::start::StartLatent;
 use crate::latent::LatentFormat;
 use crate::nets::hooks::AttentionRecorder;
 use crate::nets::hooks::MiddleAttention;
@@ -41,8 +42,8 @@ pub struct SamplingRun<'a> {
     pub seed: u64,
     /// Noise to start from, of the latent's shape.
     pub noise: Tensor<4>,
-    /// The latent to start from, `[B, C, h, w]`, as the autoencoder gives it.
-    pub latent: Tensor<4>,
+    /// The latent to start from, fitted to the model.
+    pub latent: StartLatent,
     /// 1 where the latent is drawn anew, `[B', 1, H, W]`.
     pub mask: Option<Tensor<4>>,
     /// How many conditions may go through the network together.
@@ -56,22 +57,6 @@ pub struct Outcome {
     pub latent: Tensor<4>,
     /// The last step's idea of the finished latent, scaled alike; the latent itself if there was no step.
     pub denoised: Tensor<4>,
-}
-
-/// A latent with a model's channels: an empty one of another count becomes an empty one of this count.
-///
-/// # Errors
-/// When a latent that isn't empty has other channels, or a side has no cells.
-pub fn with_channels(latent: &Tensor<4>, channels: usize) -> Result<Tensor<4>, SamplingError> {
-    let [batch, own, height, width] = latent.dims();
-    if batch * own * height * width == 0 || (own != channels && !is_zero(latent)?) {
-        let expected = format!("[B, {channels}, H/8, W/8] as this model's autoencoder gives it");
-        return Err(SamplingError::Shape { what: "latent_image", expected, found: latent.dims().to_vec() });
-    }
-    if own == channels {
-        return Ok(latent.clone());
-    }
-    Ok(latent.clone().narrow(1, 0, 1).repeat_dim(1, channels))
 }
 
 /// The noise that KSampler starts from: torch's, of the latent's shape, in the order of `batch_index`.
@@ -92,16 +77,17 @@ impl SamplingRun<'_> {
     /// Runs it. The callback sees every step in model space and may end the run with an error.
     ///
     /// # Errors
-    /// [`SamplingError`] for inputs that don't fit, before anything is computed; afterwards what the model or the callback
-    /// says.
+    /// [`SamplingError`] for inputs that don't fit, before anything is computed; afterwards errors of the model or
+    /// the callback.
     pub fn run(&self, on_step: &mut StepFn<'_>) -> Result<Outcome, SamplingError> {
-        let latent = self.fitted_latent()?;
+        self.check_shapes()?;
+        let latent = self.latent.tensor().clone();
         self.guidance.check()?;
         self.model.patches().map_or(Ok(()), ModelPatches::check)?;
         let Some(&first) = self.sigmas.first() else {
             return Ok(Outcome { latent: latent.clone(), denoised: latent });
         };
-        let latent = if is_zero(&latent)? { latent } else { self.format.process_in(latent) };
+        let latent = if self.latent.is_empty() { latent } else { self.format.process_in(latent) };
         let inpaint = self.inpaint_mask(&latent)?;
         let cx = PrepareContext {
             model: self.model,
@@ -161,14 +147,18 @@ impl SamplingRun<'_> {
         self.sampler.run(&mut cx, x, self.sigmas)
     }
 
-    /// The latent with the model's channels; the noise must have its shape.
-    fn fitted_latent(&self) -> Result<Tensor<4>, SamplingError> {
-        let latent = with_channels(&self.latent, self.model.channels())?;
-        if self.noise.dims() != latent.dims() {
-            let expected = format!("{:?}, the latent's shape", latent.dims());
-            return Err(SamplingError::Shape { what: "noise", expected, found: self.noise.dims().to_vec() });
+    /// The latent must have the model's channels, the noise the latent's shape.
+    fn check_shapes(&self) -> Result<(), SamplingError> {
+        let (latent, noise, channels) = (self.latent.tensor().dims(), self.noise.dims(), self.model.channels());
+        if latent[1] != channels {
+            let expected = format!("[B, {channels}, H/8, W/8], fitted to this model");
+            return Err(SamplingError::Shape { what: "latent_image", expected, found: latent.to_vec() });
         }
-        Ok(latent)
+        if noise != latent {
+            let expected = format!("{latent:?}, the latent's shape");
+            return Err(SamplingError::Shape { what: "noise", expected, found: noise.to_vec() });
+        }
+        Ok(())
     }
 
     fn wants_negative(&self) -> bool {
@@ -197,7 +187,7 @@ impl SamplingRun<'_> {
     }
 }
 
-/// A model under guidance: what samplers ask.
+/// A model under guidance, as samplers see it.
 struct Guided<'a> {
     model: &'a dyn Predictor,
     guidance: &'a Guidance,
@@ -242,9 +232,4 @@ impl Denoiser for Guided<'_> {
         };
         self.guidance.mix(&mut mixing, predictions)?.ok_or(SamplingError::NoConditioning("positive"))
     }
-}
-
-fn is_zero(latent: &Tensor<4>) -> Result<bool, SamplingError> {
-    let largest = latent.clone().abs().max();
-    largest.try_into_scalar::<f32>().map(|v| v == 0.0).map_err(|e| SamplingError::Read(e.to_string()))
 }

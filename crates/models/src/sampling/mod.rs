@@ -1,6 +1,6 @@
 //! A sampling run from noise and conditioning to a latent: everything around the sampler.
 //!
-//! [`SamplingRun`] is KSampler's path. It asks a [`Predictor`] for denoised latents (a [`Network`](crate::nets::Network) with
+//! [`SamplingRun`] is KSampler's path. It gets denoised latents from a [`Predictor`] (a [`Network`](crate::nets::Network) with
 //! its [`ModelSampling`] is one), for each condition where and when it holds, mixes them by [`Guidance`], keeps masked parts, and hands the
 //! result to a [sampler](crate::sampler). Knows nothing of prompts, files or nodes.
 //!
@@ -15,10 +15,12 @@ mod ksampler;
 mod patches;
 mod predictor;
 mod prepare;
+mod start;
 mod vector;
 
 pub use guidance::Guidance;
-pub use ksampler::{Outcome, SamplingRun, noise_for, with_channels};
+pub use ksampler::{Outcome, SamplingRun, noise_for};
 pub use patches::{GuidancePatch, LatentChange, ModelPatches};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
+pub use start::StartLatent;
 pub use vector::size_vector;

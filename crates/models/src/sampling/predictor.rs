@@ -1,4 +1,4 @@
-//! A model that answers with denoised latents, and the one made of a network and its noise schedule.
+//! A model that returns denoised latents, and the one made of a network and its noise schedule.
 
 use burn::tensor::Tensor;
 
@@ -15,7 +15,7 @@ pub trait Predictor {
     /// Denoised latents for a batch at one noise level.
     ///
     /// # Shapes
-    /// `x` and the answer are `[B, C, h, w]` in f32.
+    /// `x` and the result are `[B, C, h, w]` in f32.
     /// # Errors
     /// Of the network.
     fn denoised(&self, x: Tensor<4>, sigma: f32, inputs: Inputs<'_>) -> Result<Tensor<4>, SamplingError>;

@@ -1,5 +1,5 @@
 //! Conditions made ready for a run: areas in cells, masks at the latent's size, ranges as noise levels, and what the
-//! network is told beside the prompt.
+//! network takes beside the prompt.
 
 use std::sync::Arc;
 
@@ -242,7 +242,7 @@ impl PrepareContext<'_> {
     }
 }
 
-/// A prompt weight like `(cat:1e99)` makes numbers that no network survives; said here, where it still has a name.
+/// A prompt weight like `(cat:1e99)` makes numbers that no network survives; reported here, where it still has a name.
 fn check_finite(context: &Tensor<3>, role: Role) -> Result<(), SamplingError> {
     let values = context.try_to_vec_as::<f32>().map_err(|e| SamplingError::Read(e.to_string()))?;
     let Some(found) = values.into_iter().find(|v| !v.is_finite()) else { return Ok(()) };

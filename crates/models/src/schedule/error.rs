@@ -20,12 +20,12 @@ pub enum ScheduleError {
         limit: usize,
     },
     /// A scheduler that doesn't exist.
-    #[error("unknown scheduler `{name}`; did you mean `{nearest}`?")]
+    #[error("unknown scheduler `{name}`; known are {}", .known.join(", "))]
     UnknownScheduler {
         /// The name given.
         name: String,
-        /// The name most like it.
-        nearest: &'static str,
+        /// The names that exist.
+        known: Vec<&'static str>,
     },
     /// kl_optimal divides by steps - 1.
     #[error("scheduler `kl_optimal` needs at least 2 steps")]

@@ -147,7 +147,8 @@ const ALIGNED: [(&str, [f64; 11]); 3] = [
 /// For no steps, or a family that the paper hasn't.
 pub fn align_your_steps(family: &str, n: usize, denoise: f64) -> Result<Vec<f32>, ScheduleError> {
     let table = ALIGNED.iter().find(|(name, _)| *name == family).map(|(_, table)| table);
-    let unknown = || ScheduleError::UnknownScheduler { name: family.to_owned(), nearest: "SD1" };
+    let known = || ALIGNED.iter().map(|(name, _)| *name).collect();
+    let unknown = || ScheduleError::UnknownScheduler { name: family.to_owned(), known: known() };
     let table = table.ok_or_else(unknown)?;
     if n == 0 {
         return Err(ScheduleError::NoSteps);

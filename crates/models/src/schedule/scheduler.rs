@@ -7,7 +7,6 @@ use super::error::ScheduleError;
 use super::levels;
 use super::linspace::linspace;
 use super::table::Levels;
-use crate::suggest::nearest;
 
 /// How a run's levels are picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,7 +82,7 @@ impl std::str::FromStr for Scheduler {
     fn from_str(name: &str) -> Result<Self, ScheduleError> {
         Self::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| ScheduleError::UnknownScheduler {
             name: name.to_owned(),
-            nearest: nearest(name, Self::ALL.map(Self::name)),
+            known: Self::ALL.map(Self::name).to_vec(),
         })
     }
 }

@@ -59,7 +59,7 @@ pub fn range(mut sigmas: Vec<f32>, start: Option<usize>, last: Option<usize>, fo
     }
 }
 
-/// The BasicScheduler node: like [`sigmas`] without a sampler's wishes.
+/// The BasicScheduler node: same as [`sigmas`], without a sampler's extra step.
 ///
 /// # Errors
 /// As [`sigmas`].

@@ -113,9 +113,9 @@ impl Levels {
         self.sigmas.last().copied().unwrap_or(0.0)
     }
 
-    /// What the network is told for a level.
+    /// The time step that the network takes for a level.
     ///
-    /// Discrete tables answer with the nearest entry's index, which is whole.
+    /// Discrete tables return the nearest entry's index, which is whole.
     pub fn timestep(&self, sigma: f32) -> f32 {
         let wide = f64::from(sigma);
         match self.kind {

@@ -18,7 +18,7 @@ pub struct Prompt {
 
 /// Encodes chunks as one batch and applies the weights.
 ///
-/// A token of weight `w` moves away from what the encoder says at its place for an empty text: `(z - e) * w + e`. The
+/// A token of weight `w` moves away from what the encoder gives at its place for an empty text: `(z - e) * w + e`. The
 /// pooled output knows no weights. No chunks count as one empty chunk.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Prompts to conditioning: token weights, several chunks, several encoders.
 //!
-//! Knows token chunks and a [`TextEncoder`] to ask. [`PromptEncoder`] does all of it for a family. Knows nothing of files.
+//! Knows token chunks and the trait [`TextEncoder`]. [`PromptEncoder`] does all of it for a family. Knows nothing of files.
 //!
 //! Source: ComfyUI `comfy/sd1_clip.py` (`encode_token_weights`), `comfy/sdxl_clip.py`.
 

@@ -1,4 +1,4 @@
-//! What encoding a prompt asks of a text encoder, whatever its sizes.
+//! The trait of text encoders, whatever their sizes.
 
 use burn::tensor::Tensor;
 
@@ -6,7 +6,7 @@ use crate::{error::ModelError, nets::clip::Token};
 
 /// A text encoder: rows of tokens to hidden states.
 ///
-/// Which layer's state is the answer, and whether the final norm is applied to it, is the encoder's own setting
+/// Which layer's state is returned, and whether the final norm is applied to it, is the encoder's own setting
 /// (clip skip).
 pub trait TextEncoder {
     /// Encodes all rows as one batch.
@@ -18,7 +18,7 @@ pub trait TextEncoder {
     fn encode(&self, rows: &[Vec<Token>]) -> Result<Encoded, ModelError>;
 }
 
-/// What a text encoder answers.
+/// What a text encoder returns.
 #[derive(Debug, Clone)]
 pub struct Encoded {
     /// Hidden states of the chosen layer, `[B, T, width]`.

@@ -1,7 +1,7 @@
 //! Where a network under construction gets its weights from (candle's `VarBuilder`).
 //!
 //! A network is laid out twice: once over nothing, which yields the list of tensors it needs, and then, when that
-//! list was found complete, over the file. So an error names every tensor at fault and not just the first.
+//! list was found complete, over the file. So an error names every wrong tensor and not just the first.
 
 use std::{cell::RefCell, sync::Arc};
 

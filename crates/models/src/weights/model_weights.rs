@@ -30,13 +30,13 @@ impl ModelWeights {
         Self::new(Arc::new(source), map, holder, budget)
     }
 
-    /// The same weights, each rounded when it is loaded.
+    /// These weights, each rounded when it is loaded.
     #[must_use]
     pub fn with_rounding(self, rounding: Rounding) -> Self {
         Self { weights: self.weights.with_rounding(rounding), ..self }
     }
 
-    /// The same weights with more patches, applied after those that are there. What neither view changes is shared.
+    /// These weights with more patches, applied after those that are there. What neither view changes is shared.
     #[must_use]
     pub fn patched(&self, patches: &Patches) -> Self {
         let mut all = self.patches.clone();
@@ -44,7 +44,7 @@ impl ModelWeights {
         Self { weights: self.weights.patched(all.to_set()), patches: all, map: self.map.clone() }
     }
 
-    /// The same weights, each mixed with `other`'s of the same key: `own · W + others · W2` where `share` answers
+    /// These weights, each mixed with `other`'s of the same key: `own · W + others · W2` where `share` returns
     /// `(own, others)`. Keys that `other` lacks, and those with the shares `(1, 0)`, stay as they are.
     #[must_use]
     pub fn merged(&self, other: &Self, share: impl Fn(&str) -> (f32, f32)) -> Self {

@@ -14,8 +14,8 @@ pub(crate) fn open(path: &Path) -> Result<Arc<dyn TensorSource>, ModelError> {
     Ok(apply_scales(file))
 }
 
-/// The name under which the weights of a part (`unet`, `clip`, `vae`, `controlnet`, `upscaler`) of a file are held: a
-/// report and a schedule tell the parts of different files apart by it.
+/// The name under which the weights of a part (`unet`, `clip`, `vae`, `controlnet`, `upscaler`) of a file are held: reports
+/// and schedules distinguish the parts of different files by it.
 ///
 /// ```
 /// assert_eq!(kiln_models::weights::component_label("unet", "sd/v1-5.safetensors"), "unet of v1-5");

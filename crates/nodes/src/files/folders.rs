@@ -206,7 +206,7 @@ impl Folders {
         Err(FileError::NoSuchModel {
             category: canonical_kind(kind).to_owned(),
             name: name.to_owned(),
-            nearest: nearest(name, self.models(kind).iter().map(String::as_str)),
+            nearest: kiln_graph::nearest(name, self.models(kind).iter().map(String::as_str)).map(str::to_owned),
             searched: folders,
         })
     }
@@ -252,29 +252,6 @@ impl Folders {
         std::fs::write(&probe, b"").map_err(|e| FileError::io("write into the output folder", folder, e))?;
         std::fs::remove_file(&probe).map_err(|e| FileError::io("write into the output folder", folder, e))
     }
-}
-
-/// The most similar of `names`, if one is similar at all.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let wanted = wanted.to_lowercase();
-    let (distance, name) = names.map(|n| (edit_distance(&wanted, &n.to_lowercase()), n)).min()?;
-    (distance <= wanted.chars().count().max(3) / 2).then(|| name.to_owned())
-}
-
-/// Levenshtein distance in characters, for names of at most some hundred of them.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(256).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(256).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn canonical_kind(kind: &str) -> &str {

@@ -9,7 +9,7 @@ use kiln_models::{
     sampling::{Inputs, Predictor},
 };
 
-use super::setup::{host, tensor};
+use super::tensors::{host, tensor};
 use crate::case::{CaseResult, Folder, Trouble};
 
 /// Spread of its data.

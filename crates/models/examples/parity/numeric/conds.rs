@@ -4,8 +4,9 @@ use kiln_models::conditioning::Conditioning;
 use kiln_models::sampling::Guidance;
 use serde_json::Value;
 
-use super::numbers;
-use super::setup::{Job1, Setup, Trace, filled, tensor};
+use super::numbers::numbers;
+use super::setup::{Job1, Setup, Trace, filled};
+use super::tensors::tensor;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 
 const TOLERANCE: f64 = 1e-4;

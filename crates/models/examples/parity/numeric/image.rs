@@ -2,7 +2,7 @@
 
 use kiln_models::image::{Crop, Method, Planes, common_upscale, grown};
 
-use super::numbers;
+use super::numbers::numbers;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 
 /// `imageops`.

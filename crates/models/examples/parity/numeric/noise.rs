@@ -2,7 +2,7 @@
 
 use kiln_models::random::{BrownianTree, SeedSequence, TorchGenerator, initial_noise};
 
-use super::numbers;
+use super::numbers::numbers;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 
 /// Every draw in `noise`; seeds and shapes are in the names.

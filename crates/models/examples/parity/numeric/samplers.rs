@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::merged;
 use super::setup::Setup;
-use crate::case::{CaseResult, Folder, Trouble};
+use crate::case::{CaseResult, Folder, Status, Trouble};
 
 /// Dozens of steps in f32.
 const TOLERANCE: f64 = 1e-4;
@@ -81,4 +80,19 @@ fn setups(folder: &Folder) -> Vec<(String, Setup)> {
         Some((format!("{model}{shift}.{scheduler}."), setup))
     };
     files.filter_map(setup).collect()
+}
+
+/// One verdict for several comparisons: the worst of each error.
+fn merged(name: impl Into<String>, parts: Vec<CaseResult>) -> CaseResult {
+    let tolerance = parts.iter().map(|p| p.tolerance).fold(0.0, f64::max);
+    let worst = |part: fn(&CaseResult) -> f64| parts.iter().map(part).fold(0.0, f64::max);
+    let mut all = CaseResult::verdict(name.into(), worst(|p| p.max_rel), worst(|p| p.rms_rel), tolerance);
+    for part in parts {
+        if part.status == Status::Failed {
+            all.status = Status::Failed;
+            let note = if part.note.is_empty() { "too far off" } else { &part.note };
+            all.note = format!("{}{}: {note}; ", all.note, part.name);
+        }
+    }
+    all
 }

@@ -5,7 +5,7 @@ use kiln_models::schedule::{Levels, ScheduleError, Scheduler, levels, steps};
 
 use serde_json::Value;
 
-use super::numbers;
+use super::numbers::numbers;
 use super::setup::model_sampling;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 

@@ -1,29 +1,16 @@
-//! What the sampling cases share: parameters from the index, tensors to and from memory, a run with the analytic model.
+//! What the sampling cases share: parameters from the index, a run with the analytic model.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, SamplingRun, noise_for};
+use kiln_models::sampling::{Guidance, Predictor, SamplingRun, StartLatent, noise_for};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 use serde_json::Value;
 
 use super::analytic::Analytic;
+use super::tensors::{host, tensor};
 use crate::case::Trouble;
-
-/// A tensor from values.
-pub fn tensor<const D: usize>(values: Vec<f32>, shape: &[usize]) -> Result<Tensor<D>, Trouble> {
-    let shape: [usize; D] = shape.try_into().map_err(|_| format!("shape {shape:?} hasn't {D} axes"))?;
-    if values.len() != shape.iter().product::<usize>() {
-        return Err(format!("{} values don't fill {shape:?}", values.len()).into());
-    }
-    Ok(Tensor::from_data(TensorData::new(values, shape), &Device::flex()))
-}
-
-/// The values of a tensor.
-pub fn host<const D: usize>(tensor: &Tensor<D>) -> Result<Vec<f32>, Trouble> {
-    Ok(tensor.try_to_vec_as::<f32>().map_err(|error| error.to_string())?)
-}
 
 /// The model a name in the index stands for; `shift` and the like may be in the name or beside it.
 pub fn model_sampling(name: &str, params: &Value) -> Result<ModelSampling, Trouble> {
@@ -163,7 +150,7 @@ impl Job1<'_> {
             sigmas: &sigmas,
             seed: setup.seed,
             noise,
-            latent: self.latent,
+            latent: StartLatent::new(self.latent, model.channels())?,
             mask: self.mask,
             max_batch: usize::MAX,
         };

@@ -6,14 +6,14 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::Rounding;
 use kiln_models::conditioning::{Condition, Conditioning, Sizes};
 use kiln_models::sampler::{Options, SamplerKind, Step};
-use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for, size_vector};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for, size_vector};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::{EmbeddingFolders, Vocabulary};
 use kiln_models::{LatentFormat, TextEncoders};
 use serde_json::Value;
 
-use super::setup::host;
+use super::tensors::{host, tensor};
 use crate::case::{CaseResult, Entry, Folder, Tensors, Trouble};
 use crate::nets::full::{Recipe, five};
 
@@ -118,7 +118,7 @@ pub fn sdxl(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         results.push(CaseResult::compare(pooled.as_str(), &host(&prompt.pooled)?, &expected, TEXT));
         if i == 0 {
             let sizes = sizes(&folder.entry(file));
-            let pooled = super::tensor(expected, &tensors.shape(&pooled)?)?;
+            let pooled = tensor(expected, &tensors.shape(&pooled)?)?;
             let condition = Condition { sizes, ..Condition::new(prompt.context, Some(pooled)) };
             let y = size_vector(&condition, tensors.floats("adm_y")?.len(), (32, 32), false)?;
             results.push(CaseResult::compare("adm_y", &host(&y)?, &tensors.floats("adm_y")?, 1e-6));
@@ -190,7 +190,7 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
             sigmas: &sigmas,
             seed,
             noise: noise_for(&latent, seed, None)?,
-            latent,
+            latent: StartLatent::new(latent, channels)?,
             mask: None,
             max_batch: usize::MAX,
         };

@@ -2,8 +2,10 @@
 
 use kiln_models::sampling::Guidance;
 
-use super::setup::{Job1, Setup, tensor};
-use super::{numbers, samplers};
+use super::numbers::numbers;
+use super::samplers;
+use super::setup::{Job1, Setup};
+use super::tensors::tensor;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 
 /// `samplers_variants`: `VARIANT.SAMPLER`.

@@ -1,4 +1,4 @@
-//! Families of Stable Diffusion, told from the UNet's configuration and the text encoders beside it.
+//! Families of Stable Diffusion, recognised from the UNet's configuration and the text encoders beside it.
 
 use super::text_encoder::TextEncoderKind;
 use crate::{
@@ -77,7 +77,7 @@ impl Family {
         }
     }
 
-    /// The latent format, unless the file says Playground.
+    /// The latent format, unless the file is Playground.
     pub fn latent(self) -> LatentFormat {
         match self {
             Self::Sd1 | Self::Sd2 => LatentFormat::SD1,

@@ -1,4 +1,4 @@
-//! What a file holds, told from the names and shapes of its tensors alone.
+//! What a file holds, recognised from the names and shapes of its tensors alone.
 //!
 //! Knows prefixes and probes of every family; reads no data, opens no file.
 

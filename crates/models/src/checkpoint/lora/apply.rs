@@ -23,7 +23,7 @@ impl TextEncoders {
         text_keys(&configs)
     }
 
-    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
+    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) returns.
     pub fn lora_shapes(&self) -> TensorShapes {
         let scoped = |encoder: &Encoder| {
             let names = encoder.weights.map().names();
@@ -33,7 +33,7 @@ impl TextEncoders {
         self.encoders.iter().flat_map(scoped).collect()
     }
 
-    /// The same encoders with adapters of a LoRA file applied to their weights when they are loaded.
+    /// These encoders with adapters of a LoRA file applied to their weights when they are loaded.
     ///
     /// # Errors
     /// When a network can't be built again.
@@ -60,13 +60,13 @@ impl DiffusionModel {
         unet_keys(self.unet.config())
     }
 
-    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) answers with.
+    /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) returns.
     pub fn lora_shapes(&self) -> TensorShapes {
         let names = self.weights.map().names();
         names.iter().map(|(key, shape)| (format!("diffusion_model.{key}"), shape)).collect()
     }
 
-    /// The same model with adapters of a LoRA file applied to its weights when they are loaded.
+    /// This model with adapters of a LoRA file applied to its weights when they are loaded.
     ///
     /// # Errors
     /// When the network can't be built again.

@@ -25,7 +25,7 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Adds a diffusion model under `model.diffusion_model.`, with the marks that tell what it predicts.
+    /// Adds a diffusion model under `model.diffusion_model.`, with the marks of what it predicts.
     #[must_use]
     pub fn with_model(mut self, model: &DiffusionModel, sampling: &ModelSampling) -> Self {
         self.add_weights(&model.weights, "model.diffusion_model.", Dtype::F32);
@@ -109,7 +109,7 @@ impl ModelFile {
         }
     }
 
-    /// Empty or scalar tensors by which a loader tells prediction and schedule.
+    /// Empty or scalar tensors by which a loader recognises prediction and schedule.
     fn mark(&mut self, model: &DiffusionModel, sampling: &ModelSampling) {
         use crate::checkpoint::detect::Prediction as Detected;
         match model.prediction {

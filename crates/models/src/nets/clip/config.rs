@@ -69,14 +69,14 @@ impl TextConfig {
         })
     }
 
-    /// The same encoder with another number of attention heads.
+    /// This encoder with another number of attention heads.
     #[must_use]
     pub fn with_heads(mut self, heads: usize) -> Self {
         self.heads = heads;
         self
     }
 
-    /// The same encoder, of a file that leaves out so many of its last blocks.
+    /// This encoder, of a file that leaves out so many of its last blocks.
     #[must_use]
     pub fn with_dropped(mut self, dropped: usize) -> Self {
         self.dropped = dropped;

@@ -1,6 +1,6 @@
 //! The CLIP text encoder: chunks of tokens in, hidden states and a pooled vector out.
 //!
-//! Knows nothing of prompts, weights of words, or which layer a family wants: the caller says.
+//! Knows nothing of prompts, weights of words, or which layer a family wants: the caller chooses.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ impl Hidden {
     pub const LAST: Self = Self { layer: -1, norm: true };
 
     /// Index of the layer and whether it is normalised, for an encoder of `layers` layers and `dropped` more that its
-    /// file lacks: what they would say is what the last one that is there says.
+    /// file lacks: their state is that of the last one that is there.
     fn resolve(self, layers: usize, dropped: usize) -> (usize, bool) {
         let all = layers + dropped;
         let index = if self.layer < 0 { all as i64 + i64::from(self.layer) } else { i64::from(self.layer) };
@@ -45,7 +45,7 @@ impl Hidden {
     }
 }
 
-/// What a text encoder answers.
+/// What a text encoder returns.
 #[derive(Debug, Clone)]
 pub struct TextOutput {
     /// The chosen hidden state, `[chunks, tokens, width]`.

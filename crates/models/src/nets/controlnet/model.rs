@@ -86,7 +86,7 @@ impl ControlNet {
         context: &Tensor<3>,
         y: Option<&Tensor<2>>,
     ) -> Result<Residuals, ModelError> {
-        // A model without `y` may be asked by a family that has one.
+        // A model without `y` may be used by a family that has one.
         let y = y.filter(|_| self.config.unet.adm_channels.is_some());
         Call { network: "ControlNet", x: &x, timesteps, context, y }.check(&self.config.unet)?;
         let guide = self.guide(hint, &x)?;

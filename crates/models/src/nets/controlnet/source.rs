@@ -7,9 +7,9 @@ use burn::tensor::Tensor;
 use super::model::ControlNet;
 use crate::{
     error::ModelError,
-    image::{Crop, Method, Planes, common_upscale},
+    image::Planes,
     nets::{
-        control::{ControlCall, ControlSource},
+        control::{ControlCall, ControlSetup, ControlSource},
         residuals::Residuals,
     },
     schedule::scaling::network_input,
@@ -19,11 +19,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Control {
     net: Arc<ControlNet>,
-    hint: Planes,
-    strength: f32,
-    range: [f64; 2],
-    previous: Option<Arc<dyn ControlSource>>,
-    /// The picture at the size of the last call: all steps of a run ask for the same one.
+    setup: ControlSetup,
+    /// The hint at the size of the last call: all steps of a run need the same one.
     fitted: Mutex<Option<Tensor<4>>>,
 }
 
@@ -36,13 +33,7 @@ impl Control {
         range: [f64; 2],
         previous: Option<Arc<dyn ControlSource>>,
     ) -> Self {
-        Self { net, hint, strength, range, previous, fitted: Mutex::default() }
-    }
-
-    fn holds(&self, call: &ControlCall<'_>) -> bool {
-        let [start, end] = self.range.map(|percent| call.sampling.levels.percent_to_sigma(percent));
-        let sigma = f64::from(call.sigma);
-        sigma <= start && sigma >= end
+        Self { net, setup: ControlSetup { hint, strength, range, previous }, fitted: Mutex::default() }
     }
 
     /// The picture at eight times the latent's size, cut to its proportions, once per batch item.
@@ -59,12 +50,7 @@ impl Control {
         if let Some(hint) = fitted.as_ref().filter(|hint| hint.dims()[2..] == [height, width]) {
             return Ok(hint.clone());
         }
-        let planes = common_upscale(&self.hint, width, height, Method::NearestExact, Crop::Center);
-        let unfit = |error: crate::image::ImageError| ModelError::Unrecognised {
-            what: "a picture for a ControlNet".into(),
-            detail: error.to_string(),
-        };
-        let hint = planes.map_err(unfit)?.to_tensor(&like.device());
+        let hint = self.setup.fitted_hint([height, width], "a picture for a ControlNet")?.to_tensor(&like.device());
         *fitted = Some(hint.clone());
         Ok(hint)
     }
@@ -72,17 +58,11 @@ impl Control {
 
 impl ControlSource for Control {
     fn residuals(&self, call: &ControlCall<'_>) -> Result<Option<Residuals>, ModelError> {
-        let before = self.previous.as_ref().map(|previous| previous.residuals(call)).transpose()?.flatten();
-        if !self.holds(call) {
-            return Ok(before);
-        }
-        let timesteps = vec![call.sampling.levels.timestep(call.sigma); call.x.dims()[0]];
-        let x = network_input(call.sampling, call.x.clone(), call.sigma);
-        let own = self.net.forward(x, self.hint_for(call.x)?, &timesteps, call.context, call.vector)?;
-        let own = own.scaled(self.strength);
-        Ok(Some(match before {
-            Some(before) => own.plus(before),
-            None => own,
-        }))
+        self.setup.residuals(call, || {
+            let timesteps = vec![call.sampling.levels.timestep(call.sigma); call.x.dims()[0]];
+            let x = network_input(call.sampling, call.x.clone(), call.sigma);
+            let own = self.net.forward(x, self.hint_for(call.x)?, &timesteps, call.context, call.vector)?;
+            Ok(own.scaled(self.setup.strength))
+        })
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::ops::frequency;
 
-/// Factors for the two widest stages, told by their number of channels.
+/// Factors for the two widest stages, recognised by their number of channels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FreeU {
     /// Channels of the UNet's first level.

@@ -1,4 +1,4 @@
-//! Token merging: before self-attention, tokens that resemble another one ask with it.
+//! Token merging: before self-attention, tokens that resemble another one share its query.
 //!
 //! Source: Bolya and Hoffman 2023, "Token Merging for Fast Stable Diffusion", as ComfyUI's TomePatchModel has it: only on
 //! the first level, one destination per 2 x 2 cells, and the normed input of the attention as the measure.
@@ -11,7 +11,7 @@ use crate::error::ModelError;
 /// Cells along a side of the square that has one destination.
 const STRIDE: usize = 2;
 
-/// Which tokens ask with which.
+/// Which tokens share which query.
 #[derive(Debug)]
 pub(crate) struct Matching {
     tokens: usize,
@@ -76,7 +76,7 @@ impl Matching {
         Ok(Tensor::from_data(TensorData::new(out, [batch, left, width]), &x.device()))
     }
 
-    /// The answers of the tokens that were left, one for each token again.
+    /// The results of the tokens that were left, one for each token again.
     pub(super) fn unmerge(&self, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
         let ([batch, left, width], values) = (x.dims(), read(&x)?);
         let mut out = vec![0f32; batch * self.tokens * width];
@@ -94,7 +94,7 @@ impl Matching {
     }
 }
 
-/// Places of destinations and of all others, both in order: one destination, chosen by the dice, in each whole square.
+/// Places of destinations and of all others, both in order: one destination, drawn at random, in each whole square.
 fn split(rows: usize, columns: usize, draw: impl FnOnce(usize, u64) -> Vec<u64>) -> (Vec<usize>, Vec<usize>) {
     let across = columns / STRIDE;
     let chosen = draw(rows / STRIDE * across, (STRIDE * STRIDE) as u64);

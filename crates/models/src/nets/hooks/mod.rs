@@ -44,7 +44,7 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// The same with one more.
+    /// These hooks and one more.
     #[must_use]
     pub fn with(mut self, hook: Hook) -> Self {
         self.list.push(hook);
@@ -74,7 +74,7 @@ pub enum MiddleAttention<'a> {
     Plain,
     /// Each place attends to itself alone (Ahn et al. 2024, perturbed-attention guidance).
     Itself,
-    /// As always, and how much each place is looked at is recorded (Hong et al. 2023, self-attention guidance).
+    /// As always, and how much each place is attended to is recorded (Hong et al. 2023, self-attention guidance).
     Recorded(&'a AttentionRecorder),
 }
 

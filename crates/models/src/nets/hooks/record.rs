@@ -1,4 +1,4 @@
-//! How much each place of the middle is looked at, recorded for self-attention guidance.
+//! How much each place of the middle is attended to, recorded for self-attention guidance.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,6 +1,6 @@
 //! HyperTile: self-attention of large maps within tiles.
 //!
-//! Source: tfernd's HyperTile, as ComfyUI's node of that name has it, with its peculiarities: the queries' tiles are laid
+//! Source: tfernd's HyperTile, as ComfyUI's node of that name has it, with its quirks: the queries' tiles are laid
 //! out with the map's sides exchanged, and keys are cut into as many runs of consecutive tokens.
 
 use burn::tensor::Tensor;

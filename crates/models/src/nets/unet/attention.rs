@@ -73,7 +73,7 @@ impl Attention {
         undo.into_iter().try_fold(answers, |answers, undo| undo.put_back(answers))
     }
 
-    /// Attention with its weights written out: the answers, and for each key the sum of its weights over all queries, as
+    /// Attention with its weights written out: the results, and for each key the sum of its weights over all queries, as
     /// the mean over heads.
     fn recorded(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Result<(Tensor<3>, Tensor<2>), ModelError> {
         let [batch, tokens, width] = q.dims();

@@ -1,4 +1,4 @@
-//! Blocks of the UNet as lists of units, and one pass through them.
+//! Blocks of the UNet as lists of units, and a pass through them.
 
 use burn::tensor::Tensor;
 

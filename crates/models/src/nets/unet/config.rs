@@ -121,7 +121,7 @@ impl UNetConfig {
         })
     }
 
-    /// The same model with other attention heads.
+    /// This model with other attention heads.
     #[must_use]
     pub fn with_heads(mut self, heads: Heads) -> Self {
         self.heads = heads;
@@ -139,7 +139,7 @@ impl UNetConfig {
     }
 }
 
-/// What a walk up the input blocks collects.
+/// What counting through the input blocks collects.
 #[derive(Default)]
 struct SamplerContext {
     res_blocks: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Numbers as vectors of cosines and sines: time steps, and the sizes that SDXL is told.
+//! Numbers as vectors of cosines and sines: time steps, and the sizes that SDXL takes.
 
 use burn::tensor::{Device, Tensor, TensorData};
 

@@ -1,10 +1,10 @@
-//! What is the same for every block of one forward pass.
+//! One forward pass of a UNet: what all of its blocks share. Knows no block.
 
 use burn::tensor::Tensor;
 
 use crate::nets::{activations::ActivationTap, hooks::ActiveHooks};
 
-/// What is the same for every block of one forward pass.
+/// What all blocks of one forward pass share.
 pub(crate) struct Pass<'a> {
     /// The time embedding after its SiLU, which every residual block starts with.
     pub(crate) embed: Tensor<2>,

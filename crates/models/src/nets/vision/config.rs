@@ -53,7 +53,7 @@ impl VisionConfig {
         }))
     }
 
-    /// The same encoder with another number of attention heads.
+    /// This encoder with another number of attention heads.
     #[must_use]
     pub fn with_heads(mut self, heads: usize) -> Self {
         self.heads = heads;

@@ -1,4 +1,4 @@
-//! The style adapter: a few tokens that look at a picture's tokens and come out as words of its style.
+//! The style adapter: a few tokens that attend to a picture's tokens and come out as words of its style.
 
 use burn::tensor::Tensor;
 use kiln_memory::{TensorShapes, Weight};

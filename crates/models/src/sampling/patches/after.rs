@@ -1,4 +1,4 @@
-//! Changes of the mixed prediction, some of which ask the network once more.
+//! Changes of the mixed prediction, some of which evaluate the network once more.
 
 use burn::tensor::Tensor;
 
@@ -56,7 +56,7 @@ impl GuidanceContext<'_> {
     }
 }
 
-/// Away from the prediction over a picture that is blurred where the negative looks most.
+/// Away from the prediction over a latent that is blurred where the negative attends most.
 fn self_attention(
     cx: &GuidanceContext<'_>,
     pair: &CfgPair,

@@ -1,4 +1,4 @@
-//! A latent blurred at the places that self-attention looks at most.
+//! A latent blurred at the places that self-attention attends to most.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -8,7 +8,7 @@ use crate::sampler::SamplingError;
 
 /// How far the blur reaches over the border.
 pub(super) const MARGIN: usize = 4;
-/// More looks than one per query is much.
+/// More attention than one query's is much.
 const THRESHOLD: f32 = 1.0;
 
 /// `x` `[B, C, h, w]`, blurred where `record` is above the average.

@@ -21,7 +21,7 @@ pub struct ModelPatches {
     pub hooks: Hooks,
     /// Around guidance, in the order of the nodes.
     pub guidance: Vec<GuidancePatch>,
-    /// Differential diffusion (Levin and Fried 2023): the denoise mask tells *when* a place is freed, to this degree.
+    /// Differential diffusion (Levin and Fried 2023): the denoise mask says *when* a place is freed, to this degree.
     pub differential: Option<f64>,
 }
 

@@ -5,7 +5,7 @@ use kiln_exec::{Cx, NodeError, Progress};
 use kiln_models::LatentFormat;
 use kiln_models::image::{Planes, linear_preview};
 use kiln_models::sampler::{SamplingError, Step};
-use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, noise_for, with_channels};
+use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for};
 use kiln_models::taesd::Taesd;
 
 use crate::payload::{Latent, Model, Noise, Sampler, values};
@@ -50,8 +50,8 @@ impl Run<'_> {
             return Ok(Sampled { latent: self.latent.clone(), denoised: self.latent.clone() });
         }
         let Model { network, sampling, patches, .. } = self.model;
-        let latent = with_channels(&self.latent.tensor(), network.unet.config().out_channels)?;
-        let noise = self.noise_for(&latent)?;
+        let latent = StartLatent::new(self.latent.tensor(), network.unet.config().out_channels)?;
+        let noise = self.noise_for(latent.tensor())?;
         let job = SamplingRun {
             model: &NetworkPredictor { network: &*network.unet, sampling, patches: Some(patches) },
             sampling,
@@ -66,7 +66,8 @@ impl Run<'_> {
             mask: self.latent.noise_mask.as_deref().cloned(),
             max_batch: TOGETHER,
         };
-        let _room = cx.room("sampling", self.activations(&job.latent), "A smaller picture or batch takes less")?;
+        let _room =
+            cx.room("sampling", self.activations(job.latent.tensor()), "A smaller picture or batch takes less")?;
         let mut bar = cx.progress((self.sigmas.len() - 1) as f64);
         bar.set(0.0)?;
         let painter = Painter::new(&*cx.environment()?, &bar, &network.latent)?;

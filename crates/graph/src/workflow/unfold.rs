@@ -5,8 +5,9 @@
 use serde_json::Value;
 
 use super::error::WorkflowError;
-use super::ui::{Graph, Mode, Subgraph, UiNode, WidgetValues};
-use super::{Workflow, groups, primitives, read};
+use super::instance::{Instance, Parent};
+use super::ui::{Mode, Subgraph, UiNode, WidgetValues, Workflow};
+use super::{groups, json, primitives};
 use crate::def::Definitions;
 use crate::map::Map;
 
@@ -14,32 +15,6 @@ use crate::map::Map;
 const MOST_NODES: usize = 2_000_000;
 /// Nor more levels.
 const DEEPEST: usize = 256;
-
-/// Values for widgets of inner nodes, by node id and then by widget name.
-pub(super) type Overrides = Map<String, Map<String, Value>>;
-
-/// One use of a graph: the root, or a definition inside a node.
-pub(super) struct Instance<'w> {
-    pub(super) graph: &'w Graph,
-    /// The ids of the nodes around, each with a colon: `12:7:`.
-    pub(super) prefix: String,
-    pub(super) parent: Option<Parent<'w>>,
-    /// Instances inside, by the id of the node that holds them.
-    pub(super) children: Map<&'w str, usize>,
-    /// The value of each promoted input, where the instance has one.
-    pub(super) own: Vec<Option<Value>>,
-    /// Values that replace stored ones.
-    pub(super) overrides: Overrides,
-    depth: usize,
-}
-
-/// Where an instance stands.
-#[derive(Clone, Copy)]
-pub(super) struct Parent<'w> {
-    pub(super) instance: usize,
-    pub(super) node: &'w UiNode,
-    pub(super) def: &'w Subgraph,
-}
 
 /// All instances, the root first.
 pub(super) fn unfold<'w>(
@@ -110,7 +85,7 @@ fn enter<'w>(
         }
         None => promoted(&mut child, node, def),
     }
-    // What the graph around says about this node's widgets.
+    // What the graph around sets this node's widgets to.
     for (widget, value) in outer.overrides.get(id).into_iter().flatten() {
         match def.input(widget) {
             Some(input) => child.own[input] = Some(value.clone()),
@@ -142,7 +117,7 @@ fn promoted(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph) {
 fn proxied(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph, proxies: &[Value]) {
     let WidgetValues::List(values) = &node.values else { return };
     for (proxy, value) in proxies.iter().zip(values) {
-        let (Some(inner), Some(name)) = (read::id(proxy.get(0)), proxy.get(1).and_then(Value::as_str)) else {
+        let (Some(inner), Some(name)) = (json::id(proxy.get(0)), proxy.get(1).and_then(Value::as_str)) else {
             continue;
         };
         if name.starts_with("$$") {
