@@ -39,7 +39,7 @@ impl DiffusionModel {
     /// Opens a UNet that lies alone in a file, or the one of a checkpoint.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
+    /// As [`Checkpoint::open`](crate::Checkpoint::open).
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         Self::open_rounded(path, None, budget)
     }
@@ -47,7 +47,7 @@ impl DiffusionModel {
     /// As [`open`](Self::open), with every weight rounded when it is loaded.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
+    /// As [`Checkpoint::open`](crate::Checkpoint::open).
     pub fn open_rounded(path: &Path, rounding: Option<Rounding>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
@@ -72,7 +72,7 @@ impl DiffusionModel {
             Some(rounding) => weights.with_rounding(rounding),
             None => weights,
         };
-        Ok(Self { unet: Arc::new(unet.config.init(&weights)?), family, prediction, latent, weights: weights })
+        Ok(Self { unet: Arc::new(unet.config.init(&weights)?), family, prediction, latent, weights })
     }
 
     /// This model with each weight mixed with another model's: `own · W + others · W2` where `share` returns

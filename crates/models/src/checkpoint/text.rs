@@ -48,7 +48,7 @@ impl TextEncoders {
     }
 
     /// These encoders with each weight mixed with that of the other model's encoder of the same role, as
-    /// [`DiffusionModel::merged`]; keys are Hugging Face's (`text_model...`).
+    /// [`DiffusionModel::merged`](crate::DiffusionModel::merged); keys are Hugging Face's (`text_model...`).
     ///
     /// # Errors
     /// When a network can't be built again.
@@ -77,7 +77,7 @@ impl TextEncoders {
     /// Opens the text encoders of a family from one or two files (or from checkpoints).
     ///
     /// # Errors
-    /// As [`Checkpoint::open`]; `ModelError::NotThere` naming the encoder that none of the files holds.
+    /// As [`Checkpoint::open`](crate::Checkpoint::open); `ModelError::NotThere` naming the encoder that none of the files holds.
     pub fn open(paths: &[&Path], family: Family, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let mut encoders = Vec::new();
         for path in paths {
@@ -108,7 +108,7 @@ impl TextEncoders {
     /// The family that the text encoders of a single file are usually used with.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
+    /// As [`Checkpoint::open`](crate::Checkpoint::open).
     pub fn open_any(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
@@ -133,7 +133,7 @@ fn text_over(
 ) -> Result<Encoder, ModelError> {
     let owner = owner("clip", &**source);
     let weights = ModelWeights::new(source.clone(), found.map.clone(), &owner, budget).with_rounding(Rounding::F16);
-    Ok(Encoder { role: *role, model: Arc::new(found.config.init(&weights)?), weights: weights })
+    Ok(Encoder { role: *role, model: Arc::new(found.config.init(&weights)?), weights })
 }
 
 /// The encoders that `family` needs, in its order; `None` when one is missing.

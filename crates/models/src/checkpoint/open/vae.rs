@@ -18,7 +18,7 @@ impl Vae {
     /// Opens an autoencoder that lies alone in a file, or the one of a checkpoint.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
+    /// As [`Checkpoint::open`](crate::Checkpoint::open).
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Tensor;
 
-/// Where a pass leaves its [`AttentionRecord`] for whoever asked for it.
+/// Where a pass leaves its record of attention for whoever asked for it.
 #[derive(Debug, Default)]
 pub struct AttentionRecorder {
     record: Mutex<Option<AttentionRecord>>,
