@@ -43,7 +43,9 @@ fn command(root: &Path, assets: &Path, limit: &str) -> Vec<String> {
 fn embedded(root: &Path, assets: &Path, limit: u64) -> Vec<String> {
     let controls = Controls { vram_limit: Some(limit), ..Controls::default() };
     let environment = Environment::new(Folders::under(root).with_bundled(assets)).with_controls(controls);
-    environment.clone().into_engine().run(Prompt::from_json(GRAPH).unwrap()).unwrap();
+    // The engine keeps the models, and so what is known of their weights.
+    let engine = environment.clone().into_engine();
+    engine.run(Prompt::from_json(GRAPH).unwrap()).unwrap();
     let rows = environment.pager().describe().rows;
     let line = |c: kiln_memory::Counters| format!("{} {} {}", c.fills, c.streams, human_bytes(c.moved()));
     rows.iter().map(|row| format!("{}: {}", row.name, line(row.counters))).collect()
