@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor};
 use kiln_exec::{CodecError, Decoder, Encoder, Host, Object, PayloadCodec};
 use kiln_models::conditioning::{Area, Concat, Condition, Conditioning as Conditions, Mask, Sizes};
 
-use super::{own, tensor};
+use super::own::own;
+use super::tensor;
 use crate::payload::Conditioning;
 
 const NAME: &str = "CONDITIONING";

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use kiln_exec::{CodecError, Decoder, Encoder, Host, Object, PayloadCodec};
 
-use super::{own, tensor};
+use super::own::own;
+use super::tensor;
 use crate::payload::{Image, Mask};
 
 /// Writes and reads `IMAGE`.

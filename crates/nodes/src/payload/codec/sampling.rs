@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kiln_exec::{CodecError, Decoder, Encoder, Host, Object, PayloadCodec};
 
-use super::own;
+use super::own::own;
 use crate::payload::{Noise, Sigmas};
 
 /// Writes and reads `SIGMAS`.

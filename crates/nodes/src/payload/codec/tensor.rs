@@ -3,7 +3,9 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use kiln_exec::{CodecError, Decoder, Encoder, Host};
 
-use super::TensorDevice;
+/// The device on which payloads live that are read back. A service of the host; without it, the CPU.
+#[derive(Clone, Debug)]
+pub struct TensorDevice(pub Device);
 
 /// Where tensors that are read back live.
 pub(super) fn device(host: &Host) -> Device {
