@@ -247,6 +247,7 @@ struct EntrySeed<'a> {
 seed!(EntrySeed<'_> -> Entry);
 
 impl EntrySeed<'_> {
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "`all_but_objects` calls what the others call")]
     fn stranger<E: serde::de::Error>(&self, _: &Value) -> Result<Entry, E> {
         Ok(Entry::Stranger)
     }
