@@ -70,7 +70,7 @@ fn controlled(value: f32, name: &'static str) -> Conditioning {
 fn ask(model: &Witness, positive: Conditioning, negative: Conditioning, latent: Tensor<4>) {
     let sampling = ModelSampling::eps();
     let guidance = Guidance::Cfg { positive, negative, scale: 2.0, rescale: None };
-    let job = SamplingRun {
+    let run = SamplingRun {
         model,
         sampling: &sampling,
         format: &LatentFormat::SD1,
@@ -84,7 +84,7 @@ fn ask(model: &Witness, positive: Conditioning, negative: Conditioning, latent: 
         mask: None,
         max_batch: usize::MAX,
     };
-    job.run(&mut |_| Ok(())).unwrap();
+    run.run(&mut |_| Ok(())).unwrap();
 }
 
 fn square(batch: usize) -> Tensor<4> {

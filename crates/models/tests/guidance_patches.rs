@@ -69,7 +69,7 @@ fn run(patches: ModelPatches, scale: f64, sigmas: &[f32]) -> Result<(Vec<Vec<f32
     let guidance = Guidance::Cfg { positive: says(1.0), negative: says(-1.0), scale, rescale: None };
     let noise = noise_for(&latent, 3, None)?;
     let x = noise.try_to_vec_as::<f32>().unwrap().iter().map(|v| f64::from(v * sigmas[0])).collect();
-    let job = SamplingRun {
+    let run = SamplingRun {
         model: &Two { patches },
         sampling: &ModelSampling::eps(),
         format: &LatentFormat::SD1,
@@ -84,7 +84,7 @@ fn run(patches: ModelPatches, scale: f64, sigmas: &[f32]) -> Result<(Vec<Vec<f32
         max_batch: 2,
     };
     let mut seen = Vec::new();
-    job.run(&mut |step| {
+    run.run(&mut |step| {
         seen.push(step.denoised.try_to_vec_as::<f32>().unwrap());
         Ok(())
     })?;
@@ -313,7 +313,7 @@ fn differential_diffusion_frees_a_place_at_its_step() {
     let sigmas = [level(999.0), level(500.0), level(50.0), 0.0];
     let guidance = Guidance::Basic(says(1.0));
     let patches = ModelPatches { differential: Some(1.0), ..ModelPatches::default() };
-    let job = SamplingRun {
+    let run = SamplingRun {
         model: &Two { patches },
         sampling: &sampling,
         format: &LatentFormat::SD1,
@@ -328,7 +328,7 @@ fn differential_diffusion_frees_a_place_at_its_step() {
         max_batch: 2,
     };
     let mut free = Vec::new();
-    job.run(&mut |step| {
+    run.run(&mut |step| {
         let seen = step.denoised.try_to_vec_as::<f32>().unwrap();
         free.push([0, SIDES[1] - 1].map(|at| seen[at] != 0.0));
         Ok(())

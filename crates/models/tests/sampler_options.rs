@@ -45,7 +45,7 @@ fn run(
     bend: f32,
 ) -> Result<Outcome, SamplingError> {
     let latent = Tensor::zeros([1, 4, 4, 6], &Device::flex());
-    let job = SamplingRun {
+    let run = SamplingRun {
         model: &Sayer { bend },
         sampling: &ModelSampling::eps(),
         format: &LatentFormat::SD1,
@@ -59,7 +59,7 @@ fn run(
         latent: StartLatent::new(latent, 4)?,
         max_batch: 2,
     };
-    job.run(&mut |_| Ok(()))
+    run.run(&mut |_| Ok(()))
 }
 
 fn named(name: &str, options: Options, sigmas: &[f32]) -> Vec<f32> {

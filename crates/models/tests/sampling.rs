@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn run(&self, model: &Oracle, on_step: &mut StepFn<'_>) -> Result<Outcome, SamplingError> {
-        let job = SamplingRun {
+        let run = SamplingRun {
             model,
             sampling: &self.sampling,
             format: &LatentFormat::SD1,
@@ -74,7 +74,7 @@ impl Bench {
             mask: self.mask.clone(),
             max_batch: usize::MAX,
         };
-        job.run(on_step)
+        run.run(on_step)
     }
 }
 

@@ -190,7 +190,7 @@ impl Bench {
         let scheduler = case.scheduler.parse()?;
         let discard = sampler.discards_penultimate();
         let sigmas = steps::sigmas(&self.sampling.levels, scheduler, case.steps, case.denoise, discard)?;
-        let job = SamplingRun {
+        let run = SamplingRun {
             model: &NetworkPredictor { network: &*self.checkpoint.model.unet, sampling: &self.sampling, patches: None },
             sampling: &self.sampling,
             format: &self.checkpoint.model.latent,
@@ -204,7 +204,7 @@ impl Bench {
             mask: None,
             max_batch: usize::MAX,
         };
-        Ok(job.run(on_step)?.latent)
+        Ok(run.run(on_step)?.latent)
     }
 
     /// Shape of an empty latent.

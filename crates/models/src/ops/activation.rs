@@ -47,7 +47,7 @@ pub fn geglu(x: Tensor<3>) -> Result<Tensor<3>, OpError> {
     check.filled("x", &x)?;
     let [batch, tokens, both] = x.dims();
     if !both.is_multiple_of(2) {
-        return Err(check.misfit("x", &x, format!("[{batch}, {tokens}, an even number]")));
+        return Err(check.shape_error("x", &x, format!("[{batch}, {tokens}, an even number]")));
     }
     let width = both / 2;
     let x = match Flat::take(x) {

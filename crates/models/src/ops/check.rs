@@ -19,11 +19,11 @@ impl Check {
         if tensor.dims() == expected {
             return Ok(());
         }
-        Err(self.misfit(argument, tensor, format!("{expected:?}")))
+        Err(self.shape_error(argument, tensor, format!("{expected:?}")))
     }
 
     /// The error for a tensor whose shape is not `expected`.
-    pub(super) fn misfit<const D: usize>(
+    pub(super) fn shape_error<const D: usize>(
         self,
         argument: &'static str,
         tensor: &Tensor<D>,
@@ -35,7 +35,7 @@ impl Check {
     /// No axis of `tensor` is empty.
     pub(super) fn filled<const D: usize>(self, argument: &'static str, tensor: &Tensor<D>) -> Result<(), OpError> {
         if tensor.dims().contains(&0) {
-            return Err(self.misfit(argument, tensor, "at least 1 along every axis"));
+            return Err(self.shape_error(argument, tensor, "at least 1 along every axis"));
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ fn check(
     check.filled("weight", weight)?;
     let ([_, inputs, height, width], [outputs, columns, kernel_height, kernel_width]) = (x.dims(), weight.dims());
     if columns != inputs {
-        return Err(check.misfit("weight", weight, format!("[out, {inputs}, height, width]")));
+        return Err(check.shape_error("weight", weight, format!("[out, {inputs}, height, width]")));
     }
     check.alike("weight", weight, x)?;
     if let Some(bias) = bias {
@@ -110,7 +110,7 @@ fn check(
     }
     let padded = [height + padding.top + padding.bottom, width + padding.left + padding.right];
     if kernel_height > padded[0] || kernel_width > padded[1] {
-        return Err(check.misfit("weight", weight, format!("at most {padded:?} high and wide, the padded image")));
+        return Err(check.shape_error("weight", weight, format!("at most {padded:?} high and wide, the padded image")));
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ fn apply<const D: usize>(
     check.filled("weight", &weight)?;
     let (inputs, [outputs, columns]) = (x.dims()[D - 1], weight.dims());
     if columns != inputs {
-        return Err(check.misfit("weight", &weight, format!("[out, {inputs}]")));
+        return Err(check.shape_error("weight", &weight, format!("[out, {inputs}]")));
     }
     check.alike("weight", &weight, &x)?;
     if let Some(bias) = &bias {

@@ -140,7 +140,7 @@ impl Job1<'_> {
         } else {
             noise_for(&self.latent, setup.seed, self.index.as_deref())?
         };
-        let job = SamplingRun {
+        let run = SamplingRun {
             model: &model,
             sampling: &setup.sampling,
             format: &LatentFormat::SD1,
@@ -155,7 +155,7 @@ impl Job1<'_> {
             max_batch: usize::MAX,
         };
         let (mut x, mut denoised, mut shown) = (Vec::new(), Vec::new(), 0);
-        let outcome = job.run(&mut |step: Step<'_>| {
+        let outcome = run.run(&mut |step: Step<'_>| {
             shown += 1;
             for (seen, latent) in [(&mut x, step.x), (&mut denoised, step.denoised)] {
                 seen.extend(latent.clone().narrow(0, 0, 1).to_data().iter::<f32>());

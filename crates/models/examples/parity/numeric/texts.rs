@@ -180,7 +180,7 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
             steps::sigmas(&sampling.levels, run.scheduler, run.steps, 1.0, run.sampler.discards_penultimate())?;
         let channels = network.config().out_channels;
         let latent = Tensor::zeros([1, channels, run.height / 8, run.width / 8], &Device::flex());
-        let job = SamplingRun {
+        let run = SamplingRun {
             model: &NetworkPredictor { network: &network, sampling: &sampling, patches: None },
             sampling: &sampling,
             format: &LatentFormat::SD1,
@@ -195,7 +195,7 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
             max_batch: usize::MAX,
         };
         let (mut x, mut denoised) = (Vec::new(), Vec::new());
-        let outcome = job.run(&mut |step: Step<'_>| {
+        let outcome = run.run(&mut |step: Step<'_>| {
             x.extend(step.x.to_data().iter::<f32>());
             denoised.extend(step.denoised.to_data().iter::<f32>());
             Ok(())

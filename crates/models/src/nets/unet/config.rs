@@ -101,7 +101,7 @@ impl UNetConfig {
         if model_channels == 0 || model_channels % 32 != 0 {
             return Err(odd("input_blocks.0.0.weight", first, "a multiple of 32 as its first side"));
         }
-        let walk = SamplerContext::through(names, model_channels)?;
+        let collected = InputBlocks::through(names, model_channels)?;
         let adm_channels = names.side("label_emb.0.0.weight", 1);
         let linear_projection = projection_is_linear(names);
         let eight = !linear_projection && adm_channels.is_none();
@@ -109,10 +109,10 @@ impl UNetConfig {
             in_channels,
             out_channels: names.side("out.2.weight", 0).unwrap_or(4),
             model_channels,
-            res_blocks: walk.res_blocks,
-            channel_mult: walk.channel_mult,
-            depth: walk.depth,
-            depth_output: walk.depth_output,
+            res_blocks: collected.res_blocks,
+            channel_mult: collected.channel_mult,
+            depth: collected.depth,
+            depth_output: collected.depth_output,
             middle: middle(names),
             context_dim: context(names),
             linear_projection,
@@ -141,29 +141,29 @@ impl UNetConfig {
 
 /// What counting through the input blocks collects.
 #[derive(Default)]
-struct SamplerContext {
+struct InputBlocks {
     res_blocks: Vec<usize>,
     channel_mult: Vec<usize>,
     depth: Vec<usize>,
     depth_output: Vec<usize>,
 }
 
-impl SamplerContext {
+impl InputBlocks {
     fn through(names: &TensorShapes, model_channels: usize) -> Result<Self, ModelError> {
-        let (mut walk, mut blocks, mut mult) = (Self::default(), 0, 1);
+        let (mut collected, mut blocks, mut mult) = (Self::default(), 0, 1);
         let count = names.count("input_blocks.");
         for n in 0..count {
-            walk.meet_output_block(names, count - 1 - n);
+            collected.meet_output_block(names, count - 1 - n);
             if names.has(&format!("input_blocks.{n}.0.op.weight")) {
-                walk.close(std::mem::take(&mut blocks), mult);
+                collected.close(std::mem::take(&mut blocks), mult);
             } else if names.has(&format!("input_blocks.{n}.0.in_layers.0.weight")) {
                 mult = multiple(names, n, model_channels)?;
-                walk.depth.push(names.count(&format!("input_blocks.{n}.1.transformer_blocks.")));
+                collected.depth.push(names.count(&format!("input_blocks.{n}.1.transformer_blocks.")));
                 blocks += 1;
             }
         }
-        walk.close(blocks, mult);
-        Ok(walk)
+        collected.close(blocks, mult);
+        Ok(collected)
     }
 
     fn close(&mut self, blocks: usize, mult: usize) {

@@ -52,7 +52,7 @@ impl Run<'_> {
         let Model { network, sampling, patches, .. } = self.model;
         let latent = StartLatent::new(self.latent.tensor(), network.unet.config().out_channels)?;
         let noise = self.noise_for(latent.tensor())?;
-        let job = SamplingRun {
+        let run = SamplingRun {
             model: &NetworkPredictor { network: &*network.unet, sampling, patches: Some(patches) },
             sampling,
             format: &network.latent,
@@ -67,12 +67,12 @@ impl Run<'_> {
             max_batch: TOGETHER,
         };
         let _room =
-            cx.room("sampling", self.activations(job.latent.tensor()), "A smaller picture or batch takes less")?;
+            cx.room("sampling", self.activations(run.latent.tensor()), "A smaller picture or batch takes less")?;
         let mut bar = cx.progress((self.sigmas.len() - 1) as f64);
         bar.set(0.0)?;
         let painter = Painter::new(&*cx.environment()?, &bar, &network.latent)?;
         let mut stopped = None;
-        let outcome = job.run(&mut |step| {
+        let outcome = run.run(&mut |step| {
             report(&mut bar, painter.as_ref(), &step).map_err(|error| {
                 stopped = Some(error);
                 SamplingError::Cancelled
