@@ -115,8 +115,8 @@ pub use codec::{CodecError, Codecs, Decoder, Encoder, PayloadCodec};
 #[cfg(feature = "testing")]
 pub use engine::Adversary;
 pub use engine::{
-    AbandonedCall, Engine, EngineBuilder, InputReport, LateEdges, NodeOutput, OnFailure, Order, Report, RunError,
-    RunObserver, RunOptions, Summary, WhenBusy,
+    AbandonedCall, Engine, EngineBuilder, InputReport, KeptResults, LateEdges, NodeOutput, OnFailure, Order, Report,
+    RunError, RunObserver, RunOptions, Summary, WhenBusy,
 };
 pub use error::{ErrorKind, NodeError};
 pub use host::Host;

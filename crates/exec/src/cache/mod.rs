@@ -176,14 +176,30 @@ impl Cache {
                 let (headroom, available) = (*headroom, available());
                 if available < headroom {
                     let wanted = headroom + headroom / 10 - available;
-                    // The nov25 score: old prompts weigh more, and so do big results.
-                    let score = |kept: &Kept, now: u64| {
-                        1.3_f64.powi((now - kept.generation).min(1000) as i32) * (0.1 + kept.bytes() as f64)
-                    };
-                    self.evict_until(live_bytes, |freed, _| freed >= wanted, score);
+                    self.evict_until(live_bytes, |freed, _| freed >= wanted, burden);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Memory is short by so many bytes: what only the cache holds goes, the least valuable first.
+    pub(crate) fn give_back(&mut self, bytes: u64, live_bytes: &mut LiveBytes) {
+        let now = self.generation;
+        let only_here = live_bytes.only_in(self.kept.values().flat_map(Kept::in_memory));
+        let mut order: Vec<(f64, u64, Key)> = Vec::new();
+        for (key, kept) in &self.kept {
+            if kept.in_memory().any(|values| only_here.hold(values)) {
+                order.push((burden(kept, now), kept.touched, *key));
+            }
+        }
+        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let goal = live_bytes.live().saturating_sub(bytes);
+        for (_, _, key) in order {
+            if live_bytes.live() <= goal {
+                break;
+            }
+            self.remove(&key, live_bytes);
         }
     }
 
@@ -243,6 +259,11 @@ impl Cache {
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
+}
+
+/// The nov25 score: old prompts weigh more, and so do big results.
+fn burden(kept: &Kept, now: u64) -> f64 {
+    1.3_f64.powi((now - kept.generation).min(1000) as i32) * (0.1 + kept.bytes() as f64)
 }
 
 #[cfg(feature = "testing")]

@@ -3,6 +3,7 @@
 //! Here is what it keeps from prompt to prompt and who may use that; how a prompt runs is `run`'s matter.
 
 mod abandoned;
+mod kept_results;
 mod observer;
 mod options;
 mod parts;
@@ -12,6 +13,8 @@ mod session;
 
 pub use self::abandoned::AbandonedCall;
 pub(crate) use self::abandoned::CallToken;
+pub(crate) use self::kept_results::Keeper;
+pub use self::kept_results::KeptResults;
 pub use self::observer::RunObserver;
 #[cfg(feature = "testing")]
 pub use self::options::Adversary;
@@ -27,6 +30,7 @@ pub(crate) use self::session::{ActiveCall, Reclaimed, Session, SessionGuard, rev
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use kiln_graph::{NodeId, Prompt, PromptError, Validated};
 
@@ -111,8 +115,14 @@ impl EngineBuilder {
             session: Mutex::new(session),
             run_lock: sync::Arc::default(),
             abandoned: AbandonedCalls::default(),
+            owed: AtomicU64::new(0),
         };
-        Engine { inner: Arc::new(inner) }
+        let inner = Arc::new(inner);
+        if let Some(observer) = &inner.observer {
+            let keeper: Arc<dyn Keeper> = Arc::clone(&inner) as _;
+            observer.attach(KeptResults::of(Arc::downgrade(&keeper)));
+        }
+        Engine { inner }
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use kiln_graph::{NodeId, Prompt, PromptError, Validated, ValidatorCall, Validators, Verdict};
 
 use crate::cache::CacheProvider;
 use crate::codec::Codecs;
 use crate::engine::abandoned::AbandonedCalls;
+use crate::engine::kept_results::Keeper;
 use crate::engine::observer::RunObserver;
 use crate::engine::run_lock::RunLock;
 use crate::engine::session::Session;
@@ -29,12 +31,24 @@ pub(crate) struct EngineParts {
     pub session: Mutex<Session>,
     pub run_lock: sync::Arc<RunLock>,
     pub abandoned: AbandonedCalls,
+    /// Bytes that were asked of the cache while a run was at work with it.
+    pub owed: AtomicU64,
 }
 
 impl EngineParts {
     pub(crate) fn validate(&self, prompt: &mut Prompt, targets: Option<&[NodeId]>) -> Result<Validated, PromptError> {
         let defs = CurrentDefs::new(&self.registry, &self.host, prompt.nodes.values().map(|node| &node.class_type));
         kiln_graph::validate(prompt, &defs, self, targets)
+    }
+}
+
+impl Keeper for EngineParts {
+    fn give_back(&self, bytes: u64) -> u64 {
+        let Ok(mut session) = self.session.try_lock() else {
+            self.owed.fetch_max(bytes, Relaxed);
+            return 0;
+        };
+        session.give_back(bytes)
     }
 }
 

@@ -36,6 +36,15 @@ pub(crate) struct Session {
     pub active_call: Option<ActiveCall>,
 }
 
+impl Session {
+    /// Lets go of cached results until so many bytes are free that nobody else holds. Returns how many.
+    pub(crate) fn give_back(&mut self, bytes: u64) -> u64 {
+        let before = self.live_bytes.live();
+        self.cache.give_back(bytes, &mut self.live_bytes);
+        before - self.live_bytes.live()
+    }
+}
+
 /// The node whose code a run is in, and how far the run had come.
 #[derive(Clone, Default)]
 pub(crate) struct ActiveCall {

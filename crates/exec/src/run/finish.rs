@@ -1,6 +1,7 @@
 //! Finishing: a node's outputs are stored, kept and shown, its readers wait no longer, its own inputs are released.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use kiln_graph::schedule::{NodeIx, State};
 
@@ -32,9 +33,27 @@ impl Execution<'_> {
         }
         let session = &mut *self.session;
         session.cache.settle(&mut session.live_bytes);
+        self.give_back_what_is_owed();
         #[cfg(feature = "testing")]
         if let Some(adversary) = &self.options.adversary {
+            let session = &mut *self.session;
             session.cache.evict(&**adversary, &mut session.live_bytes);
+        }
+    }
+
+    /// Somebody asked for bytes of the cache while this run was at work with it.
+    fn give_back_what_is_owed(&mut self) {
+        if self.engine.owed.load(Relaxed) == 0 {
+            return;
+        }
+        let owed = self.engine.owed.swap(0, Relaxed);
+        let freed = self.session.give_back(owed);
+        self.report_given_back(freed);
+    }
+
+    fn report_given_back(&self, freed: u64) {
+        if let Some(observer) = self.engine.observer.as_ref().filter(|_| freed > 0) {
+            observer.gave_back(freed);
         }
     }
 
@@ -230,7 +249,10 @@ impl Execution<'_> {
             expander.is_some_and(|node| registry.position(&node.class_type) == Some(owner.class))
         };
         let session = &mut *self.session;
+        let before = session.live_bytes.live();
         session.cache.clean(is_live, &mut session.live_bytes);
+        let freed = before - session.live_bytes.live();
+        self.report_given_back(freed);
     }
 
     fn emit_finished(&self, ix: NodeIx, bytes: u64) {

@@ -17,6 +17,21 @@ struct Storage {
     bytes: u64,
 }
 
+/// Some storages.
+pub(crate) struct Storages(HashMap<u64, u32, foldhash::fast::RandomState>);
+
+impl Storages {
+    /// Whether one of these values lies in one of them.
+    pub(crate) fn hold(&self, values: &Values) -> bool {
+        values.into_iter().filter_map(storage).any(|id| self.0.contains_key(&id))
+    }
+}
+
+fn storage(value: &Value) -> Option<u64> {
+    let Value::Object(object) = value else { return None };
+    Some(storage_of(object))
+}
+
 impl LiveBytes {
     pub(crate) fn add(&mut self, values: &Values) {
         for value in values {
@@ -47,6 +62,16 @@ impl LiveBytes {
                 self.storages.remove(&id);
             }
         }
+    }
+
+    /// The storages that nobody outside of `all` has a handle to, all of which must be in the books.
+    pub(crate) fn only_in<'v>(&self, all: impl Iterator<Item = &'v Values>) -> Storages {
+        let mut handles = HashMap::<u64, u32, foldhash::fast::RandomState>::default();
+        for object in all.flatten().filter_map(storage) {
+            *handles.entry(object).or_insert(0) += 1;
+        }
+        handles.retain(|id, count| self.storages.get(id).is_some_and(|storage| storage.handles == *count));
+        Storages(handles)
     }
 
     /// Bytes alive now.

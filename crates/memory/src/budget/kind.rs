@@ -6,10 +6,12 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Values kept because someone may ask again.
+    /// What costs nothing to have again: idle buffers.
     Cache,
     /// Model weights that stay where they are used.
     Weights,
+    /// Results kept because someone may ask for them again.
+    Results,
     /// Slots through which streamed weights pass.
     Staging,
     /// What nodes handed on and others still need.
@@ -24,7 +26,7 @@ impl Kind {
     /// What would free bytes of this kind that did not give way by themselves.
     pub(super) fn remedy(self) -> &'static str {
         match self {
-            Self::Cache => "a smaller cache",
+            Self::Cache | Self::Results => "a smaller cache",
             Self::Weights => "a layer's end (these weights are in use)",
             Self::Staging => "fewer slots (--async-offload 1)",
             Self::Outputs => "fewer results kept at once",
@@ -39,6 +41,7 @@ impl fmt::Display for Kind {
         f.pad(match self {
             Self::Cache => "cache",
             Self::Weights => "weights",
+            Self::Results => "results",
             Self::Staging => "staging",
             Self::Outputs => "outputs",
             Self::Activations => "activations",

@@ -17,6 +17,7 @@ mod values;
 pub use error::MemoryError;
 pub use handle::{Weight, Weights};
 pub use patch::{Patch, PatchSet};
+#[cfg(feature = "testing")]
 pub use read_ahead::ReadAhead;
 pub use residency::Residency;
 #[cfg(feature = "burn")]

@@ -6,10 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kiln_exec::{Event, Listener, Prompt, Registry, RunObserver};
-use kiln_memory::{Kind, Reservation};
+use kiln_exec::{Event, KeptResults, Listener, Prompt, Registry, RunObserver};
 
 use super::environment::Environment;
+use super::kept_results::CountedResults;
 use super::model_schedule::ModelSchedule;
 use super::output_accounting::OutputAccounting;
 
@@ -23,19 +23,28 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// is not given back when other programs need it.
 pub struct MemoryObserver {
     environment: Environment,
-    /// What the engine's cache holds between runs, as the budget sees it.
-    cached: Mutex<Option<Reservation>>,
+    /// What the engine's cache holds between runs.
+    results: Arc<CountedResults>,
     outputs: Mutex<Option<Arc<OutputAccounting>>>,
 }
 
 impl MemoryObserver {
     /// An observer of runs in `environment`.
     pub fn new(environment: &Environment) -> Self {
-        Self { environment: environment.clone(), cached: Mutex::default(), outputs: Mutex::default() }
+        let results = CountedResults::new(environment.budget().clone());
+        Self { environment: environment.clone(), results, outputs: Mutex::default() }
     }
 }
 
 impl RunObserver for MemoryObserver {
+    fn attach(&self, results: KeptResults) {
+        self.results.attach(results);
+    }
+
+    fn gave_back(&self, bytes: u64) {
+        self.results.gave_back(bytes);
+    }
+
     fn begin(&self, registry: &Registry, prompt: &Prompt) -> Listener {
         let budget = self.environment.budget();
         budget.reset_peaks();
@@ -55,9 +64,7 @@ impl RunObserver for MemoryObserver {
         if let Some(outputs) = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).take() {
             outputs.clear();
         }
-        let mut held = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = None;
-        *held = Some(self.environment.budget().account("results of the last run", Kind::Cache).take(cached));
+        self.results.set(cached);
     }
 }
 

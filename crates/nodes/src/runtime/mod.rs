@@ -2,6 +2,7 @@
 //! all of it. Knows no node.
 
 pub(crate) mod environment;
+mod kept_results;
 mod memory_observer;
 mod model_schedule;
 mod output_accounting;
