@@ -22,6 +22,7 @@ use crate::spill::Spill;
 use crate::store::{Retention, Store};
 
 /// One run of one prompt.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about a run")]
 pub(crate) struct Execution<'e> {
     pub(super) engine: &'e EngineParts,
     pub(super) session: SessionGuard<'e>,

@@ -231,7 +231,7 @@ impl Execution<'_> {
             Released::Kept => return,
             Released::Dropped(bytes) => self.was_dropped(ix, socket, bytes),
             Released::Spilled(bytes) => {
-                self.emit_of(ix, |prompt_id, node| Event::Spilled { prompt_id, node, socket, bytes })
+                self.emit_of(ix, |prompt_id, node| Event::Spilled { prompt_id, node, socket, bytes });
             }
         }
         if self.spills_results {

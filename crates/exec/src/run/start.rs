@@ -81,7 +81,7 @@ impl Run {
 
     /// With the validation that was done before. The prompt must be the validated one.
     pub fn validated(mut self, validated: Validated) -> Self {
-        self.checked = Some(validated.into());
+        self.checked = Some(validated);
         self
     }
 
@@ -187,7 +187,7 @@ impl Run {
             return Ok(checked);
         }
         let prompt = Arc::make_mut(&mut self.prompt);
-        self.engine.inner.validate(prompt, self.options.targets()).map(Into::into).map_err(RunError::invalid)
+        self.engine.inner.validate(prompt, self.options.targets()).map_err(RunError::invalid)
     }
 }
 

@@ -124,13 +124,11 @@ impl<T> Meeting<T> {
                 self.done.wait_timeout_while(self.lock(), timeout, working).unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        match std::mem::replace(&mut *state, State::GivenUp) {
-            State::Done(result) => Ok(result),
-            _ => {
-                stuck.fetch_add(1, SeqCst);
-                Err(GivenUp)
-            }
+        if let State::Done(result) = std::mem::replace(&mut *state, State::GivenUp) {
+            return Ok(result);
         }
+        stuck.fetch_add(1, SeqCst);
+        Err(GivenUp)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long a disk may give nothing before a read is given up, unless something else is asked for: longer than a disk
 /// needs to wake, or a file server to start again.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How the bytes of a weight file come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
