@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Encoder;
+use super::encoder::Encoder;
 
 const MARK: &str = "embedding:";
 

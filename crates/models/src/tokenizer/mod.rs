@@ -9,6 +9,7 @@
 pub mod chunk;
 mod clean;
 pub mod embedding;
+mod encoder;
 mod error;
 mod folder;
 mod prompt;
@@ -20,40 +21,11 @@ use std::sync::Arc;
 pub use crate::nets::clip::Token;
 pub use chunk::{CHUNK, Chunk, WeightedToken};
 pub use embedding::{Embeddings, NoEmbeddings};
+pub use encoder::Encoder;
 pub use error::TokenizerError;
 pub use folder::EmbeddingFolders;
 pub use prompt::{Segment, parse_weights, unescape};
 pub use vocabulary::{END, START, Vocabulary};
-
-/// Which text encoder the tokens are for: they differ in padding and in the key of an embedding file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Encoder {
-    /// OpenAI's CLIP-L (SD1, first encoder of SDXL).
-    ClipL,
-    /// OpenCLIP ViT-bigG (second encoder of SDXL).
-    ClipG,
-    /// OpenCLIP ViT-H (SD2).
-    ClipH,
-}
-
-impl Encoder {
-    /// The id that fills a chunk behind its end.
-    pub fn pad(self) -> u32 {
-        match self {
-            Self::ClipL => END,
-            Self::ClipG | Self::ClipH => 0,
-        }
-    }
-
-    /// The key of this encoder's vectors in an embedding file made for several.
-    pub fn embedding_key(self) -> &'static str {
-        match self {
-            Self::ClipL => "clip_l",
-            Self::ClipG => "clip_g",
-            Self::ClipH => "clip_h",
-        }
-    }
-}
 
 /// Prompts to chunks for one text encoder.
 #[derive(Debug, Clone)]
