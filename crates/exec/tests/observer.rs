@@ -71,6 +71,20 @@ fn a_run_that_fails_ends_for_the_observer_too_and_one_that_is_refused_does_not_b
     assert_eq!(log.lines()[4..], ["end, 0 bytes kept"]);
 }
 
+#[test]
+fn an_observer_learns_that_the_cache_was_emptied_between_runs() {
+    let log = Arc::new(Log::default());
+    let engine = engine(&log);
+    let last = |log: &Log| log.lines().last().cloned().unwrap();
+    engine.run(graph("a: Make(n=1, kb=2); out: Sink(x=a)")).unwrap();
+    assert_ne!(last(&log), "end, 0 bytes kept");
+    engine.free();
+    assert_eq!(last(&log), "end, 0 bytes kept");
+    engine.run(graph("a: Make(n=1, kb=2); out: Sink(x=a)")).unwrap();
+    engine.set_cache(CachePolicy::None);
+    assert_eq!(last(&log), "end, 0 bytes kept");
+}
+
 #[derive(Clone)]
 struct Net;
 object!(Net, "NET");

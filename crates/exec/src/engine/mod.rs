@@ -159,20 +159,27 @@ impl Engine {
     /// Lets go of everything that is kept from prompt to prompt, after the running prompt.
     pub fn free(&self) {
         let _guard = self.inner.run_lock.acquire();
-        let session = &mut *lock(&self.inner.session);
+        let mut guard = lock(&self.inner.session);
+        let session = &mut *guard;
         session.cache.clear(&mut session.live_bytes);
         session.sizes = HashMap::default();
         session.memory = Memory::default();
+        // An observer may make somebody ask for what the cache keeps, and that takes the session.
+        drop(guard);
+        self.inner.report_rest(self.cache_size().1);
     }
 
     /// Chooses another cache policy, after the running prompt. What the old one kept stays until the new one objects.
     pub fn set_cache(&self, policy: CachePolicy) {
         let _guard = self.inner.run_lock.acquire();
-        let session = &mut *lock(&self.inner.session);
+        let mut guard = lock(&self.inner.session);
+        let session = &mut *guard;
         if matches!(policy, CachePolicy::None) {
             session.cache.clear(&mut session.live_bytes);
         }
         session.cache.policy = policy;
+        drop(guard);
+        self.inner.report_rest(self.cache_size().1);
     }
 
     /// Chooses another place for what nobody reads now, after the running prompt. What went to the old one stays there.

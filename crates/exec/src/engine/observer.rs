@@ -25,6 +25,6 @@ pub trait RunObserver: Send + Sync {
     }
 
     /// The run is over, and the cache keeps `cached` bytes for the next. Called without a [`begin`](Self::begin) for a run that
-    /// did not get so far.
+    /// did not get so far, and when the cache is emptied or changed between runs: what was counted of it is then less.
     fn end(&self, cached: u64);
 }

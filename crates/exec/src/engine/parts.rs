@@ -36,6 +36,13 @@ pub(crate) struct EngineParts {
 }
 
 impl EngineParts {
+    /// Nothing runs, and the cache holds so many bytes: for the observer, if there is one.
+    pub(crate) fn report_rest(&self, cached: u64) {
+        if let Some(observer) = &self.observer {
+            observer.end(cached);
+        }
+    }
+
     pub(crate) fn validate(&self, prompt: &mut Prompt, targets: Option<&[NodeId]>) -> Result<Validated, PromptError> {
         let defs = CurrentDefs::new(&self.registry, &self.host, prompt.nodes.values().map(|node| &node.class_type));
         kiln_graph::validate(prompt, &defs, self, targets)

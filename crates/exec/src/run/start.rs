@@ -157,9 +157,7 @@ impl Run {
         let _awake = cancel.add_waker(waker);
         engine.inner.lanes.run(Box::new(job));
         let ended = wait.end(&engine, &cancel, &mailbox, left);
-        if let Some(observer) = &engine.inner.observer {
-            observer.end(engine.cache_size().1);
-        }
+        engine.inner.report_rest(engine.cache_size().1);
         ended
     }
 
