@@ -37,7 +37,7 @@ impl DiskCache {
     }
 
     fn path(&self, key: &Key) -> PathBuf {
-        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = key.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         self.folder.join(hex).with_extension("kiln")
     }
 
