@@ -14,6 +14,7 @@ pub struct House {
 
 /// The crates that are held to their order.
 pub const HOUSES: &[House] = &[
+    House { folder: "", wings: &[] },
     House {
         folder: "crates/exec",
         wings: &[
@@ -46,6 +47,17 @@ pub const HOUSES: &[House] = &[
             &["summary"],
             &["terminal"],
             &["command"],
+        ],
+    },
+    House {
+        folder: "crates/graph",
+        wings: &[
+            &["id", "map", "python", "schedule", "suggest"],
+            &["def", "input"],
+            &["inputs"],
+            &["prompt"],
+            &["dynamic", "validate", "view", "workflow"],
+            &["document"],
         ],
     },
     House {

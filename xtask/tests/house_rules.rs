@@ -34,3 +34,11 @@ fn files_import_along_the_wings_of_their_crate_and_never_in_a_circle() {
     let faults = xtask::imports::check(&xtask::workspace::root());
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[test]
+fn every_crate_has_an_order_of_wings() {
+    for folder in xtask::workspace::packages(&xtask::workspace::root()).unwrap() {
+        let known = xtask::wings::HOUSES.iter().any(|house| house.folder == folder);
+        assert!(known, "no wings for the crate in {folder:?}");
+    }
+}

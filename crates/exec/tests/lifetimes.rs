@@ -3,12 +3,10 @@
 
 mod common;
 
-use common::{bench, def, int};
+use common::{LATE, bench, def, int};
 use kiln_exec::graph::{Input, OutputDef};
 use kiln_exec::*;
 
-/// Edge to `a` appears after its only reader has finished.
-const LATE: &str = "a: Make(n=1); b: Pass(x=a); d: Into(x=b, to='a'); out: Sink(x=d)";
 /// A lazy input asks for `x` after its eager reader has finished.
 const LAZY: &str = "x: Make(n=1); e: Pass(x=x); pick: Pick(pick=0, a=x, b=e); out: Sink(x=pick)";
 

@@ -244,3 +244,11 @@ pub fn log(events: &[Event]) -> String {
     };
     events.iter().filter_map(token).collect::<Vec<_>>().join(" ")
 }
+
+/// Edge to `a` appears after its only reader has finished.
+pub const LATE: &str = "a: Make(n=1); b: Pass(x=a); d: Into(x=b, to='a'); out: Sink(x=d)";
+
+/// One order only, ComfyUI's.
+pub fn exact() -> RunOptions {
+    RunOptions { deterministic: true, order: Order::Comfy, ..RunOptions::default() }
+}
