@@ -1,5 +1,6 @@
 //! The console: what a terminal shows while a graph runs. Listens to events; knows nothing of nodes' insides.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use kiln_graph::Prompt;
 ///
 /// On a terminal the bar is live; elsewhere each step is a line, so that a log shows them too.
 pub struct Console {
-    names: HashMap<NodeId, String>,
+    prompt: Arc<Prompt>,
     live: bool,
     state: Mutex<State>,
 }
@@ -21,12 +22,34 @@ pub struct Console {
 #[derive(Default)]
 struct State {
     bars: HashMap<NodeId, (ProgressBar, Instant)>,
-    rows: Vec<NodeRow>,
+    rows: Vec<Row>,
     /// Rows of nodes that are to run again and have not finished.
     again: HashMap<NodeId, usize>,
     cached: usize,
     shown: Vec<serde_json::Value>,
 }
+
+/// What one call of a node took, before anybody wants to see it.
+struct Row {
+    node: NodeId,
+    micros: u64,
+    bytes: u64,
+    again: bool,
+}
+
+/// What ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// Each call in order; of very many those that took longest.
+    pub shown: Vec<NodeRow>,
+    /// How many calls there were.
+    pub ran: usize,
+    /// How many nodes of the prompt were known already.
+    pub cached: usize,
+}
+
+/// More nodes than this nobody reads about one by one.
+const MOST_ROWS: usize = 200;
 
 /// What one call of a node took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +66,8 @@ pub struct NodeRow {
 
 impl Console {
     /// A console for runs of `prompt`, which names the nodes.
-    pub fn new(prompt: &Prompt) -> Arc<Self> {
-        let name =
-            |(id, node): (&NodeId, &kiln_graph::PromptNode)| (id.clone(), format!("{} \"{id}\"", node.class_type));
-        let names = prompt.nodes.iter().map(name).collect();
-        Arc::new(Self { names, live: std::io::stderr().is_terminal(), state: Mutex::default() })
+    pub fn new(prompt: &Arc<Prompt>) -> Arc<Self> {
+        Arc::new(Self { prompt: prompt.clone(), live: std::io::stderr().is_terminal(), state: Mutex::default() })
     }
 
     /// Listens to a run.
@@ -65,10 +85,10 @@ impl Console {
             Event::Progress { node, value, max, .. } => self.step(&mut state, node, *value, *max),
             Event::Reexecuted { node, .. } => {
                 let row = state.rows.len();
-                state.rows.push(self.row(node, Duration::ZERO, 0, true));
+                state.rows.push(Row { node: node.clone(), micros: 0, bytes: 0, again: true });
                 state.again.insert(node.clone(), row);
             }
-            Event::Finished { node, micros, bytes, .. } => self.finish(&mut state, node, *micros, *bytes),
+            Event::Finished { node, micros, bytes, .. } => state.finish(node, *micros, *bytes),
             Event::Executed { output: Some(output), .. } => state.shown.push(output.clone()),
             Event::ExecutionError(_) | Event::ExecutionInterrupted { .. } => state.abandon(),
             _ => {}
@@ -94,30 +114,23 @@ impl Console {
         bar
     }
 
-    fn finish(&self, state: &mut State, node: &NodeId, micros: u64, bytes: u64) {
-        if let Some((bar, _)) = state.bars.remove(node) {
-            bar.finish_and_clear();
-        }
-        let time = Duration::from_micros(micros);
-        let again = state.again.remove(node);
-        match again.and_then(|row| state.rows.get_mut(row)) {
-            Some(row) => (row.time, row.bytes) = (time, bytes),
-            None => state.rows.push(self.row(node, time, bytes, false)),
-        }
-    }
-
-    fn row(&self, node: &NodeId, time: Duration, bytes: u64, again: bool) -> NodeRow {
-        NodeRow { name: self.name(node), time, bytes, again }
-    }
-
     pub(crate) fn name(&self, node: &NodeId) -> String {
-        self.names.get(node).cloned().unwrap_or_else(|| format!("\"{node}\""))
+        match self.prompt.get(node.as_str()) {
+            Some(known) => format!("{} \"{node}\"", known.class_type),
+            None => format!("\"{node}\""),
+        }
     }
 
-    /// What ran, in order, and how many nodes of the prompt were known already.
-    pub fn rows(&self) -> (Vec<NodeRow>, usize) {
+    /// What ran, and how many nodes of the prompt were known already.
+    pub fn rows(&self) -> Rows {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.rows.clone(), state.cached)
+        let shown = longest(&state.rows).into_iter().map(|row| NodeRow {
+            name: self.name(&row.node),
+            time: Duration::from_micros(row.micros),
+            bytes: row.bytes,
+            again: row.again,
+        });
+        Rows { shown: shown.collect(), ran: state.rows.len(), cached: state.cached }
     }
 
     /// What nodes showed: ComfyUI's `ui` results.
@@ -126,7 +139,31 @@ impl Console {
     }
 }
 
+/// All rows in order; of very many those that took longest.
+fn longest(rows: &[Row]) -> Vec<&Row> {
+    let mut places: Vec<usize> = (0..rows.len()).collect();
+    if places.len() > MOST_ROWS {
+        places.select_nth_unstable_by_key(MOST_ROWS, |place| (Reverse(rows[*place].micros), *place));
+        places.truncate(MOST_ROWS);
+        places.sort_unstable();
+    }
+    places.into_iter().map(|place| &rows[place]).collect()
+}
+
 impl State {
+    fn finish(&mut self, node: &NodeId, micros: u64, bytes: u64) {
+        // Hashing an id costs more than looking whether there is anything to find.
+        let bar = if self.bars.is_empty() { None } else { self.bars.remove(node) };
+        if let Some((bar, _)) = bar {
+            bar.finish_and_clear();
+        }
+        let again = if self.again.is_empty() { None } else { self.again.remove(node) };
+        match again.and_then(|row| self.rows.get_mut(row)) {
+            Some(row) => (row.micros, row.bytes) = (micros, bytes),
+            None => self.rows.push(Row { node: node.clone(), micros, bytes, again: false }),
+        }
+    }
+
     fn abandon(&mut self) {
         for (bar, _) in self.bars.drain().map(|(_, bar)| bar) {
             bar.abandon();

@@ -21,7 +21,7 @@ mod summary;
 mod terminal;
 mod warnings;
 
-pub use console::{Console, NodeRow};
+pub use console::{Console, NodeRow, Rows};
 pub use interrupt::{explain_failure, on_ctrl_c};
 pub use lines::{lines, summary_line};
 pub use open::{OpenError, Opened, open};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kiln_exec::{Event, Listener, NodeId, Summary};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// Nodes whose `executed` was told because they show something.
@@ -20,32 +21,49 @@ const SOON: Duration = Duration::from_millis(50);
 /// Lines on their way to standard output. Written in one go where they come thick and fast, at once at the end of a run.
 struct Out {
     told: Told,
+    /// The line that is being made.
+    line: Vec<u8>,
     to: BufWriter<Stdout>,
+    /// Whoever read the lines has gone; the run goes on all the same.
+    unread: bool,
 }
 
 impl Out {
+    fn new() -> Self {
+        let to = BufWriter::with_capacity(1 << 16, std::io::stdout());
+        Self { told: Told::new(), line: Vec::new(), to, unread: false }
+    }
+
     fn tell(&mut self, event: &Event) {
-        if let Some(line) = line(event, &mut self.told) {
-            // Whoever read the lines may have gone; the run goes on all the same.
-            let _ = writeln!(self.to, "{line}");
+        if self.unread {
+            return;
+        }
+        self.line.clear();
+        if line(event, &mut self.told, &mut self.line) {
+            self.line.push(b'\n');
+            self.unread = self.to.write_all(&self.line).is_err();
         }
         let ends = matches!(
             event,
             Event::ExecutionSuccess { .. } | Event::ExecutionError(_) | Event::ExecutionInterrupted { .. }
         );
         if ends {
-            let _ = self.to.flush();
+            self.flush();
         }
+    }
+
+    fn flush(&mut self) {
+        self.unread = self.unread || self.to.flush().is_err();
     }
 }
 
 /// A listener that writes a line per event on standard output.
 pub fn lines() -> Listener {
-    let out = Arc::new(Mutex::new(Out { told: Told::new(), to: BufWriter::with_capacity(1 << 16, std::io::stdout()) }));
+    let out = Arc::new(Mutex::new(Out::new()));
     let waiting = Arc::downgrade(&out);
     std::thread::spawn(move || {
         while let Some(out) = waiting.upgrade() {
-            let _ = out.lock().unwrap_or_else(PoisonError::into_inner).to.flush();
+            out.lock().unwrap_or_else(PoisonError::into_inner).flush();
             drop(out);
             std::thread::sleep(SOON);
         }
@@ -66,42 +84,70 @@ pub fn summary_line(summary: &Summary) -> Value {
     })
 }
 
-/// The line for an event; none for the end of a node that was told already.
-fn line(event: &Event, told: &mut Told) -> Option<Value> {
-    let mut line = match event {
+/// Writes the line for an event, straight from the event; returns false at the end of a node that was told already.
+fn line(event: &Event, told: &mut Told, to: &mut Vec<u8>) -> bool {
+    let written = match event {
         Event::Finished { prompt_id, node, micros, sockets, bytes } => {
-            if told.remove(node) {
-                return None;
+            if !told.is_empty() && told.remove(node) {
+                return false;
             }
-            let data =
-                json!({ "node": node, "output": null, "prompt_id": prompt_id, "micros": micros, "bytes": bytes });
-            return Some(placed(json!({ "type": "executed", "data": data }), node, "sockets", all(*sockets)));
+            let data = Ran { node, output: (), prompt_id, micros: *micros, bytes: *bytes };
+            append(to, &Message { ty: "executed", data }) && placed(to, node, "sockets", &Sockets(*sockets))
         }
-        other => serde_json::to_value(other).ok()?,
-    };
-    match event {
         Event::Executed { node, sockets, .. } => {
             told.insert(node.clone());
-            line = placed(line, node, "sockets", all(*sockets));
+            append(to, event) && placed(to, node, "sockets", &Sockets(*sockets))
         }
         Event::Dropped { node, socket, .. } | Event::Reexecuted { node, socket, .. } => {
-            line = placed(line, node, "socket", json!(socket));
+            append(to, event) && placed(to, node, "socket", socket)
         }
-        _ => {}
-    }
-    Some(line)
+        other => append(to, other),
+    };
+    written && !to.is_empty()
 }
 
-fn all(sockets: u32) -> Value {
-    (0..sockets).collect::<Vec<_>>().into()
+/// A message of ComfyUI's form.
+#[derive(Serialize)]
+struct Message<T> {
+    #[serde(rename = "type")]
+    ty: &'static str,
+    data: T,
 }
 
-fn placed(mut line: Value, node: &NodeId, key: &str, sockets: Value) -> Value {
-    if let Some(object) = line.as_object_mut() {
-        object.insert("node".into(), json!(node));
-        object.insert(key.into(), sockets);
+/// The data of `executed` for a node that shows nothing.
+#[derive(Serialize)]
+struct Ran<'a> {
+    node: &'a NodeId,
+    output: (),
+    prompt_id: &'a str,
+    micros: u64,
+    bytes: u64,
+}
+
+/// The numbers of so many sockets.
+struct Sockets(u32);
+
+impl Serialize for Sockets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(0..self.0)
     }
-    line
+}
+
+fn append(to: &mut Vec<u8>, value: &impl Serialize) -> bool {
+    serde_json::to_writer(to, value).is_ok()
+}
+
+/// Adds the node and what concerns its sockets to the object that was written last.
+fn placed(to: &mut Vec<u8>, node: &NodeId, key: &'static str, sockets: &impl Serialize) -> bool {
+    to.pop();
+    to.extend_from_slice(b",\"node\":");
+    let written = append(to, node);
+    to.extend_from_slice(b",\"");
+    to.extend_from_slice(key.as_bytes());
+    to.extend_from_slice(b"\":");
+    let written = written && append(to, sockets);
+    to.push(b'}');
+    written
 }
 
 #[cfg(test)]
@@ -110,7 +156,11 @@ mod tests {
 
     fn told(events: &[Event]) -> Vec<String> {
         let mut told = Told::new();
-        events.iter().filter_map(|event| line(event, &mut told)).map(|line| line.to_string()).collect()
+        let written = |event: &Event| {
+            let mut text = Vec::new();
+            line(event, &mut told, &mut text).then(|| String::from_utf8_lossy(&text).into_owned())
+        };
+        events.iter().filter_map(written).collect()
     }
 
     fn finished(node: &str) -> Event {

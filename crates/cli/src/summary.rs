@@ -6,17 +6,12 @@ use std::time::Duration;
 
 use kiln_memory::{Map, ProcessMemory, Report, human_bytes};
 
-use crate::console::NodeRow;
-
-/// More nodes than this nobody reads about one by one.
-const MOST_ROWS: usize = 200;
+use crate::console::Rows;
 
 /// What a run left to say.
 pub struct Summary {
-    /// What ran, in order.
-    pub rows: Vec<NodeRow>,
-    /// Nodes that were known from before.
-    pub cached: usize,
+    /// What ran, and what was known from before.
+    pub rows: Rows,
     /// From the first node to the last.
     pub wall: Duration,
     /// Who held what at most.
@@ -57,33 +52,22 @@ impl fmt::Display for Summary {
 
 impl Summary {
     fn nodes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.longest();
+        let Rows { shown, ran, cached } = &self.rows;
         let width = shown.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(8);
         writeln!(f, "{:<width$}  {:>9}  {:>10}", "node", "time", "holds")?;
-        for row in &shown {
+        for row in shown {
             let bytes = if row.bytes == 0 { String::new() } else { human_bytes(row.bytes) };
             let again = if row.again { "  (again)" } else { "" };
             writeln!(f, "{:<width$}  {:>9}  {bytes:>10}{again}", row.name, seconds(row.time))?;
         }
-        if shown.len() < self.rows.len() {
-            writeln!(f, "and {} nodes that took less", self.rows.len() - shown.len())?;
+        if shown.len() < *ran {
+            writeln!(f, "and {} nodes that took less", ran - shown.len())?;
         }
-        let mut line = format!("{} nodes in {}", self.rows.len(), seconds(self.wall));
-        if self.cached > 0 {
-            write!(line, ", {} known from before", self.cached)?;
+        let mut line = format!("{ran} nodes in {}", seconds(self.wall));
+        if *cached > 0 {
+            write!(line, ", {cached} known from before")?;
         }
         writeln!(f, "{line}")
-    }
-
-    /// All rows in order; of very many those that took longest.
-    fn longest(&self) -> Vec<&NodeRow> {
-        let mut places: Vec<usize> = (0..self.rows.len()).collect();
-        if places.len() > MOST_ROWS {
-            places.sort_by_key(|place| std::cmp::Reverse(self.rows[*place].time));
-            places.truncate(MOST_ROWS);
-            places.sort_unstable();
-        }
-        places.into_iter().map(|place| &self.rows[place]).collect()
     }
 
     fn owners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

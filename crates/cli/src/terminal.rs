@@ -127,12 +127,10 @@ impl Terminal {
                 }
             })
             .run()?;
-        let (rows, cached) = console.rows();
         let environment = self.session.environment();
         let memory = memory.lock().unwrap_or_else(PoisonError::into_inner).take();
         let summary = Summary {
-            rows,
-            cached,
+            rows: console.rows(),
             wall: since.elapsed(),
             memory: memory.unwrap_or_else(|| environment.budget().report()),
             models: self.memory_report.then(|| environment.pager().describe()),

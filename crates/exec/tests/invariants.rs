@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::{Arc, Barrier, Mutex};
 
-use common::{Bench, LATE, World, bench, def, exact, graph, int};
+use common::{LATE, World, bench, def, exact, graph, int};
 use kiln_exec::*;
 
 fn all_policies() -> [CachePolicy; 5] {

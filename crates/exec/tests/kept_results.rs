@@ -22,7 +22,7 @@ impl RunObserver for Memory {
     fn gave_back(&self, bytes: u64) {
         self.gave_back.lock().unwrap().push(bytes);
     }
-    fn begin(&self, _: &Registry, _: &Prompt) -> Listener {
+    fn begin(&self, _: &Registry, _: &Arc<Prompt>) -> Listener {
         Arc::new(|_| {})
     }
     fn end(&self, _: u64) {}

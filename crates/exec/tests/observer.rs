@@ -29,7 +29,7 @@ fn word(event: &Event) -> Option<&'static str> {
 }
 
 impl RunObserver for Log {
-    fn begin(&self, registry: &Registry, prompt: &Prompt) -> Listener {
+    fn begin(&self, registry: &Registry, prompt: &Arc<Prompt>) -> Listener {
         self.0.lock().unwrap().push(format!("{} of {} classes", prompt.len(), registry.len().min(1)));
         let log = Arc::clone(&self.0);
         Arc::new(move |event| log.lock().unwrap().extend(word(event).map(Into::into)))

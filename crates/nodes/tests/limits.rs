@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{Bench, assets, one};
 use kiln_exec::{GraphBuilder, Out, RunOptions};
 use kiln_memory::{Controls, Counters, Forecast, Kind, Policy, Schedule, VramState, encode_f32, human_bytes};
@@ -40,7 +42,7 @@ impl House {
     /// The picture, and what was moved for it.
     fn draw(&self, job: Job<'_>) -> (Vec<f32>, Counters) {
         let (graph, picture) = graph(job);
-        let prompt = graph.into_prompt();
+        let prompt = Arc::new(graph.into_prompt());
         let before = self.environment.pager().counters();
         let options = RunOptions { fetch: vec![picture.as_link().unwrap().clone()], ..RunOptions::default() };
         let report = self.bench.engine.start(prompt).options(options).run().unwrap();

@@ -1,5 +1,7 @@
 //! `kiln run`: one graph from a file, once or several times.
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,7 +82,7 @@ impl Run {
     fn tell(&self, finished: &Finished) -> Done {
         self.explain(&finished.report);
         if self.events.is_none() {
-            print!("{}", finished.summary);
+            say(&finished.summary);
         }
         self.tell_end(&finished.report.summary);
         let failures = &finished.report.failures;
@@ -97,7 +99,7 @@ impl Run {
     fn explain(&self, report: &Report) {
         for explanation in &report.explanations {
             match self.events {
-                None => println!("{explanation}"),
+                None => say(&format_args!("{explanation}\n")),
                 Some(_) => eprintln!("{explanation}"),
             }
         }
@@ -106,9 +108,15 @@ impl Run {
     /// The last line for a program that reads.
     fn tell_end(&self, summary: &Summary) {
         if self.events.is_some() {
-            println!("{}", summary_line(summary));
+            say(&format_args!("{}\n", summary_line(summary)));
         }
     }
+}
+
+/// Prints what the run came to. Whoever read the output may have gone (`kiln run .. | head`): that is no failure.
+fn say(text: &dyn Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// The prompt with `more` added to every seed that stands in it as a number.

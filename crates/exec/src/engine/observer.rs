@@ -1,5 +1,7 @@
 //! A run observer: whoever accompanies every run of an engine, beside the listener that a single run may have.
 
+use std::sync::Arc;
+
 use kiln_graph::Prompt;
 
 use super::kept_results::KeptResults;
@@ -17,7 +19,7 @@ pub trait RunObserver: Send + Sync {
     }
 
     /// A run begins. `prompt` has passed validation. The listener that is returned hears each event before the run's own.
-    fn begin(&self, registry: &Registry, prompt: &Prompt) -> Listener;
+    fn begin(&self, registry: &Registry, prompt: &Arc<Prompt>) -> Listener;
 
     /// The run let go of `bytes` that the cache had kept: of the prompt before, or because they were asked for.
     fn gave_back(&self, bytes: u64) {

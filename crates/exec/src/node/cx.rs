@@ -4,7 +4,6 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indexmap::IndexMap;
 use kiln_graph::NodeId;
 
 use crate::build::{GraphBuilder, Handles, Outputs};
@@ -87,7 +86,7 @@ impl Ids {
             parent_node_id: self.parent().cloned(),
             real_node_id: self.real().clone(),
         };
-        Event::ProgressState { prompt_id: prompt_id.clone(), nodes: IndexMap::from([(self.id.clone(), progress)]) }
+        Event::ProgressState { prompt_id: prompt_id.clone(), nodes: vec![progress] }
     }
 }
 

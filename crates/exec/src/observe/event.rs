@@ -6,7 +6,6 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use kiln_graph::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -46,8 +45,9 @@ pub enum Event {
     ProgressState {
         /// Which run.
         prompt_id: Arc<str>,
-        /// By id.
-        nodes: IndexMap<NodeId, NodeProgress>,
+        /// In JSON they stand by id.
+        #[serde(with = "by_id")]
+        nodes: Vec<NodeProgress>,
     },
     /// A node made a step.
     Progress {
@@ -203,6 +203,23 @@ pub struct NodeProgress {
     pub parent_node_id: Option<NodeId>,
     /// The node of the prompt it comes from.
     pub real_node_id: NodeId,
+}
+
+/// A list of nodes' states as an object of states by id: a map of one entry would be what costs most about an event.
+mod by_id {
+    use indexmap::IndexMap;
+    use kiln_graph::NodeId;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::NodeProgress;
+
+    pub(super) fn serialize<S: Serializer>(nodes: &[NodeProgress], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(nodes.iter().map(|node| (&node.node_id, node)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NodeProgress>, D::Error> {
+        IndexMap::<NodeId, NodeProgress>::deserialize(deserializer).map(|nodes| nodes.into_values().collect())
+    }
 }
 
 /// Where a node stands.

@@ -67,12 +67,12 @@ impl<'p> View<'p> {
             graph.node_indices().map(|node| graph.edges_directed(node, Incoming).count()).collect();
         let mut free: VecDeque<NodeIndex> = graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
         let mut order = Vec::with_capacity(graph.node_count());
+        let mut consumers = Vec::new();
         while let Some(node) = free.pop_front() {
             order.push(graph[node]);
             // petgraph lists the newest edge first; consumers are freed in the prompt's order.
-            let mut consumers: Vec<NodeIndex> = graph.neighbors(node).collect();
-            consumers.reverse();
-            for consumer in consumers {
+            consumers.extend(graph.neighbors(node));
+            for consumer in consumers.drain(..).rev() {
                 missing[consumer.index()] -= 1;
                 if missing[consumer.index()] == 0 {
                     free.push_back(consumer);

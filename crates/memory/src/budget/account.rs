@@ -8,6 +8,7 @@ use super::{
 };
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use std::{
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, PoisonError, Weak, atomic::Ordering::Relaxed},
 };
@@ -18,13 +19,53 @@ pub struct Budget {
     limit: AtomicU64,
     used: AtomicU64,
     peak: AtomicU64,
-    accounts: Mutex<Vec<Arc<Entry>>>,
+    accounts: Mutex<Accounts>,
     reclaimers: Mutex<Vec<Weak<dyn Reclaim>>>,
     /// The pager of this memory, if it has one: whoever makes it leaves it here for the next to find.
     pager_slot: Mutex<Weak<AnyPager>>,
 }
 
 type AnyPager = dyn std::any::Any + Send + Sync;
+
+/// All owners that are remembered: a graph of a million nodes may have as many.
+#[derive(Default)]
+struct Accounts {
+    by_owner: BTreeMap<Kind, HashMap<Arc<str>, Arc<Entry>>>,
+    count: usize,
+    /// With so many, those that hold nothing are forgotten.
+    most: usize,
+}
+
+impl Accounts {
+    fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.by_owner.values().flat_map(HashMap::values)
+    }
+
+    /// The entry of that owner, and a new one if there is none.
+    fn entry(&mut self, owner: &str, kind: Kind) -> Arc<Entry> {
+        if let Some(entry) = self.by_owner.get(&kind).and_then(|owners| owners.get(owner)) {
+            return entry.clone();
+        }
+        if self.count >= self.most.max(REMEMBERED) {
+            self.forget();
+        }
+        let owner: Arc<str> = owner.into();
+        let entry = Arc::new(Entry { owner: owner.clone(), kind, used: AtomicU64::new(0), peak: AtomicU64::new(0) });
+        self.by_owner.entry(kind).or_default().insert(owner, entry.clone());
+        self.count += 1;
+        entry
+    }
+
+    /// Forgets owners that hold nothing. The next time comes when there are twice as many as stay, so that each owner
+    /// costs a look or two, however many there are.
+    fn forget(&mut self) {
+        for owners in self.by_owner.values_mut() {
+            owners.retain(|_, a| Arc::strong_count(a) > 1 || a.used.load(Relaxed) > 0);
+        }
+        self.count = self.by_owner.values().map(HashMap::len).sum();
+        self.most = 2 * self.count;
+    }
+}
 
 struct Entry {
     owner: Arc<str>,
@@ -72,7 +113,8 @@ impl Budget {
 
     /// How many bytes are held for one kind of thing.
     pub fn used_for(&self, kind: Kind) -> u64 {
-        lock(&self.accounts).iter().filter(|a| a.kind == kind).map(|a| a.used.load(Relaxed)).sum()
+        let accounts = lock(&self.accounts);
+        accounts.by_owner.get(&kind).into_iter().flat_map(HashMap::values).map(|a| a.used.load(Relaxed)).sum()
     }
 
     /// How many bytes may still be reserved.
@@ -96,16 +138,7 @@ impl Budget {
 
     /// The account of an owner. Cheap to keep, so look it up once: the same name and kind give the same account.
     pub fn account(self: &Arc<Self>, owner: &str, kind: Kind) -> Account {
-        let mut accounts = lock(&self.accounts);
-        if let Some(entry) = accounts.iter().find(|a| a.kind == kind && &*a.owner == owner) {
-            return Account { budget: self.clone(), entry: entry.clone() };
-        }
-        if accounts.len() >= REMEMBERED {
-            accounts.retain(|a| Arc::strong_count(a) > 1 || a.used.load(Relaxed) > 0);
-        }
-        let entry = Arc::new(Entry { owner: owner.into(), kind, used: AtomicU64::new(0), peak: AtomicU64::new(0) });
-        accounts.push(entry.clone());
-        Account { budget: self.clone(), entry }
+        Account { budget: self.clone(), entry: lock(&self.accounts).entry(owner, kind) }
     }
 
     /// Adds someone to ask when bytes run short. Forgotten when it is dropped.
@@ -156,7 +189,7 @@ impl Budget {
     pub fn report(&self) -> Report {
         let accounts = lock(&self.accounts);
         let mut rows: Vec<Row> = accounts
-            .iter()
+            .entries()
             .map(|a| Row {
                 owner: a.owner.clone(),
                 kind: a.kind,
@@ -165,7 +198,10 @@ impl Budget {
             })
             .filter(|row| row.peak > 0)
             .collect();
-        rows.sort_by(|a, b| b.used.cmp(&a.used).then(b.peak.cmp(&a.peak)).then(a.owner.cmp(&b.owner)));
+        rows.sort_by(|a, b| {
+            let bytes = b.used.cmp(&a.used).then(b.peak.cmp(&a.peak));
+            bytes.then_with(|| a.owner.cmp(&b.owner)).then(a.kind.cmp(&b.kind))
+        });
         Report { pool: self.pool.clone(), limit: self.limit(), used: self.used(), peak: self.peak(), rows }
     }
 
@@ -183,7 +219,7 @@ impl Budget {
     /// Starts new peaks at what is held now, for example at the start of a run.
     pub fn reset_peaks(&self) {
         self.peak.store(self.used(), Relaxed);
-        for a in lock(&self.accounts).iter() {
+        for a in lock(&self.accounts).entries() {
             a.peak.store(a.used.load(Relaxed), Relaxed);
         }
     }

@@ -45,7 +45,7 @@ impl RunObserver for MemoryObserver {
         self.results.gave_back(bytes);
     }
 
-    fn begin(&self, registry: &Registry, prompt: &Prompt) -> Listener {
+    fn begin(&self, registry: &Registry, prompt: &Arc<Prompt>) -> Listener {
         let budget = self.environment.budget();
         budget.reset_peaks();
         let outputs = OutputAccounting::new(budget.clone(), prompt);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn observed(environment: &Environment, polled: Instant) -> ObservedRun {
-        let prompt = Prompt::default();
+        let prompt = Arc::default();
         ObservedRun {
             environment: environment.clone(),
             schedule: ModelSchedule::of(&Registry::new(), &prompt),
@@ -151,7 +151,7 @@ mod tests {
     fn what_the_cache_keeps_counts_between_runs_and_the_outputs_no_longer() {
         let environment = Environment::new(Folders::under("nowhere"));
         let observer = MemoryObserver::new(&environment);
-        let listener = observer.begin(&Registry::new(), &Prompt::default());
+        let listener = observer.begin(&Registry::new(), &Arc::default());
         listener(&Event::Finished { prompt_id: "p".into(), node: "1".into(), micros: 1, sockets: 1, bytes: 100 });
         assert_eq!(environment.budget().used(), 100);
         observer.end(60);

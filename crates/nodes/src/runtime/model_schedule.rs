@@ -14,6 +14,10 @@ use kiln_models::component_label;
 /// Entries that interleaved passes may take in a schedule.
 const LONGEST: u32 = 4096;
 
+/// So many nodes at most lie between a node and the models that it uses: what is farther away is left out, so that many
+/// nodes at the end of a long chain cost no more than their number.
+const FARTHEST: usize = 1000;
+
 /// What a node's run of models looks like.
 struct ModelUse {
     node: NodeId,
@@ -45,6 +49,7 @@ impl ModelSchedule {
     /// The schedule of a run in which the nodes of `known` have their outputs already. The run is expected to be repeated.
     pub fn schedule(&self, known: &[NodeId]) -> Schedule {
         let mut schedule = Schedule::new();
+        let known: HashSet<&NodeId> = if self.uses.is_empty() { HashSet::new() } else { known.iter().collect() };
         for model_use in self.uses.iter().filter(|model_use| !known.contains(&model_use.node)) {
             schedule = match model_use.models.as_slice() {
                 [model] => schedule.then(model, model_use.passes),
@@ -102,6 +107,7 @@ impl<'p> Reader<'p> {
             if self.is_loaded(ty) {
                 found.extend(self.components(source, ty));
             } else if let Some(resources) = self.resources(source.class_type())
+                && seen.len() < FARTHEST
                 && seen.insert(source.position())
             {
                 // A thing made of others is used with all that went into it.
@@ -133,7 +139,7 @@ impl<'p> Reader<'p> {
     /// source: of several inputs the first.
     fn components(&self, mut node: NodeView<'p>, ty: &'p SocketType) -> Vec<String> {
         // A circle ends as well.
-        for _ in 0..self.prompt.len() {
+        for _ in 0..FARTHEST {
             let provides = self.resources(node.class_type()).map(Resources::provides).unwrap_or_default();
             let parts = provides.iter().filter(|part| Some(&*part.socket_type) == ty.name());
             let files = parts.filter_map(|part| Some(component_label(&part.name, node.text(&part.input)?)));

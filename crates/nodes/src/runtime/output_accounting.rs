@@ -14,15 +14,14 @@ use kiln_memory::{Budget, Kind, Reservation};
 /// What outlives a run (a cache keeps it) stays counted until the next run that this one listens to begins.
 pub(crate) struct OutputAccounting {
     budget: Arc<Budget>,
-    classes: HashMap<NodeId, Arc<str>>,
+    prompt: Arc<Prompt>,
     held: Mutex<HashMap<NodeId, Reservation>>,
 }
 
 impl OutputAccounting {
     /// Accounting for runs of `prompt`, which names the holders.
-    pub(crate) fn new(budget: Arc<Budget>, prompt: &Prompt) -> Arc<Self> {
-        let classes = prompt.nodes.iter().map(|(id, node)| (id.clone(), node.class_type.clone())).collect();
-        Arc::new(Self { budget, classes, held: Mutex::default() })
+    pub(crate) fn new(budget: Arc<Budget>, prompt: &Arc<Prompt>) -> Arc<Self> {
+        Arc::new(Self { budget, prompt: prompt.clone(), held: Mutex::default() })
     }
 
     /// Records one event.
@@ -63,8 +62,8 @@ impl OutputAccounting {
     }
 
     fn holder(&self, node: &NodeId) -> String {
-        match self.classes.get(node) {
-            Some(class) => format!("{class} \"{node}\""),
+        match self.prompt.get(node.as_str()) {
+            Some(known) => format!("{} \"{node}\"", known.class_type),
             None => format!("\"{node}\""),
         }
     }
@@ -88,7 +87,7 @@ mod tests {
     #[test]
     fn what_a_node_holds_is_counted_until_it_is_dropped() {
         let budget = Budget::unlimited("host");
-        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        let output_accounting = OutputAccounting::new(budget.clone(), &Arc::default());
         output_accounting.record(&finished("1", 100));
         output_accounting.record(&finished("2", 50));
         output_accounting.record(&dropped("1", 60));
@@ -120,7 +119,7 @@ mod tests {
     #[test]
     fn a_node_that_runs_again_is_counted_once() {
         let budget = Budget::unlimited("host");
-        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        let output_accounting = OutputAccounting::new(budget.clone(), &Arc::default());
         output_accounting.record(&finished("1", 100));
         output_accounting.record(&finished("1", 100));
         assert_eq!(budget.used(), 100);
