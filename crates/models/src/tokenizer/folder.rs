@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use kiln_memory::{SourceError, TensorSource, WeightFile};
 
-use super::embedding::Embeddings;
-use super::encoder::Encoder;
+use super::{Embeddings, Encoder};
 
 /// Folders that hold embedding files, asked in order.
 #[derive(Debug, Clone, Default)]

@@ -7,16 +7,16 @@
 //! all of it.
 
 pub mod chunk;
+mod clean;
 pub mod embedding;
 mod encoder;
 mod error;
 mod folder;
 mod prompt;
 mod vocabulary;
+mod words;
 
 use std::sync::Arc;
-
-use chunk::Group;
 
 pub use crate::nets::clip::Token;
 pub use chunk::{CHUNK, Chunk, WeightedToken};
@@ -54,35 +54,32 @@ impl Tokenizer {
     }
 
     /// Tokenizes a prompt: weights, escapes, embeddings, chunks. An empty prompt is one chunk.
-    ///
-    /// # Errors
-    /// Of [`Vocabulary::encode`].
-    pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Result<Vec<Chunk>, TokenizerError> {
+    pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Vec<Chunk> {
         let mut groups = Vec::new();
         for segment in parse_weights(prompt) {
             let text = unescape(&segment.text);
             for part in embedding::split(&text) {
-                groups.extend(self.groups(&part, segment.weight, embeddings)?);
+                self.push_part(&mut groups, &part, segment.weight, embeddings);
             }
         }
-        Ok(chunk::fill(groups, self.encoder.pad()))
+        chunk::fill(groups, self.encoder.pad())
     }
 
-    /// The groups of a part: the embedding it starts with and the text behind, or the text alone.
-    fn groups(&self, part: &str, weight: f64, embeddings: &dyn Embeddings) -> Result<Vec<Group>, TokenizerError> {
+    fn push_part(&self, groups: &mut Vec<chunk::Group>, part: &str, weight: f64, embeddings: &dyn Embeddings) {
         let Some((found, leftover)) = embedding::resolve(part, self.encoder, embeddings) else {
-            return Ok(vec![self.text_group(part, weight)?]);
+            groups.push(self.text_group(part, weight));
+            return;
         };
-        let vectors = found.map(|found| found.into_iter().map(Token::Vector).collect());
-        let mut groups: Vec<Group> = vectors.map(|tokens| Group { tokens, weight }).into_iter().collect();
-        if !leftover.is_empty() {
-            groups.push(self.text_group(&leftover, weight)?);
+        if let Some(vectors) = found {
+            groups.push(chunk::Group { tokens: vectors.into_iter().map(Token::Vector).collect(), weight });
         }
-        Ok(groups)
+        if !leftover.is_empty() {
+            groups.push(self.text_group(&leftover, weight));
+        }
     }
 
-    fn text_group(&self, text: &str, weight: f64) -> Result<Group, TokenizerError> {
-        let tokens = self.vocabulary.encode(text)?.into_iter().map(Token::Id).collect();
-        Ok(Group { tokens, weight })
+    fn text_group(&self, text: &str, weight: f64) -> chunk::Group {
+        let tokens = self.vocabulary.encode(text).into_iter().map(Token::Id).collect();
+        chunk::Group { tokens, weight }
     }
 }
