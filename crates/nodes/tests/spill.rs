@@ -77,7 +77,8 @@ fn a_damaged_folder_costs_time_and_no_picture() {
     let (plain, spilling) = (Bench::new(), Bench::new());
     spilling.engine.set_spill(Some(Arc::new(FileSpill::new(folder.path()))));
     for width in [64, 96] {
-        (run(&plain, width), run(&spilling, width));
+        run(&plain, width);
+        run(&spilling, width);
         assert_eq!(saved(&spilling), saved(&plain), "width {width}");
         for file in std::fs::read_dir(folder.path()).unwrap() {
             let path = file.unwrap().path();
