@@ -22,6 +22,15 @@ parity dir:
 bench crate:
     cargo bench -p {{crate}}
 
+# Apps outside of the workspace: README's code, and the derive under every name of the facade.
+outside:
+    cp Cargo.lock tests/out_of_tree/
+    cd tests/out_of_tree && cargo test --workspace --offline
+
+# Every crate as a package, in target/package.
+packages:
+    cargo package --workspace --exclude xtask --no-verify --locked --allow-dirty
+
 tidy:
     cargo run -p xtask -- tidy
 

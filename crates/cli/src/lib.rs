@@ -4,6 +4,10 @@
 //! [`Session`](kiln_nodes::runtime::Session), [`Console`] listens to its events, [`Summary`] says what ran, for how long and
 //! who held the memory. The main example uses the same pieces.
 //!
+//! # Features
+//! `testing-nodes`: the command also has the nodes of ComfyUI's own execution tests.
+//!
+//! # Example
 //! ```
 //! use kiln_cli::options::bytes;
 //! assert_eq!(bytes("600M"), Ok(600 << 20));

@@ -20,6 +20,12 @@
 //! expansion needs no memory per iteration. Nodes run on the deciding thread itself, unless they name a [`Lane`] or
 //! wait as futures.
 //!
+//! # Features
+//! None is on by default, and no app needs one. `testing`: what tests of engines use, above all a cache that loses entries
+//! at every turn (`RunOptions::adversary`). `shuttle`: threads and locks that try out interleavings, for this crate's own
+//! tests.
+//!
+//! # Example
 //! A lazy node, an expanding node and a run:
 //! ```
 //! use kiln_exec::*;

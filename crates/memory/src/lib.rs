@@ -13,7 +13,6 @@
 //!   ([`ComputedSource`]).
 //! - [`Weights`] binds a source to an owner and a [`Budget`]; a [`Weight`] is used as f32 and comes straight from the
 //!   map where it lies there so. Running short of memory is a placement ([`Acquired::Stream`]), never an error.
-//! - With the feature `burn`, `Weight::acquire` gives the weight as a tensor.
 //!
 //! `README.md` beside this crate says how it works, in two pages and a figure.
 //!
@@ -22,8 +21,13 @@
 //! Wings, lowest first; none imports from one above it: `sync`, `budget`, `format`, `provider`, `pager`, `weights`,
 //! `controls`. `testing` (a feature) has the doubles.
 //!
+//! # Features
+//! None is on by default. `burn`: a weight as a burn tensor (`Weight::acquire`); without it, as numbers. `testing`: providers
+//! that fail, are late or slow. `shuttle`: threads and locks that try out interleavings, for this crate's own tests.
+//!
 //! What this crate must not know: nodes, graphs, models' code.
 //!
+//! # Example
 //! ```
 //! use kiln_memory::{Acquired, Budget, Dtype, Kind, MemorySource, Weights};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
