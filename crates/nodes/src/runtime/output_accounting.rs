@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn what_was_spilled_is_not_counted_until_it_is_back() {
         let budget = Budget::unlimited("host");
-        let output_accounting = OutputAccounting::new(budget.clone(), &Prompt::default());
+        let output_accounting = OutputAccounting::new(budget.clone(), &Arc::default());
         output_accounting.record(&finished("1", 100));
         let (prompt_id, node): (Arc<str>, NodeId) = ("p".into(), "1".into());
         output_accounting.record(&Event::Spilled {
