@@ -216,7 +216,7 @@ fn a_thousand_queued_runs_need_no_thread_of_their_own() {
     assert!(block_on(first).is_ok());
     let since = Instant::now();
     assert_eq!(block_on(waiting.filter(|ended| std::future::ready(ended.is_ok())).count()), 1000);
-    assert!(since.elapsed() < Duration::from_secs(60));
+    assert!(since.elapsed() < Duration::from_mins(1));
 }
 
 /// Threads of this process.
