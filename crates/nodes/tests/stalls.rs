@@ -30,7 +30,7 @@ fn a_stalled_disk_ends_the_run_with_an_error_that_names_file_tensor_and_time_and
     for part in ["CLIPTextEncode", "far.safetensors", "tensor `", "the disk gave nothing for 0.3 s"] {
         assert!(error.contains(part), "{error}");
     }
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
     assert_eq!(environment.pager().resident(), 0);
     bench.engine.free();
     assert_eq!(environment.budget().used(), 0, "{}", environment.budget().report());
