@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct NodeId(Arc<str>);
 
 impl NodeId {
-    /// Whether both are copies of one id. Two ids read from one text always are; others may be equal without it.
+    /// Whether both are copies of one id. A link read from JSON has a copy of its node's id; others may be equal without it.
     pub(crate) fn is_copy_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

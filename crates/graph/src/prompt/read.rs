@@ -56,7 +56,7 @@ impl Prompt {
 pub(crate) enum Read {
     /// A prompt, or a request that holds one.
     Prompt(Prompt),
-    /// JSON of a form that only the whole of it tells: a workflow, a prompt with something wrong in it, or one with
+    /// JSON whose form only the whole of it shows: a workflow, a prompt with something wrong in it, or one with
     /// names that make it look like something else.
     Other,
 }

@@ -30,7 +30,7 @@ pub(super) fn look_up<'d>(prompt: &Prompt, definitions: &'d dyn Definitions) -> 
     let mut known: Map<Arc<str>, &NodeDef> = Map::default();
     let (mut defs, mut numbers) = (Vec::with_capacity(prompt.len()), Vec::with_capacity(prompt.len()));
     for (id, node) in &prompt.nodes {
-        // A prompt read from JSON has each name once, so a few classes are distinguished by where it is.
+        // A prompt read from JSON has each name mostly once, so a few classes are distinguished by where it is.
         let is_it = |at: &usize| known.get_index(*at).is_some_and(|(name, _)| Arc::ptr_eq(name, &node.class_type));
         let at = if let Some(at) = (0..RECENT).find(is_it).or_else(|| known.get_index_of(&node.class_type)) {
             at
