@@ -143,11 +143,7 @@ impl<'p, 'd> Walk<'p, 'd> {
         }
     }
 
-<<<<<<< HEAD
     /// Names the cycles; returns all errors, and where the links lead. `failing` are the outputs that are not fit to
-=======
-    /// Names the cycles and returns all errors, and where the links lead. `failing` are the outputs that are not fit to
->>>>>>> e7421be (graph: plain words in comments of reading and validating)
     /// run, in their order.
     pub(super) fn finish(mut self, failing: &[u32]) -> (Map<NodeId, NodeErrors>, Routes) {
         if !self.closed.is_empty() {
