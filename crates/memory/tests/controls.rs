@@ -55,7 +55,7 @@ fn with_gpu_only_nothing_leaves_the_device_and_without_it_what_does_not_run_does
 #[test]
 fn a_read_is_given_up_after_two_minutes_or_what_was_said_or_never() {
     let timeout = |seconds| with(&[("--read-timeout", Some(seconds))]).read_timeout;
-    assert_eq!(with(&[]).read_timeout, Some(Duration::from_secs(120)));
+    assert_eq!(with(&[]).read_timeout, Some(Duration::from_mins(2)));
     assert_eq!([timeout("2.5"), timeout("0")], [Some(Duration::from_millis(2500)), None]);
     let error = Controls::default().set("--read-timeout", Some("soon")).unwrap_err().to_string();
     assert_eq!(error, "--read-timeout wants a number of seconds, got `soon`");
