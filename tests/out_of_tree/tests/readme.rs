@@ -16,12 +16,12 @@ fn each_rust_block_of_the_readme_is_a_file_that_is_compiled_here() {
 
 #[test]
 fn the_readmes_node_turns_black_into_white() {
-    use kiln::exec::{Engine, GraphBuilder};
-    use kiln::nodes::{Environment, files::Folders, image::EmptyImage};
+    use kiln::exec::GraphBuilder;
+    use kiln::nodes::{Environment, Session, files::Folders, image::EmptyImage};
 
     let environment = Environment::new(Folders::under(std::env::temp_dir()));
     let registry = kiln::nodes::registry().with::<Negative>().with::<White>();
-    let engine = Engine::builder(registry).host(environment.into_host()).build();
+    let engine = Session::new(environment, registry).into_engine();
     let graph = GraphBuilder::new();
     let black = graph.add(EmptyImage::node().width(4).height(2).batch_size(1).color(0));
     let white = graph.add(Negative::node().image(black).strength(1.0));
