@@ -23,7 +23,7 @@ pub enum SamplingError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// A sampler that doesn't exist.
-    #[error("unknown sampler `{name}`; known are {}", .known.join(", "))]
+    #[error("unknown sampler `{name}`; known are `{}`", .known.join("`, `"))]
     UnknownSampler {
         /// The name given.
         name: String,

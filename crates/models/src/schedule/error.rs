@@ -20,7 +20,7 @@ pub enum ScheduleError {
         limit: usize,
     },
     /// A scheduler that doesn't exist.
-    #[error("unknown scheduler `{name}`; known are {}", .known.join(", "))]
+    #[error("unknown scheduler `{name}`; known are `{}`", .known.join("`, `"))]
     UnknownScheduler {
         /// The name given.
         name: String,
