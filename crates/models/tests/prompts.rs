@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::ModelError;
 use kiln_models::clip::Token;
 use kiln_models::text::{Encoded, Prompt, TextEncoder, encode, join};
-use kiln_models::tokenizer::{Chunk, EmbeddingFolders, Embeddings, Encoder, NoEmbeddings, Tokenizer};
+use kiln_models::tokenizer::{Chunk, EmbeddingFolders, Embeddings, Encoder, NoEmbeddings, Tokenizer, Vocabulary};
 
 /// Says each token's id at its place (an embedding's first number for a vector), in two features.
 struct Parrot;
@@ -38,7 +38,7 @@ impl Embeddings for Shelf {
 }
 
 fn chunks(prompt: &str) -> Vec<Chunk> {
-    Tokenizer::bundled(Encoder::ClipL).unwrap().tokenize(prompt, &Shelf)
+    Tokenizer::bundled(Encoder::ClipL).unwrap().tokenize(prompt, &Shelf).unwrap()
 }
 
 fn said(prompt: &str) -> Vec<f32> {
@@ -78,9 +78,20 @@ fn an_embedding_stands_among_the_tokens_with_its_own_vectors() {
 fn five_thousand_words_emoji_and_right_to_left_text_are_just_text() {
     let prompt = "שלום 😀 ".repeat(2_500);
     assert!(chunks(&prompt).len() > 60);
-    let empty = Tokenizer::bundled(Encoder::ClipG).unwrap().tokenize("", &NoEmbeddings);
+    let empty = Tokenizer::bundled(Encoder::ClipG).unwrap().tokenize("", &NoEmbeddings).unwrap();
     assert_eq!((empty.len(), empty[0].len()), (1, 77));
     assert_eq!(empty[0][2].token, Token::Id(0));
+}
+
+/// Lines of `[text, [id, ...]]`: hand-picked and random texts, with the ids that transformers 5.24.0 (tokenizers 0.23.3)
+/// gives them without start and end.
+#[test]
+fn texts_of_every_script_have_the_ids_that_transformers_gives_them() {
+    let vocabulary = Vocabulary::bundled().unwrap();
+    for line in include_str!("data/clip_ids.jsonl").lines() {
+        let (text, ids): (String, Vec<u32>) = serde_json::from_str(line).unwrap();
+        assert_eq!(vocabulary.encode(&text).unwrap(), ids, "{text:?}");
+    }
 }
 
 #[test]

@@ -236,7 +236,7 @@ impl Bench {
             Some(TextEncoderKind::H) => Encoder::ClipH,
             _ => Encoder::ClipL,
         };
-        let chunks = Tokenizer::new(self.vocabulary.clone(), encoder).tokenize(&case.prompt, &NoEmbeddings);
+        let chunks = Tokenizer::new(self.vocabulary.clone(), encoder).tokenize(&case.prompt, &NoEmbeddings)?;
         let id = |token: &Token| match token {
             Token::Id(id) => i64::from(*id),
             Token::Vector(_) => -1,

@@ -31,7 +31,7 @@ impl PromptEncoder<'_> {
     /// Encodes one text with every encoder of the family.
     ///
     /// # Errors
-    /// Of the networks.
+    /// [`ModelError::Text`], and those of the networks.
     pub fn encode(&self, text: &str) -> Result<Prompt, ModelError> {
         self.encode_two(text, text)
     }
@@ -40,16 +40,12 @@ impl PromptEncoder<'_> {
     /// behind it. Families with one encoder take the text that belongs to it.
     ///
     /// # Errors
-    /// Of the networks.
+    /// [`ModelError::Text`], and those of the networks.
     pub fn encode_two(&self, text_l: &str, text_g: &str) -> Result<Prompt, ModelError> {
         let encoders = &self.encoders.encoders;
-        let mut chunked: Vec<Vec<Chunk>> = encoders
-            .iter()
-            .map(|Stage { role, .. }| {
-                self.tokenizer(*role)
-                    .tokenize(if *role == TextEncoderKind::G { text_g } else { text_l }, self.embeddings)
-            })
-            .collect();
+        let tokenize =
+            |Stage { role, .. }: &Stage| self.chunks(*role, if *role == TextEncoderKind::G { text_g } else { text_l });
+        let mut chunked = encoders.iter().map(tokenize).collect::<Result<Vec<_>, _>>()?;
         let longest = chunked.iter().map(Vec::len).max().unwrap_or(1);
         let mut joined: Option<Prompt> = None;
         for (Stage { role, model, .. }, chunks) in encoders.iter().zip(&mut chunked) {
@@ -80,8 +76,9 @@ impl PromptEncoder<'_> {
         Hidden { layer: self.clip_skip.unwrap_or(own.layer), norm: own.norm }
     }
 
-    fn tokenizer(&self, role: TextEncoderKind) -> Tokenizer {
-        Tokenizer::new(self.vocabulary.clone(), kind_of(role))
+    fn chunks(&self, role: TextEncoderKind, text: &str) -> Result<Vec<Chunk>, ModelError> {
+        let tokenizer = Tokenizer::new(self.vocabulary.clone(), kind_of(role));
+        tokenizer.tokenize(text, self.embeddings).map_err(|error| ModelError::Text(error.into()))
     }
 }
 

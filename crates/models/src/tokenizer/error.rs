@@ -1,6 +1,6 @@
-//! What can be wrong with a vocabulary. Prompts are never wrong.
+//! What can be wrong with a vocabulary. Knows no prompts: they are never wrong.
 
-/// A vocabulary file that can't be used.
+/// A vocabulary file that can't be used, or a failure of the library that uses it.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     /// The gzip stream is damaged or isn't one.
@@ -22,4 +22,7 @@ pub enum TokenizerError {
         /// The line.
         text: String,
     },
+    /// The tokenizer library gave up.
+    #[error("CLIP's tokenizer failed: {0}")]
+    Library(#[from] tokenizers::Error),
 }

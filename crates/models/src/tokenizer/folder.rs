@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use kiln_memory::{SourceError, TensorSource, WeightFile};
 
-use super::{Embeddings, Encoder};
+use super::embedding::Embeddings;
+use super::encoder::Encoder;
 
 /// Folders that hold embedding files, asked in order.
 #[derive(Debug, Clone, Default)]

@@ -7,16 +7,16 @@
 //! all of it.
 
 pub mod chunk;
-mod clean;
 pub mod embedding;
 mod encoder;
 mod error;
 mod folder;
 mod prompt;
 mod vocabulary;
-mod words;
 
 use std::sync::Arc;
+
+use chunk::Group;
 
 pub use crate::nets::clip::Token;
 pub use chunk::{CHUNK, Chunk, WeightedToken};
@@ -54,32 +54,35 @@ impl Tokenizer {
     }
 
     /// Tokenizes a prompt: weights, escapes, embeddings, chunks. An empty prompt is one chunk.
-    pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Vec<Chunk> {
+    ///
+    /// # Errors
+    /// Of [`Vocabulary::encode`].
+    pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Result<Vec<Chunk>, TokenizerError> {
         let mut groups = Vec::new();
         for segment in parse_weights(prompt) {
             let text = unescape(&segment.text);
             for part in embedding::split(&text) {
-                self.push_part(&mut groups, &part, segment.weight, embeddings);
+                groups.extend(self.groups(&part, segment.weight, embeddings)?);
             }
         }
-        chunk::fill(groups, self.encoder.pad())
+        Ok(chunk::fill(groups, self.encoder.pad()))
     }
 
-    fn push_part(&self, groups: &mut Vec<chunk::Group>, part: &str, weight: f64, embeddings: &dyn Embeddings) {
+    /// The groups of a part: the embedding it starts with and the text behind, or the text alone.
+    fn groups(&self, part: &str, weight: f64, embeddings: &dyn Embeddings) -> Result<Vec<Group>, TokenizerError> {
         let Some((found, leftover)) = embedding::resolve(part, self.encoder, embeddings) else {
-            groups.push(self.text_group(part, weight));
-            return;
+            return Ok(vec![self.text_group(part, weight)?]);
         };
-        if let Some(vectors) = found {
-            groups.push(chunk::Group { tokens: vectors.into_iter().map(Token::Vector).collect(), weight });
-        }
+        let vectors = found.map(|found| found.into_iter().map(Token::Vector).collect());
+        let mut groups: Vec<Group> = vectors.map(|tokens| Group { tokens, weight }).into_iter().collect();
         if !leftover.is_empty() {
-            groups.push(self.text_group(&leftover, weight));
+            groups.push(self.text_group(&leftover, weight)?);
         }
+        Ok(groups)
     }
 
-    fn text_group(&self, text: &str, weight: f64) -> chunk::Group {
-        let tokens = self.vocabulary.encode(text).into_iter().map(Token::Id).collect();
-        chunk::Group { tokens, weight }
+    fn text_group(&self, text: &str, weight: f64) -> Result<Group, TokenizerError> {
+        let tokens = self.vocabulary.encode(text)?.into_iter().map(Token::Id).collect();
+        Ok(Group { tokens, weight })
     }
 }

@@ -1,31 +1,41 @@
-//! CLIP's byte-pair encoding: text to ids.
+//! CLIP's vocabulary: text to ids.
 //!
-//! Sources: OpenAI CLIP `simple_tokenizer.py`; the merges come from its `bpe_simple_vocab_16e6.txt.gz`.
+//! Knows the vocabulary file and the steps that transformers 5 puts before and around byte-pair encoding. Knows nothing
+//! of prompts: weights, embeddings and chunks are its callers' business.
+//!
+//! Sources: OpenAI CLIP `simple_tokenizer.py`, whose `bpe_simple_vocab_16e6.txt.gz` holds the merges; transformers
+//! 5.24.0 `models/clip/tokenization_clip.py`; ComfyUI `comfy/sd1_tokenizer/` (which special token is normalised).
 
-use std::collections::HashMap;
 use std::io::Read;
 
-use super::clean::clean;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::normalizers::{Lowercase, NFC, Replace, Sequence as Normalizers, replace::ReplacePattern};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer as Pipeline};
+
 use super::error::TokenizerError;
-use super::words::words;
 
 /// The id before the first token of a chunk.
 pub const START: u32 = 49406;
-/// The id behind the last token of a chunk, also CLIP-L's padding and the id of what has no other.
+/// The id behind the last token of a chunk, also CLIP-L's padding.
 pub const END: u32 = 49407;
 
+const START_TEXT: &str = "<|startoftext|>";
+const END_TEXT: &str = "<|endoftext|>";
+/// Marks a symbol that ends a word.
+const WORD_END: &str = "</w>";
 const MERGES: usize = 48894;
-const BYTES: u32 = 256;
 const BUNDLED: &[u8] = include_bytes!("../../assets/bpe_simple_vocab_16e6.txt.gz");
+/// What a word is; text between the matches is dropped.
+const WORD: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
-/// The 49408 symbols of CLIP and the order in which pairs of them merge.
+/// The 49408 symbols of CLIP and how a text becomes a row of them.
 ///
 /// Ids: 256 byte symbols, the same 256 at a word's end, one symbol per merge, start, end.
 pub struct Vocabulary {
-    /// Rank of the merge of two neighbours; the merged symbol's id is `512 + rank`.
-    merges: HashMap<(u32, u32), u32>,
-    /// Id of the symbol of each byte inside a word.
-    bytes: [u32; 256],
+    pipeline: Pipeline,
 }
 
 impl Vocabulary {
@@ -44,130 +54,123 @@ impl Vocabulary {
     pub fn from_gzip(bytes: &[u8]) -> Result<Self, TokenizerError> {
         let mut text = String::new();
         flate2::read::GzDecoder::new(bytes).read_to_string(&mut text)?;
-        let symbols = printable_bytes();
-        let mut ids: HashMap<String, u32> = HashMap::with_capacity(49408);
-        for (i, c) in symbols.iter().enumerate() {
-            ids.insert(c.to_string(), i as u32);
-            ids.insert(format!("{c}</w>"), BYTES + i as u32);
-        }
-        let mut merges = HashMap::with_capacity(MERGES);
-        for (rank, line) in text.lines().skip(1).take(MERGES).enumerate() {
-            let unknown = || TokenizerError::Merge { line: rank + 2, text: line.to_owned() };
-            let (left, right) = line.split_once(' ').ok_or_else(unknown)?;
-            let pair = (*ids.get(left).ok_or_else(unknown)?, *ids.get(right).ok_or_else(unknown)?);
-            merges.insert(pair, rank as u32);
-            ids.insert(format!("{left}{right}"), 2 * BYTES + rank as u32);
-        }
-        if merges.len() < MERGES {
-            return Err(TokenizerError::Short { found: merges.len(), expected: MERGES });
-        }
-        Ok(Self { merges, bytes: byte_ids() })
+        let (symbols, merges) = symbols_and_merges(&text)?;
+        Ok(Self { pipeline: pipeline(symbols, merges)? })
     }
 
-    /// The ids of a text, without start and end.
+    /// The ids of a text, without start and end. Any text has ids: nothing in it is unknown or too long.
     ///
-    /// Literal `<|startoftext|>` and `<|endoftext|>` become the special ids.
-    pub fn encode(&self, text: &str) -> Vec<u32> {
-        let mut ids = Vec::new();
-        for piece in split_specials(text) {
-            match special(piece) {
-                Some(id) => ids.push(id),
-                None => words(&clean(piece)).into_iter().for_each(|word| self.push_word(&mut ids, word)),
-            }
-        }
-        ids
-    }
-
-    fn push_word(&self, ids: &mut Vec<u32>, word: &str) {
-        if let Some(id) = special(word) {
-            ids.push(id);
-            return;
-        }
-        let mut symbols: Vec<u32> = word.bytes().map(|b| self.bytes[b as usize]).collect();
-        if let Some(last) = symbols.last_mut() {
-            *last += BYTES;
-        }
-        self.merge(&mut symbols);
-        ids.extend(symbols);
-    }
-
-    /// Applies merges, lowest rank first and each everywhere in the word, until none is left.
-    fn merge(&self, symbols: &mut Vec<u32>) {
-        while let Some((rank, pair)) =
-            symbols.windows(2).filter_map(|w| self.merges.get(&(w[0], w[1])).map(|&r| (r, (w[0], w[1])))).min()
-        {
-            let mut merged = Vec::with_capacity(symbols.len());
-            let mut i = 0;
-            while i < symbols.len() {
-                if i + 1 < symbols.len() && (symbols[i], symbols[i + 1]) == pair {
-                    merged.push(2 * BYTES + rank);
-                    i += 2;
-                } else {
-                    merged.push(symbols[i]);
-                    i += 1;
-                }
-            }
-            *symbols = merged;
-        }
+    /// A literal `<|startoftext|>`, in any case, and a literal `<|endoftext|>`, in lower case only, become the special
+    /// ids.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Library`]; no text is known to cause it.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        Ok(self.pipeline.encode_fast(text, false)?.get_ids().to_vec())
     }
 }
 
 impl std::fmt::Debug for Vocabulary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vocabulary").field("merges", &self.merges.len()).finish_non_exhaustive()
+        f.debug_struct("Vocabulary").field("symbols", &self.pipeline.get_vocab_size(true)).finish_non_exhaustive()
     }
 }
 
-fn special(word: &str) -> Option<u32> {
-    match word {
-        "<|startoftext|>" => Some(START),
-        "<|endoftext|>" => Some(END),
-        _ => None,
-    }
-}
+/// A pair of neighbours that become one symbol; its rank is its place in the list.
+type Merge = (String, String);
 
-/// Cuts a text before and after each special token.
-fn split_specials(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((at, token)) = ["<|startoftext|>", "<|endoftext|>"]
-        .iter()
-        .filter_map(|token| rest.find(token).map(|at| (at, *token)))
-        .min_by_key(|(at, _)| *at)
-    {
-        pieces.extend([&rest[..at], &rest[at..at + token.len()]]);
-        rest = &rest[at + token.len()..];
+/// Ids of all symbols, and the merges, from the text of the vocabulary file. Its first line is a version.
+fn symbols_and_merges(text: &str) -> Result<(Vocab, Vec<Merge>), TokenizerError> {
+    let bytes = byte_symbols();
+    let ends = bytes.iter().map(|symbol| format!("{symbol}{WORD_END}"));
+    let mut ids: Vocab = (bytes.iter().map(char::to_string).chain(ends)).zip(0..).collect();
+    let mut merges = Vec::with_capacity(MERGES);
+    for (line, merge) in (2..).zip(text.lines().skip(1).take(MERGES)) {
+        let known = merge.split_once(' ').filter(|(left, right)| ids.contains_key(*left) && ids.contains_key(*right));
+        let (left, right) = known.ok_or_else(|| TokenizerError::Merge { line, text: merge.to_owned() })?;
+        ids.insert(format!("{left}{right}"), ids.len() as u32);
+        merges.push((left.to_owned(), right.to_owned()));
     }
-    pieces.push(rest);
-    pieces
+    if merges.len() < MERGES {
+        return Err(TokenizerError::Short { found: merges.len(), expected: MERGES });
+    }
+    ids.extend([(START_TEXT.to_owned(), START), (END_TEXT.to_owned(), END)]);
+    Ok((ids, merges))
 }
 
 /// The printable characters that stand for bytes, in the order of their ids: bytes that are printable themselves, then
 /// the others as U+0100 and on.
-fn printable_bytes() -> Vec<char> {
-    byte_order()
-        .into_iter()
-        .scan(0x100, |next, byte| {
-            let own = is_printable(byte);
-            *next += u32::from(!own);
-            Some(if own { char::from(byte) } else { char::from_u32(*next - 1).unwrap_or('\u{100}') })
-        })
-        .collect()
+fn byte_symbols() -> Vec<char> {
+    let own = (33..=126).chain(161..=172).chain(174..=255);
+    own.chain(0x100..).filter_map(char::from_u32).take(256).collect()
 }
 
-fn byte_ids() -> [u32; 256] {
-    let mut ids = [0; 256];
-    for (id, byte) in byte_order().into_iter().enumerate() {
-        ids[byte as usize] = id as u32;
+/// Steps and settings of transformers' `CLIPTokenizer`.
+///
+/// NFC, the classes of the patterns and lower-casing each follow a Unicode version of their own; only the library that
+/// the reference uses has the same three.
+fn pipeline(symbols: Vocab, merges: Vec<Merge>) -> tokenizers::Result<Pipeline> {
+    let bpe = BPE::builder()
+        .vocab_and_merges(symbols, merges)
+        .unk_token(END_TEXT.to_owned())
+        .end_of_word_suffix(WORD_END.to_owned())
+        .build()?;
+    let white_space = Replace::new(ReplacePattern::Regex(r"\s+".to_owned()), " ")?;
+    let words = Split::new(SplitPattern::Regex(WORD.to_owned()), SplitDelimiterBehavior::Removed, true)?;
+    // GPT-2's pattern cuts words once more. It finds something to cut where lower-casing made an `<|ENDOFTEXT|>` a word.
+    let bytes = ByteLevel::default().add_prefix_space(false).use_regex(true);
+    let mut pipeline = Pipeline::new(bpe);
+    pipeline.with_normalizer(Some(Normalizers::new(vec![NFC.into(), white_space.into(), Lowercase.into()])))?;
+    pipeline.with_pre_tokenizer(Some(PreTokenizers::new(vec![words.into(), bytes.into()])));
+    pipeline.add_special_tokens([
+        AddedToken::from(START_TEXT, true).normalized(true),
+        AddedToken::from(END_TEXT, true).normalized(false),
+    ])?;
+    Ok(pipeline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<u32> {
+        Vocabulary::bundled().and_then(|vocabulary| vocabulary.encode(text)).unwrap_or_default()
     }
-    ids
-}
 
-fn byte_order() -> Vec<u8> {
-    let (own, others): (Vec<u8>, Vec<u8>) = (0..=255).partition(|&b| is_printable(b));
-    [own, others].concat()
-}
+    /// The ids of words that are tokenized one by one.
+    fn of_words(words: &[&str]) -> Vec<u32> {
+        words.iter().flat_map(|word| ids(word)).collect()
+    }
 
-fn is_printable(byte: u8) -> bool {
-    matches!(byte, 33..=126 | 161..=172 | 174..=255)
+    #[test]
+    fn contractions_digits_and_runs_of_marks_are_words_of_their_own() {
+        assert_eq!(ids("don't 42 ok!?"), of_words(&["don", "'t", "4", "2", "ok", "!?"]));
+    }
+
+    #[test]
+    fn a_special_token_in_capitals_is_one_at_a_start_and_text_at_an_end() {
+        assert_eq!(ids("!<|STARTOFTEXT|>"), [ids("!"), vec![START]].concat());
+        assert_eq!(ids("!<|endoftext|>"), [ids("!"), vec![END]].concat());
+        assert_eq!(ids("!<|ENDOFTEXT|>"), of_words(&["!<|", "endoftext", "|>"]));
+        assert_eq!(ids("<|ENDOFTEXT|>"), of_words(&["<|", "endoftext", "|>"]));
+    }
+
+    #[test]
+    fn format_characters_stay_and_ideographs_are_not_set_apart() {
+        assert_eq!(ids("zero\u{200b}width"), of_words(&["zero", "\u{200b}", "width"]));
+        assert_ne!(ids("日本"), of_words(&["日", "本"]));
+    }
+
+    #[test]
+    fn capitals_become_small_one_by_one() {
+        assert_eq!(ids("ΟΔΟΣ"), ids("οδοσ"));
+        assert_eq!(ids("İ"), ids("i\u{307}"));
+    }
+
+    #[test]
+    fn a_merge_of_unknown_symbols_names_its_line() {
+        let error = symbols_and_merges("#version\ni n\nin zz\n").map(|_| ()).map_err(|error| error.to_string());
+        assert_eq!(error, Err("line 3 of the CLIP vocabulary, `in zz`, isn't a merge of two known symbols".to_owned()));
+        assert!(matches!(symbols_and_merges("#version\ni n\n"), Err(TokenizerError::Short { found: 1, .. })));
+    }
 }

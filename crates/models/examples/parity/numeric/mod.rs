@@ -23,6 +23,7 @@ pub fn case(file: &str) -> Option<Run> {
         "noise.safetensors" => noise::noise,
         "seedsequence.json" => noise::seed_sequences,
         "tokenizer.json" => tokens::prompts,
+        "tokens_random.json" => tokens::texts,
         "schedules.safetensors" => schedules::schedules,
         "fake_denoise.safetensors" => analytic::checks,
         "samplers_variants.safetensors" => variants::variants,

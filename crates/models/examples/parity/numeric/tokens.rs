@@ -16,10 +16,24 @@ pub fn prompts(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> 
     let embeddings = EmbeddingFolders::new([folder.path().join("embeddings")]);
     let json = folder.json(file)?;
     let cases = json.as_array().ok_or("no list of prompts")?;
-    Ok(cases.iter().map(|case| judge(case, &l, &g, &embeddings)).collect())
+    cases.iter().map(|case| judge(case, &l, &g, &embeddings)).collect()
 }
 
-fn judge(case: &Value, l: &Tokenizer, g: &Tokenizer, embeddings: &dyn Embeddings) -> CaseResult {
+/// `tokens_random.json`: ids of texts without prompt syntax, one case for all of them.
+pub fn texts(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
+    let vocabulary = Vocabulary::bundled()?;
+    let texts: Vec<(String, Vec<u32>)> = serde_json::from_value(folder.json(file)?)?;
+    let mut wrong = Vec::new();
+    for (text, ids) in &texts {
+        if vocabulary.encode(text)? != *ids {
+            wrong.push(format!("{text:?}"));
+        }
+    }
+    let note = format!("other ids: {}", wrong.join(", "));
+    Ok(vec![CaseResult::exact(format!("{} texts", texts.len()), wrong.is_empty(), note)])
+}
+
+fn judge(case: &Value, l: &Tokenizer, g: &Tokenizer, embeddings: &dyn Embeddings) -> Result<CaseResult, Trouble> {
     let prompt = case["prompt"].as_str().unwrap_or("");
     let name = format!("{:?}", prompt.chars().take(40).collect::<String>());
     let mut faults = Vec::new();
@@ -27,7 +41,7 @@ fn judge(case: &Value, l: &Tokenizer, g: &Tokenizer, embeddings: &dyn Embeddings
     if case["segments"] != Value::from(segments) {
         faults.push("other segments".to_owned());
     }
-    let chunks = l.tokenize(prompt, embeddings);
+    let chunks = l.tokenize(prompt, embeddings)?;
     let rows = case["l"].as_array().map(Vec::as_slice).unwrap_or_default();
     if chunks.len() != rows.len() {
         faults.push(format!("{} chunks instead of {}", chunks.len(), rows.len()));
@@ -36,12 +50,12 @@ fn judge(case: &Value, l: &Tokenizer, g: &Tokenizer, embeddings: &dyn Embeddings
         faults.extend(differing(chunk, row).map(|place| format!("chunk {k} differs at {place}")));
     }
     if case["g_differs_only_in_pad0"] == json!(true) {
-        let last = g.tokenize(prompt, &NoEmbeddings).pop().unwrap_or_default();
+        let last = g.tokenize(prompt, &NoEmbeddings)?.pop().unwrap_or_default();
         if Value::from(last.iter().map(id).collect::<Vec<_>>()) != case["g_last_row_ids"] {
             faults.push("CLIP-G's last chunk differs".to_owned());
         }
     }
-    CaseResult::exact(name, faults.is_empty(), faults.join(", "))
+    Ok(CaseResult::exact(name, faults.is_empty(), faults.join(", ")))
 }
 
 /// An embedding's vector stands as "E" (or as anything that is no number) in the reference.
