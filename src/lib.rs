@@ -42,8 +42,7 @@
 #![cfg_attr(feature = "nodes", doc = "```")]
 #![cfg_attr(not(feature = "nodes"), doc = "```ignore")]
 //! use kiln::exec::{Cx, Execute, GraphBuilder, Node, NodeError};
-//! use kiln::nodes::runtime::Session;
-//! use kiln::nodes::{Environment, Image, SaveImage, files::Folders, image::EmptyImage};
+//! use kiln::nodes::{Environment, Image, SaveImage, Session, files::Folders, image::EmptyImage};
 //!
 //! /// Turns a picture into its negative.
 //! #[derive(Node)]
@@ -61,8 +60,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let data = std::env::temp_dir().join(format!("kiln-page-nodes-{}", std::process::id()));
 //! let environment = Environment::new(Folders::under(&data)); // where models, inputs and outputs are
-//! let registry = kiln::nodes::registry().with::<Negative>();
-//! let session = Session::new(environment, registry);
+//! let session = Session::new(environment, kiln::nodes::registry().with::<Negative>());
 //!
 //! let graph = GraphBuilder::new();
 //! let black = graph.add(EmptyImage::node().width(64).height(64).batch_size(1).color(0));
@@ -97,7 +95,8 @@
 //! # std::fs::remove_dir_all(&data)?;
 //! # Ok(()) }
 //! ```
-//! From a shell: `kiln run workflow.json` (the crate `kiln-cli`).
+//! A run can be awaited as well: `engine.start(prompt).await`, under any executor. From a shell: `kiln run workflow.json`
+//! (the crate `kiln-cli`).
 //!
 //! # Rooms
 //! This crate is the front door; each room is a crate of its own:

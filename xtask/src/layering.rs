@@ -2,7 +2,6 @@
 //!
 //! Only normal dependencies count: a test may use what it likes.
 
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -102,15 +101,9 @@ pub fn reach(package: &str, default_features: bool) -> Result<BTreeSet<String>, 
 /// The packages of the workspace as cargo's metadata names them.
 ///
 /// # Errors
-/// Cargo does not start, or answers something that is not its metadata.
+/// As [`crate::workspace::metadata`].
 pub fn members() -> Result<BTreeSet<String>, String> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
-        .current_dir(crate::workspace::root())
-        .output()
-        .map_err(|error| format!("cargo metadata does not start: {error}"))?;
-    let json: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    let json = crate::workspace::metadata()?;
     let packages = json["packages"].as_array().cloned().unwrap_or_default();
     Ok(packages.iter().filter_map(|package| package["name"].as_str()).map(str::to_owned).collect())
 }

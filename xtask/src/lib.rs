@@ -2,7 +2,8 @@
 //!
 //! They guard what a compiler does not: which crate may know which ([`layering`]), which file of a crate may import
 //! which ([`imports`], by the order in [`wings`]), how long files and functions may grow and where `unsafe` may stand
-//! ([`tidy`]), and whether a picture is the one that was expected ([`picture`]). [`exports`] counts what a crate shows.
+//! ([`tidy`]), and whether a picture is the one that was expected ([`picture`]), whether a crate's page
+//! names its features ([`features`]). [`exports`] counts what a crate shows.
 //!
 //! ```
 //! // The rules are data; ARCHITECTURE.md explains them.
@@ -11,6 +12,7 @@
 //! ```
 
 pub mod exports;
+pub mod features;
 pub mod imports;
 pub mod layering;
 pub mod lengths;

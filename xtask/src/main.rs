@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn tidy() -> Vec<String> {
-    [xtask::layering::check(), xtask::imports::check(&xtask::workspace::root()), xtask::tidy::check()].concat()
+    let imports = xtask::imports::check(&xtask::workspace::root());
+    [xtask::layering::check(), imports, xtask::features::check(), xtask::tidy::check()].concat()
 }
 
 /// What to show of one package: the root, its folder, its name, and whether it was asked for by name.

@@ -108,7 +108,7 @@ pub const HOUSES: &[House] = &[
             &["mentions"],
             &["modules"],
             &["names", "workspace"],
-            &["exports", "imports", "layering", "tidy"],
+            &["exports", "features", "imports", "layering", "tidy"],
         ],
     },
 ];

@@ -23,6 +23,20 @@ pub fn packages(root: &Path) -> Result<Vec<String>, String> {
     Ok(folders)
 }
 
+/// What cargo says of the workspace's packages.
+///
+/// # Errors
+/// Cargo does not start, or returns something that is not its metadata.
+pub fn metadata() -> Result<serde_json::Value, String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = std::process::Command::new(cargo)
+        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("cargo metadata does not start: {error}"))?;
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
 /// The Rust files of a package, without its tests.
 ///
 /// # Errors

@@ -24,6 +24,12 @@ fn every_crate_but_the_facade_the_command_and_the_server_has_a_layering_rule() {
 }
 
 #[test]
+fn every_feature_stands_on_its_crates_page() {
+    let faults = xtask::features::check();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
 fn files_stay_short_and_unsafe_stays_where_it_belongs() {
     let faults = xtask::tidy::check();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
