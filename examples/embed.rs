@@ -14,12 +14,12 @@ use kiln::nodes::{
     VAEDecode,
 };
 
-/// Turns a picture into its negative.
+/// Turns an image into its negative.
 #[derive(Node)]
 #[node(category = "image/filter")]
 struct Negative {
     image: Image,
-    /// 0 leaves the picture as it is, 1 inverts it.
+    /// 0 leaves the image as it is, 1 inverts it.
     #[input(min = 0.0, max = 1.0, step = 0.01, default = 1.0)]
     strength: f64,
 }
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .run()?;
     println!("{} nodes ran, {} bytes at most", report.summary.executed, report.summary.peak_bytes);
-    println!("the picture is in {}", output.display());
+    println!("the image is in {}", output.display());
 
     // The same graph again: everything is known, nothing runs.
     let report = session.start(graph(8).into_prompt()).run()?;

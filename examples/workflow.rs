@@ -1,4 +1,4 @@
-//! Text to picture through the whole house: a graph built with types, validated, run on the CPU with the bundled
+//! Text to image through the whole house: a graph built with types, validated, run on the CPU with the bundled
 //! model, saved as a PNG that carries the graph.
 //!
 //!     cargo run --release --example workflow
@@ -19,7 +19,7 @@ use kiln_cli::options::{EngineArgs, EnvironmentArgs};
 use kiln_cli::{Opened, Terminal, on_ctrl_c, open};
 use serde_json::json;
 
-/// Draws a picture from text, or runs any graph in ComfyUI's API format.
+/// Draws an image from text, or runs any graph in ComfyUI's API format.
 #[derive(Parser)]
 #[command(name = "workflow")]
 struct Args {
@@ -31,7 +31,7 @@ struct Args {
     /// What not to draw.
     #[arg(long, default_value = "")]
     negative: String,
-    /// Another seed, another picture.
+    /// Another seed, another image.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Sampling steps.
@@ -55,7 +55,7 @@ struct Args {
     /// Pixels, a multiple of 8.
     #[arg(long, default_value_t = 128)]
     height: u32,
-    /// Pictures at once.
+    /// Images at once.
     #[arg(long, default_value_t = 1)]
     batch: u32,
     /// A checkpoint by name, from the folder of models; or the path of a file.
@@ -97,7 +97,7 @@ fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
 
     on_ctrl_c(terminal.cancel().clone())?;
     let mut options = args.engine.run_options();
-    // The editor's own form where there is one; else the graph itself, so that the picture can be opened as a workflow.
+    // The editor's own form where there is one; else the graph itself, so that the image can be opened as a workflow.
     let workflow = workflow.unwrap_or_else(|| prompt.to_value());
     options.extra_pnginfo = Some(Arc::new(json!({ "workflow": workflow })));
     let finished = terminal.run(&Arc::new(prompt), validated, options, None)?;

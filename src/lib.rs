@@ -44,7 +44,7 @@
 //! use kiln::exec::{Cx, Execute, GraphBuilder, Node, NodeError};
 //! use kiln::nodes::{Environment, Image, SaveImage, Session, files::Folders, image::EmptyImage};
 //!
-//! /// Turns a picture into its negative.
+//! /// Turns an image into its negative.
 //! #[derive(Node)]
 //! #[node(category = "image/filter")]
 //! struct Negative {

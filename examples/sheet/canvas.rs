@@ -1,9 +1,9 @@
-//! A picture in the making. Knows pixels and where they go, nothing of what draws them.
+//! An image in the making. Knows pixels and where they go, nothing of what draws them.
 
 /// Why there is no sheet.
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
-/// A picture in the making: rows of RGB.
+/// An image in the making: rows of RGB.
 pub(crate) struct Canvas {
     pub(crate) width: usize,
     pub(crate) height: usize,
@@ -15,9 +15,9 @@ impl Canvas {
         Self { width, height, rgb: vec![255; width * height * 3] }
     }
 
-    /// Copies a square picture of `side` pixels to where its left upper corner is to be.
-    pub(crate) fn paste(&mut self, left: usize, top: usize, picture: &[u8], side: usize) {
-        for (row, line) in picture.chunks_exact(side * 3).enumerate() {
+    /// Copies a square image of `side` pixels to where its left upper corner is to be.
+    pub(crate) fn paste(&mut self, left: usize, top: usize, image: &[u8], side: usize) {
+        for (row, line) in image.chunks_exact(side * 3).enumerate() {
             let start = ((top + row) * self.width + left) * 3;
             self.rgb[start..start + side * 3].copy_from_slice(line);
         }

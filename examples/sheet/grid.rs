@@ -13,7 +13,7 @@ const PROMPT: &str = "a red apple";
 const STEPS: usize = 8;
 /// Side of what is drawn.
 const SIDE: usize = 96;
-/// Side of a picture on the sheet.
+/// Side of an image on the sheet.
 const SMALL: usize = SIDE / 2;
 const GAP: usize = 8;
 
@@ -32,11 +32,11 @@ pub(crate) fn drawn(engine: &Engine) -> Canvas {
             if row == 0 {
                 letters::write(&mut sheet, left, GAP, scheduler.name());
             }
-            let picture = one(engine, sampler, scheduler.name()).unwrap_or_else(|error| {
+            let image = one(engine, sampler, scheduler.name()).unwrap_or_else(|error| {
                 println!("{sampler} with {}: {error}", scheduler.name());
                 vec![200; SMALL * SMALL * 3]
             });
-            sheet.paste(left, top, &picture, SMALL);
+            sheet.paste(left, top, &image, SMALL);
         }
         println!("{sampler}");
     }
@@ -57,8 +57,8 @@ fn one(engine: &Engine, sampler: &str, scheduler: &str) -> Result<Vec<u8>, Failu
     let link = images.as_link().cloned().ok_or("an output of a node is a link")?;
     let options = RunOptions::new().fetching(link.clone());
     let report = engine.start(graph.into_prompt()).options(options).run()?;
-    let value = report.values(&link).and_then(|values| values.at(0)).ok_or("the picture is missing")?;
-    let image = Image::from_value(value.clone()).map_err(|_| "not a picture")?;
+    let value = report.values(&link).and_then(|values| values.at(0)).ok_or("the image is missing")?;
+    let image = Image::from_value(value.clone()).map_err(|_| "not an image")?;
     Ok(halved(&image.rgb().to_bytes().map_err(|error| error.to_string())?))
 }
 
@@ -68,8 +68,8 @@ fn cfg(sampler: &str) -> f64 {
 }
 
 /// The mean of two by two pixels.
-fn halved(picture: &[u8]) -> Vec<u8> {
-    let at = |x: usize, y: usize, c: usize| u16::from(picture[(y * SIDE + x) * 3 + c]);
+fn halved(image: &[u8]) -> Vec<u8> {
+    let at = |x: usize, y: usize, c: usize| u16::from(image[(y * SIDE + x) * 3 + c]);
     let mean = |i: usize| {
         let (x, y, c) = (i / 3 % SMALL * 2, i / 3 / SMALL * 2, i % 3);
         ((at(x, y, c) + at(x + 1, y, c) + at(x, y + 1, c) + at(x + 1, y + 1, c) + 2) / 4) as u8

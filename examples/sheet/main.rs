@@ -1,4 +1,4 @@
-//! The README's picture sheet: one graph with many samplers, its pictures side by side. And every sampler with every
+//! The README's image sheet: one graph with many samplers, its images side by side. And every sampler with every
 //! scheduler.
 //!
 //!     cargo run --release --example sheet -- docs/sheet.png
@@ -82,7 +82,7 @@ fn prompts(engine: &Engine) -> Result<Canvas, Failure> {
     let report = engine.start(graph.into_prompt()).options(options).run()?;
     let mut sheet = Canvas::white(COLUMNS * SIDE, PROMPTS.len().div_ceil(COLUMNS) * SIDE);
     for (at, link) in pictures.iter().enumerate() {
-        let value = report.values(link).and_then(|values| values.at(0)).ok_or("a picture is missing")?;
+        let value = report.values(link).and_then(|values| values.at(0)).ok_or("an image is missing")?;
         let image = Image::from_value(value.clone()).map_err(|_| "not a picture")?;
         let pixels = image.rgb().to_bytes().map_err(|error| error.to_string())?;
         sheet.paste(at % COLUMNS * SIDE, at / COLUMNS * SIDE, &pixels, SIDE);

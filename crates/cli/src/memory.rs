@@ -15,7 +15,7 @@ use kiln_memory::{Applied, Controls};
 #[command(next_help_heading = "Memory")]
 pub struct MemoryArgs {
     /// Weights that stay on the computing device, at most: `600M`, `6G`, `0.5` (GB). On the CPU these are weights decoded for
-    /// computing, 1 GB unless said otherwise; the rest is decoded again at each use. Pictures stay the same.
+    /// computing, 1 GB unless said otherwise; the rest is decoded again at each use. Images stay the same.
     #[arg(long, value_name = "SIZE", value_parser = checked("--vram-limit"))]
     pub vram_limit: Option<String>,
     /// Memory of the whole process: weights, results, what computing needs, and what the program holds besides. On the CPU it

@@ -8,7 +8,7 @@ use kiln_graph::{Definitions, Document, LowerOptions, Prompt, WorkflowError};
 pub struct Opened {
     /// What will run.
     pub prompt: Prompt,
-    /// The editor's own form, stored in pictures beside the prompt.
+    /// The editor's own form, stored in images beside the prompt.
     pub workflow: Option<serde_json::Value>,
 }
 

@@ -18,7 +18,7 @@ pub struct EnvironmentArgs {
     /// Root of models, input, output and temp.
     #[arg(long, value_name = "DIR")]
     pub base_directory: Option<PathBuf>,
-    /// Where pictures go.
+    /// Where images go.
     #[arg(long, visible_alias = "output", value_name = "DIR")]
     pub output_directory: Option<PathBuf>,
     /// Where LoadImage looks.

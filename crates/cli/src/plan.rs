@@ -1,4 +1,4 @@
-//! The plan of a picture: what of a weight file would stay in memory, what would be brought for each use, and why, before
+//! The plan of an image: what of a weight file would stay in memory, what would be brought for each use, and why, before
 //! anything runs.
 //!
 //! Knows sizes and a schedule; opens headers only.
@@ -9,16 +9,16 @@ use std::path::Path;
 use kiln_memory::{Controls, Forecast, Map, Policy, ProviderError, Schedule, human_bytes};
 use kiln_models::sampler::SamplerKind;
 use kiln_models::{Component, Inventory, ModelError};
-use kiln_nodes::weights_limit;
+use kiln_nodes::runtime::weights_limit;
 
-/// The picture that is planned for.
+/// The image that is planned for.
 #[derive(Debug, Clone)]
 pub struct ImageRequest {
     /// Sampling steps.
     pub steps: u32,
     /// The sampler; some evaluate the model twice or three times per step.
     pub sampler: SamplerKind,
-    /// Pictures at once.
+    /// Images at once.
     pub batch: u32,
 }
 
@@ -27,7 +27,7 @@ pub struct Plan {
     file: String,
     contents: Inventory,
     limit: u64,
-    picture: ImageRequest,
+    image: ImageRequest,
     /// Per part: how many passes it makes.
     passes: Vec<u32>,
     forecast: Forecast,
@@ -45,14 +45,14 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// The plan for a picture from `file` under these memory controls.
+    /// The plan for an image from `file` under these memory controls.
     ///
     /// # Errors
     /// [`PlanError`], when the file can't be opened or holds no network that is known.
-    pub fn new(file: &Path, controls: &Controls, picture: ImageRequest) -> Result<Self, PlanError> {
+    pub fn new(file: &Path, controls: &Controls, image: ImageRequest) -> Result<Self, PlanError> {
         let contents = Inventory::of(file)?;
         let limit = weights_limit(controls).min(controls.ram_limit.unwrap_or(u64::MAX));
-        let passes: Vec<u32> = contents.parts.iter().map(|part| picture.passes(part.role)).collect();
+        let passes: Vec<u32> = contents.parts.iter().map(|part| image.passes(part.role)).collect();
         let schedule = contents
             .parts
             .iter()
@@ -61,7 +61,7 @@ impl Plan {
         let outlines: Vec<_> = contents.parts.iter().map(|part| part.outline.clone()).collect();
         let policy = if controls.dynamic { Policy::Plan } else { Policy::AllResident };
         let forecast = Forecast::new(&outlines, schedule, limit, policy)?;
-        Ok(Self { file: file.display().to_string(), contents, limit, picture, passes, forecast })
+        Ok(Self { file: file.display().to_string(), contents, limit, image, passes, forecast })
     }
 }
 
@@ -87,11 +87,11 @@ impl fmt::Display for Plan {
         let kind = self.contents.family.map_or_else(String::new, |family| format!("{family}, "));
         let stored: u64 = self.contents.parts.iter().map(|part| part.stored).sum();
         writeln!(f, "{}: {kind}{} of weights in the file", self.file, human_bytes(stored))?;
-        let ImageRequest { steps, sampler, batch } = &self.picture;
-        let pictures = if *batch == 1 { "one picture".to_owned() } else { format!("{batch} pictures") };
+        let ImageRequest { steps, sampler, batch } = &self.image;
+        let images = if *batch == 1 { "one image".to_owned() } else { format!("{batch} images") };
         writeln!(
             f,
-            "at most {} of them decoded in memory; {steps} steps of {}, {pictures}",
+            "at most {} of them decoded in memory; {steps} steps of {}, {images}",
             human_bytes(self.limit),
             sampler.name()
         )?;
@@ -133,7 +133,7 @@ impl Plan {
         self.forecast.during.get(i).map_or(0, |map| resident(map, &part.outline.name)).min(part.decoded())
     }
 
-    /// Bytes brought in each pass of a picture after the first.
+    /// Bytes brought in each pass of an image after the first.
     fn brought(&self, i: usize) -> u64 {
         self.forecast.again.get(i).map_or(0, |(_, bytes)| bytes / u64::from(self.passes[i].max(1)))
     }
@@ -147,11 +147,11 @@ impl Plan {
         let placed = if decoded == 0 {
             "nothing of it has to be decoded".to_owned()
         } else if kept == decoded && stays == decoded {
-            "fits, and stays from picture to picture".to_owned()
+            "fits, and stays from image to image".to_owned()
         } else if kept == decoded {
             let gone = human_bytes(decoded - stays);
             format!(
-                "fits while it runs; {gone} of it give way to what is used sooner, and come again for the next picture"
+                "fits while it runs; {gone} of it give way to what is used sooner, and come again for the next image"
             )
         } else if self.limit == 0 {
             "nothing may stay: each weight is brought for each use".to_owned()
@@ -172,10 +172,10 @@ impl Plan {
     fn totals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = |runs: &[(String, u64)]| runs.iter().map(|(_, bytes)| bytes).sum::<u64>();
         let (first, again) = (human_bytes(sum(&self.forecast.first)), human_bytes(sum(&self.forecast.again)));
-        writeln!(f, "\nfirst picture: {first} decoded; with another text: {again}")?;
+        writeln!(f, "\nfirst image: {first} decoded; with another text: {again}")?;
         let Some(unet) = self.contents.parts.iter().position(|part| part.role == "unet") else { return Ok(()) };
         let part = &self.contents.parts[unet];
-        let per_step = self.brought(unet) * u64::from(self.passes[unet]) / u64::from(self.picture.steps.max(1));
+        let per_step = self.brought(unet) * u64::from(self.passes[unet]) / u64::from(self.image.steps.max(1));
         let file = (per_step as f64 * part.stored as f64 / part.decoded().max(1) as f64) as u64;
         writeln!(f, "a step: {} decoded, {} of the file read", human_bytes(per_step), human_bytes(file))
     }

@@ -33,7 +33,7 @@ impl fmt::Display for Summary {
         }
         if self.memory.peak > self.memory.limit {
             let more = human_bytes(self.memory.peak - self.memory.limit);
-            writeln!(f, "that is {more} more than the limit: computing comes first (a smaller picture takes less)")?;
+            writeln!(f, "that is {more} more than the limit: computing comes first (a smaller image takes less)")?;
         }
         if let Some(process) = self.process {
             let (anonymous, mapped) = (human_bytes(process.anonymous), human_bytes(process.file_backed));

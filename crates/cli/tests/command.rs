@@ -127,15 +127,15 @@ fn a_plan_says_what_stays_what_is_brought_and_why() {
     let plan = plan("assets/fluent-tiny.safetensors", &["--vram-limit", "20M", "--steps", "10"]);
     for part in [
         "assets/fluent-tiny.safetensors: SD1, 32.5 MiB of weights in the file\n",
-        "at most 20.0 MiB of them decoded in memory; 10 steps of euler, one picture\n",
+        "at most 20.0 MiB of them decoded in memory; 10 steps of euler, one image\n",
         "in the file         decoded          passes            stay  brought a pass\n",
         "clip of fluent-tiny         6.2 MiB       391.0 KiB               2       391.0 KiB             0 B\n",
         "unet of fluent-tiny        19.7 MiB        39.5 MiB              10  ",
-        "clip of fluent-tiny: fits, and stays from picture to picture (6.0 MiB are tables",
+        "clip of fluent-tiny: fits, and stays from image to image (6.0 MiB are tables",
         "unet of fluent-tiny: larger than its room: ",
         "stay, spread evenly over a pass; the rest is brought between them, in each of 10 passes\n",
         "vae of fluent-tiny: ",
-        "first picture: ",
+        "first image: ",
         "a step: ",
     ] {
         assert!(plan.contains(part), "{part}: {plan}");
@@ -164,11 +164,11 @@ fn a_plan_is_made_for_any_file_with_weights() {
 #[test]
 fn a_plan_for_what_holds_no_network_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let picture = folder.path().join("picture.safetensors");
-    std::fs::write(&picture, b"\x89PNG\r\n\x1a\n and so on").unwrap();
+    let image = folder.path().join("image.safetensors");
+    std::fs::write(&image, b"\x89PNG\r\n\x1a\n and so on").unwrap();
     let lora = part_of(folder.path(), "model.diffusion_model.time_embed.", "lora.safetensors");
     let none = folder.path().join("none.safetensors").to_string_lossy().into_owned();
-    for (file, says) in [(picture.to_string_lossy().into_owned(), "PNG"), (lora, "network"), (none, "No such file")] {
+    for (file, says) in [(image.to_string_lossy().into_owned(), "PNG"), (lora, "network"), (none, "No such file")] {
         let answer = kiln(&["memory", "plan", &file]);
         let said = text(&answer.stderr);
         assert_eq!(answer.status.code(), Some(1), "{said}");

@@ -59,6 +59,6 @@ fn an_embedded_run_moves_the_bytes_that_the_command_moves() {
     let embedded = embedded(app_root.path(), &assets, 20 << 20);
     assert_eq!(embedded.len(), 3, "{embedded:?}");
     assert_eq!(command, embedded);
-    let picture = |root: &Path| std::fs::read(root.join("output/same_00001_.png")).unwrap();
-    assert!(picture(command_root.path()) == picture(app_root.path()), "the pictures differ");
+    let image = |root: &Path| std::fs::read(root.join("output/same_00001_.png")).unwrap();
+    assert!(image(command_root.path()) == image(app_root.path()), "the images differ");
 }

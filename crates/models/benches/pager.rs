@@ -21,7 +21,7 @@ fn main() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
     let file: Arc<dyn TensorSource> = WeightFile::open(path).unwrap();
     let (paged, plain) = (unet(file.clone()), unet(Arc::new(decoded(&*file))));
-    for (what, side) in [("one 128x128 picture and its negative (the main job)", 16), ("64x64", 8)] {
+    for (what, side) in [("one 128x128 image and its negative (the main job)", 16), ("64x64", 8)] {
         let (mut a, mut b) = (Duration::MAX, Duration::MAX);
         // Brought here once.
         pass(&paged, side);

@@ -5,7 +5,7 @@
 //!     cargo run --release -p kiln-models --example random_checkpoint -- sdxl /tmp/sdxl_f16.safetensors
 //!
 //! The weights are "hash-uniform v1" (`kiln_memory::hash_uniform`): a function of name and shape alone, rounded to f16. The
-//! same file on every machine; pictures made with it are noise.
+//! same file on every machine; images made with it are noise.
 #![allow(clippy::print_stderr)]
 
 use std::{

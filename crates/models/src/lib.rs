@@ -2,7 +2,7 @@
 //!
 //! # From a file to a network
 //! [`Checkpoint::open`] maps a file, reads its header, and recognises by tensor names and shapes alone what it holds
-//! ([`detect`]). Each network has a folder in [`nets`] with `config.rs` (plain sizes, found by `from_names`), `keys.rs`
+//! ([`detect`]). Each network has a folder in `nets/` with `config.rs` (plain sizes, found by `from_names`), `keys.rs`
 //! (what files call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
 //! [`vision`], [`upscale`], [`taesd`]. `config.init(&weights)` builds a network over [`ModelWeights`] after every tensor
 //! was found in its shape; an error names all that are missing or misshapen.
@@ -20,8 +20,8 @@
 //! [`sampling::ModelPatches`] are what a model carries to change its sampling; [`save`] makes files of models again.
 //!
 //! # The wings, from the ground up
-//! Each imports from those before it only: [`ops`], [`random`], the latent formats and [`image`]; [`weights`] (opened,
-//! handed out by key, patched) and [`schedule`]; [`lora`] and [`nets`]; [`checkpoint`], [`conditioning`], [`tokenizer`] and
+//! Each imports from those before it only: [`ops`], [`random`], the latent formats and [`image`]; `weights` (opened,
+//! handed out by key, patched) and [`schedule`]; [`lora`] and `nets`; `checkpoint`, [`conditioning`], [`tokenizer`] and
 //! [`sampler`]; [`text`] and [`sampling`]. Networks know no files, sampling knows no network family.
 //!
 //! # Where other families go
@@ -30,7 +30,7 @@
 //!
 //! | family | folder | stands on | has to be added |
 //! |---|---|---|---|
-//! | Flux, Wan (flow-matching transformers) | `nets/dit` | the trait [`nets::Network`]; [`schedule::Levels`] of flow and Flux; [`ModelWeights`] | a [`detect::Family`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
+//! | Flux, Wan (flow-matching transformers) | `nets/dit` | the trait [`Network`]; [`schedule::Levels`] of flow and Flux; [`ModelWeights`] | a [`detect::Family`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
 //! | T5, umT5 (text) | `nets/t5` | [`text`]'s chunks of weighted tokens; [`tokenizer`] | a sentencepiece vocabulary, a kind in [`detect::TextEncoderKind`], a mask beside the context |
 //! | open-vocabulary detector (YOLO-World's role) | `nets/detector` | [`clip`] for its words, [`layers`], [`image`] | boxes as a type, non-maximum suppression in [`image`], nodes in a file of their own |
 //! | segmenter (Efficient-SAM's role) | `nets/segmenter` | [`layers`], [`image`] masks | points and boxes as prompts; its result is a mask as all others |
@@ -55,13 +55,13 @@
 //! # Ok(()) }
 //! ```
 
-pub mod checkpoint;
+mod checkpoint;
 pub mod conditioning;
 mod error;
 pub mod image;
 mod latent;
 pub mod lora;
-pub mod nets;
+mod nets;
 pub mod ops;
 pub mod random;
 pub mod sampler;
@@ -69,10 +69,15 @@ pub mod sampling;
 pub mod schedule;
 pub mod text;
 pub mod tokenizer;
-pub mod weights;
+mod weights;
 
-pub use checkpoint::{Checkpoint, Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save};
+pub use checkpoint::{
+    Checkpoint, Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save, text_keys, unet_keys,
+};
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
-pub use nets::{ActivationFn, ActivationTap, clip, controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision};
-pub use weights::{ModelWeights, component_label};
+pub use nets::{
+    ActivationFn, ActivationTap, ControlCall, ControlSource, Network, PassModifiers, Residuals, clip, controlnet,
+    hooks, layers, t2i, taesd, unet, upscale, vae, vision,
+};
+pub use weights::{Mix, ModelWeights, Patches, component_label};

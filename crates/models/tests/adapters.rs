@@ -5,16 +5,16 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_memory::{Budget, TensorShapes, hash_uniform};
-use kiln_models::nets::Residuals;
+use kiln_models::Residuals;
 use kiln_models::t2i::{Adapter, AdapterConfig, AdapterKind};
 
 fn full(shuffle: usize, kernel: usize, halves_by_conv: bool) -> AdapterConfig {
     let kind = AdapterKind::Full { blocks: 2, kernel, halves_by_conv };
-    AdapterConfig { picture: 3, shuffle, channels: vec![2, 3, 4, 4], kind }
+    AdapterConfig { image: 3, shuffle, channels: vec![2, 3, 4, 4], kind }
 }
 
 fn light() -> AdapterConfig {
-    AdapterConfig { picture: 1, shuffle: 8, channels: vec![4, 8, 8, 8], kind: AdapterKind::Light { blocks: 4 } }
+    AdapterConfig { image: 1, shuffle: 8, channels: vec![4, 8, 8, 8], kind: AdapterKind::Light { blocks: 4 } }
 }
 
 fn all() -> [AdapterConfig; 4] {
@@ -124,11 +124,11 @@ fn tensor(name: &str, shape: &[usize]) -> Vec<f64> {
 }
 
 /// The maps of all levels, written out after the paper's figure and its authors' code.
-fn maps(config: &AdapterConfig, picture: &Map) -> Vec<Map> {
+fn maps(config: &AdapterConfig, image: &Map) -> Vec<Map> {
     let (names, side) = (config.tensors().unwrap(), config.shuffle);
-    let mut h = Map::make(picture.c * side * side, picture.h / side, picture.w / side, |c, y, x| {
+    let mut h = Map::make(image.c * side * side, image.h / side, image.w / side, |c, y, x| {
         let (plane, dy, dx) = (c / (side * side), c / side % side, c % side);
-        picture.at(plane, (y * side + dy) as isize, (x * side + dx) as isize)
+        image.at(plane, (y * side + dy) as isize, (x * side + dx) as isize)
     });
     if let AdapterKind::Full { .. } = config.kind {
         h = h.conv(&names, "conv_in", 1);
@@ -158,18 +158,18 @@ fn maps(config: &AdapterConfig, picture: &Map) -> Vec<Map> {
     all
 }
 
-fn residuals(config: &AdapterConfig, picture: &Map) -> Residuals {
-    let values: Vec<f32> = picture.values.iter().map(|v| *v as f32).collect();
-    let x = Tensor::from_data(TensorData::new(values, [1, picture.c, picture.h, picture.w]), &Device::flex());
+fn residuals(config: &AdapterConfig, image: &Map) -> Residuals {
+    let values: Vec<f32> = image.values.iter().map(|v| *v as f32).collect();
+    let x = Tensor::from_data(TensorData::new(values, [1, image.c, image.h, image.w]), &Device::flex());
     config.init(&common::weights(&config.tensors().unwrap())).unwrap().forward(x).unwrap()
 }
 
 #[test]
 fn every_kind_computes_what_is_written_out() {
     for config in all() {
-        let picture = Map::make(config.picture, 64, 128, |c, y, x| ((c * 5 + y * 3 + x * 7) % 11) as f64 / 10.0);
-        let found = residuals(&config, &picture);
-        let expected = maps(&config, &picture);
+        let image = Map::make(config.image, 64, 128, |c, y, x| ((c * 5 + y * 3 + x * 7) % 11) as f64 / 10.0);
+        let found = residuals(&config, &image);
+        let expected = maps(&config, &image);
         // SD1: behind the last residual block of each level. SDXL: one level later, and the last behind the middle.
         let places: &[usize] = if config.is_xl() { &[3, 5, 8] } else { &[2, 5, 8, 11] };
         let mut got: Vec<Tensor<4>> = places.iter().map(|place| found.input[*place].clone().unwrap()).collect();
@@ -188,7 +188,7 @@ fn every_kind_computes_what_is_written_out() {
 }
 
 #[test]
-fn a_picture_that_is_no_whole_number_of_squares_is_told() {
+fn an_image_that_is_no_whole_number_of_squares_is_told() {
     let config = full(8, 1, false);
     let net = config.init(&common::weights(&config.tensors().unwrap())).unwrap();
     let error = net.forward(Tensor::ones([1, 3, 20, 24], &Device::flex())).unwrap_err().to_string();

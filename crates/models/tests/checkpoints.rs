@@ -40,8 +40,8 @@ fn the_bundled_checkpoint_opens_and_each_network_runs_once() {
     let x = Tensor::<4>::zeros([1, 4, 9, 7], &device);
     let eps = checkpoint.model.unet.forward(x, &[500.0], &context, &Extras::default()).unwrap();
     assert_eq!(eps.dims(), [1, 4, 9, 7]);
-    let picture = checkpoint.vae.unwrap().decode_picture(Tensor::zeros([1, 4, 2, 3], &device)).unwrap();
-    assert_eq!(picture.dims(), [1, 16, 24, 3]);
+    let image = checkpoint.vae.unwrap().decode_image(Tensor::zeros([1, 4, 2, 3], &device)).unwrap();
+    assert_eq!(image.dims(), [1, 16, 24, 3]);
 }
 
 #[test]

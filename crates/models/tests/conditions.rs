@@ -1,20 +1,20 @@
-//! What a network is handed for each condition: controls, and pictures to work on.
+//! What a network is handed for each condition: controls, and images to work on.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use kiln_models::Residuals;
 use kiln_models::conditioning::{Concat, Conditioning, ControlLink};
-use kiln_models::nets::Residuals;
 use kiln_models::sampler::{Options, SamplerKind};
 use kiln_models::schedule::ModelSampling;
-use kiln_models::{LatentFormat, ModelError};
 use kiln_models::{
-    nets::{ControlCall, ControlSource},
+    ControlCall, ControlSource,
     sampler::SamplingError,
     sampling::{Guidance, Inputs, Predictor, SamplingRun, StartLatent, noise_for},
 };
+use kiln_models::{LatentFormat, ModelError};
 
 /// A control that is only a name.
 struct Named(&'static str);
@@ -120,13 +120,13 @@ fn a_negative_with_a_control_of_its_own_keeps_all_negatives_as_they_are() {
     assert_eq!((control_of(&model, -0.1), control_of(&model, -0.2)), ("depth".into(), String::new()));
 }
 
-/// A picture to work on whose mask is white in its left half, 8 high and `width` wide.
+/// An image to work on whose mask is white in its left half, 8 high and `width` wide.
 fn half_masked(width: usize, latents: usize) -> Concat {
     let row = (0..width).map(|x| f32::from(u8::from(x < width / 2)));
     let values: Vec<f32> = row.cycle().take(8 * width).collect();
     let mask = Tensor::from_data(TensorData::new(values, [1, 1, 8, width]), &Device::flex());
-    let picture = |i: usize| Tensor::full([1, 4, 8, 8], i as f32, &Device::flex());
-    Concat { latent: Tensor::cat((0..latents).map(picture).collect(), 0), mask: Some(mask) }
+    let image = |i: usize| Tensor::full([1, 4, 8, 8], i as f32, &Device::flex());
+    Concat { latent: Tensor::cat((0..latents).map(image).collect(), 0), mask: Some(mask) }
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn an_inpainting_networks_mask_of_another_ratio_is_cut_in_its_middle() {
 }
 
 #[test]
-fn pictures_to_work_on_are_spread_over_a_larger_batch() {
+fn images_to_work_on_are_spread_over_a_larger_batch() {
     let model = Witness { extra: 4, ..Witness::default() };
     ask(&model, says(0.5).set_concat(&half_masked(8, 2)), says(0.5).set_concat(&half_masked(8, 2)), square(4));
     let beside = model.concat.borrow().clone().unwrap();

@@ -8,10 +8,9 @@ use std::{path::Path, sync::Arc};
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, TensorShapes};
 use kiln_models::{
-    Checkpoint,
+    Checkpoint, ControlCall, ControlSource,
     controlnet::{Control, ControlNet, ControlNetConfig},
     image::Planes,
-    nets::{ControlCall, ControlSource},
     schedule::ModelSampling,
     unet::Extras,
 };
@@ -112,7 +111,7 @@ fn control(strength: f32, range: [f64; 2], previous: Option<Arc<dyn ControlSourc
     Control::new(net(&bundled()), hint, strength, range, previous)
 }
 
-fn call(source: &dyn ControlSource) -> Option<kiln_models::nets::Residuals> {
+fn call(source: &dyn ControlSource) -> Option<kiln_models::Residuals> {
     let device = Device::flex();
     let (x, context) = (Tensor::<4>::ones([2, 4, 6, 5], &device), Tensor::<3>::ones([2, 7, 64], &device));
     let sampling = ModelSampling::eps();
@@ -121,7 +120,7 @@ fn call(source: &dyn ControlSource) -> Option<kiln_models::nets::Residuals> {
     source.residuals(&call).unwrap()
 }
 
-/// A file whose own tensors (picture and zero convolutions) follow the recipe; the rest is `shared`.
+/// A file whose own tensors (image and zero convolutions) follow the recipe; the rest is `shared`.
 fn write_with(
     path: &Path,
     names: &TensorShapes,

@@ -29,7 +29,7 @@ struct Said {
     unet: Vec<f32>,
     texts: Vec<Vec<f32>>,
     latent: Vec<f32>,
-    picture: Vec<f32>,
+    image: Vec<f32>,
 }
 
 fn wave<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -59,14 +59,14 @@ fn ask_texts(texts: &TextEncoders) -> Vec<Vec<f32>> {
 }
 
 fn ask_vae(vae: &Vae) -> (Vec<f32>, Vec<f32>) {
-    let latent = vae.encode_picture(wave([1, 8, 6, 3]) * 0.5 + 0.5).unwrap();
-    (floats(&latent), floats(&vae.decode_picture(wave([1, 4, 3, 2])).unwrap()))
+    let latent = vae.encode_image(wave([1, 8, 6, 3]) * 0.5 + 0.5).unwrap();
+    (floats(&latent), floats(&vae.decode_image(wave([1, 4, 3, 2])).unwrap()))
 }
 
 fn ask(family: FamilyCase, checkpoint: &Checkpoint) -> Said {
-    let (latent, picture) = ask_vae(checkpoint.vae.as_ref().unwrap());
+    let (latent, image) = ask_vae(checkpoint.vae.as_ref().unwrap());
     let texts = ask_texts(checkpoint.text.as_ref().unwrap());
-    Said { unet: ask_unet(family, &checkpoint.model.unet), texts, latent, picture }
+    Said { unet: ask_unet(family, &checkpoint.model.unet), texts, latent, image }
 }
 
 fn expected(family: FamilyCase) -> (Family, Prediction, LatentFormat) {
@@ -101,7 +101,7 @@ fn in_format(family: FamilyCase, format: Format) {
     let meant: Tensors = format.write(&place("model.safetensors"), &whole);
     Format::F32.write(&place("same.safetensors"), &meant);
     let same = ask(family, &opened(family, &place("same.safetensors"), PLENTY));
-    assert!(same.unet.iter().chain(&same.picture).all(|v| v.is_finite()));
+    assert!(same.unet.iter().chain(&same.image).all(|v| v.is_finite()));
     let file = place("model.safetensors");
     assert!(ask(family, &opened(family, &file, PLENTY)) == same, "it says something else than its numbers in f32");
     assert!(ask(family, &opened(family, &file, NOTHING)) == same, "it says something else when it is streamed");
@@ -127,7 +127,7 @@ fn in_parts(family: FamilyCase) {
     {
         Format::F32.write(&place(name), &tensors);
         let vae = Vae::open(&place(name), &budget).unwrap();
-        assert!(ask_vae(&vae) == (whole.latent.clone(), whole.picture.clone()), "{name}");
+        assert!(ask_vae(&vae) == (whole.latent.clone(), whole.image.clone()), "{name}");
     }
     let files: Vec<PathBuf> = (0..parts.texts.len()).map(|i| place(&format!("text{i}.safetensors"))).collect();
     for (file, (_, tensors)) in files.iter().zip(&parts.texts) {

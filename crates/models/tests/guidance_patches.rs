@@ -22,13 +22,13 @@ const COUNT: usize = 4 * SIDES[0] * SIDES[1];
 const SIGMA: f32 = 2.0;
 const SCALE: f64 = 3.0;
 
-/// Answers the positive prompt with one picture, the negative with another, and perturbed attention with a third.
+/// Answers the positive prompt with one image, the negative with another, and perturbed attention with a third.
 #[derive(Debug)]
 struct Two {
     patches: ModelPatches,
 }
 
-fn picture(kind: usize) -> Vec<f64> {
+fn image(kind: usize) -> Vec<f64> {
     (0..COUNT).map(|i| ((i * (7 + kind * 4) + kind * 13) % 29) as f64 / 9.0 - 1.4).collect()
 }
 
@@ -43,9 +43,9 @@ impl Predictor for Two {
         let perturbed = matches!(inputs.modifiers.middle, MiddleAttention::Itself);
         let each = says.len() / x.dims()[0];
         let answers = says.chunks(each).map(|says| match (perturbed, says[0] > 0.0) {
-            (true, _) => tensor(&picture(2)),
-            (false, true) => tensor(&picture(0)),
-            (false, false) => tensor(&picture(1)),
+            (true, _) => tensor(&image(2)),
+            (false, true) => tensor(&image(0)),
+            (false, false) => tensor(&image(1)),
         });
         Ok(Tensor::cat(answers.collect(), 0))
     }
@@ -133,8 +133,8 @@ fn norm(values: &[f64]) -> f64 {
 #[test]
 fn perturbed_attention_moves_away_from_the_perturbed_prediction() {
     let (found, _) = guided(GuidancePatch::Perturbed { scale: 1.5 });
-    let plain = cfg(&picture(0), &picture(1));
-    let step = zip(&picture(0), &picture(2), |cond, perturbed| (cond - perturbed) * 1.5);
+    let plain = cfg(&image(0), &image(1));
+    let step = zip(&image(0), &image(2), |cond, perturbed| (cond - perturbed) * 1.5);
     close(&found, &zip(&plain, &step, |a, b| a + b));
 }
 
@@ -146,7 +146,7 @@ fn a_scale_of_nothing_and_neutral_numbers_change_nothing() {
         GuidancePatch::Temporal { k: 1.0, sigma: 1.0 },
         GuidancePatch::Frequencies { low: 1.0, high: 1.0, cutoff: 2 },
     ];
-    let plain = cfg(&picture(0), &picture(1));
+    let plain = cfg(&image(0), &image(1));
     for patch in neutral {
         close(&guided(patch).0, &plain);
     }
@@ -155,7 +155,7 @@ fn a_scale_of_nothing_and_neutral_numbers_change_nothing() {
 #[test]
 fn tangential_damping_keeps_the_negative_along_the_first_singular_vector() {
     let (found, x) = guided(GuidancePatch::Tangential);
-    let (cond, uncond) = (zip(&x, &picture(0), |x, d| x - d), zip(&x, &picture(1), |x, d| x - d));
+    let (cond, uncond) = (zip(&x, &image(0), |x, d| x - d), zip(&x, &image(1), |x, d| x - d));
     // Power iteration over AᵀA for the two rows of A.
     let mut vector = cond.clone();
     for _ in 0..400 {
@@ -168,12 +168,12 @@ fn tangential_damping_keeps_the_negative_along_the_first_singular_vector() {
     }
     let along = dot(&uncond, &vector);
     let damped = zip(&x, &vector, |x, v| x - along * v);
-    close(&found, &cfg(&picture(0), &damped));
+    close(&found, &cfg(&image(0), &damped));
 }
 
 /// Adaptive projected guidance from the sum of guidances so far.
 fn projected(sum: &[f64], eta: f64, limit: f64) -> Vec<f64> {
-    let (cond, uncond) = (picture(0), picture(1));
+    let (cond, uncond) = (image(0), image(1));
     let factor = (limit / norm(sum)).min(1.0);
     let along = dot(sum, &cond) * factor / dot(&cond, &cond);
     let part = zip(sum, &cond, |g, c| g * factor + (eta - 1.0) * along * c);
@@ -186,7 +186,7 @@ fn projected(sum: &[f64], eta: f64, limit: f64) -> Vec<f64> {
 fn projected_guidance_has_a_limit_a_direction_and_a_memory() {
     let patch = || with(GuidancePatch::Projected { eta: 0.3, norm: 4.0, momentum: 0.5 });
     let (seen, _) = run(patch(), SCALE, &[4.0, SIGMA, 0.0]).unwrap();
-    let guidance = zip(&picture(0), &picture(1), |c, u| c - u);
+    let guidance = zip(&image(0), &image(1), |c, u| c - u);
     close(&seen[0], &projected(&guidance, 0.3, 4.0));
     let sum: Vec<f64> = guidance.iter().map(|g| 0.5 * g + g).collect();
     close(&seen[1], &projected(&sum, 0.3, 4.0));
@@ -196,7 +196,7 @@ fn projected_guidance_has_a_limit_a_direction_and_a_memory() {
 fn frequencies_of_the_guidance_are_scaled_by_a_mask_over_the_shifted_transform() {
     let (low, high, cutoff) = (0.4, 1.7, 1);
     let (found, _) = guided(GuidancePatch::Frequencies { low: low as f32, high: high as f32, cutoff });
-    let guidance = zip(&picture(0), &picture(1), |c, u| c - u);
+    let guidance = zip(&image(0), &image(1), |c, u| c - u);
     let [h, w] = SIDES;
     let mut filtered = vec![0.0; COUNT];
     for (plane, out) in guidance.chunks(h * w).zip(filtered.chunks_mut(h * w)) {
@@ -215,14 +215,14 @@ fn frequencies_of_the_guidance_are_scaled_by_a_mask_over_the_shifted_transform()
             }
         }
     }
-    close(&found, &cfg(&zip(&filtered, &picture(1), |g, u| g + u), &picture(1)));
+    close(&found, &cfg(&zip(&filtered, &image(1), |g, u| g + u), &image(1)));
 }
 
 #[test]
 fn a_norm_keeps_cells_no_longer_than_the_positive_ones() {
     let (found, _) = guided(GuidancePatch::Norm { strength: 0.8 });
-    let plain = cfg(&picture(0), &picture(1));
-    let factors = zip(&per_cell(&picture(0), norm), &per_cell(&plain, norm), |c, g| (c / g).min(1.0) * 0.8);
+    let plain = cfg(&image(0), &image(1));
+    let factors = zip(&per_cell(&image(0), norm), &per_cell(&plain, norm), |c, g| (c / g).min(1.0) * 0.8);
     let expected: Vec<f64> = plain.iter().enumerate().map(|(i, v)| v * factors[i % factors.len()]).collect();
     close(&found, &expected);
 }
@@ -230,18 +230,18 @@ fn a_norm_keeps_cells_no_longer_than_the_positive_ones() {
 #[test]
 fn zero_star_fits_the_negative_to_the_positive() {
     let (found, x) = guided(GuidancePatch::ZeroStar);
-    let (positive, negative) = (zip(&x, &picture(0), |x, d| x - d), zip(&x, &picture(1), |x, d| x - d));
+    let (positive, negative) = (zip(&x, &image(0), |x, d| x - d), zip(&x, &image(1), |x, d| x - d));
     let fit = dot(&positive, &negative) / dot(&negative, &negative);
-    let plain = cfg(&picture(0), &picture(1));
-    close(&found, &zip(&plain, &picture(1), |g, u| g + u * (fit - 1.0) + SCALE * u * (1.0 - fit)));
+    let plain = cfg(&image(0), &image(1));
+    close(&found, &zip(&plain, &image(1), |g, u| g + u * (fit - 1.0) + SCALE * u * (1.0 - fit)));
 }
 
 #[test]
 fn direction_mixes_guidance_and_leap_by_their_likeness() {
     let (found, _) = guided(GuidancePatch::Direction);
     let root = |v: f64| v.abs().sqrt() * v.signum();
-    let (plain, leap) = (cfg(&picture(0), &picture(1)), zip(&picture(0), &picture(0), |c, _| c * SCALE));
-    let a: Vec<f64> = picture(1).iter().map(|u| root(u * SCALE)).collect();
+    let (plain, leap) = (cfg(&image(0), &image(1)), zip(&image(0), &image(0), |c, _| c * SCALE));
+    let a: Vec<f64> = image(1).iter().map(|u| root(u * SCALE)).collect();
     let b = zip(&leap, &plain, |l, g| root(f64::midpoint(l, g)));
     let cells = per_cell(&zip(&a, &b, |a, b| a * b), |v| v.iter().sum());
     let lengths = zip(&per_cell(&a, norm), &per_cell(&b, norm), |a, b| a * b);
@@ -253,7 +253,7 @@ fn direction_mixes_guidance_and_leap_by_their_likeness() {
 #[test]
 fn epsilon_scaling_divides_the_noise() {
     let (found, x) = guided(GuidancePatch::Epsilon { factor: 1.25 });
-    close(&found, &zip(&x, &cfg(&picture(0), &picture(1)), |x, d| x - (x - d) / 1.25));
+    close(&found, &zip(&x, &cfg(&image(0), &image(1)), |x, d| x - (x - d) / 1.25));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn temporal_rescaling_follows_the_signal_to_noise_ratio() {
     let (found, x) = guided(GuidancePatch::Temporal { k: 0.5, sigma: 1.5 });
     let (snr, variance) = (1.0 / 4.0, 2.25);
     let ratio = (snr * variance + 1.0) / (snr * variance / 0.5 + 1.0);
-    close(&found, &zip(&x, &cfg(&picture(0), &picture(1)), |x, d| x + (d - x) * ratio));
+    close(&found, &zip(&x, &cfg(&image(0), &image(1)), |x, d| x + (d - x) * ratio));
 }
 
 #[derive(Debug)]
@@ -276,7 +276,7 @@ impl LatentChange for Doubled {
 #[test]
 fn a_change_of_latents_is_one_of_the_guidance() {
     let (found, _) = guided(GuidancePatch::Operation(Arc::new(Doubled)));
-    close(&found, &zip(&picture(0), &picture(1), |c, u| u + 2.0 * (c - u) * SCALE));
+    close(&found, &zip(&image(0), &image(1), |c, u| u + 2.0 * (c - u) * SCALE));
 }
 
 #[test]

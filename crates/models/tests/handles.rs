@@ -124,8 +124,8 @@ fn an_autoencoder_takes_every_weight_by_handle() {
         &config.tensors().unwrap(),
         |weights| config.init(weights),
         |vae| {
-            vae.decode_picture(Tensor::ones([1, 4, 4, 4], &device))?;
-            vae.encode_picture(Tensor::ones([1, 32, 32, 3], &device)).map(drop)
+            vae.decode_image(Tensor::ones([1, 4, 4, 4], &device))?;
+            vae.encode_image(Tensor::ones([1, 32, 32, 3], &device)).map(drop)
         },
     );
 }
@@ -149,8 +149,8 @@ fn a_controlnet_takes_every_weight_by_handle() {
 #[test]
 fn upscalers_take_every_weight_by_handle() {
     let device = Device::flex();
-    let compact = CompactConfig { picture_channels: 3, channels: 8, last: 4, scale: 2, slopes: 8 };
-    let rrdb = RrdbConfig { picture_channels: 3, unshuffle: 1, channels: 8, growth: 4, blocks: 1, doublings: 2 };
+    let compact = CompactConfig { image_channels: 3, channels: 8, last: 4, scale: 2, slopes: 8 };
+    let rrdb = RrdbConfig { image_channels: 3, unshuffle: 1, channels: 8, growth: 4, blocks: 1, doublings: 2 };
     for config in [UpscaleConfig::Compact(compact), UpscaleConfig::Rrdb(rrdb)] {
         every_weight_by_handle(
             &config.tensors().unwrap(),

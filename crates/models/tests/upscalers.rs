@@ -36,12 +36,12 @@ fn the_bundled_upscalers_are_recognised_by_their_names_and_shapes() {
 }
 
 #[test]
-fn a_tiled_picture_looks_like_the_whole_one_inside_its_tiles() {
+fn a_tiled_image_looks_like_the_whole_one_inside_its_tiles() {
     let upscaler = Upscaler::open(&asset("realesr-animevideov3-x2.safetensors"), &budget()).unwrap();
     let device = Device::flex();
-    let picture = Tensor::<4>::full([1, 40, 24, 3], 0.25, &device);
-    let whole = upscaler.upscale(picture.clone(), Tiles::square(64, 8)).unwrap();
-    let tiled = upscaler.upscale(picture, Tiles::square(24, 8)).unwrap();
+    let image = Tensor::<4>::full([1, 40, 24, 3], 0.25, &device);
+    let whole = upscaler.upscale(image.clone(), Tiles::square(64, 8)).unwrap();
+    let tiled = upscaler.upscale(image, Tiles::square(24, 8)).unwrap();
     assert_eq!(whole.dims(), [1, 160, 96, 3]);
     let difference = (whole - tiled).abs().max().into_scalar::<f32>();
     assert!(difference < 0.05, "{difference}");
@@ -74,7 +74,7 @@ fn old_names(new: &TensorShapes, blocks: usize, doublings: usize) -> TensorShape
 fn old_esrgan_names_are_the_same_network() {
     let dir = tempfile::tempdir().unwrap();
     for doublings in [1, 2, 3] {
-        let config = RrdbConfig { picture_channels: 3, unshuffle: 1, channels: 32, growth: 16, blocks: 2, doublings };
+        let config = RrdbConfig { image_channels: 3, unshuffle: 1, channels: 32, growth: 16, blocks: 2, doublings };
         let config = UpscaleConfig::Rrdb(config);
         let path = dir.path().join(format!("{doublings}.safetensors"));
         common::write(&path, &old_names(&config.tensors().unwrap(), 2, doublings));
@@ -86,8 +86,8 @@ fn old_esrgan_names_are_the_same_network() {
 }
 
 #[test]
-fn a_network_that_folds_its_picture_enlarges_less() {
-    let config = RrdbConfig { picture_channels: 3, unshuffle: 2, channels: 32, growth: 16, blocks: 1, doublings: 2 };
+fn a_network_that_folds_its_image_enlarges_less() {
+    let config = RrdbConfig { image_channels: 3, unshuffle: 2, channels: 32, growth: 16, blocks: 1, doublings: 2 };
     let config = UpscaleConfig::Rrdb(config);
     let names = config.tensors().unwrap();
     assert_eq!(UpscaleConfig::from_names(&names).unwrap(), Some(config.clone()));
@@ -99,7 +99,7 @@ fn a_network_that_folds_its_picture_enlarges_less() {
 
 #[test]
 fn one_slope_for_all_channels_is_a_network_too() {
-    let config = CompactConfig { picture_channels: 3, channels: 8, last: 4, scale: 3, slopes: 1 };
+    let config = CompactConfig { image_channels: 3, channels: 8, last: 4, scale: 3, slopes: 1 };
     let names = UpscaleConfig::Compact(config.clone()).tensors().unwrap();
     assert_eq!(UpscaleConfig::from_names(&names).unwrap(), Some(UpscaleConfig::Compact(config)));
 }
@@ -107,7 +107,7 @@ fn one_slope_for_all_channels_is_a_network_too() {
 #[test]
 fn a_tiny_autoencoder_goes_there_and_back_at_an_eighth_of_the_size() {
     for pool in [false, true] {
-        let half = TaesdHalf { latent: 4, channels: 64, picture: 3, pool };
+        let half = TaesdHalf { latent: 4, channels: 64, image: 3, pool };
         let config = TaesdConfig { encoder: Some(half.clone()), decoder: Some(half) };
         let names = config.tensors().unwrap();
         assert_eq!(TaesdConfig::from_names(&names), Some(config.clone()));
@@ -120,7 +120,7 @@ fn a_tiny_autoencoder_goes_there_and_back_at_an_eighth_of_the_size() {
 
 #[test]
 fn a_decoder_with_bare_names_opens_and_refuses_to_encode() {
-    let half = TaesdHalf { latent: 4, channels: 64, picture: 3, pool: false };
+    let half = TaesdHalf { latent: 4, channels: 64, image: 3, pool: false };
     let names = TaesdConfig { encoder: None, decoder: Some(half) }.tensors().unwrap().under("decoder.");
     assert!(names.has("1.weight") && names.has("3.conv.0.weight"));
     let dir = tempfile::tempdir().unwrap();

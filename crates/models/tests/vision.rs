@@ -1,4 +1,4 @@
-//! CLIP's picture encoder and the style adapter, against arithmetic written out.
+//! CLIP's image encoder and the style adapter, against arithmetic written out.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -12,7 +12,7 @@ use kiln_models::vision::{StyleConfig, VisionConfig, VisionModel, prepared};
 fn config(layers: usize) -> VisionConfig {
     VisionConfig {
         patch: 4,
-        picture: 12,
+        image: 12,
         width: 64,
         layers,
         heads: 1,
@@ -89,7 +89,7 @@ fn normed(row: &[f64], name: &str) -> Vec<f64> {
     (0..n).map(|i| (row[i] - mean) / (variance + 1e-5).sqrt() * scale[i] + shift[i]).collect()
 }
 
-fn picture() -> Vec<f64> {
+fn image() -> Vec<f64> {
     (0..3 * 144).map(|i| ((i * 7) % 19) as f64 / 9.0 - 1.0).collect()
 }
 
@@ -105,17 +105,17 @@ fn model(layers: usize) -> VisionModel {
 
 #[test]
 fn patches_positions_norms_and_projection_are_what_is_written_out() {
-    let out = model(0).forward(tensor(&picture())).unwrap();
+    let out = model(0).forward(tensor(&image())).unwrap();
     let (patches, class) = (
         weight("vision_model.embeddings.patch_embedding.weight", &[64, 3, 4, 4]),
         weight("vision_model.embeddings.class_embedding", &[64]),
     );
-    let (positions, picture) = (weight("vision_model.embeddings.position_embedding.weight", &[10, 64]), picture());
+    let (positions, image) = (weight("vision_model.embeddings.position_embedding.weight", &[10, 64]), image());
     let token = |t: usize| -> Vec<f64> {
         let value = |c: usize| -> f64 {
             let Some(patch) = t.checked_sub(1) else { return class[c] };
             let (y, x) = (patch / 3 * 4, patch % 3 * 4);
-            let pixel = |i: usize| picture[i / 16 * 144 + (y + i / 4 % 4) * 12 + x + i % 4];
+            let pixel = |i: usize| image[i / 16 * 144 + (y + i / 4 % 4) * 12 + x + i % 4];
             (0..48).map(|i| patches[c * 48 + i] * pixel(i)).sum()
         };
         let row: Vec<f64> = (0..64).map(|c| value(c) + positions[t * 64 + c]).collect();
@@ -134,35 +134,35 @@ fn patches_positions_norms_and_projection_are_what_is_written_out() {
 }
 
 #[test]
-fn every_patch_is_seen_by_the_pictures_own_token() {
+fn every_patch_is_seen_by_the_images_own_token() {
     let model = model(1);
-    let seen = |picture: &[f64]| {
-        let out = model.forward(tensor(picture)).unwrap();
+    let seen = |image: &[f64]| {
+        let out = model.forward(tensor(image)).unwrap();
         out.tokens.narrow(1, 0, 1).try_to_vec_as::<f32>().unwrap()
     };
-    let mut other = picture();
+    let mut other = image();
     *other.last_mut().unwrap() += 1.0;
-    assert_ne!(seen(&picture()), seen(&other));
+    assert_ne!(seen(&image()), seen(&other));
 }
 
 #[test]
-fn a_style_is_so_many_words_whatever_the_picture_had() {
+fn a_style_is_so_many_words_whatever_the_image_had() {
     let style = StyleConfig { width: 64, context: 24, words: 3, layers: 2 };
     let model = style.init(&common::weights(&style.tensors().unwrap())).unwrap();
     let tokens = |n: usize| Tensor::<3>::ones([2, n, 64], &Device::flex());
     assert_eq!(model.forward(tokens(10)).unwrap().dims(), [2, 3, 24]);
     let error = model.forward(Tensor::ones([1, 4, 32], &Device::flex())).unwrap_err().to_string();
-    assert!(error.contains("another picture encoder"), "{error}");
+    assert!(error.contains("another image encoder"), "{error}");
 }
 
 #[test]
-fn pictures_are_cut_or_squeezed_into_a_square_around_their_mean() {
+fn images_are_cut_or_squeezed_into_a_square_around_their_mean() {
     let flat = Planes::new([1, 3, 20, 30], vec![0.6; 3 * 600]).unwrap();
     for cropped in [true, false] {
-        let picture = prepared(&flat, 12, cropped, &Device::flex());
-        assert_eq!(picture.dims(), [1, 3, 12, 12]);
+        let image = prepared(&flat, 12, cropped, &Device::flex());
+        assert_eq!(image.dims(), [1, 3, 12, 12]);
         let expected = (153.0 / 255.0 - 0.481_454_66) / 0.268_629_54;
-        let values = picture.try_to_vec_as::<f32>().unwrap();
+        let values = image.try_to_vec_as::<f32>().unwrap();
         assert!(values[..144].iter().all(|v| (v - expected).abs() < 1e-5));
     }
     // Bright columns at both ends are outside of the middle.

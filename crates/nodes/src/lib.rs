@@ -5,9 +5,9 @@
 //! words of descriptions and tooltips are Kiln's own.
 //!
 //! # What lies where
-//! Four wings, each knows only those before it. [`files`] knows folders, numbers of saved files, and pictures as bytes; it
+//! Four wings, each knows only those before it. [`files`] knows folders, numbers of saved files, and images as bytes; it
 //! can be used without any node. [`payload`] are the types on links. [`runtime`] surrounds an engine: the environment that
-//! nodes work in, and what memory learns of a run. [`comfy`] has the node classes, one file or folder per topic:
+//! nodes work in, and what memory learns of a run. `comfy/` has the node classes, one file or folder per topic:
 //! [`loaders`], [`conditioning`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`], [`controlnet`], [`vision`],
 //! [`upscale`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`]. [`registry()`] lists every
 //! class.
@@ -17,7 +17,7 @@
 //! [`Environment`] that the embedding program gives to its engine.
 //!
 //! # Example
-//! A picture of one colour, made smaller and saved:
+//! An image of one colour, made smaller and saved:
 //! ```
 //! use kiln_exec::GraphBuilder;
 //! use kiln_nodes::files::Folders;
@@ -36,7 +36,7 @@
 //! # Ok(()) }
 //! ```
 
-pub mod comfy;
+mod comfy;
 pub mod files;
 pub mod payload;
 pub mod runtime;
@@ -46,13 +46,11 @@ pub use comfy::{
     text, upscale, vae, vision,
 };
 pub use comfy::{register, registry};
-pub use conditioning::{CLIPSetLastLayer, CLIPTextEncode};
-pub use flow::KilnSeedLoop;
-pub use image::{ImageBatch, ImageScale, LoadImage, PreviewImage, SaveImage};
-pub use latent::{EmptyLatentImage, LatentComposite, LatentUpscale};
-pub use loaders::{CheckpointLoaderSimple, LoraLoader};
-pub use logic::Switch;
+pub use conditioning::CLIPTextEncode;
+pub use image::{ImageScale, LoadImage, PreviewImage, SaveImage};
+pub use latent::EmptyLatentImage;
+pub use loaders::CheckpointLoaderSimple;
 pub use payload::{Clip, Conditioning, Image, Latent, Mask, Model, Vae};
-pub use runtime::{Environment, MemoryObserver, ModelSchedule, Session, weights_limit};
-pub use sampling::{KSampler, StepPreview};
+pub use runtime::{Environment, Session};
+pub use sampling::KSampler;
 pub use vae::{VAEDecode, VAEEncode};

@@ -188,7 +188,7 @@ fn masks_of_another_size_are_resized() {
 }
 
 #[test]
-fn an_area_outside_of_the_picture_is_named() {
+fn an_area_outside_of_the_image_is_named() {
     let mut graph = with("3", "positive", json!(["10", 0]));
     graph["10"] = json!({"class_type": "ConditioningSetArea", "inputs": {
         "conditioning": ["6", 0], "width": 64, "height": 64, "x": 512, "y": 0, "strength": 1.0}});

@@ -9,7 +9,7 @@ use kiln_models::ModelError;
 use kiln_models::conditioning::{
     Area, Concat, Condition, Conditioning as Conditions, ControlLink, Mask as Region, Sizes,
 };
-use kiln_models::nets::{ControlCall, ControlSource, Residuals};
+use kiln_models::{ControlCall, ControlSource, Residuals};
 use kiln_nodes::payload::{Noise, Sigmas};
 use kiln_nodes::{Conditioning, Image, Latent, Mask};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Folders, saved files and pictures, without any node.
+//! Folders, saved files and images, without any node.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
@@ -73,19 +73,19 @@ fn a_model_name_cannot_climb_out_of_its_folder() {
 }
 
 #[test]
-fn a_picture_name_stays_inside_its_folder_and_may_name_the_place() {
+fn an_image_name_stays_inside_its_folder_and_may_name_the_place() {
     let root = tempfile::tempdir().unwrap();
     for name in ["input/a.png", "output/sub/b.png", "temp/c.png", "secret.png"] {
         touch(root.path(), name);
     }
     let folders = Folders::under(root.path());
-    assert_eq!(folders.pictures(DirKind::Input), ["a.png"]);
+    assert_eq!(folders.images(DirKind::Input), ["a.png"]);
     for good in ["a.png", "a.png [input]", "sub/b.png [output]", "c.png [temp]"] {
-        assert!(folders.picture(good, DirKind::Input).is_ok(), "{good}");
+        assert!(folders.image(good, DirKind::Input).is_ok(), "{good}");
     }
-    assert!(matches!(folders.picture("../secret.png", DirKind::Input), Err(FileError::Outside { .. })));
-    assert!(matches!(folders.picture("", DirKind::Input), Err(FileError::Outside { .. })));
-    let missing = folders.picture("b.png", DirKind::Input).unwrap_err();
+    assert!(matches!(folders.image("../secret.png", DirKind::Input), Err(FileError::Outside { .. })));
+    assert!(matches!(folders.image("", DirKind::Input), Err(FileError::Outside { .. })));
+    let missing = folders.image("b.png", DirKind::Input).unwrap_err();
     assert!(missing.to_string().starts_with("Invalid image file: b.png"));
 }
 
@@ -97,7 +97,7 @@ fn a_link_that_leads_out_of_the_input_folder_is_refused() {
     fs::create_dir_all(root.path().join("input")).unwrap();
     std::os::unix::fs::symlink(root.path().join("secret.png"), root.path().join("input/link.png")).unwrap();
     let folders = Folders::under(root.path());
-    assert!(matches!(folders.picture("link.png", DirKind::Input), Err(FileError::Outside { .. })));
+    assert!(matches!(folders.image("link.png", DirKind::Input), Err(FileError::Outside { .. })));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn sixteen_bits_are_read_at_full_depth() {
 }
 
 #[test]
-fn every_frame_of_an_animation_becomes_a_picture() {
+fn every_frame_of_an_animation_becomes_an_image() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("a.gif");
     let mut encoder = image::codecs::gif::GifEncoder::new(fs::File::create(&path).unwrap());
@@ -226,8 +226,8 @@ fn a_photo_is_turned_as_its_exif_says() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("turned.jpg");
     let mut jpeg = Vec::new();
-    let picture = image::RgbImage::from_fn(16, 8, |x, _| if x < 8 { image::Rgb([255; 3]) } else { image::Rgb([0; 3]) });
-    picture.write_to(&mut std::io::Cursor::new(&mut jpeg), image::ImageFormat::Jpeg).unwrap();
+    let image = image::RgbImage::from_fn(16, 8, |x, _| if x < 8 { image::Rgb([255; 3]) } else { image::Rgb([0; 3]) });
+    image.write_to(&mut std::io::Cursor::new(&mut jpeg), image::ImageFormat::Jpeg).unwrap();
     // After the start marker: an APP1 segment with one EXIF entry, orientation 6 (turn clockwise).
     let exif: &[u8] = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     let mut turned = jpeg[..2].to_vec();
@@ -242,12 +242,12 @@ fn a_photo_is_turned_as_its_exif_says() {
 }
 
 #[test]
-fn what_is_no_picture_is_named_so() {
+fn what_is_no_image_is_named_so() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("a.png");
-    fs::write(&path, b"not a picture at all").unwrap();
+    fs::write(&path, b"not an image at all").unwrap();
     let error = load_image(&path).unwrap_err().to_string();
-    assert!(error.contains("a.png") && error.contains("no picture that Kiln can read"), "{error}");
+    assert!(error.contains("a.png") && error.contains("no image that Kiln can read"), "{error}");
     let whole = write_png(&checkers(Colour::Rgb), 4).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     assert!(matches!(load_image(&path), Err(FileError::Image { .. })));

@@ -1,4 +1,4 @@
-//! The bundled model in less memory than its weights need: the same picture, and as few bytes as can be.
+//! The bundled model in less memory than its weights need: the same image, and as few bytes as can be.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod common;
@@ -17,7 +17,7 @@ use kiln_nodes::{
 const MODEL: &str = "fluent-tiny.safetensors";
 const STEPS: u32 = 4;
 
-/// One picture of 64x64.
+/// One image of 64x64.
 #[derive(Clone, Copy)]
 struct Job<'a> {
     text: &'a str,
@@ -39,14 +39,14 @@ impl House {
         Self { bench, environment }
     }
 
-    /// The picture, and what was moved for it.
+    /// The image, and what was moved for it.
     fn draw(&self, job: Job<'_>) -> (Vec<f32>, Counters) {
-        let (graph, picture) = graph(job);
+        let (graph, image) = graph(job);
         let prompt = Arc::new(graph.into_prompt());
         let before = self.environment.pager().counters();
-        let options = RunOptions { fetch: vec![picture.as_link().unwrap().clone()], ..RunOptions::default() };
+        let options = RunOptions { fetch: vec![image.as_link().unwrap().clone()], ..RunOptions::default() };
         let report = self.bench.engine.start(prompt).options(options).run().unwrap();
-        let values = one::<Image>(report.values(picture.as_link().unwrap()).unwrap()).values().unwrap();
+        let values = one::<Image>(report.values(image.as_link().unwrap()).unwrap()).values().unwrap();
         (values, since(self.environment.pager().counters(), before))
     }
 
@@ -69,9 +69,9 @@ fn graph(job: Job<'_>) -> (GraphBuilder, Out<Image>) {
     let sampler = KSampler::node().model(model).positive(positive).negative(negative).latent_image(latent);
     let sampler = sampler.seed(job.seed).steps(STEPS as usize).cfg(3.0).sampler_name("euler").scheduler("normal");
     let sampled = g.add(sampler.denoise(1.0));
-    let picture = g.add(VAEDecode::node().samples(sampled).vae(vae));
-    g.add(PreviewImage::node().images(&picture));
-    (g, picture)
+    let image = g.add(VAEDecode::node().samples(sampled).vae(vae));
+    g.add(PreviewImage::node().images(&image));
+    (g, image)
 }
 
 fn since(now: Counters, before: Counters) -> Counters {
@@ -109,9 +109,9 @@ fn planned(contents: &Inventory, limit: u64) -> u64 {
 }
 
 #[test]
-fn a_limit_below_the_weights_gives_the_same_picture_for_hardly_more_bytes_than_it_must() {
+fn a_limit_below_the_weights_gives_the_same_image_for_hardly_more_bytes_than_it_must() {
     let house = House::new(unlimited());
-    let (picture, all) = house.draw(APPLE);
+    let (image, all) = house.draw(APPLE);
     let contents = Inventory::of(&assets().join(MODEL)).unwrap();
     let total: u64 = contents.parts.iter().map(Component::decoded).sum();
     assert_eq!((all.streams, all.filled_bytes), (0, total), "everything once");
@@ -127,7 +127,7 @@ fn a_limit_below_the_weights_gives_the_same_picture_for_hardly_more_bytes_than_i
             human_bytes(plan),
             human_bytes(least)
         );
-        assert!(picture == limited, "{percent} %: another picture");
+        assert!(image == limited, "{percent} %: another image");
         assert!(moved.moved() as f64 <= 1.05 * plan as f64, "{percent} %: {} of {plan}", moved.moved());
         // The bound knows neither staging slots nor that weights come whole: at this size they are some percent.
         assert!(moved.moved() as f64 <= 1.08 * least as f64, "{percent} %: {} of {least}", moved.moved());
@@ -135,24 +135,24 @@ fn a_limit_below_the_weights_gives_the_same_picture_for_hardly_more_bytes_than_i
 }
 
 #[test]
-fn without_any_room_every_weight_comes_for_each_use_and_the_picture_is_the_same() {
-    let (picture, _) = House::new(unlimited()).draw(APPLE);
+fn without_any_room_every_weight_comes_for_each_use_and_the_image_is_the_same() {
+    let (image, _) = House::new(unlimited()).draw(APPLE);
     let none = House::new(Controls { state: VramState::NoVram, ..Controls::default() });
     let (streamed, moved) = none.draw(APPLE);
-    assert!(picture == streamed);
+    assert!(image == streamed);
     assert_eq!((none.resident(), moved.fills, moved.hits), (0, 0, 0));
     let sync = House::new(Controls { state: VramState::NoVram, slots: 0, ..Controls::default() });
-    assert!(sync.draw(APPLE).0 == picture, "and without bringing anything ahead");
+    assert!(sync.draw(APPLE).0 == image, "and without bringing anything ahead");
 }
 
 #[test]
-fn a_limit_on_all_memory_gives_the_same_picture_and_computing_comes_first() {
+fn a_limit_on_all_memory_gives_the_same_image_and_computing_comes_first() {
     let house = House::new(unlimited());
-    let (picture, _) = house.draw(APPLE);
+    let (image, _) = house.draw(APPLE);
     for percent in [100, 25] {
         let limit = house.resident() * percent / 100;
         let limited = House::new(Controls { ram_limit: Some(limit), ..unlimited() });
-        assert!(limited.draw(APPLE).0 == picture, "{percent} %");
+        assert!(limited.draw(APPLE).0 == image, "{percent} %");
         let report = limited.environment.budget().report();
         let weights: u64 = report.rows.iter().filter(|row| row.kind == Kind::Weights).map(|row| row.used).sum();
         assert!(weights <= limit, "{report}");

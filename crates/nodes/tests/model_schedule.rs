@@ -2,7 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Node, NodeError, NodeView, Prompt, Registry, object};
-use kiln_nodes::{Conditioning, Latent, Model, ModelSchedule};
+use kiln_nodes::runtime::ModelSchedule;
+use kiln_nodes::{Conditioning, Latent, Model};
 use serde_json::{Value, json};
 
 /// A payload of somebody's own.
@@ -46,7 +47,7 @@ struct RoundSampler {
     /// What denoises.
     #[input(uses = passes)]
     denoiser: Denoiser,
-    /// What the picture shows.
+    /// What the image shows.
     #[input(uses = passes)]
     cond: Conditioning,
     /// How many rounds.

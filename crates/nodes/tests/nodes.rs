@@ -1,4 +1,4 @@
-//! One example per node on pictures, masks, latents and text: what goes in, what comes out.
+//! One example per node on images, masks, latents and text: what goes in, what comes out.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -76,43 +76,43 @@ fn json_of(value: &Value) -> Json {
     value.to_json().unwrap()
 }
 
-/// A picture of one row: grey values, three channels each.
+/// An image of one row: grey values, three channels each.
 fn row(greys: &[f32]) -> Value {
     let values: Vec<f32> = greys.iter().flat_map(|g| [*g; 3]).collect();
     image([1, 1, greys.len(), 3], &values)
 }
 
-/// The first channel of a picture.
+/// The first channel of an image.
 fn greys(value: &Value) -> Vec<f32> {
     let ([.., channels], values) = as_image(value);
     values.chunks_exact(channels).map(|p| p[0]).collect()
 }
 
 #[test]
-fn pictures_are_flipped_turned_cut_and_inverted() {
-    let picture = || row(&[0.0, 0.25, 0.5, 1.0]);
-    let flip = run("ImageFlip", &[("image", picture()), ("flip_method", word("y-axis: horizontally"))]);
+fn images_are_flipped_turned_cut_and_inverted() {
+    let image = || row(&[0.0, 0.25, 0.5, 1.0]);
+    let flip = run("ImageFlip", &[("image", image()), ("flip_method", word("y-axis: horizontally"))]);
     assert_eq!(greys(&flip[0][0]), [1.0, 0.5, 0.25, 0.0]);
-    let turned = run("ImageRotate", &[("image", picture()), ("rotation", word("90 degrees"))]);
+    let turned = run("ImageRotate", &[("image", image()), ("rotation", word("90 degrees"))]);
     assert_eq!(as_image(&turned[0][0]).0, [1, 4, 1, 3]);
     assert_eq!(greys(&turned[0][0]), [0.0, 0.25, 0.5, 1.0]);
-    let back = run("ImageRotate", &[("image", picture()), ("rotation", word("180 degrees"))]);
+    let back = run("ImageRotate", &[("image", image()), ("rotation", word("180 degrees"))]);
     assert_eq!(greys(&back[0][0]), [1.0, 0.5, 0.25, 0.0]);
-    let cut = [("image", picture()), ("width", int(2)), ("height", int(9)), ("x", int(1)), ("y", int(0))];
+    let cut = [("image", image()), ("width", int(2)), ("height", int(9)), ("x", int(1)), ("y", int(0))];
     assert_eq!(greys(&run("ImageCrop", &cut)[0][0]), [0.25, 0.5]);
-    assert_eq!(greys(&run("ImageInvert", &[("image", picture())])[0][0]), [1.0, 0.75, 0.5, 0.0]);
+    assert_eq!(greys(&run("ImageInvert", &[("image", image())])[0][0]), [1.0, 0.75, 0.5, 0.0]);
 }
 
 #[test]
-fn pictures_are_resized_by_every_rule() {
-    let picture = || row(&[0.0, 1.0]);
+fn images_are_resized_by_every_rule() {
+    let image = || row(&[0.0, 1.0]);
     for (method, expected) in [
         ("nearest-exact", vec![0.0, 0.0, 1.0, 1.0]),
         ("bilinear", vec![0.0, 0.25, 0.75, 1.0]),
         ("area", vec![0.0, 0.0, 1.0, 1.0]),
     ] {
         let inputs = [
-            ("image", picture()),
+            ("image", image()),
             ("upscale_method", word(method)),
             ("width", int(4)),
             ("height", int(0)),
@@ -122,12 +122,12 @@ fn pictures_are_resized_by_every_rule() {
         assert_eq!(as_image(&out[0][0]).0, [1, 2, 4, 3], "{method} keeps the ratio of the sides");
         assert_eq!(greys(&out[0][0])[..4], expected, "{method}");
     }
-    let by = [("image", picture()), ("upscale_method", word("area")), ("scale_by", float(0.5))];
+    let by = [("image", image()), ("upscale_method", word("area")), ("scale_by", float(0.5))];
     assert_eq!(greys(&run("ImageScaleBy", &[by[0].clone(), by[1].clone(), ("scale_by", float(2.0))])[0][0]).len(), 8);
-    let largest = [("image", picture()), ("upscale_method", word("area")), ("largest_size", int(6))];
+    let largest = [("image", image()), ("upscale_method", word("area")), ("largest_size", int(6))];
     assert_eq!(as_image(&run("ImageScaleToMaxDimension", &largest)[0][0]).0, [1, 3, 6, 3]);
     let padded = [
-        ("image", picture()),
+        ("image", image()),
         ("target_width", int(4)),
         ("target_height", int(4)),
         ("padding_color", word("white")),
@@ -154,7 +154,7 @@ fn batches_are_joined_taken_repeated_and_cut() {
 }
 
 #[test]
-fn pictures_are_padded_stitched_blended_and_pasted() {
+fn images_are_padded_stitched_blended_and_pasted() {
     let sides = [("left", int(1)), ("top", int(0)), ("right", int(0)), ("bottom", int(0)), ("feathering", int(0))];
     let mut inputs = vec![("image", row(&[1.0, 1.0]))];
     inputs.extend(sides);
@@ -199,7 +199,7 @@ fn pictures_are_padded_stitched_blended_and_pasted() {
 }
 
 #[test]
-fn filters_keep_a_plain_picture_plain() {
+fn filters_keep_a_plain_image_plain() {
     let plain = || image([1, 5, 5, 3], &[0.5; 75]);
     let near = |value: &Value| as_image(value).1.iter().all(|v| (v - 0.5).abs() < 1e-5);
     assert!(near(&run("ImageBlur", &[("image", plain()), ("blur_radius", int(2)), ("sigma", float(1.0))])[0][0]));
@@ -211,7 +211,7 @@ fn filters_keep_a_plain_picture_plain() {
 }
 
 #[test]
-fn masks_come_from_pictures_and_go_back() {
+fn masks_come_from_images_and_go_back() {
     let coloured = || image([1, 1, 2, 3], &[1.0, 0.5, 0.0, 0.0, 0.0, 1.0]);
     let green = run("ImageToMask", &[("image", coloured()), ("channel", word("green"))]);
     assert_eq!(as_mask(&green[0][0]), ([1, 1, 2], vec![0.5, 0.0]));

@@ -120,9 +120,9 @@ fn noise_added_beforehand_is_the_noise_of_the_run() {
         Link::new(&halves.node, 1)
     };
     let base = |g: &GraphBuilder, s: &Start| {
-        let picture =
+        let image =
             node(g, "EmptyImage", &[], &json!({"width": 64, "height": 64, "batch_size": 1, "color": 0x0040_c0f0}));
-        node(g, "VAEEncode", &[("pixels", &picture), ("vae", &s.vae)], &json!({}))
+        node(g, "VAEEncode", &[("pixels", &image), ("vae", &s.vae)], &json!({}))
     };
     let g = GraphBuilder::new();
     let s = Start::new(&g, MODEL);

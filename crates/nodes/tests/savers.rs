@@ -122,8 +122,8 @@ fn an_autoencoder_loads_again_from_a_file_of_its_own() {
         let vae =
             if loader { node(&g, "VAELoader", &[], &json!({"vae_name": "saved.safetensors"})) } else { s.vae.clone() };
         let widgets = json!({"width": 64, "height": 64, "batch_size": 1, "color": 0x0040_c0f0});
-        let picture = node(&g, "EmptyImage", &[], &widgets);
-        let latent = node(&g, "VAEEncode", &[("pixels", &picture), ("vae", &vae)], &json!({}));
+        let image = node(&g, "EmptyImage", &[], &widgets);
+        let latent = node(&g, "VAEEncode", &[("pixels", &image), ("vae", &vae)], &json!({}));
         bench.latent(g, &latent)
     };
     assert_eq!(encoded(true), encoded(false));

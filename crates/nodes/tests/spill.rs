@@ -1,4 +1,4 @@
-//! `--spill DIR`: images, latents and conditionings out of memory while nobody reads them, and the picture the same.
+//! `--spill DIR`: images, latents and conditionings out of memory while nobody reads them, and the image the same.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -14,7 +14,7 @@ use kiln_nodes::{
     VAEDecode,
 };
 
-/// A picture of 128x128, saved twice: as it is, and beside a larger one that is made of it.
+/// An image of 128x128, saved twice: as it is, and beside a larger one that is made of it.
 fn graph(width: u32) -> GraphBuilder {
     let g = GraphBuilder::new();
     let (model, clip, vae) = g.add(CheckpointLoaderSimple::node().ckpt_name("fluent-tiny.safetensors"));
@@ -24,11 +24,11 @@ fn graph(width: u32) -> GraphBuilder {
     let sampler = KSampler::node().model(model).positive(positive).negative(negative).latent_image(latent);
     let sampler = sampler.seed(7).steps(2).cfg(3.0).sampler_name("euler").scheduler("normal").denoise(1.0);
     let samples = g.add(sampler);
-    let picture: Out<Image> = g.add(VAEDecode::node().samples(samples).vae(vae));
-    let small = ImageScale::node().image(&picture).upscale_method("area").width(width).height(64).crop("disabled");
+    let image: Out<Image> = g.add(VAEDecode::node().samples(samples).vae(vae));
+    let small = ImageScale::node().image(&image).upscale_method("area").width(width).height(64).crop("disabled");
     let small = g.add(small);
-    g.add(SaveImage::node().images(&picture).filename_prefix("whole"));
-    let all = g.add(ImageBatch::node().image1(picture).image2(small));
+    g.add(SaveImage::node().images(&image).filename_prefix("whole"));
+    let all = g.add(ImageBatch::node().image1(image).image2(small));
     g.add(SaveImage::node().images(all).filename_prefix("all"));
     g
 }
@@ -52,7 +52,7 @@ fn bytes_on_disk(folder: &Path) -> u64 {
 }
 
 #[test]
-fn images_and_latents_leave_memory_and_every_picture_is_the_same_to_the_last_byte() {
+fn images_and_latents_leave_memory_and_every_image_is_the_same_to_the_last_byte() {
     let folder = tempfile::tempdir().unwrap();
     let (plain, spilling) = (Bench::new(), Bench::new());
     spilling.engine.set_spill(Some(Arc::new(FileSpill::new(folder.path()))));
@@ -72,7 +72,7 @@ fn images_and_latents_leave_memory_and_every_picture_is_the_same_to_the_last_byt
 }
 
 #[test]
-fn a_damaged_folder_costs_time_and_no_picture() {
+fn a_damaged_folder_costs_time_and_no_image() {
     let folder = tempfile::tempdir().unwrap();
     let (plain, spilling) = (Bench::new(), Bench::new());
     spilling.engine.set_spill(Some(Arc::new(FileSpill::new(folder.path()))));

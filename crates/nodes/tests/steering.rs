@@ -23,12 +23,12 @@ fn bench() -> Bench {
     let net = ControlNetConfig { hint, unet, hint_channels: 3 };
     write_computed(&bench.model_path("controlnet", "net.safetensors"), &net.tensors().unwrap());
     let kind = AdapterKind::Full { blocks: 2, kernel: 1, halves_by_conv: false };
-    let adapter = AdapterConfig { picture: 3, shuffle: 8, channels, kind };
+    let adapter = AdapterConfig { image: 3, shuffle: 8, channels, kind };
     write_computed(&bench.model_path("controlnet", "adapter.safetensors"), &adapter.tensors().unwrap());
     bench
 }
 
-fn picture(g: &GraphBuilder) -> Link {
+fn image(g: &GraphBuilder) -> Link {
     node(g, "EmptyImage", &[], &json!({"width": 48, "height": 48, "batch_size": 1, "color": 0x0040_c0f0}))
 }
 
@@ -38,14 +38,14 @@ fn net(g: &GraphBuilder, file: &str) -> Link {
 
 /// The old node: one condition, and what the negative then gets.
 fn old(g: &GraphBuilder, condition: &Link, file: &str, strength: f64) -> Link {
-    let links = [("conditioning", condition), ("control_net", &net(g, file)), ("image", &picture(g))];
+    let links = [("conditioning", condition), ("control_net", &net(g, file)), ("image", &image(g))];
     node(g, "ControlNetApply", &links, &json!({"strength": strength}))
 }
 
 /// The new node on both conditions.
 fn steered(g: &GraphBuilder, s: &mut Start, file: &str, strength: f64, range: [f64; 2]) {
     let links =
-        [("positive", &s.positive), ("negative", &s.negative), ("control_net", &net(g, file)), ("image", &picture(g))];
+        [("positive", &s.positive), ("negative", &s.negative), ("control_net", &net(g, file)), ("image", &image(g))];
     let widgets = json!({"strength": strength, "start_percent": range[0], "end_percent": range[1]});
     s.positive = node(g, "ControlNetApplyAdvanced", &links, &widgets);
     s.negative = Link::new(&s.positive.node, 1);
@@ -147,7 +147,7 @@ fn a_file_of_something_else_is_told_by_what_it_holds() {
 fn an_adapter_of_another_width_is_told_by_its_shape() {
     let bench = bench();
     let kind = AdapterKind::Light { blocks: 1 };
-    let adapter = AdapterConfig { picture: 3, shuffle: 8, channels: vec![32, 64, 64], kind };
+    let adapter = AdapterConfig { image: 3, shuffle: 8, channels: vec![32, 64, 64], kind };
     write_computed(&bench.model_path("controlnet", "narrow.safetensors"), &adapter.tensors().unwrap());
     let g = GraphBuilder::new();
     let mut s = Start::new(&g, MODEL);

@@ -1,4 +1,4 @@
-//! CLIP's picture encoder and style adapters in whole runs of the bundled model, and what they refuse.
+//! CLIP's image encoder and style adapters in whole runs of the bundled model, and what they refuse.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -16,7 +16,7 @@ fn bench() -> Bench {
     let bench = Bench::new();
     let activation = Activation::QuickGelu;
     let vision =
-        VisionConfig { patch: 8, picture: 32, width: 64, layers: 1, heads: 1, mlp: 128, activation, projection: None };
+        VisionConfig { patch: 8, image: 32, width: 64, layers: 1, heads: 1, mlp: 128, activation, projection: None };
     write_computed(&bench.model_path("clip_vision", "eye.safetensors"), &vision.tensors().unwrap());
     for (name, context) in [("style.safetensors", 64), ("other.safetensors", 32)] {
         let style = StyleConfig { width: 64, context, words: 3, layers: 1 };
@@ -25,12 +25,12 @@ fn bench() -> Bench {
     bench
 }
 
-/// The condition with words of a plain picture's style.
+/// The condition with words of a plain image's style.
 fn styled(g: &GraphBuilder, condition: &Link, style: &str, strength: f64, kind: &str) -> Link {
     let eye = node(g, "CLIPVisionLoader", &[], &json!({"clip_name": "eye.safetensors"}));
     let size = json!({"width": 40, "height": 24, "batch_size": 1, "color": 0x0040_c0f0});
-    let picture = node(g, "EmptyImage", &[], &size);
-    let links = [("clip_vision", &eye), ("image", &picture)];
+    let image = node(g, "EmptyImage", &[], &size);
+    let links = [("clip_vision", &eye), ("image", &image)];
     let seen = node(g, "CLIPVisionEncode", &links, &json!({"crop": "center"}));
     let style = node(g, "StyleModelLoader", &[], &json!({"style_model_name": style}));
     let links = [("conditioning", condition), ("style_model", &style), ("clip_vision_output", &seen)];
@@ -83,7 +83,7 @@ fn files_of_something_else_are_told_by_what_they_hold() {
     std::fs::copy(&model, bench.model_path("clip_vision", "model.safetensors")).unwrap();
     std::fs::copy(&model, bench.model_path("style_models", "model.safetensors")).unwrap();
     let eye = refused(&bench, |g, _| node(g, "CLIPVisionLoader", &[], &json!({"clip_name": "model.safetensors"})));
-    assert!(eye.contains("no CLIP picture encoder") && eye.contains("a UNet"), "{eye}");
+    assert!(eye.contains("no CLIP image encoder") && eye.contains("a UNet"), "{eye}");
     let widgets = json!({"style_model_name": "model.safetensors"});
     let style = refused(&bench, |g, _| node(g, "StyleModelLoader", &[], &widgets));
     assert!(style.contains("no style adapter") && style.contains("a UNet"), "{style}");

@@ -60,7 +60,7 @@ impl ExecuteAsync for TestSleep {
     }
 }
 
-/// One TestSleep per picture, and their mean.
+/// One TestSleep per image, and their mean.
 pub(super) fn averaged_sleeps<const N: usize>(graph: &GraphBuilder, sleeps: [(Image, f64); N]) -> Out<Image> {
     average(graph, sleeps.into_iter())
 }
@@ -74,7 +74,7 @@ fn average(graph: &GraphBuilder, sleeps: impl Iterator<Item = (Image, f64)>) -> 
     let mut slept = slept.into_iter();
     let Some(first) = slept.next() else { return Out::value(Value::Null) };
     if slept.len() == 0 {
-        // What a single one passes on is a picture, as it was given one.
+        // What a single one passes on is an image, as it was given one.
         return first.as_link().map_or_else(|| Out::value(Value::Null), |link| Out::link(&link.node, link.socket));
     }
     let spec = TestVariadicAverage::node().input1(first).into_spec();
@@ -147,10 +147,10 @@ macro_rules! validated {
 }
 
 validated! {
-    /// A grey picture, if a value is not above a threshold.
+    /// A grey image, if a value is not above a threshold.
     TestAsyncValidation(threshold): "Test Async Validation",
         |value, limit| format!("Value {value:?} exceeds threshold {limit:?}"), |value, _| value / 10.0;
-    /// A grey picture, if a value is not above its maximum.
+    /// A grey image, if a value is not above its maximum.
     TestAsyncValidationError(max_value): "Test Async Validation Error",
         |value, limit| format!("Async validation failed: {value:?} > {limit:?}"), |value, limit| value / limit;
 }
@@ -223,7 +223,7 @@ impl ExecuteAsync for TestAsyncTimeout {
     }
 }
 
-/// Asks for one of two inputs, and makes a white picture.
+/// Asks for one of two inputs, and makes a white image.
 #[derive(Node)]
 #[node(display_name = "Test Async Lazy Check", category = "_for_testing/async", module = "custom_nodes.testing_nodes")]
 pub struct TestAsyncLazyCheck {
@@ -296,7 +296,7 @@ impl ExecuteAsync for TestAsyncResourceUser {
     }
 }
 
-/// Inverts pictures one by one, and waits for each.
+/// Inverts images one by one, and waits for each.
 #[derive(Node)]
 #[node(
     display_name = "Test Async Batch Processing",

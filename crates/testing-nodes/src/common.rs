@@ -1,4 +1,4 @@
-//! What several testing nodes have in common: their shared state, plain pictures, checks. Knows no class.
+//! What several testing nodes have in common: their shared state, plain images, checks. Knows no class.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,10 +24,10 @@ impl Shared {
     }
 }
 
-/// Side of the pictures that several of these nodes make.
+/// Side of the images that several of these nodes make.
 pub(crate) const SIDE: usize = 512;
 
-/// A white picture of 512 x 512 times `value`.
+/// A white image of 512 x 512 times `value`.
 pub(crate) fn plain(value: f64, device: &Device) -> Image {
     Image::new(Tensor::full([1, SIDE, SIDE, 3], value, device))
 }
@@ -47,12 +47,12 @@ pub(crate) fn variant<N: NodeClass>(known: &ConstantInputs<'_>) -> Result<(), St
     Ok(())
 }
 
-/// Two batches of pictures must agree in size; one of them may hold a single picture.
+/// Two batches of images must agree in size; one of them may hold a single image.
 pub(crate) fn same_size(a: &Image, b: &Image) -> Result<(), NodeError> {
     let (first, second) = (a.dims(), b.dims());
     let fits = (0..4).all(|d| first[d] == second[d] || first[d] == 1 || second[d] == 1);
     if fits {
         return Ok(());
     }
-    Err(NodeError::new(format!("pictures of shape {first:?} and {second:?} do not fit together")))
+    Err(NodeError::new(format!("images of shape {first:?} and {second:?} do not fit together")))
 }

@@ -1,4 +1,4 @@
-//! Nodes that mix pictures: lazily, and any number of them.
+//! Nodes that mix images: lazily, and any number of them.
 
 use kiln_exec::{Cx, Execute, Extras, FromValue, Lazy, Node, NodeError, Registry};
 
@@ -10,7 +10,7 @@ pub(super) fn register(registry: &mut Registry) {
     registry.add::<TestVariadicAverage>();
 }
 
-/// Mixes two pictures by a mask and asks only for those that show.
+/// Mixes two images by a mask and asks only for those that show.
 #[derive(Node)]
 #[node(display_name = "Lazy Mix Images", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestLazyMixImages {
@@ -57,7 +57,7 @@ impl Execute for TestLazyMixImages {
     }
 }
 
-/// The mean of any number of pictures: input1, input2, … as far as they go without a gap.
+/// The mean of any number of images: input1, input2, … as far as they go without a gap.
 #[derive(Node)]
 #[node(display_name = "Variadic Average", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestVariadicAverage {

@@ -29,7 +29,7 @@ fn literal<T: IntoValue>(value: T) -> Out<T::Kind> {
     Out::value(value.into_value())
 }
 
-/// Passes a picture on, and says on demand that it has changed.
+/// Passes an image on, and says on demand that it has changed.
 #[derive(Node)]
 #[node(display_name = "Custom IsChanged", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestCustomIsChanged {
@@ -52,7 +52,7 @@ impl Execute for TestCustomIsChanged {
     }
 }
 
-/// Multiplies a picture; its fingerprint looks at constants only.
+/// Multiplies an image; its fingerprint looks at constants only.
 #[derive(Node)]
 #[node(display_name = "IsChanged With Constants", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestIsChangedWithConstants {
@@ -136,7 +136,7 @@ impl Execute for TestMixedExpansionReturns {
     }
 }
 
-/// Returns a whole text-to-picture graph around payloads.
+/// Returns a whole text-to-image graph around payloads.
 #[derive(Node)]
 #[node(display_name = "Sampling In Expansion", category = "Testing/Nodes", module = "custom_nodes.testing_nodes")]
 pub struct TestSamplingInExpansion {

@@ -1,4 +1,4 @@
-//! Constants: pictures, masks, numbers.
+//! Constants: images, masks, numbers.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError, Registry};
@@ -15,14 +15,14 @@ pub(super) fn register(registry: &mut Registry) {
     registry.add::<StubFloat>();
 }
 
-/// Most pictures of one batch.
+/// Most images of one batch.
 const BATCH: u64 = 1024 * 1024 * 1024;
 /// Most rows.
 const ROWS: u64 = 1024 * 1024 * 1024;
 /// Most columns.
 const COLUMNS: u64 = 4096 * 4096 * 4096;
 
-/// A white, black or noisy picture.
+/// A white, black or noisy image.
 #[derive(Node)]
 #[node(display_name = "Stub Image", category = "Testing/Stub Nodes", module = "custom_nodes.testing_nodes")]
 pub struct StubImage {
@@ -54,7 +54,7 @@ impl Execute for StubImage {
     }
 }
 
-/// A picture of one grey.
+/// An image of one grey.
 #[derive(Node)]
 #[node(display_name = "Stub Constant Image", category = "Testing/Stub Nodes", module = "custom_nodes.testing_nodes")]
 pub struct StubConstantImage {

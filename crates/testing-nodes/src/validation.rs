@@ -15,7 +15,7 @@ pub(super) fn register(registry: &mut Registry) {
     registry.add::<TestCustomValidation5>();
 }
 
-/// Two numbers make a grey picture; a picture and a number, or two pictures, are multiplied.
+/// Two numbers make a grey image; an image and a number, or two images, are multiplied.
 fn product(a: Value, b: Value, device: &Device) -> Result<Image, NodeError> {
     let image = |value: &Value| value.downcast_ref::<Image>().cloned();
     let number = |name: &str, value: Value| {
@@ -32,7 +32,7 @@ fn product(a: Value, b: Value, device: &Device) -> Result<Image, NodeError> {
     }
 }
 
-/// Constants must be pictures or floats.
+/// Constants must be images or floats.
 fn constants_fit(known: &ConstantInputs<'_>) -> Result<(), String> {
     for name in ["input1", "input2"] {
         match known.get(name) {
@@ -93,7 +93,7 @@ products! {
     TestCustomValidation3(types): "Custom Validation 3", variant::<TestCustomValidation3>;
 }
 
-/// Two numbers make a grey picture; its validator looks at constants.
+/// Two numbers make a grey image; its validator looks at constants.
 #[derive(Node)]
 #[node(
     display_name = "Custom Validation 4",
@@ -123,7 +123,7 @@ impl Execute for TestCustomValidation4 {
     }
 }
 
-/// Two numbers make a grey picture; its validator takes every input, and refuses 7.
+/// Two numbers make a grey image; its validator takes every input, and refuses 7.
 #[derive(Node)]
 #[node(
     display_name = "Custom Validation 5",

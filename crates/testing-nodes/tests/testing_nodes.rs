@@ -46,14 +46,14 @@ fn socket(link: &Json, socket: usize) -> Json {
     json!([link[0], socket])
 }
 
-/// The first byte of every saved picture, in order of names.
+/// The first byte of every saved image, in order of names.
 fn bytes(bench: &Bench) -> Vec<u8> {
     let read = |name: &String| load_image(&bench.folder(DirKind::Output).join(name)).unwrap().rgb[0];
     bench.files(DirKind::Output).iter().map(|name| (read(name) * 255.0).round() as u8).collect()
 }
 
 #[test]
-fn a_picture_that_does_not_show_is_never_made() {
+fn an_image_that_does_not_show_is_never_made() {
     let bench = Bench::new();
     let mut g = Graph::default();
     let (black, white, mask) = (g.image("BLACK", 32), g.image("WHITE", 32), g.mask(0.0, 32));
@@ -65,7 +65,7 @@ fn a_picture_that_does_not_show_is_never_made() {
 }
 
 #[test]
-fn pictures_of_two_sizes_cannot_be_mixed() {
+fn images_of_two_sizes_cannot_be_mixed() {
     let bench = Bench::new();
     let mut g = Graph::default();
     let (black, noise, mask) = (g.image("BLACK", 32), g.image("NOISE", 16), g.mask(0.5, 32));
@@ -121,7 +121,7 @@ fn nodes_that_wait_for_each_other_in_an_expansion_are_an_error_of_the_node_that_
 }
 
 #[test]
-fn any_number_of_pictures_is_averaged() {
+fn any_number_of_images_is_averaged() {
     let bench = Bench::new();
     let mut g = Graph::default();
     let (black, white) = (g.image("BLACK", 8), g.image("WHITE", 8));
@@ -133,7 +133,7 @@ fn any_number_of_pictures_is_averaged() {
 }
 
 #[test]
-fn a_counted_loop_halves_the_picture_once_per_iteration() {
+fn a_counted_loop_halves_the_image_once_per_iteration() {
     for rounds in 1..=4u32 {
         let bench = Bench::new();
         let mut g = Graph::default();
@@ -258,7 +258,7 @@ fn resources_and_seats_are_free_again_after_every_run() {
 }
 
 #[test]
-fn values_and_pictures_go_through_accumulations() {
+fn values_and_images_go_through_accumulations() {
     let bench = Bench::new();
     let mut g = Graph::default();
     let (black, white) = (g.image("BLACK", 8), g.image("WHITE", 8));

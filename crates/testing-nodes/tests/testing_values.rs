@@ -92,7 +92,7 @@ fn texts_are_compared_with_or_without_case() {
 }
 
 #[test]
-fn truth_is_pythons_and_a_picture_is_false_when_it_is_black_all_over() {
+fn truth_is_pythons_and_an_image_is_false_when_it_is_black_all_over() {
     let truth = |value: Json, invert: bool| {
         one("TestToBoolNode", json!({"value": value, "invert": invert})).unwrap() == Value::Bool(true)
     };

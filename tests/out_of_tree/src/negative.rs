@@ -1,12 +1,12 @@
 use kiln::exec::{Cx, Execute, Node, NodeError};
 use kiln::nodes::Image;
 
-/// Turns a picture into its negative.
+/// Turns an image into its negative.
 #[derive(Node)]
 #[node(category = "image/filter")]
 struct Negative {
     image: Image, // a socket
-    /// 0 leaves the picture, 1 inverts it.
+    /// 0 leaves the image, 1 inverts it.
     #[input(min = 0.0, max = 1.0, default = 1.0)]
     strength: f64, // a widget
 }

@@ -37,7 +37,7 @@ struct PlanArgs {
     #[arg(long, default_value_t = 8.0, allow_negative_numbers = true)]
     #[allow(dead_code, reason = "weights are brought once a pass, whatever it computes")]
     cfg: f64,
-    /// Pictures at once.
+    /// Images at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: u32,
     #[command(flatten)]
@@ -51,9 +51,9 @@ impl Memory {
         for warning in warnings {
             eprintln!("warning: {warning}");
         }
-        let picture =
+        let image =
             ImageRequest { steps: plan.steps, sampler: SamplerKind::named(&plan.sampler)?, batch: plan.batch };
-        print!("{}", Plan::new(&plan.file, &controls, picture)?);
+        print!("{}", Plan::new(&plan.file, &controls, image)?);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Whole runs of a small checkpoint, told by a `cases.json`: prompt to picture, every step of it.
+//! Whole runs of a small checkpoint, told by a `cases.json`: prompt to image, every step of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const SDE_STEPS: f64 = 1e-3;
 /// dpm_adaptive's step size follows an error estimate, which amplifies rounding; the same as for the samplers' files.
 const ADAPTIVE_STEPS: f64 = 1e-3;
 const ENCODED: f64 = 1e-4;
-/// Least quality of a picture, in decibels.
+/// Least quality of an image, in decibels.
 const QUALITY: f64 = 60.0;
 /// The model that runs are made with unless a case names another.
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -143,7 +143,7 @@ impl Bench {
         let latent = match &case.image_from {
             None => Tensor::zeros(self.latent(case), &self.device),
             Some(source) => {
-                let encoded = self.vae()?.encode_picture(Self::picture(&folder.join(format!("{source}.png")))?)?;
+                let encoded = self.vae()?.encode_image(Self::rgb(&folder.join(format!("{source}.png")))?)?;
                 results.push(compare("encoded", &host(&encoded)?, ENCODED)?);
                 encoded.repeat_dim(0, case.batch)
             }
@@ -171,7 +171,7 @@ impl Bench {
         results.push(compare("x", &x, tolerance)?);
         results.push(compare("denoised", &denoised, tolerance)?);
         results.push(compare("latent", &host(&latent)?, tolerance)?);
-        let image = host(&self.vae()?.decode_picture(latent)?)?;
+        let image = host(&self.vae()?.decode_image(latent)?)?;
         results.push(quality("image", &image, &reference.floats("image")?));
         results.extend(Self::png(&folder.join(format!("{name}.png")), &image, case)?);
         results.extend(reference.left_over().into_iter().map(CaseResult::unknown));
@@ -246,12 +246,12 @@ impl Bench {
     }
 
     /// A PNG as IMAGE.
-    fn picture(path: &Path) -> Result<Tensor<4>, Trouble> {
+    fn rgb(path: &Path) -> Result<Tensor<4>, Trouble> {
         let (pixels, width, height) = png(path)?;
         tensor(pixels.iter().map(|b| f32::from(*b) / 255.0).collect(), &[1, height, width, 3])
     }
 
-    /// The picture as it would be saved, against the reference's file (the batch side by side).
+    /// The image as it would be saved, against the reference's file (the batch side by side).
     fn png(path: &Path, image: &[f32], case: &Case) -> Result<Option<CaseResult>, Trouble> {
         if !path.is_file() {
             return Ok(None);
@@ -261,7 +261,7 @@ impl Bench {
         let own = width / batch;
         if batch * height * own * 3 != image.len() || expected.len() != image.len() {
             let fault =
-                format!("{width} x {height} pixels don't hold {batch} pictures of {} values", image.len() / batch);
+                format!("{width} x {height} pixels don't hold {batch} images of {} values", image.len() / batch);
             return Ok(Some(CaseResult::broken("png", fault)));
         }
         let row = |item: usize, y: usize| &image[(item * height + y) * own * 3..][..own * 3];
@@ -277,9 +277,9 @@ impl Bench {
 }
 
 fn png(path: &Path) -> Result<(Vec<u8>, usize, usize), Trouble> {
-    let picture = image::open(path).map_err(|error| format!("{}: {error}", path.display()))?.into_rgb8();
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    Ok((picture.into_raw(), width, height))
+    let rgb = image::open(path).map_err(|error| format!("{}: {error}", path.display()))?.into_rgb8();
+    let (width, height) = (rgb.width() as usize, rgb.height() as usize);
+    Ok((rgb.into_raw(), width, height))
 }
 
 /// Peak signal-to-noise ratio of values in 0..1, as a verdict on the root mean square of the differences.

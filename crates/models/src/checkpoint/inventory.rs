@@ -38,7 +38,7 @@ pub struct Component {
 pub struct Inventory {
     /// The family of its diffusion model, if it has one.
     pub family: Option<Family>,
-    /// The networks, in the order in which a picture is made.
+    /// The networks, in the order in which an image is made.
     pub parts: Vec<Component>,
 }
 
@@ -126,7 +126,7 @@ impl Component {
             let stored = info.dtype.bytes_for(elements).unwrap_or(0) as u64;
             part.tensors += 1;
             part.stored += stored;
-            // Half of an autoencoder makes a picture; the other half reads one.
+            // Half of an autoencoder makes an image; the other half reads one.
             let idle = role == "vae" && (key.starts_with("encoder.") || key.starts_with("quant_conv."));
             if key.ends_with("_embedding.weight") {
                 part.tables += stored;

@@ -27,7 +27,7 @@ pub struct Condition {
     pub context: Tensor<3>,
     /// The pooled encoding, `[B, P]`.
     pub pooled: Option<Tensor<2>>,
-    /// The part of the picture it holds for; all of it without.
+    /// The part of the image it holds for; all of it without.
     pub area: Option<Area>,
     /// Its weight against other conditions.
     pub strength: f64,
@@ -35,17 +35,17 @@ pub struct Condition {
     pub mask: Option<Mask>,
     /// The part of the run it holds for, as percentages from its start; all of it without.
     pub range: Option<(f64, f64)>,
-    /// What SDXL is told about the picture's sizes.
+    /// What SDXL is told about the image's sizes.
     pub sizes: Sizes,
     /// A ControlNet.
     pub control: Option<ControlLink>,
     /// What the ControlNet reads in place of the encoded prompt, `[B, T, D]`.
     pub control_context: Option<Tensor<3>>,
-    /// A picture to work on, for inpainting and instruct-pix2pix networks.
+    /// An image to work on, for inpainting and instruct-pix2pix networks.
     pub concat: Option<Concat>,
 }
 
-/// A part of the picture.
+/// A part of the image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Area {
     /// In latent cells.
@@ -86,17 +86,17 @@ pub struct Mask {
 /// Sizes that SDXL's networks take. What isn't set follows from the latent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sizes {
-    /// Width of the original picture.
+    /// Width of the original image.
     pub width: Option<f32>,
-    /// Height of the original picture.
+    /// Height of the original image.
     pub height: Option<f32>,
     /// What was cut off at its left.
     pub crop_w: Option<f32>,
     /// What was cut off at its top.
     pub crop_h: Option<f32>,
-    /// Width of the picture wanted.
+    /// Width of the image wanted.
     pub target_width: Option<f32>,
-    /// Height of the picture wanted.
+    /// Height of the image wanted.
     pub target_height: Option<f32>,
     /// How pretty (refiner): 6 unless set, 2.5 in the negative.
     pub aesthetic_score: Option<f32>,
@@ -111,17 +111,17 @@ pub struct ControlLink {
     pub to_negative: bool,
 }
 
-/// A picture to work on, as a latent, and where it may change.
+/// An image to work on, as a latent, and where it may change.
 #[derive(Debug, Clone)]
 pub struct Concat {
     /// `[B, C, h, w]`, as the autoencoder gives it.
     pub latent: Tensor<4>,
-    /// `[B, 1, H, W]`: 1 where the picture is to be drawn anew.
+    /// `[B, 1, H, W]`: 1 where the image is to be drawn anew.
     pub mask: Option<Tensor<4>>,
 }
 
 impl Condition {
-    /// A condition for the whole picture and the whole run.
+    /// A condition for the whole image and the whole run.
     pub fn new(context: Tensor<3>, pooled: Option<Tensor<2>>) -> Self {
         Self {
             context,

@@ -1,4 +1,4 @@
-//! What can be wrong with a picture or a wish about it.
+//! What can be wrong with an image or a wish about it.
 
 /// An image operation that can't be done.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum ImageError {
         width: usize,
     },
     /// More pixels than memory can hold.
-    #[error("{height} x {width} is too large a picture")]
+    #[error("{height} x {width} is too large an image")]
     TooLarge {
         /// Height.
         height: usize,

@@ -1,4 +1,4 @@
-//! PIL's Lanczos resampling of 8-bit pictures, bit for bit.
+//! PIL's Lanczos resampling of 8-bit images, bit for bit.
 //!
 //! Source: Pillow `src/libImaging/Resample.c`: fixed-point coefficients of 22 bits, horizontal pass first.
 

@@ -1,4 +1,4 @@
-//! Masks around pictures: growing them, and padding pictures for outpainting.
+//! Masks around images: growing them, and padding images for outpainting.
 
 use super::planes::Planes;
 
@@ -32,28 +32,6 @@ fn sums(values: &[f64], n: usize, by: usize, before: usize) -> Vec<f64> {
 
 fn turned(values: &[f64], h: usize, w: usize) -> Vec<f64> {
     (0..h * w).map(|i| values[(i % h) * w + i / h]).collect()
-}
-
-/// ImagePadForOutpaint's mask, `[1, 1, H, W]`: 1 outside of a `height` x `width` picture padded by `[left, top, right,
-/// bottom]`, inside fading over `feather` pixels from each padded side.
-pub fn outpaint_mask(height: usize, width: usize, pads: [usize; 4], feather: usize) -> Vec<f32> {
-    let [left, top, right, bottom] = pads;
-    let (rows, columns) = (height + top + bottom, width + left + right);
-    let fades = feather > 0 && feather * 2 < height && feather * 2 < width;
-    let inside = |y: usize, x: usize| {
-        let distance = |padded: bool, d: usize| if padded { d } else { usize::MAX };
-        let d = distance(top > 0, y)
-            .min(distance(bottom > 0, height - y))
-            .min(distance(left > 0, x))
-            .min(distance(right > 0, width - x));
-        if fades && d < feather { ((feather - d) as f32 / feather as f32).powi(2) } else { 0.0 }
-    };
-    let value = |i: usize| {
-        let (y, x) = (i / columns, i % columns);
-        let within = (top..top + height).contains(&y) && (left..left + width).contains(&x);
-        if within { inside(y - top, x - left) } else { 1.0 }
-    };
-    (0..rows * columns).map(value).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::error::ImageError;
 
-/// How a picture is resized.
+/// How an image is resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method {
     /// The nearest pixel by centres.

@@ -1,4 +1,4 @@
-//! Operations on pictures and latents outside of networks, with PyTorch's and PIL's numbers: resizing, turning, masks,
+//! Operations on images and latents outside of networks, with PyTorch's and PIL's numbers: resizing, turning, masks,
 //! previews.
 //!
 //! Knows planes of `f32`. Knows nothing of files, nodes or models. Works on the CPU; [`Planes::from_tensor`] and
@@ -17,7 +17,7 @@ mod resize;
 mod taps;
 
 pub use error::ImageError;
-pub use mask::{grown, outpaint_mask};
+pub use mask::grown;
 pub use method::Method;
 pub use planes::Planes;
 pub use preview::linear_preview;

@@ -1,4 +1,4 @@
-//! Pictures as planes: batch, channels, rows, columns of `f32` in memory.
+//! Images as planes: batch, channels, rows, columns of `f32` in memory.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -22,7 +22,7 @@ impl Planes {
             return Err(ImageError::Length { shape, expected, found: values.len() });
         }
         if expected == 0 {
-            return Err(ImageError::Empty { what: "picture", height: shape[2], width: shape[3] });
+            return Err(ImageError::Empty { what: "image", height: shape[2], width: shape[3] });
         }
         Ok(Self { shape, values })
     }

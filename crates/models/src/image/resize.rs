@@ -8,7 +8,7 @@ use super::planes::Planes;
 use super::taps::{Taps, bicubic, bilinear, nearest, smooth_bicubic};
 use super::{bislerp, lanczos};
 
-/// Values a resized picture may have; more is a mistake.
+/// Values a resized image may have; more is a mistake.
 const LARGEST: usize = 1 << 33;
 
 /// What to do where the proportions differ.
@@ -32,7 +32,7 @@ pub fn common_upscale(
     crop: Crop,
 ) -> Result<Planes, ImageError> {
     if width == 0 || height == 0 {
-        return Err(ImageError::Empty { what: "resized picture", height, width });
+        return Err(ImageError::Empty { what: "resized image", height, width });
     }
     let [b, c, ..] = planes.shape();
     let total = width.checked_mul(height).and_then(|n| n.checked_mul(b * c));
@@ -46,7 +46,7 @@ pub fn common_upscale(
     Ok(cut.as_ref().unwrap_or(planes).resize(width, height, method))
 }
 
-/// The middle of a picture with the proportions of another size.
+/// The middle of an image with the proportions of another size.
 fn centred(planes: &Planes, width: usize, height: usize) -> Planes {
     let [_, _, h, w] = planes.shape();
     let (old, new) = (w as f64 / h as f64, width as f64 / height as f64);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn no_picture_has_an_empty_side() {
+    fn no_image_has_an_empty_side() {
         let planes = Planes::new([1, 1, 1, 1], vec![1.0]).unwrap();
         assert!(common_upscale(&planes, 0, 4, Method::Area, Crop::Disabled).is_err());
         assert!(Planes::new([1, 1, 0, 3], vec![]).is_err());

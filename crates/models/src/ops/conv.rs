@@ -78,7 +78,7 @@ fn on_cpu(sizes: Conv, x: &Flat, weight: Tensor<4>, bias: Option<Tensor<1>>) -> 
 
 /// The sizes for Winograd's way, where its transforms cost less than the products they save. With few channels they do
 /// not, and with few tiles most lanes hold none. Narrow networks on small maps are fast either way, and direct sums
-/// keep a digit more: their first denoised picture carries the network's rounding times a sigma of 14.6.
+/// keep a digit more: their first denoised image carries the network's rounding times a sigma of 14.6.
 fn winograd_pays(sizes: Conv) -> Option<Winograd> {
     let Conv { batch, inputs, outputs, image, kernel, stride, padding } = sizes;
     let winograd = Winograd { batch, inputs, outputs, image, padding };

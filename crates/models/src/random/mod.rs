@@ -4,7 +4,7 @@
 //!
 //! | type | what it reproduces |
 //! |---|---|
-//! | [`Mt19937`] | the integer generator below everything |
+//! | `Mt19937` | the integer generator below everything |
 //! | [`TorchGenerator`] | `torch.randn`, `torch.rand`, `torch.randint` on the CPU (AVX2 code path) |
 //! | [`initial_noise`] | ComfyUI's `prepare_noise`, with batch indices |
 //! | [`SeedSequence`] | `numpy.random.SeedSequence` |
@@ -19,6 +19,5 @@ mod seed_sequence;
 
 pub use brownian::BrownianTree;
 pub use generator::TorchGenerator;
-pub use mt19937::Mt19937;
 pub use noise::initial_noise;
 pub use seed_sequence::SeedSequence;

@@ -1,7 +1,7 @@
 //! Pairs of uniform numbers to pairs of normal ones, with the roundings that torch's CPU kernels have.
 //!
 //! The f32 path follows the vectorised kernel of x86-64 with AVX2: Cephes' polynomials with fused multiply-adds
-//! (`avx_mathfun.h`). Every reference picture comes from it, so it is used on every machine.
+//! (`avx_mathfun.h`). Every reference image comes from it, so it is used on every machine.
 
 use half::f16;
 

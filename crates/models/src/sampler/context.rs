@@ -199,7 +199,7 @@ impl<'a> SamplerContext<'a> {
         self.sampling.sigma_of_half_log_snr(lambda)
     }
 
-    /// The share of the picture in a latent at a level.
+    /// The share of the image in a latent at a level.
     pub(super) fn alpha(&self, sigma: f32) -> f32 {
         if self.is_flow() { 1.0 - sigma } else { 1.0 }
     }

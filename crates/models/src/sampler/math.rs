@@ -51,7 +51,7 @@ pub(super) fn ancestral(from: f32, to: f32, eta: f32) -> (f32, f32) {
     ((to * to - up * up).max(0.0).sqrt(), up)
 }
 
-/// The same on a straight path (flow matching): the level to go down to, the share of the picture that stays, and the
+/// The same on a straight path (flow matching): the level to go down to, the share of the image that stays, and the
 /// noise to add.
 pub(super) struct FlowAncestral {
     pub(super) down: f32,

@@ -22,7 +22,7 @@ pub(super) fn bh2(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32]) -> Res
 #[derive(Clone, Copy)]
 struct Level {
     sigma: f32,
-    /// Factor of the picture.
+    /// Factor of the image.
     alpha: f32,
     /// Factor of the noise.
     std: f32,
@@ -71,7 +71,7 @@ fn steps(cx: &mut SamplerContext<'_>, x: Latent, sigmas: &[f32], b: fn(f32) -> f
     Ok(y.div_scalar(Level::new(times[steps]).alpha))
 }
 
-/// The model's idea of the picture, from the variance-preserving latent.
+/// The model's idea of the image, from the variance-preserving latent.
 fn evaluate(cx: &mut SamplerContext<'_>, y: &Latent, level: Level) -> Result<Latent, SamplingError> {
     let x = y.clone() * (level.sigma * level.sigma + 1.0).sqrt();
     let denoised = cx.denoise(&x, level.sigma)?;

@@ -204,7 +204,7 @@ struct Guided<'a> {
 impl Denoiser for Guided<'_> {
     fn denoise(&mut self, x: &Tensor<4>, sigma: f32) -> Result<Denoised, SamplingError> {
         if let Some(cells) = self.places.filter(|cells| x.dims()[2..] != *cells) {
-            let expected = format!("{cells:?} cells throughout where areas, masks or pictures are set to them");
+            let expected = format!("{cells:?} cells throughout where areas, masks or images are set to them");
             return Err(SamplingError::Shape { what: "latent", expected, found: x.dims()[2..].to_vec() });
         }
         let lists: Vec<Option<&[Prepared]>> =

@@ -226,19 +226,19 @@ impl PrepareContext<'_> {
         }
         let fit = |x: &Tensor<4>| spread_batch(cut_to_fit(x, width, height)?, batch);
         if extra == channels {
-            let picture = entry.concat.as_ref().map(|concat| fit(&concat.latent)).transpose()?;
-            return Ok(Some(picture.unwrap_or_else(|| self.latent.zeros_like())));
+            let image = entry.concat.as_ref().map(|concat| fit(&concat.latent)).transpose()?;
+            return Ok(Some(image.unwrap_or_else(|| self.latent.zeros_like())));
         }
         let own_mask = entry.concat.as_ref().and_then(|concat| concat.mask.as_ref());
         let Some(mask) = own_mask.or(self.mask) else {
             return Ok(Some(blank(self.latent)));
         };
-        let picture = match &entry.concat {
+        let image = match &entry.concat {
             Some(concat) => fit(&self.format.process_in(concat.latent.clone()))?,
             None => self.latent.clone(),
         };
         let mask = fit(&mask.clone().narrow(1, 0, 1))?.round();
-        Ok(Some(Tensor::cat(vec![mask, picture], 1)))
+        Ok(Some(Tensor::cat(vec![mask, image], 1)))
     }
 }
 
@@ -262,14 +262,14 @@ fn cut_to_fit(x: &Tensor<4>, width: usize, height: usize) -> Result<Tensor<4>, S
     Ok(fitted.to_tensor(&x.device()))
 }
 
-/// As many items as the batch has, spread over it evenly: the reference's way with pictures to work on.
+/// As many items as the batch has, spread over it evenly: the reference's way with images to work on.
 fn spread_batch(x: Tensor<4>, batch: usize) -> Result<Tensor<4>, SamplingError> {
     let own = x.dims()[0];
     if own == batch {
         return Ok(x);
     }
     if own == 0 {
-        let expected = "at least one picture".to_owned();
+        let expected = "at least one image".to_owned();
         return Err(SamplingError::Shape { what: "concat_latent_image", expected, found: x.dims().to_vec() });
     }
     let item = |i: usize| {

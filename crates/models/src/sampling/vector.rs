@@ -1,4 +1,4 @@
-//! The vector beside the time embedding of SDXL's networks: the pooled prompt and the picture's sizes.
+//! The vector beside the time embedding of SDXL's networks: the pooled prompt and the image's sizes.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -56,7 +56,7 @@ fn embedded(numbers: &[f32], device: &Device) -> Tensor<2> {
 }
 
 /// Frequency `k` of 128, as torch has it. Its exponential isn't correctly rounded: one of the frequencies is one unit in
-/// the last place higher, which a picture's size makes visible in the fifth decimal.
+/// the last place higher, which an image's size makes visible in the fifth decimal.
 fn frequency(k: usize) -> f32 {
     const ROUNDED_UP: usize = 12;
     let exponent = (-(10_000f64.ln()) as f32) * k as f32 / (NUMBER / 2) as f32;
@@ -65,7 +65,7 @@ fn frequency(k: usize) -> f32 {
 }
 
 fn base(sizes: &Sizes, cells: (usize, usize)) -> [f32; 6] {
-    let (height, width) = picture(sizes, cells);
+    let (height, width) = image(sizes, cells);
     [
         height,
         width,
@@ -77,11 +77,11 @@ fn base(sizes: &Sizes, cells: (usize, usize)) -> [f32; 6] {
 }
 
 fn refiner(sizes: &Sizes, cells: (usize, usize), negative: bool) -> [f32; 5] {
-    let (height, width) = picture(sizes, cells);
+    let (height, width) = image(sizes, cells);
     let score = sizes.aesthetic_score.unwrap_or(if negative { 2.5 } else { 6.0 });
     [height, width, sizes.crop_h.unwrap_or(0.0), sizes.crop_w.unwrap_or(0.0), score]
 }
 
-fn picture(sizes: &Sizes, (h, w): (usize, usize)) -> (f32, f32) {
+fn image(sizes: &Sizes, (h, w): (usize, usize)) -> (f32, f32) {
     (sizes.height.unwrap_or((h * 8) as f32), sizes.width.unwrap_or((w * 8) as f32))
 }

@@ -19,7 +19,7 @@ pub mod steps;
 mod table;
 
 pub use error::ScheduleError;
-pub use linspace::{linspace, linspace64};
+pub use linspace::linspace;
 pub use model_sampling::ModelSampling;
 pub use prediction::Prediction;
 pub use scheduler::Scheduler;

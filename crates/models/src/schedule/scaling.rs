@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::{model_sampling::ModelSampling, prediction::Prediction};
 
 /// The latent as the network wants it.
-pub fn network_input(sampling: &ModelSampling, x: Tensor<4>, sigma: f32) -> Tensor<4> {
+pub(crate) fn network_input(sampling: &ModelSampling, x: Tensor<4>, sigma: f32) -> Tensor<4> {
     match sampling.prediction {
         Prediction::Flow | Prediction::ImgToImg => x,
         _ => x.div_scalar(spread(sampling, sigma).sqrt()),
@@ -41,7 +41,7 @@ pub fn noisy(sampling: &ModelSampling, noise: Tensor<4>, latent: Tensor<4>, sigm
 }
 
 /// What a run that ends at a level hands on.
-pub fn without_noise(sampling: &ModelSampling, latent: Tensor<4>, sigma: f32) -> Tensor<4> {
+pub(crate) fn without_noise(sampling: &ModelSampling, latent: Tensor<4>, sigma: f32) -> Tensor<4> {
     match sampling.prediction {
         Prediction::Flow if sigma != 0.0 => latent.div_scalar(1.0 - sigma),
         _ => latent,

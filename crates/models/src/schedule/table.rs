@@ -148,7 +148,7 @@ impl Levels {
         }
     }
 
-    /// The level after a part of the way from noise (0) to picture (1).
+    /// The level after a part of the way from noise (0) to image (1).
     pub fn percent_to_sigma(&self, percent: f64) -> f64 {
         let flow = matches!(self.kind, Kind::Flow { .. } | Kind::Flux { .. });
         if percent <= 0.0 {

@@ -6,8 +6,8 @@
 //! textual inversions), [`Vocabulary::encode`] (ids) and [`chunks`](chunk::fill) (rows of 77); [`Tokenizer`] does
 //! all of it.
 
-pub mod chunk;
-pub mod embedding;
+mod chunk;
+mod embedding;
 mod encoder;
 mod error;
 mod folder;
@@ -24,7 +24,8 @@ pub use embedding::{Embeddings, NoEmbeddings};
 pub use encoder::Encoder;
 pub use error::TokenizerError;
 pub use folder::EmbeddingFolders;
-pub use prompt::{Segment, parse_weights, unescape};
+use prompt::unescape;
+pub use prompt::{Segment, parse_weights};
 pub use vocabulary::{END, START, Vocabulary};
 
 /// Prompts to chunks for one text encoder.

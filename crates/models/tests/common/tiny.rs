@@ -158,7 +158,7 @@ fn vae() -> VaeConfig {
         channels: 32,
         mult: vec![1, 2],
         res_blocks: 1,
-        picture_channels: 3,
+        image_channels: 3,
         z_channels: 4,
         embed_dim: 4,
         encoder: Some(8),

@@ -1,12 +1,12 @@
-//! ControlNets and T2I-Adapters: networks that steer a model by a picture of edges, depth, poses.
+//! ControlNets and T2I-Adapters: networks that steer a model by an image of edges, depth, poses.
 
 use std::sync::Arc;
 
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, object};
+use kiln_models::ControlSource;
 use kiln_models::conditioning::ControlLink;
 use kiln_models::controlnet::{Control, ControlNet as Network};
 use kiln_models::image::Planes;
-use kiln_models::nets::ControlSource;
 use kiln_models::t2i::{Adapter, AdapterControl};
 
 use crate::comfy::loaders::fingerprint::file_fingerprint;
@@ -22,7 +22,7 @@ crate::comfy::classes::classes! {
 pub enum ControlNet {
     /// A second way down beside the UNet's.
     Net(Arc<Network>),
-    /// A small network that looks at the picture once.
+    /// A small network that looks at the image once.
     Adapter(Arc<Adapter>),
 }
 
@@ -83,7 +83,7 @@ impl Execute for DiffControlNetLoader {
     }
 }
 
-/// Steers a condition by a picture, for the whole run.
+/// Steers a condition by an image, for the whole run.
 #[derive(Node)]
 #[node(display_name = "Apply ControlNet (OLD)", category = "conditioning/controlnet", deprecated)]
 pub struct ControlNetApply {
@@ -92,7 +92,7 @@ pub struct ControlNetApply {
     /// The network that steers.
     #[input(carries)]
     control_net: ControlNet,
-    /// The picture it looks at.
+    /// The image it looks at.
     image: Image,
     /// How strongly.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
@@ -111,7 +111,7 @@ impl Execute for ControlNetApply {
     }
 }
 
-/// Steers positive and negative conditions by a picture, for a part of the run.
+/// Steers positive and negative conditions by an image, for a part of the run.
 #[derive(Node)]
 #[node(
     display_name = "Apply ControlNet",
@@ -127,7 +127,7 @@ pub struct ControlNetApplyAdvanced {
     /// The network that steers.
     #[input(carries)]
     control_net: ControlNet,
-    /// The picture it looks at.
+    /// The image it looks at.
     image: Image,
     /// How strongly.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
@@ -138,8 +138,8 @@ pub struct ControlNetApplyAdvanced {
     /// To where in the run, 1 for its end.
     #[input(default = 1.0, min = 0.0, max = 1.0, step = 0.001)]
     end_percent: f64,
-    /// For networks that look at latents; those of Stable Diffusion look at pictures.
-    #[allow(dead_code, reason = "networks of these families look at pictures")]
+    /// For networks that look at latents; those of Stable Diffusion look at images.
+    #[allow(dead_code, reason = "networks of these families look at images")]
     vae: Option<Vae>,
 }
 

@@ -12,7 +12,7 @@ crate::comfy::classes::classes! {
     KilnSeedLoop,
 }
 
-/// Samples with several seeds, one after the other, and joins the pictures to one batch.
+/// Samples with several seeds, one after the other, and joins the images to one batch.
 ///
 /// It does nothing itself: while the graph runs it grows one KSampler and one VAEDecode per seed. Each of them is
 /// scheduled, cached and cancelled like any other node, so a later run with more seeds only computes the new ones.
@@ -29,7 +29,7 @@ pub struct KilnSeedLoop {
     latent_image: RawLink<Latent>,
     /// The autoencoder of the model.
     vae: RawLink<Vae>,
-    /// The first seed; each picture takes the next one.
+    /// The first seed; each image takes the next one.
     #[input(default = 0, min = 0, max = u64::MAX, control_after_generate)]
     seed: u64,
     /// How many seeds.
@@ -63,7 +63,7 @@ impl Execute for KilnSeedLoop {
             let (model, vae) = (linked(&self.model), linked(&self.vae));
             let (positive, negative) = (linked(&self.positive), linked(&self.negative));
             let latent = linked(&self.latent_image);
-            let picture = |i: u64| {
+            let image = |i: u64| {
                 let sampled = graph.add(
                     KSampler::node()
                         .model(&model)
@@ -79,8 +79,8 @@ impl Execute for KilnSeedLoop {
                 );
                 graph.add(VAEDecode::node().samples(sampled).vae(&vae))
             };
-            let first = picture(0);
-            (1..self.count).fold(first, |all, i| graph.add(ImageBatch::node().image1(all).image2(picture(i))))
+            let first = image(0);
+            (1..self.count).fold(first, |all, i| graph.add(ImageBatch::node().image1(all).image2(image(i))))
         }))
     }
 }

@@ -148,22 +148,22 @@ impl Execute for ModelSamplingAuraFlow {
     }
 }
 
-/// Gives a model Flux's schedule, shifted the more the larger the picture is.
+/// Gives a model Flux's schedule, shifted the more the larger the image is.
 #[derive(Node)]
 #[node(category = "advanced/model", module = "comfy_extras.nodes_model_advanced")]
 pub struct ModelSamplingFlux {
     /// The model.
     model: Model,
-    /// The shift for pictures of 1024 x 1024.
+    /// The shift for images of 1024 x 1024.
     #[input(default = 1.15, min = 0.0, max = 100.0, step = 0.01)]
     max_shift: f64,
-    /// The shift for pictures of 256 x 256.
+    /// The shift for images of 256 x 256.
     #[input(default = 0.5, min = 0.0, max = 100.0, step = 0.01)]
     base_shift: f64,
-    /// Width of the picture.
+    /// Width of the image.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 8)]
     width: usize,
-    /// Height of the picture.
+    /// Height of the image.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 8)]
     height: usize,
 }
@@ -180,7 +180,7 @@ impl Execute for ModelSamplingFlux {
     }
 }
 
-/// Keeps high guidance from burning pictures out (Lin et al. 2023).
+/// Keeps high guidance from burning images out (Lin et al. 2023).
 #[derive(Node)]
 #[node(category = "advanced/model", module = "comfy_extras.nodes_model_advanced")]
 pub struct RescaleCFG {

@@ -1,4 +1,4 @@
-//! Nodes that enlarge pictures with a network.
+//! Nodes that enlarge images with a network.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn upscalers(host: &Host) -> Vec<String> {
     models(host, "upscale_models")
 }
 
-/// Opens a network that enlarges pictures (ESRGAN and its kin).
+/// Opens a network that enlarges images (ESRGAN and its kin).
 #[derive(Node)]
 #[node(
     display_name = "Load Upscale Model",
@@ -52,7 +52,7 @@ impl Execute for UpscaleModelLoader {
     }
 }
 
-/// Enlarges pictures with a network, tile by tile.
+/// Enlarges images with a network, tile by tile.
 #[derive(Node)]
 #[node(
     display_name = "Upscale Image (using Model)",
@@ -64,7 +64,7 @@ pub struct ImageUpscaleWithModel {
     /// The network.
     #[input(uses)]
     upscale_model: UpscaleModel,
-    /// The pictures.
+    /// The images.
     image: Image,
 }
 
@@ -82,7 +82,7 @@ impl Execute for ImageUpscaleWithModel {
             bar.step()?;
         }
         if enlarged.is_empty() {
-            return Err(NodeError::new("`image` holds no picture"));
+            return Err(NodeError::new("`image` holds no image"));
         }
         Ok(Image::new(Tensor::cat(enlarged, 0)))
     }

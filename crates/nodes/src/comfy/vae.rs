@@ -1,4 +1,4 @@
-//! Nodes between pictures and latents.
+//! Nodes between images and latents.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError, NodeView};
@@ -13,7 +13,7 @@ crate::comfy::classes::classes! {
     VAEDecode, VAEEncode, VAEDecodeTiled, VAEEncodeTiled, VAEEncodeForInpaint,
 }
 
-/// Turns latents into pictures.
+/// Turns latents into images.
 #[derive(Node)]
 #[node(display_name = "VAE Decode", category = "latent")]
 pub struct VAEDecode {
@@ -36,26 +36,26 @@ impl Execute for VAEDecode {
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
         let latent = self.samples.tensor();
         let ([_, _, height, width], config) = (latent.dims(), self.vae.0.config());
-        let picture = [height * config.scale(), width * config.scale()];
-        let _room = cx.room("decoding", config.activations(picture), "VAEDecodeTiled takes less")?;
+        let image = [height * config.scale(), width * config.scale()];
+        let _room = cx.room("decoding", config.activations(image), "VAEDecodeTiled takes less")?;
         // One by one: as fast, and a long batch needs no more memory than a short one.
-        let mut pictures = Vec::new();
+        let mut images = Vec::new();
         for i in 0..latent.dims()[0] {
             cx.checkpoint()?;
-            pictures.push(self.vae.0.decode_picture(latent.clone().narrow(0, i, 1))?);
+            images.push(self.vae.0.decode_image(latent.clone().narrow(0, i, 1))?);
         }
-        if pictures.is_empty() {
+        if images.is_empty() {
             return Err(NodeError::new("`samples` holds no latent"));
         }
-        Ok(Image::new(Tensor::cat(pictures, 0)))
+        Ok(Image::new(Tensor::cat(images, 0)))
     }
 }
 
-/// Turns pictures into latents.
+/// Turns images into latents.
 #[derive(Node)]
 #[node(display_name = "VAE Encode", category = "latent")]
 pub struct VAEEncode {
-    /// The pictures; sides are cut to multiples of 8.
+    /// The images; sides are cut to multiples of 8.
     pixels: Image,
     /// The autoencoder of the model.
     #[input(uses)]
@@ -73,16 +73,16 @@ impl Execute for VAEEncode {
         let mut latents = Vec::new();
         for i in 0..pixels.dims()[0] {
             cx.checkpoint()?;
-            latents.push(self.vae.0.encode_picture(pixels.clone().narrow(0, i, 1))?);
+            latents.push(self.vae.0.encode_image(pixels.clone().narrow(0, i, 1))?);
         }
         if latents.is_empty() {
-            return Err(NodeError::new("`pixels` holds no picture"));
+            return Err(NodeError::new("`pixels` holds no image"));
         }
         Ok(Latent::new(Tensor::cat(latents, 0)))
     }
 }
 
-/// Turns latents into pictures tile by tile, which takes less memory.
+/// Turns latents into images tile by tile, which takes less memory.
 #[derive(Node)]
 #[node(display_name = "VAE Decode (Tiled)", category = "_for_testing")]
 pub struct VAEDecodeTiled {
@@ -118,11 +118,11 @@ impl Execute for VAEDecodeTiled {
     }
 }
 
-/// Turns pictures into latents tile by tile, which takes less memory.
+/// Turns images into latents tile by tile, which takes less memory.
 #[derive(Node)]
 #[node(display_name = "VAE Encode (Tiled)", category = "_for_testing")]
 pub struct VAEEncodeTiled {
-    /// The pictures.
+    /// The images.
     pixels: Image,
     /// The autoencoder of the model.
     #[input(uses)]
@@ -152,11 +152,11 @@ impl Execute for VAEEncodeTiled {
     }
 }
 
-/// Turns pictures into latents with a hole to be filled, for models that were not trained to fill holes.
+/// Turns images into latents with a hole to be filled, for models that were not trained to fill holes.
 #[derive(Node)]
 #[node(display_name = "VAE Encode (for Inpainting)", category = "latent/inpaint")]
 pub struct VAEEncodeForInpaint {
-    /// The pictures.
+    /// The images.
     pixels: Image,
     /// The autoencoder of the model.
     #[input(uses)]
@@ -182,7 +182,7 @@ impl Execute for VAEEncodeForInpaint {
     }
 }
 
-/// A picture and its mask in one size, cut evenly to multiples of the autoencoder's scale.
+/// An image and its mask in one size, cut evenly to multiples of the autoencoder's scale.
 pub(crate) struct Cropped {
     /// `[B, 3, H, W]`.
     pub(crate) pixels: Tensor<4>,
@@ -196,7 +196,7 @@ impl Cropped {
         let scale = vae.0.config().scale();
         let (tall, wide) = (height / scale * scale, width / scale * scale);
         if tall == 0 || wide == 0 {
-            return Err(NodeError::new(format!("a picture of {width}x{height} is smaller than one cell of {scale}")));
+            return Err(NodeError::new(format!("an image of {width}x{height} is smaller than one cell of {scale}")));
         }
         let (top, left) = ((height - tall) / 2, (width - wide) / 2);
         let cut = |x: Tensor<4>| x.narrow(2, top, tall).narrow(3, left, wide);
@@ -207,5 +207,5 @@ impl Cropped {
 
 /// `[B, 3, H, W]` through the encoder.
 pub(crate) fn encode(vae: &Vae, planes: Tensor<4>) -> Result<Tensor<4>, NodeError> {
-    Ok(vae.0.encode_picture(planes.permute([0, 2, 3, 1]))?)
+    Ok(vae.0.encode_image(planes.permute([0, 2, 3, 1]))?)
 }

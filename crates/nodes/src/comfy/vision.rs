@@ -1,4 +1,4 @@
-//! Nodes that look at pictures with CLIP, and make words of their style.
+//! Nodes that look at images with CLIP, and make words of their style.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ crate::comfy::classes::classes! {
     CLIPVisionLoader, CLIPVisionEncode, StyleModelLoader, StyleModelApply,
 }
 
-/// CLIP's picture encoder.
+/// CLIP's image encoder.
 #[derive(Clone, Debug)]
 pub struct ClipVision(pub Arc<VisionModel>);
 
@@ -43,7 +43,7 @@ fn styles(host: &Host) -> Vec<String> {
     models(host, "style_models")
 }
 
-/// Opens CLIP's picture encoder.
+/// Opens CLIP's image encoder.
 #[derive(Node)]
 #[node(display_name = "Load CLIP Vision", category = "loaders")]
 pub struct CLIPVisionLoader {
@@ -66,13 +66,13 @@ impl Execute for CLIPVisionLoader {
     }
 }
 
-/// Looks at pictures with CLIP.
+/// Looks at images with CLIP.
 #[derive(Node)]
 #[node(display_name = "CLIP Vision Encode", category = "conditioning")]
 pub struct CLIPVisionEncode {
-    /// The picture encoder.
+    /// The image encoder.
     clip_vision: ClipVision,
-    /// The pictures.
+    /// The images.
     image: Image,
     /// Whether their middle is cut out, or all of them is squeezed into a square.
     #[input(combo = ["center", "none"])]
@@ -84,9 +84,9 @@ impl Execute for CLIPVisionEncode {
 
     fn execute(self, cx: &mut Cx) -> Result<ClipVisionOutput, NodeError> {
         let planes = Planes::from_tensor(&self.image.rgb().planes())?;
-        let side = self.clip_vision.0.config().picture;
-        let picture = prepared(&planes, side, self.crop == "center", cx.environment()?.device());
-        Ok(ClipVisionOutput(Arc::new(self.clip_vision.0.forward(picture)?)))
+        let side = self.clip_vision.0.config().image;
+        let image = prepared(&planes, side, self.crop == "center", cx.environment()?.device());
+        Ok(ClipVisionOutput(Arc::new(self.clip_vision.0.forward(image)?)))
     }
 }
 
@@ -113,7 +113,7 @@ impl Execute for StyleModelLoader {
     }
 }
 
-/// Adds words of a picture's style to a condition.
+/// Adds words of an image's style to a condition.
 #[derive(Node)]
 #[node(display_name = "Apply Style Model", category = "conditioning/style_model")]
 pub struct StyleModelApply {
@@ -121,7 +121,7 @@ pub struct StyleModelApply {
     conditioning: Conditioning,
     /// The style adapter.
     style_model: StyleModel,
-    /// What CLIP saw in the picture.
+    /// What CLIP saw in the image.
     clip_vision_output: ClipVisionOutput,
     /// How strongly.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.001)]

@@ -28,7 +28,7 @@ pub enum FileError {
         /// The folders that were searched.
         searched: Vec<PathBuf>,
     },
-    /// An input picture that is not there.
+    /// An input image that is not there.
     #[error("Invalid image file: {name} (looked for `{path}`)")]
     NoSuchInput {
         /// The name asked for.
@@ -44,16 +44,16 @@ pub enum FileError {
         /// The folder it must stay in.
         folder: PathBuf,
     },
-    /// A picture that cannot be decoded.
-    #[error("`{path}` is no picture that Kiln can read (png, jpeg, webp, bmp, gif): {detail}")]
+    /// An image that cannot be decoded.
+    #[error("`{path}` is no image that Kiln can read (png, jpeg, webp, bmp, gif): {detail}")]
     Image {
         /// The file.
         path: PathBuf,
         /// What the decoder said.
         detail: String,
     },
-    /// A picture that cannot be encoded.
-    #[error("cannot encode a {width}x{height} picture: {detail}")]
+    /// An image that cannot be encoded.
+    #[error("cannot encode a {width}x{height} image: {detail}")]
     Encode {
         /// Width in pixels.
         width: u32,

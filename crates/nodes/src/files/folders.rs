@@ -36,8 +36,8 @@ pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
 
 /// File name endings that Kiln lists as models.
 const MODEL_ENDINGS: &[&str] = &["safetensors", "sft", "gguf"];
-/// File name endings that Kiln lists as pictures.
-const PICTURE_ENDINGS: &[&str] = &["png", "jpg", "jpeg", "webp", "bmp", "gif"];
+/// File name endings that Kiln lists as images.
+const IMAGE_ENDINGS: &[&str] = &["png", "jpg", "jpeg", "webp", "bmp", "gif"];
 /// Kinds whose files may also lie under the output folder, where the save nodes put them.
 const ALSO_IN_OUTPUT: &[(&str, &str)] = &[
     ("checkpoints", "checkpoints"),
@@ -49,12 +49,12 @@ const ALSO_IN_OUTPUT: &[(&str, &str)] = &[
 /// How deep folders are listed; a link that leads back to its parent ends here.
 const MAX_DEPTH: usize = 16;
 
-/// One of the three folders that pictures travel through.
+/// One of the three folders that images travel through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DirKind {
-    /// Pictures that graphs read.
+    /// Images that graphs read.
     Input,
-    /// Pictures that graphs write.
+    /// Images that graphs write.
     Output,
     /// Previews, emptied by the host.
     Temp,
@@ -211,9 +211,9 @@ impl Folders {
         })
     }
 
-    /// Pictures that lie directly in the folder of `dir`, sorted.
-    pub fn pictures(&self, dir: DirKind) -> Vec<String> {
-        self.files(dir, PICTURE_ENDINGS)
+    /// Images that lie directly in the folder of `dir`, sorted.
+    pub fn images(&self, dir: DirKind) -> Vec<String> {
+        self.files(dir, IMAGE_ENDINGS)
     }
 
     /// Files with one of these endings that lie directly in the folder of `dir`, sorted.
@@ -227,7 +227,7 @@ impl Folders {
     /// # Errors
     /// [`FileError::Outside`] for an absolute name, for `..`, and for a link that leads out of the folder;
     /// [`FileError::NoSuchInput`] if there is no such file.
-    pub fn picture(&self, name: &str, default: DirKind) -> Result<PathBuf, FileError> {
+    pub fn image(&self, name: &str, default: DirKind) -> Result<PathBuf, FileError> {
         let (bare, dir) = annotated(name).unwrap_or((name, default));
         let folder = self.dir(dir);
         let outside = || FileError::Outside { name: name.to_owned(), folder: folder.to_path_buf() };
@@ -241,7 +241,7 @@ impl Folders {
         if really_inside(&path, folder) { Ok(path) } else { Err(outside()) }
     }
 
-    /// Whether pictures can be written to the output folder: creates the folder and tries a file in it.
+    /// Whether images can be written to the output folder: creates the folder and tries a file in it.
     ///
     /// # Errors
     /// [`FileError::Io`] with the system's reason.

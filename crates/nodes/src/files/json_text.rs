@@ -1,4 +1,4 @@
-//! JSON as text inside picture files: one line, `", "` and `": "` between parts, everything outside ASCII escaped.
+//! JSON as text inside image files: one line, `", "` and `": "` between parts, everything outside ASCII escaped.
 //!
 //! PNG text chunks are Latin-1, and programs compare these texts, so the form is that of Python's `json.dumps`.
 

@@ -1,6 +1,6 @@
-//! Pictures from files: png, jpeg, webp, bmp and gif as f32 colours and an optional mask.
+//! Images from files: png, jpeg, webp, bmp and gif as f32 colours and an optional mask.
 //!
-//! Turned as their EXIF says. Every frame of an animation becomes one picture of a batch. Knows nothing of tensors.
+//! Turned as their EXIF says. Every frame of an animation becomes one image of a batch. Knows nothing of tensors.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -15,10 +15,10 @@ const MAX_FRAME_BYTES: u64 = 16384 * 16384 * 8;
 /// The most frames of one animation.
 const MAX_FRAMES: usize = 4096;
 
-/// Pictures of equal size.
+/// Images of equal size.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frames {
-    /// Number of pictures, at least one.
+    /// Number of images, at least one.
     pub count: usize,
     /// Width in pixels.
     pub width: usize,
@@ -26,23 +26,23 @@ pub struct Frames {
     pub height: usize,
     /// `[count, height, width, 3]`, 0 to 1.
     pub rgb: Vec<f32>,
-    /// `[count, height, width]`, 1 where the picture is transparent; `None` if the file has no opacity.
+    /// `[count, height, width]`, 1 where the image is transparent; `None` if the file has no opacity.
     pub mask: Option<Vec<f32>>,
 }
 
-/// Reads a picture file.
+/// Reads an image file.
 ///
 /// # Errors
-/// [`FileError::Io`] if it can't be read, [`FileError::Image`] if it is no picture.
+/// [`FileError::Io`] if it can't be read, [`FileError::Image`] if it is no image.
 pub fn load_image(path: &Path) -> Result<Frames, FileError> {
     let bytes = std::fs::read(path).map_err(|e| FileError::io("read", path, e))?;
     load_image_bytes(&bytes).map_err(|detail| FileError::Image { path: path.to_path_buf(), detail })
 }
 
-/// Reads a picture from memory; the error is what the decoder says.
+/// Reads an image from memory; the error is what the decoder says.
 ///
 /// # Errors
-/// A sentence, if the bytes are no picture of a known kind.
+/// A sentence, if the bytes are no image of a known kind.
 pub fn load_image_bytes(bytes: &[u8]) -> Result<Frames, String> {
     let format = image::guess_format(bytes).map_err(|e| e.to_string())?;
     let frames = match animation(bytes, format).map_err(|e| e.to_string())? {
@@ -52,7 +52,7 @@ pub fn load_image_bytes(bytes: &[u8]) -> Result<Frames, String> {
     gather(&frames)
 }
 
-/// One picture, turned upright.
+/// One image, turned upright.
 fn still(bytes: &[u8], format: ImageFormat) -> ImageResult<DynamicImage> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
@@ -60,12 +60,12 @@ fn still(bytes: &[u8], format: ImageFormat) -> ImageResult<DynamicImage> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let orientation = decoder.orientation()?;
-    let mut picture = DynamicImage::from_decoder(decoder)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    Ok(image)
 }
 
-/// The frames of an animated file, `None` if it holds a single picture.
+/// The frames of an animated file, `None` if it holds a single image.
 fn animation(bytes: &[u8], format: ImageFormat) -> ImageResult<Option<Vec<DynamicImage>>> {
     let cursor = Cursor::new(bytes);
     let frames = match format {
@@ -86,23 +86,23 @@ fn animation(bytes: &[u8], format: ImageFormat) -> ImageResult<Option<Vec<Dynami
         }
         _ => return Ok(None),
     };
-    let pictures: Vec<DynamicImage> =
+    let images: Vec<DynamicImage> =
         frames.take(MAX_FRAMES).map(|f| f.map(|f| f.into_buffer().into())).collect::<ImageResult<_>>()?;
-    Ok((!pictures.is_empty()).then_some(pictures))
+    Ok((!images.is_empty()).then_some(images))
 }
 
-/// Joins the pictures that have the first one's size, as ComfyUI does.
-fn gather(pictures: &[DynamicImage]) -> Result<Frames, String> {
-    let first = pictures.first().ok_or("the file holds no picture")?;
+/// Joins the images that have the first one's size, as ComfyUI does.
+fn gather(images: &[DynamicImage]) -> Result<Frames, String> {
+    let first = images.first().ok_or("the file holds no image")?;
     let (width, height) = (first.width(), first.height());
     if width == 0 || height == 0 {
-        return Err(format!("the picture is {width}x{height} pixels"));
+        return Err(format!("the image is {width}x{height} pixels"));
     }
-    let same: Vec<&DynamicImage> = pictures.iter().filter(|p| p.width() == width && p.height() == height).collect();
-    let has_alpha = same.iter().any(|p| p.color().has_alpha() && !is_opaque_animation(p, pictures.len()));
+    let same: Vec<&DynamicImage> = images.iter().filter(|p| p.width() == width && p.height() == height).collect();
+    let has_alpha = same.iter().any(|p| p.color().has_alpha() && !is_opaque_animation(p, images.len()));
     let (mut rgb, mut mask) = (Vec::new(), Vec::new());
-    for picture in &same {
-        append(picture, &mut rgb, &mut mask);
+    for image in &same {
+        append(image, &mut rgb, &mut mask);
     }
     Ok(Frames {
         count: same.len(),
@@ -114,19 +114,19 @@ fn gather(pictures: &[DynamicImage]) -> Result<Frames, String> {
 }
 
 /// Decoders give every animation frame an opacity, whether the file has one or not.
-fn is_opaque_animation(picture: &DynamicImage, frames: usize) -> bool {
-    frames > 1 && picture.as_rgba8().is_some_and(|p| p.pixels().all(|p| p.0[3] == u8::MAX))
+fn is_opaque_animation(image: &DynamicImage, frames: usize) -> bool {
+    frames > 1 && image.as_rgba8().is_some_and(|p| p.pixels().all(|p| p.0[3] == u8::MAX))
 }
 
-fn append(picture: &DynamicImage, rgb: &mut Vec<f32>, mask: &mut Vec<f32>) {
-    if is_deep(picture.color()) {
-        let deep = picture.to_rgba16();
+fn append(image: &DynamicImage, rgb: &mut Vec<f32>, mask: &mut Vec<f32>) {
+    if is_deep(image.color()) {
+        let deep = image.to_rgba16();
         for p in deep.pixels() {
             rgb.extend(p.0[..3].iter().map(|v| f32::from(*v) / 65535.0));
             mask.push(1.0 - f32::from(p.0[3]) / 65535.0);
         }
     } else {
-        for p in picture.to_rgba8().pixels() {
+        for p in image.to_rgba8().pixels() {
             rgb.extend(p.0[..3].iter().map(|v| f32::from(*v) / 255.0));
             mask.push(1.0 - f32::from(p.0[3]) / 255.0);
         }

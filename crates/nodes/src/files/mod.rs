@@ -1,4 +1,4 @@
-//! Files around a graph: where models, inputs and outputs lie, and how pictures are read and written.
+//! Files around a graph: where models, inputs and outputs lie, and how images are read and written.
 //!
 //! Knows paths and bytes. Knows nothing of nodes, graphs or tensors, so a server or an app can use it alone.
 

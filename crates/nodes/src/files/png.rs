@@ -1,4 +1,4 @@
-//! PNG files with text chunks: how a picture carries the graph that made it.
+//! PNG files with text chunks: how an image carries the graph that made it.
 //!
 //! Knows bytes of pixels. Knows nothing of tensors or of what the texts say.
 
@@ -10,10 +10,10 @@ use png::{BitDepth, ColorType, DeflateCompression, Filter};
 
 use super::error::FileError;
 
-/// The most text one picture may carry: a file that claims more is not read.
+/// The most text one image may carry: a file that claims more is not read.
 const MAX_TEXT_BYTES: usize = 256 << 20;
 
-/// How the bytes of a picture are to be read.
+/// How the bytes of an image are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
     /// One byte per pixel.
@@ -40,7 +40,7 @@ impl Colour {
     }
 }
 
-/// A picture of 8 bits per channel with its texts.
+/// An image of 8 bits per channel with its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PngImage {
     /// Width in pixels.
@@ -94,7 +94,7 @@ fn decode(bytes: &[u8]) -> Result<PngImage, String> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
-    let size = reader.output_buffer_size().ok_or("the picture is too large")?;
+    let size = reader.output_buffer_size().ok_or("the image is too large")?;
     let mut pixels = vec![0; size];
     let frame = reader.next_frame(&mut pixels).map_err(|e| e.to_string())?;
     pixels.truncate(frame.buffer_size());

@@ -82,7 +82,7 @@ impl Moment {
 }
 
 /// Fills `%width%`, `%height%`, `%year%` … `%second%` and `%date:…%`. Anything else between percent signs stays,
-/// `%batch_num%` in particular, which the saver fills per picture.
+/// `%batch_num%` in particular, which the saver fills per image.
 pub fn fill_prefix(prefix: &str, width: usize, height: usize, moment: Moment) -> String {
     let mut out = String::new();
     let mut rest = prefix;

@@ -1,6 +1,6 @@
 //! Names of saved files: ComfyUI's counter rule, and writing so that no half-written file is ever seen.
 //!
-//! Knows folders and names. Knows nothing of pictures: the bytes come from the caller.
+//! Knows folders and names. Knows nothing of images: the bytes come from the caller.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

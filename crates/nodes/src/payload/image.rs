@@ -1,4 +1,4 @@
-//! `IMAGE`: a batch of pictures. Knows pixels, no files.
+//! `IMAGE`: a batch of images. Knows pixels, no files.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use kiln_exec::{NodeError, object};
 
 use super::tensor::{check_count, tensor_bytes, values};
 
-/// Pictures of equal size: `[batch, height, width, channels]`, 0 to 1 in f32, 3 channels or 4 with opacity.
+/// Images of equal size: `[batch, height, width, channels]`, 0 to 1 in f32, 3 channels or 4 with opacity.
 #[derive(Clone, Debug)]
 pub struct Image(Arc<Tensor<4>>);
 
@@ -54,7 +54,7 @@ impl Image {
         Ok(self.values()?.into_iter().map(|v| (v * 255.0).clamp(0.0, 255.0) as u8).collect())
     }
 
-    /// The picture with a channel dimension of 3: opacity left out, grey repeated.
+    /// The image with a channel dimension of 3: opacity left out, grey repeated.
     pub fn rgb(&self) -> Self {
         let [b, h, w, c] = self.dims();
         match c {

@@ -1,4 +1,4 @@
-//! `LATENT`: pictures in an autoencoder's space, with what sampling wants to know about them.
+//! `LATENT`: images in an autoencoder's space, with what sampling wants to know about them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `MASK`: a batch of one-channel pictures. Knows nothing of what it masks.
+//! `MASK`: a batch of one-channel images. Knows nothing of what it masks.
 
 use std::sync::Arc;
 

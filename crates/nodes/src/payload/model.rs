@@ -95,13 +95,13 @@ impl Clip {
     }
 }
 
-/// An autoencoder between pictures and latents.
+/// An autoencoder between images and latents.
 #[derive(Clone, Debug)]
 pub struct Vae(pub Arc<kiln_models::vae::Vae>);
 
 object!(Vae, "VAE");
 
-/// A network that enlarges pictures.
+/// A network that enlarges images.
 #[derive(Clone, Debug)]
 pub struct UpscaleModel(pub Arc<Upscaler>);
 

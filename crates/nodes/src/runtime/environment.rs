@@ -74,7 +74,7 @@ pub fn weights_limit(controls: &Controls) -> u64 {
 
 impl Environment {
     /// An environment that works in `folders`, on the CPU, with the memory there is ([`Controls`]' defaults), with previews and
-    /// with the graph stored in pictures.
+    /// with the graph stored in images.
     pub fn new(folders: Folders) -> Self {
         Self {
             folders: Arc::new(folders),
@@ -105,7 +105,7 @@ impl Environment {
         Self { memory: Memory::new(controls, budget), ..self }
     }
 
-    /// With or without small pictures of every sampling step.
+    /// With or without small images of every sampling step.
     pub fn with_previews(self, previews: bool) -> Self {
         Self { previews, ..self }
     }
@@ -116,7 +116,7 @@ impl Environment {
         Self { tiny_previews, ..self }
     }
 
-    /// With or without the graph stored in the pictures it makes.
+    /// With or without the graph stored in the images it makes.
     pub fn with_metadata(self, metadata: bool) -> Self {
         Self { metadata, ..self }
     }
@@ -161,7 +161,7 @@ impl Environment {
         self.tiny_previews
     }
 
-    /// Whether pictures carry the graph that made them.
+    /// Whether images carry the graph that made them.
     pub fn metadata(&self) -> bool {
         self.metadata
     }

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_classic_graph_encodes_loops_and_decodes_each_picture() {
+    fn the_classic_graph_encodes_loops_and_decodes_each_image() {
         assert_eq!(runs(classic(ksampler("euler")), &[]), "clip of a 1, unet of a 20, vae of a 3");
         assert_eq!(runs(classic(ksampler("heun")), &["3"]), "unet of a 39, vae of a 3");
     }

@@ -62,8 +62,8 @@ impl Bench {
         Ok(report.values(&link).unwrap().clone())
     }
 
-    /// Runs one node whose output 0 is a picture, and returns that picture.
-    pub fn picture(&self, build: impl FnOnce(&GraphBuilder) -> Out<Image>) -> Image {
+    /// Runs one node whose output 0 is an image, and returns that image.
+    pub fn image(&self, build: impl FnOnce(&GraphBuilder) -> Out<Image>) -> Image {
         let graph = GraphBuilder::new();
         let out = build(&graph);
         graph.add(PreviewImage::node().images(&out));

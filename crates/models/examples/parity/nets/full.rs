@@ -112,7 +112,7 @@ pub fn sdxl_unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble
     Ok(results)
 }
 
-/// `vae_sd15`: decode, encode, tiled decode. `decodeN...` decodes `zN`; `encodeN` encodes the picture `vae.imgN` of that
+/// `vae_sd15`: decode, encode, tiled decode. `decodeN...` decodes `zN`; `encodeN` encodes the image `vae.imgN` of that
 /// side (of 256, when its name has no number).
 pub fn vae_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let recipe = Recipe::new(folder, "keys_sd15.json", None)?;
@@ -135,14 +135,14 @@ pub fn vae_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble>
         } else if let Some((n, what)) = number("decode") {
             let whole = match decoded.take().filter(|(own, _)| *own == n) {
                 Some((_, whole)) => whole,
-                None => vae.decode_picture(stored(&tensors, &format!("z{n}"))?)?,
+                None => vae.decode_image(stored(&tensors, &format!("z{n}"))?)?,
             };
             decoded = Some((n, whole.clone()));
             thinned(whole, &what)
         } else if let Some((n, _)) = number("encode") {
             let side: usize = n.parse()?;
-            let picture = if side == 256 { "vae.img".to_owned() } else { format!("vae.img{n}") };
-            values(vae.encode_picture(det(&picture, [1, side, side, 3], 0.5, 0.5))?)
+            let image = if side == 256 { "vae.img".to_owned() } else { format!("vae.img{n}") };
+            values(vae.encode_image(det(&image, [1, side, side, 3], 0.5, 0.5))?)
         } else {
             continue;
         };
@@ -151,18 +151,18 @@ pub fn vae_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble>
     Ok(results)
 }
 
-/// Five numbers of a picture (`_summary`), every Nth row and column (`_everyN`), or all of it.
-fn thinned(picture: Tensor<4>, what: &str) -> Result<Vec<f32>, Trouble> {
+/// Five numbers of an image (`_summary`), every Nth row and column (`_everyN`), or all of it.
+fn thinned(image: Tensor<4>, what: &str) -> Result<Vec<f32>, Trouble> {
     if what == "_summary" {
-        return Ok(five(&values(picture)?).to_vec());
+        return Ok(five(&values(image)?).to_vec());
     }
     match what.split_once("every").map(|(_, n)| n.parse::<usize>()) {
-        Some(step) => values(every(picture, step?.max(1))),
-        None => values(picture),
+        Some(step) => values(every(image, step?.max(1))),
+        None => values(image),
     }
 }
 
-/// Every `step`th row and column of pictures.
+/// Every `step`th row and column of images.
 fn every(x: Tensor<4>, step: usize) -> Tensor<4> {
     let [_, height, width, _] = x.dims();
     let picks = |n: usize| {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use kiln_memory::{Dtype, MemorySource, TensorSource};
 use kiln_models::{
-    checkpoint::{text_keys, unet_keys},
     detect::Detected,
     lora::{LoraFile, Matrix, Prefixes},
+    text_keys, unet_keys,
 };
 use serde_json::Value;
 

@@ -35,7 +35,7 @@ pub fn esrgan(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     tensors.names().into_iter().filter(|name| *name != "in").map(one).collect()
 }
 
-/// `taef2`: a picture's latent and back.
+/// `taef2`: an image's latent and back.
 pub fn taef2(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let Some(path) = weights(folder, "taef2") else {
         return Ok(vec![CaseResult::skipped("taef2", "its trained weights are not here")]);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use burn::tensor::{Tensor, TensorData};
 use kiln_models::{
-    nets::PassModifiers,
+    PassModifiers,
     sampler::SamplingError,
     sampling::{Inputs, Predictor},
 };

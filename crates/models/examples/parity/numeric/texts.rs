@@ -146,7 +146,7 @@ fn sizes(entry: &Entry) -> Sizes {
     }
 }
 
-/// `ksampler_sd15`: prompt to picture on random weights. `SAMPLER_SCHEDULER_STEPS_cfgCFG_SIDE.what`, the side
+/// `ksampler_sd15`: prompt to image on random weights. `SAMPLER_SCHEDULER_STEPS_cfgCFG_SIDE.what`, the side
 /// maybe `WIDTHxHEIGHT`.
 pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let params = folder.entry(file).params;
@@ -209,12 +209,12 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
         }
         let name = format!("{case}.image_u8_bhwc");
         if tensors.has(&name) {
-            let picture = host(&vae.decode_picture(outcome.latent)?)?;
-            results.push(levels(&name, &picture, tensors.bytes(&name)?));
+            let image = host(&vae.decode_image(outcome.latent)?)?;
+            results.push(levels(&name, &image, tensors.bytes(&name)?));
             let summary = format!("{case}.image_summary");
             if tensors.has(&summary) {
                 let expected = tensors.floats(&summary)?;
-                results.push(CaseResult::compare(summary.as_str(), &five(&picture), &expected, RUN));
+                results.push(CaseResult::compare(summary.as_str(), &five(&image), &expected, RUN));
             }
         }
     }
@@ -248,7 +248,7 @@ impl Run {
     }
 }
 
-/// A picture against 8-bit values: at least 50 dB, at most one level off on 99.9 % of the values.
+/// An image against 8-bit values: at least 50 dB, at most one level off on 99.9 % of the values.
 fn levels(name: &str, found: &[f32], expected: &[u8]) -> CaseResult {
     let found: Vec<u8> = found.iter().map(|v| (255.0 * v).clamp(0.0, 255.0) as u8).collect();
     let off = found.iter().zip(expected).map(|(a, b)| a.abs_diff(*b));

@@ -1,4 +1,4 @@
-//! A picture encoder's file.
+//! An image encoder's file.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,17 +12,17 @@ use crate::{
 };
 
 impl VisionModel {
-    /// Opens a picture encoder's file by pointer.
+    /// Opens an image encoder's file by pointer.
     ///
     /// # Errors
-    /// Of the file; `ModelError::NotThere` when it holds no picture encoder.
+    /// Of the file; `ModelError::NotThere` when it holds no image encoder.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
         let map = vision::canonical(&names);
         let config = VisionConfig::from_names(&map.names())?;
         let missing = "`vision_model.embeddings.patch_embedding.weight`, or `visual.conv1.weight`";
-        let config = config.ok_or_else(|| not_there(path, "CLIP picture encoder", &names, missing))?;
+        let config = config.ok_or_else(|| not_there(path, "CLIP image encoder", &names, missing))?;
         let owner = owner("vision", &*source);
         config.init(&ModelWeights::new(source, map, &owner, budget))
     }

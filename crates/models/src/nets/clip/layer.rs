@@ -17,7 +17,7 @@ pub(crate) struct LayerShape {
     pub(crate) mlp: usize,
     pub(crate) heads: usize,
     pub(crate) activation: Activation,
-    /// Causal for text, none for pictures.
+    /// Causal for text, none for images.
     pub(crate) mask: Mask,
 }
 

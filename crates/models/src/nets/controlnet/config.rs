@@ -1,4 +1,4 @@
-//! The shape of a ControlNet: the way down of a UNet, and the convolutions its picture goes through first.
+//! The shape of a ControlNet: the way down of a UNet, and the convolutions its image goes through first.
 
 use crate::{error::ModelError, nets::unet::UNetConfig};
 use kiln_memory::TensorShapes;
@@ -8,9 +8,9 @@ use kiln_memory::TensorShapes;
 pub struct ControlNetConfig {
     /// The UNet it belongs to. Its way up is not used.
     pub unet: UNetConfig,
-    /// Channels of the picture.
+    /// Channels of the image.
     pub hint_channels: usize,
-    /// Outputs of the convolutions that the picture goes through; the last one has the UNet's channels.
+    /// Outputs of the convolutions that the image goes through; the last one has the UNet's channels.
     pub hint: Vec<usize>,
 }
 
@@ -25,7 +25,7 @@ impl ControlNetConfig {
         Ok(Some(Self { unet: UNetConfig::from_names(names)?, hint_channels, hint }))
     }
 
-    /// Channels of the picture, and outputs of the convolutions it goes through.
+    /// Channels of the image, and outputs of the convolutions it goes through.
     pub(crate) fn hint_of(names: &TensorShapes) -> Option<(usize, Vec<usize>)> {
         let output = |n: usize| names.side(&format!("input_hint_block.{}.weight", n * 2), 0);
         Some((names.side("input_hint_block.0.weight", 1)?, (0..names.len()).map_while(output).collect()))

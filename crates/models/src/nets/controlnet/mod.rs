@@ -1,4 +1,4 @@
-//! ControlNets: a second way down beside the UNet's, which sees a picture and adds to the UNet's skips.
+//! ControlNets: a second way down beside the UNet's, which sees an image and adds to the UNet's skips.
 //!
 //! Sources: Zhang et al. 2023, `cldm.py` of lllyasviel's ControlNet; strength, range and stacking as in ComfyUI.
 

@@ -106,7 +106,7 @@ impl ControlNet {
 
     fn guide(&self, hint: Tensor<4>, x: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let ([batch, _, height, width], channels) = (x.dims(), self.config.hint_channels);
-        // Three halvings: a pixel of the latent is eight of the picture.
+        // Three halvings: a pixel of the latent is eight of the image.
         let wanted = [batch, channels, height * 8, width * 8];
         if hint.dims() != wanted {
             let (expected, found) = (format!("{wanted:?}"), hint.dims().to_vec());
@@ -118,7 +118,7 @@ impl ControlNet {
     }
 }
 
-/// The convolutions of the picture; the third, fifth and seventh halve it.
+/// The convolutions of the image; the third, fifth and seventh halve it.
 fn hint(config: &ControlNetConfig, wb: &WeightBuilder<'_>) -> Result<Vec<Conv2d>, ModelError> {
     let conv = |(n, outputs): (usize, &usize)| {
         let inputs = n.checked_sub(1).and_then(|before| config.hint.get(before)).copied();

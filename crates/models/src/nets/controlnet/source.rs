@@ -1,4 +1,4 @@
-//! A ControlNet at work: its picture, how much, when, and the one before it.
+//! A ControlNet at work: its image, how much, when, and the one before it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,12 +36,12 @@ impl Control {
         Self { net, setup: ControlSetup { hint, strength, range, previous }, fitted: Mutex::default() }
     }
 
-    /// The picture at eight times the latent's size, cut to its proportions, once per batch item.
+    /// The image at eight times the latent's size, cut to its proportions, once per batch item.
     fn hint_for(&self, x: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let [batch, _, height, width] = x.dims();
         let hint = self.fitted(height * 8, width * 8, x)?;
-        let [pictures, channels, rows, columns] = hint.dims();
-        let copies = Tensor::cat(vec![hint; batch.div_ceil(pictures.max(1))], 0);
+        let [images, channels, rows, columns] = hint.dims();
+        let copies = Tensor::cat(vec![hint; batch.div_ceil(images.max(1))], 0);
         Ok(copies.slice([0..batch, 0..channels, 0..rows, 0..columns]))
     }
 
@@ -50,7 +50,7 @@ impl Control {
         if let Some(hint) = fitted.as_ref().filter(|hint| hint.dims()[2..] == [height, width]) {
             return Ok(hint.clone());
         }
-        let hint = self.setup.fitted_hint([height, width], "a picture for a ControlNet")?.to_tensor(&like.device());
+        let hint = self.setup.fitted_hint([height, width], "an image for a ControlNet")?.to_tensor(&like.device());
         *fitted = Some(hint.clone());
         Ok(hint)
     }

@@ -1,4 +1,4 @@
-//! Deep Shrink: a block's result made smaller for a part of the run, so that large pictures keep one composition.
+//! Deep Shrink: a block's result made smaller for a part of the run, so that large images keep one composition.
 //!
 //! Source: Kohya's Deep Shrink, as ComfyUI's PatchModelAddDownscale has it.
 

@@ -6,8 +6,8 @@ use kiln_memory::TensorShapes;
 /// The sizes of a T2I-Adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterConfig {
-    /// Channels of the picture.
-    pub picture: usize,
+    /// Channels of the image.
+    pub image: usize,
     /// Side of the square of pixels that becomes one place: 8, or 16 for SDXL.
     pub shuffle: usize,
     /// Channels of each level.
@@ -35,7 +35,7 @@ pub enum AdapterKind {
     },
 }
 
-/// Channels that a picture of one or three channels has when squares of its pixels become places.
+/// Channels that an image of one or three channels has when squares of its pixels become places.
 const SHUFFLES: [(usize, usize); 2] = [(8, 64), (16, 256)];
 
 impl AdapterConfig {
@@ -53,7 +53,7 @@ impl AdapterConfig {
 
     fn full(names: &TensorShapes) -> Result<Self, ModelError> {
         const BLOCKS: usize = 2;
-        let (picture, shuffle) = shuffled(names, "conv_in.weight", false)?;
+        let (image, shuffle) = shuffled(names, "conv_in.weight", false)?;
         let width = |level: usize| names.side(&format!("body.{}.block1.weight", level * BLOCKS), 0);
         let ends = |end: &str| names.iter().any(|(name, _)| name.ends_with(end));
         if ends("skep.weight") {
@@ -65,15 +65,15 @@ impl AdapterConfig {
             kernel: names.side("body.0.block2.weight", 2).unwrap_or(1),
             halves_by_conv: ends("down_opt.op.weight"),
         };
-        Ok(Self { picture, shuffle, channels: (0..names.len()).map_while(width).collect(), kind })
+        Ok(Self { image, shuffle, channels: (0..names.len()).map_while(width).collect(), kind })
     }
 
     fn light(names: &TensorShapes) -> Result<Self, ModelError> {
-        let (picture, shuffle) = shuffled(names, "body.0.in_conv.weight", true)?;
+        let (image, shuffle) = shuffled(names, "body.0.in_conv.weight", true)?;
         let width = |level: usize| names.side(&format!("body.{level}.out_conv.weight"), 0);
         let channels = (0..names.len()).map_while(width).collect();
         let kind = AdapterKind::Light { blocks: names.count("body.0.body.") };
-        Ok(Self { picture, shuffle, channels, kind })
+        Ok(Self { image, shuffle, channels, kind })
     }
 
     /// Whether it is SDXL's: its first level is half as large as the latent.
@@ -105,7 +105,7 @@ impl AdapterConfig {
     }
 }
 
-/// Channels of the picture, and the side of the squares, from a first layer's inputs. The light kind is SD1's only.
+/// Channels of the image, and the side of the squares, from a first layer's inputs. The light kind is SD1's only.
 fn shuffled(names: &TensorShapes, first: &str, light: bool) -> Result<(usize, usize), ModelError> {
     let inputs = names.side(first, 1).unwrap_or(0);
     let shuffles = SHUFFLES.iter().take(if light { 1 } else { 2 });

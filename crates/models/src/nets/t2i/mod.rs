@@ -1,4 +1,4 @@
-//! T2I-Adapters: small networks that read a picture once per run and add to the activations of a UNet's way down.
+//! T2I-Adapters: small networks that read an image once per run and add to the activations of a UNet's way down.
 //!
 //! Sources: Mou et al. 2023 and TencentARC's T2I-Adapter (full and light, SD1 and SDXL); strength, range and stacking as in
 //! ComfyUI.

@@ -46,7 +46,7 @@ impl AdapterConfig {
 
 impl Adapter {
     fn new(config: &AdapterConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
-        let inputs = config.picture * config.shuffle * config.shuffle;
+        let inputs = config.image * config.shuffle * config.shuffle;
         let before = |level: usize, first| level.checked_sub(1).map_or(first, |level| config.channels[level]);
         let levels = config.channels.iter().enumerate();
         let levels = match config.kind {
@@ -84,19 +84,19 @@ impl Adapter {
     /// What it adds to the UNet's way down and, for SDXL, to its middle.
     ///
     /// # Shapes
-    /// `picture` `[batch, channels, h, w]` in 0..1, sides multiples of [`shuffle`](AdapterConfig::shuffle).
+    /// `image` `[batch, channels, h, w]` in 0..1, sides multiples of [`shuffle`](AdapterConfig::shuffle).
     /// # Errors
     /// `ModelError::Input` when the shape doesn't fit, or when weights can't be had.
-    pub fn forward(&self, picture: Tensor<4>) -> Result<Residuals, ModelError> {
-        let ([batch, channels, height, width], side) = (picture.dims(), self.config.shuffle);
+    pub fn forward(&self, image: Tensor<4>) -> Result<Residuals, ModelError> {
+        let ([batch, channels, height, width], side) = (image.dims(), self.config.shuffle);
         let fits = height.is_multiple_of(side) && width.is_multiple_of(side) && height * width > 0;
-        if channels != self.config.picture || !fits {
-            let expected = format!("[{batch}, {}, {side} n, {side} m]", self.config.picture);
-            let found = picture.dims().to_vec();
-            return Err(ModelError::Input { network: "T2I-Adapter", what: "picture", expected, found });
+        if channels != self.config.image || !fits {
+            let expected = format!("[{batch}, {}, {side} n, {side} m]", self.config.image);
+            let found = image.dims().to_vec();
+            return Err(ModelError::Input { network: "T2I-Adapter", what: "image", expected, found });
         }
         let mut residuals = Residuals::default();
-        for (place, map) in self.config.places().into_iter().zip(self.maps(unshuffled(picture, side))?) {
+        for (place, map) in self.config.places().into_iter().zip(self.maps(unshuffled(image, side))?) {
             match place {
                 None => residuals.middle = Some(map),
                 Some(block) => {

@@ -1,4 +1,4 @@
-//! A T2I-Adapter at work: its picture, how much, when, and the control before it.
+//! A T2I-Adapter at work: its image, how much, when, and the control before it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct AdapterControl {
     net: Arc<Adapter>,
     setup: ControlSetup,
-    /// What it returned for a latent of this height and width: it depends on the picture alone, so once is enough.
+    /// What it returned for a latent of this height and width: it depends on the image alone, so once is enough.
     cached: Mutex<Option<([usize; 2], Residuals)>>,
 }
 
@@ -41,18 +41,18 @@ impl AdapterControl {
         if let Some((_, residuals)) = cached.as_ref().filter(|(size, _)| *size == [height, width]) {
             return Ok(residuals.clone());
         }
-        let residuals = self.net.forward(self.picture(height, width, x)?)?.scaled(self.setup.strength);
+        let residuals = self.net.forward(self.image(height, width, x)?)?.scaled(self.setup.strength);
         *cached = Some(([height, width], residuals.clone()));
         Ok(residuals)
     }
 
-    /// The picture at eight times the latent's size, rounded up to whole squares, with as many channels as are taken.
-    fn picture(&self, height: usize, width: usize, like: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
+    /// The image at eight times the latent's size, rounded up to whole squares, with as many channels as are taken.
+    fn image(&self, height: usize, width: usize, like: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let config = self.net.config();
         let side = |cells: usize| (cells * 8).next_multiple_of(config.shuffle);
-        let planes = self.setup.fitted_hint([side(height), side(width)], "a picture for a T2I-Adapter")?;
-        let picture = planes.to_tensor(&like.device()).cast(like.dtype());
-        Ok(if config.picture == 1 { picture.mean_dim(1) } else { picture })
+        let planes = self.setup.fitted_hint([side(height), side(width)], "an image for a T2I-Adapter")?;
+        let image = planes.to_tensor(&like.device()).cast(like.dtype());
+        Ok(if config.image == 1 { image.mean_dim(1) } else { image })
     }
 }
 

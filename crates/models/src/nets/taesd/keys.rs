@@ -5,9 +5,9 @@ use kiln_memory::{KeyMap, TensorShapes};
 /// The sizes of a tiny autoencoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaesdConfig {
-    /// Pictures to latents.
+    /// Images to latents.
     pub encoder: Option<TaesdHalf>,
-    /// Latents to pictures.
+    /// Latents to images.
     pub decoder: Option<TaesdHalf>,
 }
 
@@ -18,8 +18,8 @@ pub struct TaesdHalf {
     pub latent: usize,
     /// Channels inside.
     pub channels: usize,
-    /// Channels of pictures.
-    pub picture: usize,
+    /// Channels of images.
+    pub image: usize,
     /// Whether the blocks at the latent's size have a global pool (TAEF2).
     pub pool: bool,
 }
@@ -46,9 +46,9 @@ impl TaesdConfig {
             Some((inputs, channels, outputs, pool))
         };
         let decoder = half("decoder.1.weight", "decoder.19.weight", "decoder.3")
-            .map(|(latent, channels, picture, pool)| TaesdHalf { latent, channels, picture, pool });
+            .map(|(latent, channels, image, pool)| TaesdHalf { latent, channels, image, pool });
         let encoder = half("encoder.0.weight", "encoder.14.weight", "encoder.11")
-            .map(|(picture, channels, latent, pool)| TaesdHalf { latent, channels, picture, pool });
+            .map(|(image, channels, latent, pool)| TaesdHalf { latent, channels, image, pool });
         (decoder.is_some() || encoder.is_some()).then_some(Self { encoder, decoder })
     }
 }

@@ -84,7 +84,7 @@ impl Taesd {
         })
     }
 
-    /// A latent's picture in 0..1 (not clamped). The latent is in the model's space, as a sampler's callback sees it.
+    /// A latent's image in 0..1 (not clamped). The latent is in the model's space, as a sampler's callback sees it.
     ///
     /// # Shapes
     /// `[batch, z, h, w]` to `[batch, 3, 8h, 8w]`.
@@ -94,17 +94,17 @@ impl Taesd {
         run(self.decoder.as_ref(), "taesd_decoder.1.weight", latent)
     }
 
-    /// A picture's latent, in the model's space.
+    /// An image's latent, in the model's space.
     ///
     /// # Shapes
     /// `[batch, 3, h, w]` in 0..1 to `[batch, z, h / 8, w / 8]`.
     /// # Errors
     /// When there is no encoder, or for other channels.
-    pub fn encode(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        run(self.encoder.as_ref(), "taesd_encoder.0.weight", picture)
+    pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        run(self.encoder.as_ref(), "taesd_encoder.0.weight", image)
     }
 
-    /// [`decode`](Self::decode) in place of a VAE: unscaled latents to pictures in -1..1.
+    /// [`decode`](Self::decode) in place of a VAE: unscaled latents to images in -1..1.
     ///
     /// # Errors
     /// As `decode`.
@@ -112,12 +112,12 @@ impl Taesd {
         Ok(self.decode((latent - scale.shift) * scale.scale)? * 2.0 - 1.0)
     }
 
-    /// [`encode`](Self::encode) in place of a VAE: pictures in -1..1 to unscaled latents.
+    /// [`encode`](Self::encode) in place of a VAE: images in -1..1 to unscaled latents.
     ///
     /// # Errors
     /// As `encode`.
-    pub fn encode_as_vae(&self, picture: Tensor<4>, scale: TaesdScale) -> Result<Tensor<4>, ModelError> {
-        Ok(self.encode((picture + 1.0) / 2.0)? / scale.scale + scale.shift)
+    pub fn encode_as_vae(&self, image: Tensor<4>, scale: TaesdScale) -> Result<Tensor<4>, ModelError> {
+        Ok(self.encode((image + 1.0) / 2.0)? / scale.scale + scale.shift)
     }
 }
 
@@ -146,7 +146,7 @@ impl Step {
 
 impl TaesdHalf {
     fn decoder(&self, wb: &WeightBuilder<'_>) -> Result<Vec<Step>, ModelError> {
-        let (z, mid, out) = (self.latent, self.channels, self.picture);
+        let (z, mid, out) = (self.latent, self.channels, self.image);
         let conv = |n, inputs, outputs| Conv2d::new(wb, &format!("decoder.{n}"), inputs, outputs, 3).map(Step::Conv);
         let bare = |n| Conv2d::without_bias(wb, &format!("decoder.{n}"), mid, mid, 3).map(Step::Conv);
         let block = |n| Block::new(wb, &format!("decoder.{n}"), mid, self.pool && n < 6).map(Box::new).map(Step::Block);
@@ -164,7 +164,7 @@ impl TaesdHalf {
     }
 
     fn encoder(&self, wb: &WeightBuilder<'_>) -> Result<Vec<Step>, ModelError> {
-        let (z, mid, picture) = (self.latent, self.channels, self.picture);
+        let (z, mid, image) = (self.latent, self.channels, self.image);
         let conv = |n, inputs, outputs| Conv2d::new(wb, &format!("encoder.{n}"), inputs, outputs, 3).map(Step::Conv);
         let halve = |n| {
             let conv = Conv2d::without_bias(wb, &format!("encoder.{n}"), mid, mid, 3)?;
@@ -172,7 +172,7 @@ impl TaesdHalf {
         };
         let block =
             |n| Block::new(wb, &format!("encoder.{n}"), mid, self.pool && n > 10).map(Box::new).map(Step::Block);
-        let mut steps = vec![conv(0, picture, mid)?, block(1)?];
+        let mut steps = vec![conv(0, image, mid)?, block(1)?];
         for first in [2, 6, 10] {
             steps.push(halve(first)?);
             for n in first + 1..first + 4 {

@@ -16,16 +16,16 @@ pub(super) struct Compact {
 
 impl Compact {
     pub(super) fn new(config: &CompactConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
-        let CompactConfig { picture_channels, channels, last, scale, slopes } = *config;
+        let CompactConfig { image_channels, channels, last, scale, slopes } = *config;
         let pair = |n: usize| {
-            let inputs = if n == 0 { picture_channels } else { channels };
+            let inputs = if n == 0 { image_channels } else { channels };
             let conv = Conv2d::new(wb, &format!("body.{n}"), inputs, channels, 3)?;
             Ok((conv, Slopes(wb.get(&format!("body.{}.weight", n + 1), &[slopes])?)))
         };
         Ok(Self {
             scale,
             body: (0..last).step_by(2).map(pair).collect::<Result<_, ModelError>>()?,
-            last: Conv2d::new(wb, &format!("body.{last}"), channels, picture_channels * scale * scale, 3)?,
+            last: Conv2d::new(wb, &format!("body.{last}"), channels, image_channels * scale * scale, 3)?,
         })
     }
 

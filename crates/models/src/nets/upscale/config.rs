@@ -15,9 +15,9 @@ pub enum UpscaleConfig {
 /// Sizes of an RRDB network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RrdbConfig {
-    /// Channels of pictures.
-    pub picture_channels: usize,
-    /// The picture is folded by this factor first (2 in Real-ESRGAN's x2 model).
+    /// Channels of images.
+    pub image_channels: usize,
+    /// The image is folded by this factor first (2 in Real-ESRGAN's x2 model).
     pub unshuffle: usize,
     /// Channels between blocks.
     pub channels: usize,
@@ -32,8 +32,8 @@ pub struct RrdbConfig {
 /// Sizes of a compact network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompactConfig {
-    /// Channels of pictures.
-    pub picture_channels: usize,
+    /// Channels of images.
+    pub image_channels: usize,
     /// Channels between convolutions.
     pub channels: usize,
     /// Index of the last convolution in `body`; even.
@@ -67,11 +67,11 @@ impl UpscaleConfig {
         }
     }
 
-    /// Channels of pictures.
-    pub fn picture_channels(&self) -> usize {
+    /// Channels of images.
+    pub fn image_channels(&self) -> usize {
         match self {
-            Self::Rrdb(config) => config.picture_channels,
-            Self::Compact(config) => config.picture_channels,
+            Self::Rrdb(config) => config.image_channels,
+            Self::Compact(config) => config.image_channels,
         }
     }
 }
@@ -81,14 +81,14 @@ fn rrdb(names: &TensorShapes) -> Result<RrdbConfig, ModelError> {
         return Err(unrecognised("its dense blocks have 1x1 shortcuts (ESRGAN+), which are not supported"));
     }
     let first = shape4(names, "conv_first.weight")?;
-    let picture_channels = shape4(names, "conv_last.weight")?[0];
-    let folds = (first[1] / picture_channels.max(1)).isqrt();
+    let image_channels = shape4(names, "conv_last.weight")?[0];
+    let folds = (first[1] / image_channels.max(1)).isqrt();
     let doublings = (1..8).take_while(|n| names.has(&format!("conv_up{n}.weight"))).count();
-    if folds == 0 || folds * folds * picture_channels != first[1] || !(1usize << doublings).is_multiple_of(folds) {
-        return Err(unrecognised("the channels of `conv_first.weight` fit no folding of a picture"));
+    if folds == 0 || folds * folds * image_channels != first[1] || !(1usize << doublings).is_multiple_of(folds) {
+        return Err(unrecognised("the channels of `conv_first.weight` fit no folding of an image"));
     }
     Ok(RrdbConfig {
-        picture_channels,
+        image_channels,
         unshuffle: folds,
         channels: first[0],
         growth: shape4(names, "body.0.rdb1.conv1.weight")?[0],
@@ -98,15 +98,15 @@ fn rrdb(names: &TensorShapes) -> Result<RrdbConfig, ModelError> {
 }
 
 fn compact(names: &TensorShapes) -> Result<CompactConfig, ModelError> {
-    let [channels, picture_channels, ..] = shape4(names, "body.0.weight")?;
+    let [channels, image_channels, ..] = shape4(names, "body.0.weight")?;
     let last = names.count("body.").saturating_sub(1);
     let outputs = shape4(names, &format!("body.{last}.weight"))?[0];
-    let scale = (outputs / picture_channels.max(1)).isqrt();
-    if scale == 0 || scale * scale * picture_channels != outputs || !last.is_multiple_of(2) {
-        return Err(unrecognised("the channels of its last convolution fit no shuffling into a picture"));
+    let scale = (outputs / image_channels.max(1)).isqrt();
+    if scale == 0 || scale * scale * image_channels != outputs || !last.is_multiple_of(2) {
+        return Err(unrecognised("the channels of its last convolution fit no shuffling into an image"));
     }
     let slopes = names.side("body.1.weight", 0).unwrap_or(channels);
-    Ok(CompactConfig { picture_channels, channels, last, scale, slopes })
+    Ok(CompactConfig { image_channels, channels, last, scale, slopes })
 }
 
 fn shape4(names: &TensorShapes, name: &str) -> Result<[usize; 4], ModelError> {

@@ -1,4 +1,4 @@
-//! Networks that enlarge pictures: ESRGAN's RRDB and the compact one of Real-ESRGAN, of any depth and width.
+//! Networks that enlarge images: ESRGAN's RRDB and the compact one of Real-ESRGAN, of any depth and width.
 
 mod compact;
 mod config;
@@ -19,7 +19,7 @@ use compact::Compact;
 pub(crate) use keys::canonical;
 use rrdb::Rrdb;
 
-/// A network that enlarges pictures by a fixed factor.
+/// A network that enlarges images by a fixed factor.
 #[derive(Debug)]
 pub struct Upscaler {
     config: UpscaleConfig,
@@ -71,14 +71,14 @@ impl Upscaler {
         self.config.scale()
     }
 
-    /// The enlarged picture, not clamped.
+    /// The enlarged image, not clamped.
     ///
     /// # Shapes
     /// `[batch, 3, h, w]` in 0..1 to `[batch, 3, h · scale, w · scale]`.
     /// # Errors
     /// `ModelError::Input` for other channels, or when weights can't be had.
     pub fn forward(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let ([batch, channels, height, width], wanted) = (x.dims(), self.config.picture_channels());
+        let ([batch, channels, height, width], wanted) = (x.dims(), self.config.image_channels());
         if channels != wanted || batch == 0 || height == 0 || width == 0 {
             return Err(input(format!("[batch, {wanted}, h, w]"), &x.dims()));
         }
@@ -88,23 +88,23 @@ impl Upscaler {
         }
     }
 
-    /// A picture enlarged in overlapping tiles, clamped.
+    /// An image enlarged in overlapping tiles, clamped.
     ///
     /// # Shapes
     /// `[batch, h, w, 3 or more]` in 0..1 to `[batch, h · scale, w · scale, 3]`.
     /// # Errors
     /// As [`Upscaler::forward`].
-    pub fn upscale(&self, picture: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
-        let ([batch, height, width, channels], wanted) = (picture.dims(), self.config.picture_channels());
+    pub fn upscale(&self, image: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
+        let ([batch, height, width, channels], wanted) = (image.dims(), self.config.image_channels());
         if channels < wanted {
-            return Err(input(format!("[batch, h, w, {wanted}]"), &picture.dims()));
+            return Err(input(format!("[batch, h, w, {wanted}]"), &image.dims()));
         }
-        let x = picture.slice([0..batch, 0..height, 0..width, 0..wanted]).permute([0, 3, 1, 2]);
+        let x = image.slice([0..batch, 0..height, 0..width, 0..wanted]).permute([0, 3, 1, 2]);
         let y = tiled(x, tiles, self.scale() as f64, |tile| self.forward(tile))?;
         Ok(y.clamp(0.0, 1.0).permute([0, 2, 3, 1]))
     }
 }
 
 fn input(expected: String, found: &[usize]) -> ModelError {
-    ModelError::Input { network: "upscaler", what: "picture", expected, found: found.to_vec() }
+    ModelError::Input { network: "upscaler", what: "image", expected, found: found.to_vec() }
 }

@@ -24,20 +24,20 @@ pub(super) struct Rrdb {
 
 impl Rrdb {
     pub(super) fn new(config: &RrdbConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
-        let RrdbConfig { picture_channels, unshuffle, channels, growth, blocks, doublings } = *config;
+        let RrdbConfig { image_channels, unshuffle, channels, growth, blocks, doublings } = *config;
         let conv = |name: &str, inputs, outputs| Conv2d::new(wb, name, inputs, outputs, 3);
         let dense = |i: usize, n: usize| Dense::new(wb, &format!("body.{i}.rdb{n}"), channels, growth);
         let block = |i| Ok([dense(i, 1)?, dense(i, 2)?, dense(i, 3)?]);
         Ok(Self {
             unshuffle,
-            first: conv("conv_first", picture_channels * unshuffle * unshuffle, channels)?,
+            first: conv("conv_first", image_channels * unshuffle * unshuffle, channels)?,
             blocks: (0..blocks).map(block).collect::<Result<_, ModelError>>()?,
             body: conv("conv_body", channels, channels)?,
             doublings: (1..=doublings)
                 .map(|n| conv(&format!("conv_up{n}"), channels, channels))
                 .collect::<Result<_, _>>()?,
             hr: conv("conv_hr", channels, channels)?,
-            last: conv("conv_last", channels, picture_channels)?,
+            last: conv("conv_last", channels, image_channels)?,
         })
     }
 
@@ -59,7 +59,7 @@ impl Rrdb {
     }
 }
 
-/// The picture, continued by its mirror image to sides that `factor` divides.
+/// The image, continued by its mirror image to sides that `factor` divides.
 fn mirrored(x: Tensor<4>, factor: usize) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
     let indices = |n: usize| {

@@ -14,8 +14,8 @@ pub struct VaeConfig {
     pub mult: Vec<usize>,
     /// Residual blocks per level of the encoder. The decoder has one more. May be 0.
     pub res_blocks: usize,
-    /// Channels of pictures.
-    pub picture_channels: usize,
+    /// Channels of images.
+    pub image_channels: usize,
     /// Channels between encoder or decoder and the 1x1 convolutions beside them.
     pub z_channels: usize,
     /// Channels of latents, after `quant_conv` and before `post_quant_conv`.
@@ -35,7 +35,7 @@ pub struct VaeConfig {
 }
 
 impl VaeConfig {
-    /// About how many bytes decoding or encoding a picture of `[height, width]` pixels holds beside the weights: 6 maps of
+    /// About how many bytes decoding or encoding an image of `[height, width]` pixels holds beside the weights: 6 maps of
     /// the first level, which is what Stable Diffusion's autoencoder takes at 512x512 (805 MB).
     pub fn activations(&self, [height, width]: [usize; 2]) -> u64 {
         6 * 4 * (self.channels * height * width) as u64
@@ -68,7 +68,7 @@ impl VaeConfig {
             channels,
             mult: (0..levels).map(|level| multiple(names, level, channels)).collect::<Result<_, _>>()?,
             res_blocks: decoder_blocks.saturating_sub(1),
-            picture_channels: names.side("decoder.conv_out.weight", 0).unwrap_or(3),
+            image_channels: names.side("decoder.conv_out.weight", 0).unwrap_or(3),
             z_channels,
             embed_dim: names
                 .side("post_quant_conv.weight", 1)

@@ -1,12 +1,13 @@
-//! Stable Diffusion's autoencoder: pictures to latents and back.
+//! Stable Diffusion's autoencoder: images to latents and back.
 
 mod block;
 mod config;
 mod keys;
 mod model;
-mod picture;
+mod image;
 
 pub use config::VaeConfig;
-pub use keys::{diffusers, is_diffusers, original};
+pub(crate) use keys::is_diffusers;
+pub use keys::{diffusers, original};
 pub use model::Vae;
-pub use picture::{Tiles, tiled};
+pub use image::{Tiles, tiled};

@@ -1,7 +1,7 @@
-//! `AutoencoderKL`: pictures to latents and back.
+//! `AutoencoderKL`: images to latents and back.
 //!
-//! Works on `[batch, channels, height, width]`, pictures in -1..1 and unclamped, latents unscaled. Ranges, tiles and
-//! cropping are the business of [`super::picture`].
+//! Works on `[batch, channels, height, width]`, images in -1..1 and unclamped, latents unscaled. Ranges, tiles and
+//! cropping are the business of [`super::image`].
 
 use burn::tensor::Tensor;
 use kiln_memory::TensorShapes;
@@ -93,7 +93,7 @@ impl Vae {
         &self.config
     }
 
-    /// A latent's picture, not clamped.
+    /// A latent's image, not clamped.
     ///
     /// # Shapes
     /// `[batch, embed_dim, h, w]` to `[batch, 3, h · scale, w · scale]`.
@@ -109,28 +109,28 @@ impl Vae {
         self.decoder.forward(z)
     }
 
-    /// Mean and log variance of a picture's latent, one after the other along the channels.
+    /// Mean and log variance of an image's latent, one after the other along the channels.
     ///
     /// # Shapes
     /// `[batch, 3, h, w]` to `[batch, 2 · embed_dim, h / scale, w / scale]`.
     /// # Errors
     /// `ModelError::Input` for other channels, `ModelError::Unrecognised` when the file has no encoder.
-    pub fn moments(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let h = self.encoder_output(picture)?;
+    pub fn moments(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let h = self.encoder_output(image)?;
         match &self.quant {
             Some(conv) => conv.forward(h),
             None => Ok(h),
         }
     }
 
-    /// The mean of a picture's latent: what encoding means here, never a random sample.
+    /// The mean of an image's latent: what encoding means here, never a random sample.
     ///
     /// # Shapes
     /// `[batch, 3, h, w]` to `[batch, embed_dim, h / scale, w / scale]`.
     /// # Errors
     /// As [`Vae::moments`].
-    pub fn encode(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let moments = self.moments(picture)?;
+    pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let moments = self.moments(image)?;
         let [batch, channels, height, width] = moments.dims();
         Ok(moments.slice([0..batch, 0..channels / 2, 0..height, 0..width]))
     }
@@ -139,18 +139,18 @@ impl Vae {
     ///
     /// # Errors
     /// As [`Vae::moments`].
-    pub fn encoder_output(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        check("picture", &picture, self.config.picture_channels)?;
+    pub fn encoder_output(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        check("image", &image, self.config.image_channels)?;
         let side = self.config.scale();
-        let [_, _, height, width] = picture.dims();
+        let [_, _, height, width] = image.dims();
         if height < side || width < side {
-            return Err(input("picture", format!("at least {side} x {side} pixels"), &picture.dims()));
+            return Err(input("image", format!("at least {side} x {side} pixels"), &image.dims()));
         }
         let encoder = self.encoder.as_ref().ok_or_else(|| ModelError::Unrecognised {
             what: "a VAE that can encode".into(),
             detail: "`encoder.conv_in.weight` is missing: this one only decodes".into(),
         })?;
-        encoder.forward(picture)
+        encoder.forward(image)
     }
 
     /// The attention in the middle of the decoder alone, for comparisons.
@@ -180,7 +180,7 @@ impl Encoder {
         };
         let top = config.width(last);
         Ok(Self {
-            conv_in: Conv2d::new(wb, "encoder.conv_in", config.picture_channels, config.channels, 3)?,
+            conv_in: Conv2d::new(wb, "encoder.conv_in", config.image_channels, config.channels, 3)?,
             levels: (0..=last).map(level).collect::<Result<_, _>>()?,
             middle: Middle::new(wb, "encoder.mid", top, config.middle_attention)?,
             norm_out: norm(wb, "encoder.norm_out", top)?,
@@ -188,8 +188,8 @@ impl Encoder {
         })
     }
 
-    fn forward(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let h = self.conv_in.forward(picture)?;
+    fn forward(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let h = self.conv_in.forward(image)?;
         let h = self.levels.iter().try_fold(h, |h, level| level.forward(h))?;
         let h = self.middle.forward(h)?;
         self.conv_out.forward(self.norm_out.forward_silu(h)?)
@@ -215,7 +215,7 @@ impl Decoder {
             middle: Middle::new(wb, "decoder.mid", top, config.middle_attention)?,
             levels: (0..=last).rev().map(level).collect::<Result<_, _>>()?,
             norm_out: norm(wb, "decoder.norm_out", config.width(0))?,
-            conv_out: Conv2d::new(wb, "decoder.conv_out", config.width(0), config.picture_channels, 3)?,
+            conv_out: Conv2d::new(wb, "decoder.conv_out", config.width(0), config.image_channels, 3)?,
         })
     }
 

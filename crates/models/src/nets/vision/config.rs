@@ -1,15 +1,15 @@
-//! The shape of a CLIP picture encoder as plain data, and how it is read off tensor names and shapes.
+//! The shape of a CLIP image encoder as plain data, and how it is read off tensor names and shapes.
 
 use crate::{error::ModelError, nets::clip::Activation};
 use kiln_memory::TensorShapes;
 
-/// The sizes of a CLIP picture encoder.
+/// The sizes of a CLIP image encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisionConfig {
     /// Side of the square of pixels that becomes a token.
     pub patch: usize,
-    /// Side of the picture.
-    pub picture: usize,
+    /// Side of the image.
+    pub image: usize,
     /// Channels per token.
     pub width: usize,
     /// Transformer blocks.
@@ -25,7 +25,7 @@ pub struct VisionConfig {
 }
 
 impl VisionConfig {
-    /// Reads the configuration off names and shapes in Hugging Face's names; `None` when they are no picture encoder's.
+    /// Reads the configuration off names and shapes in Hugging Face's names; `None` when they are no image encoder's.
     ///
     /// # Errors
     /// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
@@ -43,7 +43,7 @@ impl VisionConfig {
         }
         Ok(Some(Self {
             patch: *patch,
-            picture: side * patch,
+            image: side * patch,
             width: *width,
             layers,
             heads,
@@ -62,5 +62,5 @@ impl VisionConfig {
 }
 
 fn unrecognised(detail: String) -> ModelError {
-    ModelError::Unrecognised { what: "a CLIP picture encoder".into(), detail }
+    ModelError::Unrecognised { what: "a CLIP image encoder".into(), detail }
 }

@@ -1,4 +1,4 @@
-//! What files call a picture encoder's tensors.
+//! What files call an image encoder's tensors.
 
 use crate::nets::clip;
 use kiln_memory::{KeyMap, Slice, TensorRef, TensorShapes};

@@ -1,4 +1,4 @@
-//! CLIP's picture encoder, and the adapter that makes words of a style out of what it sees.
+//! CLIP's image encoder, and the adapter that makes words of a style out of what it sees.
 //!
 //! Sources: OpenAI CLIP `model.py` under Hugging Face's names; preprocessing as in ComfyUI; TencentARC's T2I-Adapter for the
 //! style adapter (Mou et al. 2023).

@@ -1,4 +1,4 @@
-//! CLIP's picture encoder: a square picture in, tokens and one vector out.
+//! CLIP's image encoder: a square image in, tokens and one vector out.
 
 use burn::tensor::Tensor;
 use kiln_memory::{TensorShapes, Weight};
@@ -14,18 +14,18 @@ use crate::{
     weights::{ModelWeights, WeightBuilder},
 };
 
-/// What a picture encoder answers.
+/// What an image encoder answers.
 #[derive(Debug, Clone)]
 pub struct VisionOutput {
-    /// The last layer's tokens, not normalised, the picture's own first: `[batch, 1 + patches, width]`.
+    /// The last layer's tokens, not normalised, the image's own first: `[batch, 1 + patches, width]`.
     pub tokens: Tensor<3>,
     /// The tokens of the layer before the last.
     pub penultimate: Tensor<3>,
-    /// The picture's own token, normalised and projected, `[batch, projection]`, where the encoder has a projection.
+    /// The image's own token, normalised and projected, `[batch, projection]`, where the encoder has a projection.
     pub embeds: Option<Tensor<2>>,
 }
 
-/// A CLIP picture encoder over weight handles.
+/// A CLIP image encoder over weight handles.
 #[derive(Debug)]
 pub struct VisionModel {
     config: VisionConfig,
@@ -44,7 +44,7 @@ impl VisionConfig {
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
     pub fn init(&self, weights: &ModelWeights) -> Result<VisionModel, ModelError> {
-        WeightBuilder::build("CLIP picture encoder", weights, |wb| VisionModel::new(self, wb))
+        WeightBuilder::build("CLIP image encoder", weights, |wb| VisionModel::new(self, wb))
     }
 
     /// Name and shape of every tensor of this network, in Hugging Face's names.
@@ -58,8 +58,8 @@ impl VisionConfig {
 
 impl VisionModel {
     fn new(config: &VisionConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
-        let VisionConfig { width, patch, picture, heads, mlp, activation, .. } = *config;
-        let tokens = (picture / patch.max(1)).pow(2) + 1;
+        let VisionConfig { width, patch, image, heads, mlp, activation, .. } = *config;
+        let tokens = (image / patch.max(1)).pow(2) + 1;
         let shape = LayerShape { width, mlp, heads, activation, mask: Mask::None };
         let name = |end: &str| format!("vision_model.{end}");
         let layer = |i| Layer::new(shape, wb, &name(&format!("encoder.layers.{i}")));
@@ -83,17 +83,17 @@ impl VisionModel {
     }
 
     /// # Shapes
-    /// `picture` `[batch, 3, side, side]`, [`prepared`](super::prepare::prepared).
+    /// `image` `[batch, 3, side, side]`, [`prepared`](super::prepare::prepared).
     /// # Errors
     /// `ModelError::Input` for another shape, or when weights can't be had.
-    pub fn forward(&self, picture: Tensor<4>) -> Result<VisionOutput, ModelError> {
-        let side = self.config.picture;
-        let [batch, channels, height, width] = picture.dims();
+    pub fn forward(&self, image: Tensor<4>) -> Result<VisionOutput, ModelError> {
+        let side = self.config.image;
+        let [batch, channels, height, width] = image.dims();
         if [channels, height, width] != [3, side, side] || batch == 0 {
             let (expected, found) = (format!("[batch, 3, {side}, {side}]"), vec![batch, channels, height, width]);
-            return Err(ModelError::Input { network: "CLIP picture encoder", what: "picture", expected, found });
+            return Err(ModelError::Input { network: "CLIP image encoder", what: "image", expected, found });
         }
-        let mut penultimate = self.norm_in.forward(self.embedded(picture)?)?;
+        let mut penultimate = self.norm_in.forward(self.embedded(image)?)?;
         let mut tokens = penultimate.clone();
         for layer in &self.layers {
             penultimate = tokens.clone();
@@ -108,12 +108,12 @@ impl VisionModel {
         Ok(VisionOutput { tokens, penultimate, embeds })
     }
 
-    /// The picture's own token and one per patch, each with its position.
-    fn embedded(&self, picture: Tensor<4>) -> Result<Tensor<3>, ModelError> {
-        let ([batch, ..], &VisionConfig { width, patch, .. }) = (picture.dims(), &self.config);
-        let device = picture.device();
+    /// The image's own token and one per patch, each with its position.
+    fn embedded(&self, image: Tensor<4>) -> Result<Tensor<3>, ModelError> {
+        let ([batch, ..], &VisionConfig { width, patch, .. }) = (image.dims(), &self.config);
+        let device = image.device();
         let weight = self.patches.acquire::<4>(&device)?;
-        let patches = ops::conv2d(picture, weight.tensor(), None, patch, Padding::default())?;
+        let patches = ops::conv2d(image, weight.tensor(), None, patch, Padding::default())?;
         let [_, _, rows, columns] = patches.dims();
         let patches = patches.reshape([batch, width, rows * columns]).swap_dims(1, 2);
         let class = self.class.acquire::<1>(&device)?.tensor().reshape([1, 1, width]).repeat_dim(0, batch);

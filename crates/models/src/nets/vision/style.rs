@@ -1,4 +1,4 @@
-//! The style adapter: a few tokens that attend to a picture's tokens and come out as words of its style.
+//! The style adapter: a few tokens that attend to an image's tokens and come out as words of its style.
 
 use burn::tensor::Tensor;
 use kiln_memory::{TensorShapes, Weight};
@@ -16,7 +16,7 @@ use crate::{
 /// The sizes of a style adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StyleConfig {
-    /// Channels of the picture's tokens.
+    /// Channels of the image's tokens.
     pub width: usize,
     /// Channels of the words it makes.
     pub context: usize,
@@ -83,7 +83,7 @@ impl StyleModel {
         })
     }
 
-    /// Words of the style of what a picture encoder saw.
+    /// Words of the style of what an image encoder saw.
     ///
     /// # Shapes
     /// `tokens` `[batch, tokens, width]`; returns `[batch, words, context]`.
@@ -92,7 +92,7 @@ impl StyleModel {
     pub fn forward(&self, tokens: Tensor<3>) -> Result<Tensor<3>, ModelError> {
         let ([batch, count, found], &StyleConfig { width, words, .. }) = (tokens.dims(), &self.config);
         if found != width || count == 0 {
-            let expected = format!("[batch, tokens, {width}] (another picture encoder)");
+            let expected = format!("[batch, tokens, {width}] (another image encoder)");
             let found = vec![batch, count, found];
             return Err(ModelError::Input { network: "style adapter", what: "tokens", expected, found });
         }

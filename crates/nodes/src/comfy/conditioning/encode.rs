@@ -86,14 +86,14 @@ impl Execute for CLIPSetLastLayer {
     }
 }
 
-/// Turns two prompts and the sizes of the picture into what SDXL understands.
+/// Turns two prompts and the sizes of the image into what SDXL understands.
 #[derive(Node)]
 #[node(category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
 pub struct CLIPTextEncodeSDXL {
     /// The text encoders.
     #[input(uses)]
     clip: Clip,
-    /// Width of the picture that the model is to think of.
+    /// Width of the image that the model is to think of.
     #[input(default = 1024, min = 0, max = MAX_SIDE)]
     width: u32,
     /// Its height.
@@ -105,7 +105,7 @@ pub struct CLIPTextEncodeSDXL {
     /// What was cut off above.
     #[input(default = 0, min = 0, max = MAX_SIDE)]
     crop_h: u32,
-    /// Width of the picture wanted.
+    /// Width of the image wanted.
     #[input(default = 1024, min = 0, max = MAX_SIDE)]
     target_width: u32,
     /// Its height.
@@ -141,10 +141,10 @@ impl Execute for CLIPTextEncodeSDXL {
 #[derive(Node)]
 #[node(category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
 pub struct CLIPTextEncodeSDXLRefiner {
-    /// How beautiful the picture is to be: 6 for what is wanted, 2.5 for what is not.
+    /// How beautiful the image is to be: 6 for what is wanted, 2.5 for what is not.
     #[input(default = 6.0, min = 0.0, max = 1000.0, step = 0.01)]
     ascore: f32,
-    /// Width of the picture.
+    /// Width of the image.
     #[input(default = 1024, min = 0, max = MAX_SIDE)]
     width: u32,
     /// Its height.

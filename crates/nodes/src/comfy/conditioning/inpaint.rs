@@ -1,4 +1,4 @@
-//! Conditions that carry a picture to work on.
+//! Conditions that carry an image to work on.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
@@ -7,7 +7,7 @@ use kiln_models::conditioning::Concat;
 use crate::comfy::vae::{Cropped, encode};
 use crate::payload::{Conditioning, Image, Latent, Mask, Vae};
 
-/// Gives a picture and a mask to a model that was trained to fill holes.
+/// Gives an image and a mask to a model that was trained to fill holes.
 #[derive(Node)]
 #[node(category = "conditioning/inpaint", outputs("positive", "negative", "latent"))]
 pub struct InpaintModelConditioning {
@@ -18,7 +18,7 @@ pub struct InpaintModelConditioning {
     /// The autoencoder of the model.
     #[input(uses)]
     vae: Vae,
-    /// The picture.
+    /// The image.
     pixels: Image,
     /// White where it is to be drawn anew.
     mask: Mask,
@@ -45,7 +45,7 @@ impl Execute for InpaintModelConditioning {
     }
 }
 
-/// Gives a picture to a model that was trained to change pictures by instructions.
+/// Gives an image to a model that was trained to change images by instructions.
 #[derive(Node)]
 #[node(
     category = "conditioning/instructpix2pix",
@@ -60,7 +60,7 @@ pub struct InstructPixToPixConditioning {
     /// The autoencoder of the model.
     #[input(uses)]
     vae: Vae,
-    /// The picture.
+    /// The image.
     pixels: Image,
 }
 
@@ -68,7 +68,7 @@ impl Execute for InstructPixToPixConditioning {
     type Output = (Conditioning, Conditioning, Latent);
 
     fn execute(self, _: &mut Cx) -> Result<(Conditioning, Conditioning, Latent), NodeError> {
-        let concat = Concat { latent: self.vae.0.encode_picture(self.pixels.rgb().pixels())?, mask: None };
+        let concat = Concat { latent: self.vae.0.encode_image(self.pixels.rgb().pixels())?, mask: None };
         let empty = Latent::new(Tensor::zeros_like(&concat.latent));
         let with = |c: &Conditioning| Conditioning::new(c.0.set_concat(&concat));
         Ok((with(&self.positive), with(&self.negative), empty))

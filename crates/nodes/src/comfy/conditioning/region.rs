@@ -37,13 +37,13 @@ impl Execute for ConditioningSetArea {
     }
 }
 
-/// Lets a condition hold in a rectangle given in parts of the picture.
+/// Lets a condition hold in a rectangle given in parts of the image.
 #[derive(Node)]
 #[node(display_name = "Conditioning (Set Area with Percentage)", category = "conditioning", aliases("region"))]
 pub struct ConditioningSetAreaPercentage {
     /// The condition.
     conditioning: Conditioning,
-    /// Width of the rectangle, 1 for the whole picture.
+    /// Width of the rectangle, 1 for the whole image.
     #[input(default = 1.0, min = 0, max = 1.0, step = 0.01)]
     width: f64,
     /// Its height.
@@ -99,7 +99,7 @@ pub struct ConditioningSetMask {
     /// How much it counts against other conditions.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
     strength: f64,
-    /// Whether the model sees the whole picture or only the part around the mask.
+    /// Whether the model sees the whole image or only the part around the mask.
     #[input(combo = ["default", "mask bounds"])]
     set_cond_area: String,
 }

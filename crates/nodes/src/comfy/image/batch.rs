@@ -1,4 +1,4 @@
-//! Batches of pictures: join, take, repeat, cut into equal parts.
+//! Batches of images: join, take, repeat, cut into equal parts.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, List, Node, NodeError, UniqueId};
@@ -6,7 +6,7 @@ use kiln_exec::{Cx, Execute, List, Node, NodeError, UniqueId};
 use crate::comfy::image::resize::{Crop, Method, fit};
 use crate::payload::Image;
 
-/// Joins two batches of pictures; the second is resized and cut to the first one's size if need be.
+/// Joins two batches of images; the second is resized and cut to the first one's size if need be.
 #[derive(Node)]
 #[node(display_name = "Batch Images", category = "image", aliases("join", "append"))]
 pub struct ImageBatch {
@@ -42,7 +42,7 @@ fn with_channels(image: &Image, channels: usize) -> Image {
     Image::new(Tensor::cat(vec![image.pixels(), opacity], 3))
 }
 
-/// Takes some pictures of a batch.
+/// Takes some images of a batch.
 #[derive(Node)]
 #[node(category = "image/batch", module = "comfy_extras.nodes_images")]
 pub struct ImageFromBatch {
@@ -85,11 +85,11 @@ impl Execute for RepeatImageBatch {
     }
 }
 
-/// Cuts all pictures of all lists into batches of one size.
+/// Cuts all images of all lists into batches of one size.
 #[derive(Node)]
 #[node(display_name = "Rebatch Images", category = "image/batch", module = "comfy_extras.nodes_rebatch")]
 pub struct RebatchImages {
-    /// The pictures.
+    /// The images.
     images: List<Image>,
     /// Size of each batch; the last one may be smaller.
     #[input(default = 1, min = 1, max = 4096)]
@@ -103,20 +103,20 @@ impl Execute for RebatchImages {
         let one = |image: &Image| -> Vec<Tensor<4>> {
             (0..image.dims()[0]).map(|i| image.pixels().narrow(0, i, 1)).collect()
         };
-        let pictures: Vec<Tensor<4>> = self.images.iter().flat_map(one).collect();
-        if let Some(odd) = pictures.iter().find(|p| p.dims() != pictures[0].dims()) {
-            let (first, odd) = (pictures[0].dims(), odd.dims());
+        let images: Vec<Tensor<4>> = self.images.iter().flat_map(one).collect();
+        if let Some(odd) = images.iter().find(|p| p.dims() != images[0].dims()) {
+            let (first, odd) = (images[0].dims(), odd.dims());
             return Err(NodeError::new(format!(
-                "pictures of {}x{} and {}x{} cannot share a batch; resize them with ImageScale first",
+                "images of {}x{} and {}x{} cannot share a batch; resize them with ImageScale first",
                 first[2], first[1], odd[2], odd[1]
             )));
         }
         let size = self.batch_size.max(1);
-        Ok(pictures.chunks(size).map(|batch| Image::new(Tensor::cat(batch.to_vec(), 0))).collect())
+        Ok(images.chunks(size).map(|batch| Image::new(Tensor::cat(batch.to_vec(), 0))).collect())
     }
 }
 
-/// The size of pictures and how many there are.
+/// The size of images and how many there are.
 #[derive(Node)]
 #[node(
     display_name = "Get Image Size",
@@ -125,7 +125,7 @@ impl Execute for RebatchImages {
     outputs("width", "height", "batch_size")
 )]
 pub struct GetImageSize {
-    /// The pictures.
+    /// The images.
     image: Image,
     #[allow(dead_code, reason = "declared as ComfyUI declares it")]
     unique_id: UniqueId,

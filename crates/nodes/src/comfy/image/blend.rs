@@ -1,4 +1,4 @@
-//! Pictures mixed and put onto each other.
+//! Images mixed and put onto each other.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
@@ -9,15 +9,15 @@ use crate::comfy::image::composite::{Paste, paste};
 use crate::comfy::image::resize::{Crop, Method, fit, repeat_to};
 use crate::payload::{Image, Mask};
 
-/// Mixes two pictures.
+/// Mixes two images.
 #[derive(Node)]
 #[node(category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageBlend {
-    /// The lower picture.
+    /// The lower image.
     image1: Image,
-    /// The upper picture, resized if need be.
+    /// The upper image, resized if need be.
     image2: Image,
-    /// The share of the mixture; the rest is the lower picture.
+    /// The share of the mixture; the rest is the lower image.
     #[input(default = 0.5, min = 0.0, max = 1.0, step = 0.01)]
     blend_factor: f32,
     /// How colours mix.
@@ -72,13 +72,13 @@ fn lightened(x: Tensor<4>) -> Tensor<4> {
     x.clone().clamp_min(0.0).sqrt().mask_where(x.lower_equal_elem(0.25), low)
 }
 
-/// Puts one picture onto another through a mask.
+/// Puts one image onto another through a mask.
 #[derive(Node)]
 #[node(category = "image", module = "comfy_extras.nodes_mask", aliases("overlay", "paste"))]
 pub struct ImageCompositeMasked {
-    /// The lower picture.
+    /// The lower image.
     destination: Image,
-    /// The upper picture.
+    /// The upper image.
     source: Image,
     /// Its left side in pixels.
     #[input(default = 0, min = 0, max = MAX_SIDE, step = 1)]
@@ -86,10 +86,10 @@ pub struct ImageCompositeMasked {
     /// Its upper side in pixels.
     #[input(default = 0, min = 0, max = MAX_SIDE, step = 1)]
     y: usize,
-    /// Whether to give the upper picture the lower one's size first.
+    /// Whether to give the upper image the lower one's size first.
     #[input(default = false)]
     resize_source: bool,
-    /// Where the upper picture shows.
+    /// Where the upper image shows.
     mask: Option<Mask>,
 }
 

@@ -6,11 +6,11 @@ use kiln_models::random::TorchGenerator;
 
 use crate::payload::Image;
 
-/// Adds noise to pictures.
+/// Adds noise to images.
 #[derive(Node)]
 #[node(category = "image", module = "comfy_extras.nodes_images")]
 pub struct ImageAddNoise {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// The same seed gives the same noise.
     #[input(default = 0, min = 0, max = u64::MAX, control_after_generate)]
@@ -31,11 +31,11 @@ impl Execute for ImageAddNoise {
     }
 }
 
-/// Splits pictures into brightness and two differences of colour, each as a grey picture.
+/// Splits images into brightness and two differences of colour, each as a grey image.
 #[derive(Node)]
 #[node(category = "image/batch", module = "comfy_extras.nodes_morphology", outputs("Y", "U", "V"))]
 pub struct ImageRGBToYUV {
-    /// The pictures.
+    /// The images.
     image: Image,
 }
 
@@ -53,7 +53,7 @@ impl Execute for ImageRGBToYUV {
     }
 }
 
-/// Joins brightness and two differences of colour to pictures.
+/// Joins brightness and two differences of colour to images.
 #[derive(Node)]
 #[node(category = "image/batch", module = "comfy_extras.nodes_morphology")]
 pub struct ImageYUVToRGB {

@@ -1,4 +1,4 @@
-//! Pasting one batch of planes onto another through a mask, for pictures and latents alike.
+//! Pasting one batch of planes onto another through a mask, for images and latents alike.
 
 use burn::tensor::Tensor;
 use kiln_exec::NodeError;

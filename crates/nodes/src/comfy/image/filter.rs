@@ -1,4 +1,4 @@
-//! Filters over the pixels of pictures.
+//! Filters over the pixels of images.
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
 
@@ -8,7 +8,7 @@ use crate::payload::Image;
 #[derive(Node)]
 #[node(display_name = "Invert Image", category = "image", aliases("negative"))]
 pub struct ImageInvert {
-    /// The pictures.
+    /// The images.
     image: Image,
 }
 
@@ -20,11 +20,11 @@ impl Execute for ImageInvert {
     }
 }
 
-/// Blurs pictures.
+/// Blurs images.
 #[derive(Node)]
 #[node(category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageBlur {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// How far the blur reaches, in pixels.
     #[input(default = 1, min = 1, max = 31, step = 1)]
@@ -46,7 +46,7 @@ impl Execute for ImageBlur {
 #[derive(Node)]
 #[node(category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageSharpen {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// How far around each pixel to look.
     #[input(default = 1, min = 1, max = 31, step = 1)]

@@ -1,4 +1,4 @@
-//! Limits that the nodes on pictures, masks and latents share.
+//! Limits that the nodes on images, masks and latents share.
 
-/// Largest side of a picture, in pixels.
+/// Largest side of an image, in pixels.
 pub(crate) const MAX_SIDE: usize = 16384;

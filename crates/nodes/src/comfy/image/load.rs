@@ -1,4 +1,4 @@
-//! Nodes that read pictures: LoadImage, LoadImageMask, LoadImageOutput.
+//! Nodes that read images: LoadImage, LoadImageMask, LoadImageOutput.
 
 use burn::tensor::Device;
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, json};
@@ -7,17 +7,17 @@ use crate::files::{DirKind, Frames, load_image};
 use crate::payload::{Image, Mask};
 use crate::runtime::environment::{CxExt, Environment};
 
-/// The size of the mask of a picture that has no opacity, ComfyUI's.
+/// The size of the mask of an image that has no opacity, ComfyUI's.
 const NO_MASK: usize = 64;
 
-/// Reads a picture from the input folder, turned as its EXIF says, and its transparency as a mask.
+/// Reads an image from the input folder, turned as its EXIF says, and its transparency as a mask.
 ///
-/// Every frame of an animation becomes one picture of the batch.
+/// Every frame of an animation becomes one image of the batch.
 #[derive(Node)]
 #[node(display_name = "Load Image", category = "image", validates(image), aliases("open", "read", "import"))]
 pub struct LoadImage {
     /// A file of the input folder; `name [output]` means the output folder.
-    #[input(choices = input_pictures, image_upload)]
+    #[input(choices = input_images, image_upload)]
     image: String,
 }
 
@@ -37,7 +37,7 @@ impl Execute for LoadImage {
     }
 }
 
-/// Reads a picture that an earlier run saved.
+/// Reads an image that an earlier run saved.
 #[derive(Node)]
 #[node(display_name = "Load Image (from Outputs)", category = "image", validates(image), experimental)]
 pub struct LoadImageOutput {
@@ -67,12 +67,12 @@ impl Execute for LoadImageOutput {
     }
 }
 
-/// Reads one channel of a picture as a mask. Transparency counts as masked.
+/// Reads one channel of an image as a mask. Transparency counts as masked.
 #[derive(Node)]
 #[node(display_name = "Load Image (as Mask)", category = "mask", validates(image))]
 pub struct LoadImageMask {
     /// A file of the input folder.
-    #[input(choices = input_pictures, image_upload)]
+    #[input(choices = input_images, image_upload)]
     image: String,
     /// The channel to read.
     #[input(combo = ["alpha", "red", "green", "blue"])]
@@ -105,13 +105,13 @@ fn output_list() -> serde_json::Value {
     json!({"route": "/internal/files/output", "refresh_button": true, "control_after_refresh": "first"})
 }
 
-fn input_pictures(host: &Host) -> Vec<String> {
-    host.get::<Environment>().map(|environment| environment.folders().pictures(DirKind::Input)).unwrap_or_default()
+fn input_images(host: &Host) -> Vec<String> {
+    host.get::<Environment>().map(|environment| environment.folders().images(DirKind::Input)).unwrap_or_default()
 }
 
 fn load(cx: &Cx, name: &str, dir: DirKind) -> Result<(Image, Mask), NodeError> {
     let environment = cx.environment()?;
-    let frames = load_image(&environment.folders().picture(name, dir)?)?;
+    let frames = load_image(&environment.folders().image(name, dir)?)?;
     tensors(frames, environment.device())
 }
 
@@ -130,12 +130,12 @@ fn validate(known: &ConstantInputs<'_>, dir: DirKind) -> Result<(), String> {
     let (Some(name), Ok(environment)) = (known.get_as::<String>("image"), known.host::<Environment>()) else {
         return Ok(());
     };
-    environment.folders().picture(&name, dir).map(drop).map_err(|e| e.to_string())
+    environment.folders().image(&name, dir).map(drop).map_err(|e| e.to_string())
 }
 
-/// The hash of the file: another picture under the same name is another picture.
+/// The hash of the file: another image under the same name is another image.
 fn fingerprint(known: &ConstantInputs<'_>, dir: DirKind) -> Result<Fingerprint, NodeError> {
     let Some(name) = known.get_as::<String>("image") else { return Ok(Fingerprint::Stable) };
-    let path = known.host::<Environment>()?.folders().picture(&name, dir)?;
+    let path = known.host::<Environment>()?.folders().image(&name, dir)?;
     Ok(Fingerprint::Value(json!(blake3::hash(&std::fs::read(path)?).to_hex().to_string())))
 }

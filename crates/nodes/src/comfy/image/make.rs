@@ -1,4 +1,4 @@
-//! Pictures of nothing.
+//! Images of nothing.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
@@ -7,7 +7,7 @@ use super::limits::MAX_SIDE;
 use crate::payload::Image;
 use crate::runtime::environment::CxExt;
 
-/// Pictures of a single colour.
+/// Images of a single colour.
 #[derive(Node)]
 #[node(category = "image", aliases("blank", "solid", "colour"))]
 pub struct EmptyImage {

@@ -1,4 +1,4 @@
-//! Nodes on pictures: load, save, resize, batch, turn, cut, pad, blend. None of them knows a model, and only those that
+//! Nodes on images: load, save, resize, batch, turn, cut, pad, blend. None of them knows a model, and only those that
 //! load and save know files.
 
 pub(in crate::comfy) mod batch;

@@ -1,14 +1,14 @@
-//! Bright and dark parts of pictures grown and shrunk.
+//! Bright and dark parts of images grown and shrunk.
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
 
 use crate::payload::Image;
 
-/// Grows, shrinks, opens or closes the bright parts of pictures, channel by channel.
+/// Grows, shrinks, opens or closes the bright parts of images, channel by channel.
 #[derive(Node)]
 #[node(display_name = "ImageMorphology", category = "image/postprocessing", module = "comfy_extras.nodes_morphology")]
 pub struct Morphology {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// What to do.
     #[input(

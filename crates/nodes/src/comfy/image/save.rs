@@ -1,4 +1,4 @@
-//! Nodes that write pictures: SaveImage, PreviewImage, MaskPreview.
+//! Nodes that write images: SaveImage, PreviewImage, MaskPreview.
 //!
 //! Files come from [`files`](crate::files); these nodes only decide where and what.
 
@@ -9,12 +9,12 @@ use crate::files::{Colour, DirKind, Moment, PngImage, SavePath, SavedFile, json_
 use crate::payload::{Image, Mask};
 use crate::runtime::environment::{CxExt, Environment};
 
-/// Deflate level of saved pictures, ComfyUI's.
+/// Deflate level of saved images, ComfyUI's.
 const SAVED: u8 = 4;
 /// Deflate level of previews, which nobody keeps.
 const PREVIEW: u8 = 1;
 
-/// Writes pictures as PNG files into the output folder, with the graph that made them inside.
+/// Writes images as PNG files into the output folder, with the graph that made them inside.
 #[derive(Node)]
 #[node(
     display_name = "Save Image",
@@ -24,7 +24,7 @@ const PREVIEW: u8 = 1;
     aliases("save", "export", "png")
 )]
 pub struct SaveImage {
-    /// The pictures to write.
+    /// The images to write.
     images: Image,
     /// How file names begin. May name a sub-folder, and hold %date:yyyy-MM-dd%, %width%, %height% or %batch_num%.
     #[input(default = "ComfyUI")]
@@ -50,11 +50,11 @@ impl Execute for SaveImage {
     }
 }
 
-/// Shows pictures without keeping them: they go to the folder for temporary files.
+/// Shows images without keeping them: they go to the folder for temporary files.
 #[derive(Node)]
 #[node(display_name = "Preview Image", category = "image", output_node, aliases("show", "view"))]
 pub struct PreviewImage {
-    /// The pictures to show.
+    /// The images to show.
     images: Image,
     prompt: SubmittedPrompt,
     extra_pnginfo: ExtraPngInfo,
@@ -70,7 +70,7 @@ impl Execute for PreviewImage {
     }
 }
 
-/// Shows masks as grey pictures without keeping them.
+/// Shows masks as grey images without keeping them.
 #[derive(Node)]
 #[node(category = "mask", module = "comfy_extras.nodes_mask", output_node)]
 pub struct MaskPreview {
@@ -91,7 +91,7 @@ impl Execute for MaskPreview {
     }
 }
 
-/// Where and how pictures are written.
+/// Where and how images are written.
 struct Target<'a> {
     dir: DirKind,
     prefix: &'a str,

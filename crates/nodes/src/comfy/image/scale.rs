@@ -1,4 +1,4 @@
-//! Pictures resized.
+//! Images resized.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
@@ -12,11 +12,11 @@ fn scaled(image: &Image, [height, width]: [usize; 2], method: &str, crop: Crop) 
     Ok(Image::from_planes(resize(image.planes(), [height, width], method, crop)?))
 }
 
-/// Resizes pictures.
+/// Resizes images.
 #[derive(Node)]
 #[node(display_name = "Upscale Image", category = "image/upscaling", aliases("resize", "scale"))]
 pub struct ImageScale {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// How pixels in between are computed.
     #[input(combo = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"])]
@@ -50,11 +50,11 @@ impl Execute for ImageScale {
     }
 }
 
-/// Resizes pictures by a factor.
+/// Resizes images by a factor.
 #[derive(Node)]
 #[node(display_name = "Upscale Image By", category = "image/upscaling", aliases("resize", "scale"))]
 pub struct ImageScaleBy {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// How pixels in between are computed.
     #[input(combo = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"])]
@@ -74,11 +74,11 @@ impl Execute for ImageScaleBy {
     }
 }
 
-/// Resizes pictures to a number of pixels, sides in ratio.
+/// Resizes images to a number of pixels, sides in ratio.
 #[derive(Node)]
 #[node(category = "image/upscaling", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageScaleToTotalPixels {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// How pixels in between are computed.
     #[input(
@@ -103,11 +103,11 @@ impl Execute for ImageScaleToTotalPixels {
     }
 }
 
-/// Resizes pictures so that the longer side has a given length, sides in ratio.
+/// Resizes images so that the longer side has a given length, sides in ratio.
 #[derive(Node)]
 #[node(category = "image/upscaling", module = "comfy_extras.nodes_images")]
 pub struct ImageScaleToMaxDimension {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// How pixels in between are computed.
     #[input(combo = ["area", "lanczos", "bilinear", "nearest-exact", "bilinear", "bicubic"])]
@@ -128,11 +128,11 @@ impl Execute for ImageScaleToMaxDimension {
     }
 }
 
-/// Resizes pictures to fit into a rectangle, and fills the rest with one colour.
+/// Resizes images to fit into a rectangle, and fills the rest with one colour.
 #[derive(Node)]
 #[node(category = "image/transform", module = "comfy_extras.nodes_images")]
 pub struct ResizeAndPadImage {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// Width of the rectangle in pixels.
     #[input(default = 512, min = 1, max = MAX_SIDE, step = 1)]
@@ -156,10 +156,10 @@ impl Execute for ResizeAndPadImage {
         let (tall, wide) = (self.target_height, self.target_width);
         let factor = (wide as f64 / columns.max(1) as f64).min(tall as f64 / rows.max(1) as f64);
         let [height, width] = [rows, columns].map(|n| ((n as f64 * factor) as usize).max(1));
-        let picture = scaled(&self.image, [height, width], &self.interpolation, Crop::Disabled)?.pixels();
+        let image = scaled(&self.image, [height, width], &self.interpolation, Crop::Disabled)?.pixels();
         let colour = if self.padding_color == "white" { 1.0 } else { 0.0 };
-        let canvas = Tensor::full([batch, tall, wide, channels], colour, &picture.device());
+        let canvas = Tensor::full([batch, tall, wide, channels], colour, &image.device());
         let (top, left) = ((tall - height.min(tall)) / 2, (wide - width.min(wide)) / 2);
-        Ok(Image::new(canvas.slice_assign([0..batch, top..top + height, left..left + width, 0..channels], picture)))
+        Ok(Image::new(canvas.slice_assign([0..batch, top..top + height, left..left + width, 0..channels], image)))
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures cut, turned, mirrored, padded and put side by side.
+//! Images cut, turned, mirrored, padded and put side by side.
 
 use burn::tensor::{Device, Tensor};
 use kiln_exec::{Cx, Execute, Node, NodeError};
@@ -9,11 +9,11 @@ use super::turn::{flipped, quarter_turns, turns};
 use crate::comfy::image::resize::{Crop, Method, resize};
 use crate::payload::{Image, Mask};
 
-/// Cuts a rectangle out of pictures.
+/// Cuts a rectangle out of images.
 #[derive(Node)]
 #[node(display_name = "Image Crop", category = "image/transform", module = "comfy_extras.nodes_images")]
 pub struct ImageCrop {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// Width of the rectangle in pixels.
     #[input(default = 512, min = 1, max = MAX_SIDE, step = 1)]
@@ -40,11 +40,11 @@ impl Execute for ImageCrop {
     }
 }
 
-/// Mirrors pictures.
+/// Mirrors images.
 #[derive(Node)]
 #[node(category = "image/transform", module = "comfy_extras.nodes_images")]
 pub struct ImageFlip {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// Upside down, or left to right.
     #[input(combo = ["x-axis: vertically", "y-axis: horizontally"])]
@@ -59,11 +59,11 @@ impl Execute for ImageFlip {
     }
 }
 
-/// Turns pictures clockwise.
+/// Turns images clockwise.
 #[derive(Node)]
 #[node(category = "image/transform", module = "comfy_extras.nodes_images")]
 pub struct ImageRotate {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// How far.
     #[input(combo = ["none", "90 degrees", "180 degrees", "270 degrees"])]
@@ -78,11 +78,11 @@ impl Execute for ImageRotate {
     }
 }
 
-/// Adds grey borders to pictures and a mask of what is to be painted there.
+/// Adds grey borders to images and a mask of what is to be painted there.
 #[derive(Node)]
 #[node(display_name = "Pad Image for Outpainting", category = "image", aliases("extend", "border"))]
 pub struct ImagePadForOutpaint {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// Pixels to add on the left.
     #[input(default = 0, min = 0, max = MAX_SIDE, step = 8)]
@@ -96,13 +96,13 @@ pub struct ImagePadForOutpaint {
     /// Pixels to add below.
     #[input(default = 0, min = 0, max = MAX_SIDE, step = 8)]
     bottom: usize,
-    /// How far the mask reaches softly into the picture, in pixels.
+    /// How far the mask reaches softly into the image, in pixels.
     #[input(default = 40, min = 0, max = MAX_SIDE, step = 1)]
     feathering: usize,
 }
 
 impl ImagePadForOutpaint {
-    /// The mask inside the picture: falls off with the square of the distance from a padded side.
+    /// The mask inside the image: falls off with the square of the distance from a padded side.
     fn inside(&self, [rows, columns]: [usize; 2], y: usize, x: usize) -> f32 {
         let feather = self.feathering;
         if feather == 0 || feather * 2 >= rows || feather * 2 >= columns {
@@ -136,11 +136,11 @@ impl Execute for ImagePadForOutpaint {
     }
 }
 
-/// Puts two pictures side by side.
+/// Puts two images side by side.
 #[derive(Node)]
 #[node(display_name = "Image Stitch", category = "image/transform", module = "comfy_extras.nodes_images")]
 pub struct ImageStitch {
-    /// The first picture.
+    /// The first image.
     image1: Image,
     /// Where the second one goes.
     #[input(combo = ["right", "down", "left", "up"], default = "right")]
@@ -154,12 +154,12 @@ pub struct ImageStitch {
     /// What fills the space between them and beside the smaller one.
     #[input(combo = ["white", "black", "red", "green", "blue"], default = "white")]
     spacing_color: String,
-    /// The second picture.
+    /// The second image.
     image2: Option<Image>,
 }
 
 impl ImageStitch {
-    /// The second picture with the first one's height (or width), ratio kept.
+    /// The second image with the first one's height (or width), ratio kept.
     fn matched(&self, second: &Image, beside: bool) -> Result<Image, NodeError> {
         let ([_, rows1, columns1, _], [_, rows2, columns2, _]) = (self.image1.dims(), second.dims());
         let ratio = columns2 as f64 / rows2 as f64;
@@ -223,7 +223,7 @@ impl Execute for ImageStitch {
     }
 }
 
-/// `batch` pictures; the last one fills up.
+/// `batch` images; the last one fills up.
 fn last_repeated(x: Tensor<4>, batch: usize) -> Tensor<4> {
     let count = x.dims()[0];
     if count >= batch || count == 0 {

@@ -1,4 +1,4 @@
-//! Batches of planes turned and mirrored, for pictures and latents alike.
+//! Batches of planes turned and mirrored, for images and latents alike.
 
 use burn::tensor::Tensor;
 

@@ -8,17 +8,17 @@ use crate::comfy::image::limits::MAX_SIDE;
 use crate::payload::Latent;
 use crate::runtime::environment::CxExt;
 
-/// A batch of empty latents for pictures of a given size.
+/// A batch of empty latents for images of a given size.
 #[derive(Node)]
 #[node(display_name = "Empty Latent Image", category = "latent", aliases("size", "blank"))]
 pub struct EmptyLatentImage {
-    /// Width of the pictures in pixels.
+    /// Width of the images in pixels.
     #[input(default = 512, min = 16, max = MAX_SIDE, step = 8)]
     width: usize,
-    /// Height of the pictures in pixels.
+    /// Height of the images in pixels.
     #[input(default = 512, min = 16, max = MAX_SIDE, step = 8)]
     height: usize,
-    /// How many pictures.
+    /// How many images.
     #[input(default = 1, min = 1, max = 4096)]
     batch_size: usize,
 }
@@ -35,13 +35,13 @@ impl Execute for EmptyLatentImage {
 #[derive(Node)]
 #[node(display_name = "EmptySD3LatentImage", category = "latent/sd3", module = "comfy_extras.nodes_sd3")]
 pub struct EmptySD3LatentImage {
-    /// Width of the pictures in pixels.
+    /// Width of the images in pixels.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
     width: usize,
-    /// Height of the pictures in pixels.
+    /// Height of the images in pixels.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
     height: usize,
-    /// How many pictures.
+    /// How many images.
     #[input(default = 1, min = 1, max = 4096)]
     batch_size: usize,
 }
@@ -58,13 +58,13 @@ impl Execute for EmptySD3LatentImage {
 #[derive(Node)]
 #[node(display_name = "Empty Flux 2 Latent", category = "latent", module = "comfy_extras.nodes_flux")]
 pub struct EmptyFlux2LatentImage {
-    /// Width of the pictures in pixels.
+    /// Width of the images in pixels.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
     width: usize,
-    /// Height of the pictures in pixels.
+    /// Height of the images in pixels.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
     height: usize,
-    /// How many pictures.
+    /// How many images.
     #[input(default = 1, min = 1, max = 4096)]
     batch_size: usize,
 }

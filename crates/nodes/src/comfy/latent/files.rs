@@ -73,7 +73,7 @@ fn latent_files(host: &Host) -> Vec<String> {
 }
 
 fn find(environment: &Environment, name: &str) -> Result<PathBuf, NodeError> {
-    Ok(environment.folders().picture(name, DirKind::Input)?)
+    Ok(environment.folders().image(name, DirKind::Input)?)
 }
 
 impl Execute for LoadLatent {

@@ -187,7 +187,7 @@ pub(super) fn axis(dim: &str) -> Result<usize, NodeError> {
         "x" => Ok(3),
         "y" => Ok(2),
         other => {
-            Err(NodeError::new(format!("`dim` is `{other}`, but these latents are pictures without time: use x or y")))
+            Err(NodeError::new(format!("`dim` is `{other}`, but these latents are images without time: use x or y")))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opacity joined to pictures and split off them.
+//! Opacity joined to images and split off them.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
@@ -6,7 +6,7 @@ use kiln_exec::{Cx, Execute, Node, NodeError};
 use crate::comfy::image::resize::{Crop, Method, fit, repeat_to};
 use crate::payload::{Image, Mask};
 
-/// Makes pictures transparent where a mask is white.
+/// Makes images transparent where a mask is white.
 #[derive(Node)]
 #[node(
     display_name = "Join Image with Alpha",
@@ -14,7 +14,7 @@ use crate::payload::{Image, Mask};
     module = "comfy_extras.nodes_compositing"
 )]
 pub struct JoinImageWithAlpha {
-    /// The pictures.
+    /// The images.
     image: Image,
     /// White where they become transparent; resized if need be.
     alpha: Mask,
@@ -31,7 +31,7 @@ impl Execute for JoinImageWithAlpha {
     }
 }
 
-/// Splits pictures into colours and transparency.
+/// Splits images into colours and transparency.
 #[derive(Node)]
 #[node(
     display_name = "Split Image with Alpha",
@@ -39,7 +39,7 @@ impl Execute for JoinImageWithAlpha {
     module = "comfy_extras.nodes_compositing"
 )]
 pub struct SplitImageWithAlpha {
-    /// The pictures.
+    /// The images.
     image: Image,
 }
 

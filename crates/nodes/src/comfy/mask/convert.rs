@@ -1,4 +1,4 @@
-//! Masks from pictures and back, and masks of one value.
+//! Masks from images and back, and masks of one value.
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
@@ -7,7 +7,7 @@ use crate::comfy::image::limits::MAX_SIDE;
 use crate::payload::{Image, Mask};
 use crate::runtime::environment::CxExt;
 
-/// A mask as a grey picture.
+/// A mask as a grey image.
 #[derive(Node)]
 #[node(display_name = "Convert Mask to Image", category = "mask", module = "comfy_extras.nodes_mask")]
 pub struct MaskToImage {
@@ -23,11 +23,11 @@ impl Execute for MaskToImage {
     }
 }
 
-/// One channel of a picture as a mask.
+/// One channel of an image as a mask.
 #[derive(Node)]
 #[node(display_name = "Convert Image to Mask", category = "mask", module = "comfy_extras.nodes_mask")]
 pub struct ImageToMask {
-    /// The picture.
+    /// The image.
     image: Image,
     /// The channel.
     #[input(combo = ["red", "green", "blue", "alpha"])]
@@ -42,7 +42,7 @@ impl Execute for ImageToMask {
         let at = ["red", "green", "blue", "alpha"].iter().position(|c| *c == self.channel).unwrap_or(0);
         if at >= channels {
             return Err(NodeError::new(format!(
-                "`image` has {channels} channels and none called `{}`; LoadImage gives a picture's opacity as its mask",
+                "`image` has {channels} channels and none called `{}`; LoadImage gives an image's opacity as its mask",
                 self.channel
             )));
         }
@@ -54,7 +54,7 @@ impl Execute for ImageToMask {
 #[derive(Node)]
 #[node(category = "mask", module = "comfy_extras.nodes_mask")]
 pub struct ImageColorToMask {
-    /// The picture.
+    /// The image.
     image: Image,
     /// The colour as 0xRRGGBB.
     #[input(default = 0, min = 0, max = 0xff_ffff, step = 1, display = "color")]

@@ -6,7 +6,7 @@ use kiln_exec::{Cx, Execute, Node, NodeError};
 use crate::comfy::image::resize::{Crop, Method, fit};
 use crate::payload::{Image, Mask};
 
-/// Lays one transparent picture over another by a named rule.
+/// Lays one transparent image over another by a named rule.
 #[derive(Node)]
 #[node(
     display_name = "Porter-Duff Image Composite",
@@ -14,11 +14,11 @@ use crate::payload::{Image, Mask};
     module = "comfy_extras.nodes_compositing"
 )]
 pub struct PorterDuffImageComposite {
-    /// The upper picture.
+    /// The upper image.
     source: Image,
     /// White where it is transparent.
     source_alpha: Mask,
-    /// The lower picture.
+    /// The lower image.
     destination: Image,
     /// White where it is transparent.
     destination_alpha: Mask,

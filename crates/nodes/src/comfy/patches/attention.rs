@@ -29,7 +29,7 @@ fn unet_factors([q, k, v, out]: [f32; 4]) -> Factors {
     [("to_q", q), ("to_k", k), ("to_v", v), ("to_out.0", out)]
 }
 
-/// Multiplies the weights with which the network attends to the picture.
+/// Multiplies the weights with which the network attends to the image.
 #[derive(Node)]
 #[node(category = "_for_testing/attention_experiments", module = "comfy_extras.nodes_attention_multiply", experimental)]
 pub struct UNetSelfAttentionMultiply {
@@ -87,22 +87,22 @@ impl Execute for UNetCrossAttentionMultiply {
     }
 }
 
-/// Multiplies the results of attention, apart for layers within a picture and between pictures of a video.
+/// Multiplies the results of attention, apart for layers within an image and between images of a video.
 #[derive(Node)]
 #[node(category = "_for_testing/attention_experiments", module = "comfy_extras.nodes_attention_multiply", experimental)]
 pub struct UNetTemporalAttentionMultiply {
     /// The model.
     model: Model,
-    /// Factor on self-attention within a picture.
+    /// Factor on self-attention within an image.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
     self_structural: f32,
-    /// Factor on self-attention between pictures.
+    /// Factor on self-attention between images.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
     self_temporal: f32,
-    /// Factor on attention to the prompt within a picture.
+    /// Factor on attention to the prompt within an image.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
     cross_structural: f32,
-    /// Factor on attention to the prompt between pictures.
+    /// Factor on attention to the prompt between images.
     #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
     cross_temporal: f32,
 }

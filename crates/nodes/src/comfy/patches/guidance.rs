@@ -32,7 +32,7 @@ impl Execute for PerturbedAttentionGuidance {
     }
 }
 
-/// Moves away from what the network draws over a picture that is blurred where it looks most.
+/// Moves away from what the network draws over an image that is blurred where it looks most.
 #[derive(Node)]
 #[node(
     display_name = "Self-Attention Guidance",
@@ -226,7 +226,7 @@ impl Execute for EpsilonScaling {
 pub struct TemporalScoreRescaling {
     /// The model.
     model: Model,
-    /// Lower gives more detail, higher smoother pictures; 1 changes nothing.
+    /// Lower gives more detail, higher smoother images; 1 changes nothing.
     #[input(default = 0.95, min = 0.01, max = 100.0, step = 0.001, display = "number")]
     tsr_k: f32,
     /// Larger takes effect earlier.

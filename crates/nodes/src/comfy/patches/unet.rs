@@ -14,7 +14,7 @@ fn hooked(model: Model, hook: Hook) -> Model {
     model.patched(|patches| patches.hooks = std::mem::take(&mut patches.hooks).with(hook))
 }
 
-/// Weighs the network's backbone and skips anew: better pictures for nothing.
+/// Weighs the network's backbone and skips anew: better images for nothing.
 #[derive(Node)]
 #[node(category = "model_patches/unet", module = "comfy_extras.nodes_freelunch")]
 pub struct FreeU {
@@ -77,7 +77,7 @@ fn free_u(model: Model, backbone: [f32; 2], skip: [f32; 2], adaptive: bool) -> M
     hooked(model, Hook::FreeU(Weights { model_channels, backbone, skip, adaptive }))
 }
 
-/// Lets a part of the run work on smaller maps, so that large pictures do not repeat themselves.
+/// Lets a part of the run work on smaller maps, so that large images do not repeat themselves.
 #[derive(Node)]
 #[node(
     display_name = "PatchModelAddDownscale (Kohya Deep Shrink)",

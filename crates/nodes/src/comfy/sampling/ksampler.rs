@@ -16,7 +16,7 @@ pub struct KSampler {
     /// The model that denoises.
     #[input(uses = denoising)]
     model: Model,
-    /// Where the noise comes from: the same seed gives the same picture.
+    /// Where the noise comes from: the same seed gives the same image.
     #[input(default = 0, min = 0, max = u64::MAX, control_after_generate)]
     seed: u64,
     /// How many steps to take.

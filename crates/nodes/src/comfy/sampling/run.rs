@@ -67,7 +67,7 @@ impl Run<'_> {
             max_batch: TOGETHER,
         };
         let _room =
-            cx.room("sampling", self.activations(run.latent.tensor()), "A smaller picture or batch takes less")?;
+            cx.room("sampling", self.activations(run.latent.tensor()), "A smaller image or batch takes less")?;
         let mut bar = cx.progress((self.sigmas.len() - 1) as f64);
         bar.set(0.0)?;
         let painter = Painter::new(&*cx.environment()?, &bar, &network.latent)?;
@@ -108,7 +108,7 @@ fn report(bar: &mut Progress, painter: Option<&Painter>, step: &Step<'_>) -> Res
     }
 }
 
-/// Makes small pictures of a run's steps.
+/// Makes small images of a run's steps.
 struct Painter {
     format: LatentFormat,
     tiny: Option<Taesd>,
@@ -143,13 +143,13 @@ impl Painter {
 
 /// A latent in the model's space through a tiny decoder.
 fn painted(tiny: &Taesd, latent: Tensor<4>) -> Option<StepPreview> {
-    let picture = tiny.decode(latent).ok()?.permute([0, 2, 3, 1]);
-    let [_, height, width, _] = picture.dims();
-    let rgb = values(picture).ok()?.into_iter().map(|v| (v.clamp(0.0, 1.0) * 255.0) as u8).collect();
+    let image = tiny.decode(latent).ok()?.permute([0, 2, 3, 1]);
+    let [_, height, width, _] = image.dims();
+    let rgb = values(image).ok()?.into_iter().map(|v| (v.clamp(0.0, 1.0) * 255.0) as u8).collect();
     Some(StepPreview { width, height, rgb })
 }
 
-/// NaN and infinity would become a black picture; they are told instead.
+/// NaN and infinity would become a black image; they are told instead.
 fn check_finite(latent: &Tensor<4>, sampler: &str) -> Result<(), NodeError> {
     let values = values(latent.clone())?;
     let broken = values.iter().filter(|v| !v.is_finite()).count();

@@ -126,7 +126,7 @@ pub struct SamplerDPMPP_SDE {
     /// Where between the two levels it evaluates.
     #[input(default = 0.5, min = 0.0, max = 100.0, step = 0.01, round = false)]
     r: f32,
-    /// Kiln always draws noise as the CPU does, so that pictures are the same everywhere.
+    /// Kiln always draws noise as the CPU does, so that images are the same everywhere.
     #[allow(dead_code, reason = "noise is the same on every device")]
     #[input(options = ["gpu", "cpu"], option("multiselect" = false))]
     noise_device: String,
@@ -154,7 +154,7 @@ pub struct SamplerDPMPP_2M_SDE {
     /// A factor on the noise.
     #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
     s_noise: f32,
-    /// Kiln always draws noise as the CPU does, so that pictures are the same everywhere.
+    /// Kiln always draws noise as the CPU does, so that images are the same everywhere.
     #[allow(dead_code, reason = "noise is the same on every device")]
     #[input(options = ["gpu", "cpu"], option("multiselect" = false))]
     noise_device: String,
@@ -180,7 +180,7 @@ pub struct SamplerDPMPP_3M_SDE {
     /// A factor on the noise.
     #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
     s_noise: f32,
-    /// Kiln always draws noise as the CPU does, so that pictures are the same everywhere.
+    /// Kiln always draws noise as the CPU does, so that images are the same everywhere.
     #[allow(dead_code, reason = "noise is the same on every device")]
     #[input(options = ["gpu", "cpu"], option("multiselect" = false))]
     noise_device: String,

@@ -1,4 +1,4 @@
-//! Pictures as people hold them, `[batch, height, width, 3]` in 0..1, through the autoencoder: whole or in tiles.
+//! Images as people hold them, `[batch, height, width, 3]` in 0..1, through the autoencoder: whole or in tiles.
 //!
 //! Knows ranges, cropping and feathered tiles; the network knows none of them.
 
@@ -43,27 +43,27 @@ impl Tiles {
 }
 
 impl Vae {
-    /// A latent as a picture.
+    /// A latent as an image.
     ///
     /// # Shapes
     /// `[batch, channels, h, w]` to `[batch, h · scale, w · scale, 3]` in 0..1.
     /// # Errors
     /// As [`Vae::decode`].
-    pub fn decode_picture(&self, latent: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        Ok(to_picture(self.decode(latent)?))
+    pub fn decode_image(&self, latent: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        Ok(to_image(self.decode(latent)?))
     }
 
-    /// A picture as a latent. Sides are cut to multiples of the scale, evenly on both ends; an alpha channel is left out.
+    /// An image as a latent. Sides are cut to multiples of the scale, evenly on both ends; an alpha channel is left out.
     ///
     /// # Shapes
     /// `[batch, height, width, 3 or more]` in 0..1 to `[batch, channels, height / scale, width / scale]`.
     /// # Errors
     /// As [`Vae::encode`].
-    pub fn encode_picture(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        self.encode(self.from_picture(picture)?)
+    pub fn encode_image(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        self.encode(self.from_image(image)?)
     }
 
-    /// [`Vae::decode_picture`] in tiles: the mean of three passes with square, tall and wide ones.
+    /// [`Vae::decode_image`] in tiles: the mean of three passes with square, tall and wide ones.
     ///
     /// # Errors
     /// When tiles are not wider than twice their overlap; otherwise as [`Vae::decode`].
@@ -72,44 +72,44 @@ impl Vae {
         let scale = self.config().scale() as f64;
         let pass = |tiles| tiled(latent.clone(), tiles, scale, |tile| self.decode(tile));
         let sum = pass(tiles.tall())? + pass(tiles.wide())? + pass(tiles)?;
-        Ok(to_picture(sum / 3.0))
+        Ok(to_image(sum / 3.0))
     }
 
-    /// [`Vae::encode_picture`] in tiles, likewise.
+    /// [`Vae::encode_image`] in tiles, likewise.
     ///
     /// # Errors
     /// As [`Vae::decode_tiled`].
-    pub fn encode_tiled(&self, picture: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
+    pub fn encode_tiled(&self, image: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
         tiles.check()?;
         let scale = 1.0 / self.config().scale() as f64;
-        let picture = self.from_picture(picture)?;
-        let pass = |tiles| tiled(picture.clone(), tiles, scale, |tile| self.encode(tile));
+        let image = self.from_image(image)?;
+        let pass = |tiles| tiled(image.clone(), tiles, scale, |tile| self.encode(tile));
         Ok((pass(tiles)? + pass(tiles.wide())? + pass(tiles.tall())?) / 3.0)
     }
 
     /// `[batch, h, w, c]` in 0..1 to `[batch, 3, h', w']` in -1..1.
     #[allow(clippy::wrong_self_convention)]
-    fn from_picture(&self, picture: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let ([batch, height, width, channels], side) = (picture.dims(), self.config().scale());
-        let wanted = self.config().picture_channels;
+    fn from_image(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        let ([batch, height, width, channels], side) = (image.dims(), self.config().scale());
+        let wanted = self.config().image_channels;
         if channels < wanted || height < side || width < side {
             let expected = format!("[batch, {side} or more, {side} or more, {wanted}]");
             return Err(ModelError::Input {
                 network: "VAE",
-                what: "picture",
+                what: "image",
                 expected,
-                found: picture.dims().to_vec(),
+                found: image.dims().to_vec(),
             });
         }
         let (top, left) = (height % side / 2, width % side / 2);
         let (height, width) = (height - height % side, width - width % side);
-        let cut = picture.slice([0..batch, top..top + height, left..left + width, 0..wanted]);
+        let cut = image.slice([0..batch, top..top + height, left..left + width, 0..wanted]);
         Ok(cut.permute([0, 3, 1, 2]) * 2.0 - 1.0)
     }
 }
 
 /// -1..1 and channels first to 0..1, clamped, channels last.
-fn to_picture(x: Tensor<4>) -> Tensor<4> {
+fn to_image(x: Tensor<4>) -> Tensor<4> {
     ((x + 1.0) / 2.0).clamp(0.0, 1.0).permute([0, 2, 3, 1])
 }
 

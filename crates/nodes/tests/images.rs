@@ -1,4 +1,4 @@
-//! Pictures out of the bundled model, by way of the graph: what people do with these nodes.
+//! Images out of the bundled model, by way of the graph: what people do with these nodes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -76,10 +76,10 @@ fn a_prompt_becomes_a_numbered_file_with_the_graph_inside() {
     let inside: serde_json::Value = serde_json::from_str(&file.texts["prompt"]).unwrap();
     assert_eq!(inside, prompt.to_value());
     let mean = file.pixels.iter().map(|p| f64::from(*p)).sum::<f64>() / file.pixels.len() as f64;
-    assert!(file.pixels.iter().any(|p| (f64::from(*p) - mean).abs() > 40.0), "a picture, not a plain of {mean}");
+    assert!(file.pixels.iter().any(|p| (f64::from(*p) - mean).abs() > 40.0), "an image, not a plain of {mean}");
     let ui = report.outputs.values().find_map(|o| o.ui.as_ref()?.get("images").map(<[_]>::to_vec)).unwrap();
     assert_eq!(ui[0]["filename"], "kiln_00001_.png");
-    // The next one takes the next number, and the same seed gives the same picture.
+    // The next one takes the next number, and the same seed gives the same image.
     Bench::run(&bench, {
         let g = GraphBuilder::new();
         let s = start(&g);
@@ -93,7 +93,7 @@ fn a_prompt_becomes_a_numbered_file_with_the_graph_inside() {
 }
 
 #[test]
-fn another_seed_is_another_picture_and_less_denoise_stays_closer() {
+fn another_seed_is_another_image_and_less_denoise_stays_closer() {
     let bench = Bench::new();
     let image = |seed: u64, denoise: f64| -> Vec<f32> {
         let g = GraphBuilder::new();
@@ -112,7 +112,7 @@ fn another_seed_is_another_picture_and_less_denoise_stays_closer() {
 }
 
 #[test]
-fn a_saved_picture_can_be_loaded_and_worked_on() {
+fn a_saved_image_can_be_loaded_and_worked_on() {
     let bench = Bench::new();
     let g = GraphBuilder::new();
     let s = start(&g);
@@ -136,7 +136,7 @@ fn a_saved_picture_can_be_loaded_and_worked_on() {
 }
 
 #[test]
-fn a_loop_over_seeds_gives_each_seeds_own_picture() {
+fn a_loop_over_seeds_gives_each_seeds_own_image() {
     let bench = Bench::new();
     let g = GraphBuilder::new();
     let s = start(&g);
@@ -216,7 +216,7 @@ fn conditions_in_areas_clip_skip_and_tiles_run() {
 }
 
 #[test]
-fn a_bundled_upscaler_enlarges_a_picture_four_times() {
+fn a_bundled_upscaler_enlarges_an_image_four_times() {
     let bench = Bench::new();
     let g = GraphBuilder::new();
     let model = g.add(UpscaleModelLoader::node().model_name("realesr-animevideov3-x4.safetensors"));
@@ -336,7 +336,7 @@ fn bad_input_is_told_in_words() {
     }
 }
 
-/// A tiny decoder of eight channels whose last bias makes every picture this colour.
+/// A tiny decoder of eight channels whose last bias makes every image this colour.
 fn tiny_decoder(colour: f32) -> Vec<u8> {
     let decoder = TaesdHalf { latent: 4, channels: 8, picture: 3, pool: false };
     let names = TaesdConfig { encoder: None, decoder: Some(decoder) }.tensors().unwrap();
