@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::json;
+
 fn kiln(args: &[&str]) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     Command::new(env!("CARGO_BIN_EXE_kiln")).args(args).current_dir(root).output().expect("the command starts")
@@ -72,6 +74,40 @@ fn varied_seeds_run_again_what_depends_on_them() {
     let answer = kiln(&["run", &graph(folder.path(), seeded), "--events", "jsonl", "--repeat", "2", "--vary-seed"]);
     let last: serde_json::Value = serde_json::from_str(text(&answer.stdout).lines().last().unwrap()).unwrap();
     assert_eq!(last["executed"], 2);
+}
+
+/// Eight images of 48 MiB, each made small and shown, so that only the cache reads them again.
+fn large_images() -> String {
+    let mut nodes = serde_json::Map::new();
+    for n in 0..8 {
+        let made = json!({"width": 2048, "height": 2048, "batch_size": 1, "color": n});
+        let small = json!({"image": [format!("made{n}"), 0], "upscale_method": "area", "width": 8, "height": 8, "crop": "disabled"});
+        nodes.insert(format!("made{n}"), json!({"class_type": "EmptyImage", "inputs": made}));
+        nodes.insert(format!("small{n}"), json!({"class_type": "ImageScale", "inputs": small}));
+        let shown = json!({"images": [format!("small{n}"), 0]});
+        nodes.insert(format!("shown{n}"), json!({"class_type": "PreviewImage", "inputs": shown}));
+    }
+    serde_json::Value::Object(nodes).to_string()
+}
+
+#[test]
+fn a_cache_gives_way_to_the_limit_of_the_process_and_what_went_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = graph(folder.path(), &large_images());
+    let base = folder.path().to_string_lossy().into_owned();
+    let summary = |more: &[&str]| -> serde_json::Value {
+        let run =
+            ["run", &graph, "--base-directory", &base, "--events", "jsonl", "--cache", "classic", "--repeat", "2"];
+        let answer = kiln(&[&run, more].concat());
+        assert!(answer.status.success(), "{}", text(&answer.stderr));
+        serde_json::from_str(text(&answer.stdout).lines().last().unwrap()).unwrap()
+    };
+    let [free, limited] = [summary(&[]), summary(&["--ram-limit", "250M"])];
+    assert_eq!(free["executed"], 0, "all of it is kept");
+    // The small ones and what is shown may stay, not eight large ones of 48 MiB each.
+    assert!(limited["peak_bytes"].as_u64().unwrap() < 250 << 20, "{limited}");
+    let executed = limited["executed"].as_u64().unwrap();
+    assert_eq!(executed, 0, "what the outputs were made of is not missed");
 }
 
 #[test]

@@ -51,8 +51,7 @@ impl Memory {
         for warning in warnings {
             eprintln!("warning: {warning}");
         }
-        let image =
-            ImageRequest { steps: plan.steps, sampler: SamplerKind::named(&plan.sampler)?, batch: plan.batch };
+        let image = ImageRequest { steps: plan.steps, sampler: SamplerKind::named(&plan.sampler)?, batch: plan.batch };
         print!("{}", Plan::new(&plan.file, &controls, image)?);
         Ok(())
     }

@@ -94,12 +94,7 @@ impl Vae {
         let wanted = self.config().image_channels;
         if channels < wanted || height < side || width < side {
             let expected = format!("[batch, {side} or more, {side} or more, {wanted}]");
-            return Err(ModelError::Input {
-                network: "VAE",
-                what: "image",
-                expected,
-                found: image.dims().to_vec(),
-            });
+            return Err(ModelError::Input { network: "VAE", what: "image", expected, found: image.dims().to_vec() });
         }
         let (top, left) = (height % side / 2, width % side / 2);
         let (height, width) = (height - height % side, width - width % side);

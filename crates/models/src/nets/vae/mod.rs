@@ -2,12 +2,12 @@
 
 mod block;
 mod config;
+mod image;
 mod keys;
 mod model;
-mod image;
 
 pub use config::VaeConfig;
+pub use image::{Tiles, tiled};
 pub(crate) use keys::is_diffusers;
 pub use keys::{diffusers, original};
 pub use model::Vae;
-pub use image::{Tiles, tiled};
