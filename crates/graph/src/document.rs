@@ -28,7 +28,7 @@ impl Document {
         Self::with_source(text).map(|(document, _)| document)
     }
 
-    /// Same as [`from_json`](Self::from_json), with the JSON of a workflow besides, which pictures carry. A prompt has
+    /// Same as [`from_json`](Self::from_json), with the JSON of a workflow besides, which images carry. A prompt has
     /// none.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A prompt as a graph: order, cycles, pictures.
+//! A prompt as a graph: order, cycles, images.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -49,7 +49,7 @@ fn cycles_are_groups_of_nodes_that_need_each_other() {
 }
 
 #[test]
-fn pictures_name_nodes_sockets_and_inputs_and_escape_what_must_be() {
+fn images_name_nodes_sockets_and_inputs_and_escape_what_must_be() {
     let mut prompt = prompt(json!({"1": pass(&[]), "2": pass(&["1", "1"])}));
     prompt.nodes.get_mut("1").unwrap().meta = Some(Meta::titled("say \"hi\" #1"));
     let view = View::of(&prompt);

@@ -2,7 +2,7 @@
 //! `cargo run -p kiln-memory --example timeline -- crates/memory/timeline.svg`.
 //!
 //! A text encoder, a network that loops and an autoencoder share too little memory. On the terminal: one line per pass,
-//! one sign per unit, `#` here, `+` to be filled when used next, `-` streamed. In the picture: ranges upwards, passes to
+//! one sign per unit, `#` here, `+` to be filled when used next, `-` streamed. In the image: ranges upwards, passes to
 //! the right, under the plan and under the reference system's watermark.
 #![allow(clippy::print_stdout)]
 

@@ -115,7 +115,7 @@ fn lowering_the_limit_asks_for_bytes_back() {
 #[test]
 fn what_is_there_already_is_counted_even_beyond_the_limit() {
     let budget = Budget::new("host", MIB);
-    let r = budget.account("picture", Kind::Outputs).take(3 * MIB);
+    let r = budget.account("image", Kind::Outputs).take(3 * MIB);
     assert_eq!((budget.used(), budget.free()), (3 * MIB, 0));
     drop(r);
     assert_eq!(budget.used(), 0);

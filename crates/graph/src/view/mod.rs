@@ -1,4 +1,4 @@
-//! A prompt seen as a petgraph graph: order, cycles, pictures. Derived on demand, never the truth.
+//! A prompt seen as a petgraph graph: order, cycles, images. Derived on demand, never the truth.
 //!
 //! Knows ids, classes and links. Knows no definitions and nothing of running.
 

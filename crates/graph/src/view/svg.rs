@@ -1,4 +1,4 @@
-//! A prompt as an SVG picture: sources on the left, outputs on the right, one box per node.
+//! A prompt as an SVG image: sources on the left, outputs on the right, one box per node.
 //!
 //! Knows places on a page. What the notes in the boxes say (times, bytes) is the caller's matter.
 
@@ -18,7 +18,7 @@ const MARGIN: usize = 16;
 const LONGEST: usize = 28;
 
 impl View<'_> {
-    /// The graph as an SVG picture, with a line of `note` in each box that has one: how long the node took, what it
+    /// The graph as an SVG image, with a line of `note` in each box that has one: how long the node took, what it
     /// held, why it did not run.
     pub fn to_svg(&self, note: &dyn Fn(&NodeId) -> Option<String>) -> String {
         let places = self.places();

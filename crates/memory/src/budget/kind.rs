@@ -30,7 +30,7 @@ impl Kind {
             Self::Weights => "a layer's end (these weights are in use)",
             Self::Staging => "fewer slots (--async-offload 1)",
             Self::Outputs => "fewer results kept at once",
-            Self::Activations => "a smaller picture or batch",
+            Self::Activations => "a smaller image or batch",
             Self::Process => "a higher limit (this is the program's own)",
         }
     }

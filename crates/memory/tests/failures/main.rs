@@ -85,7 +85,7 @@ fn f04_f08_memory_that_others_take_is_given_back_and_returns_when_they_are_done(
     }
     let weights = Weights::new(source, "unet", &budget);
     pass(&weights);
-    let _others = budget.account("pictures", Kind::Outputs).take(600 * MIB);
+    let _others = budget.account("images", Kind::Outputs).take(600 * MIB);
     let pressure_monitor = PressureMonitor::new(budget.clone(), 512 * MIB);
     pressure_monitor.adjust(8 << 30);
     assert_eq!(budget.limit(), 2048 * MIB, "plenty");
