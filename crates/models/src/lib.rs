@@ -77,7 +77,7 @@ pub use checkpoint::{
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
 pub use nets::{
-    ActivationFn, ActivationTap, ControlCall, ControlSource, Network, PassModifiers, Residuals, clip, controlnet,
-    hooks, layers, t2i, taesd, unet, upscale, vae, vision,
+    ActivationFn, ActivationTap, ControlCall, ControlSource, Extras, Network, PassModifiers, Residuals, clip,
+    controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, component_label};

@@ -9,17 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use common::{Bench, one};
 use kiln_exec::{ErrorKind, Event, GraphBuilder, Out};
 use kiln_models::taesd::{TaesdConfig, TaesdHalf};
+use kiln_nodes::conditioning::CLIPSetLastLayer;
 use kiln_nodes::conditioning::{ConditioningCombine, ConditioningSetArea};
 use kiln_nodes::files::{DirKind, Folders, read_png};
+use kiln_nodes::flow::KilnSeedLoop;
+use kiln_nodes::latent::{LatentComposite, LatentUpscale};
 use kiln_nodes::sampling::{
     BasicScheduler, CFGGuider, KSamplerAdvanced, KSamplerSelect, RandomNoise, SamplerCustomAdvanced, StepPreview,
 };
 use kiln_nodes::upscale::{ImageUpscaleWithModel, UpscaleModelLoader};
 use kiln_nodes::vae::VAEDecodeTiled;
 use kiln_nodes::{
-    CLIPSetLastLayer, CLIPTextEncode, CheckpointLoaderSimple, Clip, Conditioning, EmptyLatentImage, Environment, Image,
-    KSampler, KilnSeedLoop, Latent, LatentComposite, LatentUpscale, LoadImage, Model, PreviewImage, SaveImage,
-    VAEDecode, VAEEncode, Vae,
+    CLIPTextEncode, CheckpointLoaderSimple, Clip, Conditioning, EmptyLatentImage, Environment, Image, KSampler, Latent,
+    LoadImage, Model, PreviewImage, SaveImage, VAEDecode, VAEEncode, Vae,
 };
 
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -338,7 +340,7 @@ fn bad_input_is_told_in_words() {
 
 /// A tiny decoder of eight channels whose last bias makes every image this colour.
 fn tiny_decoder(colour: f32) -> Vec<u8> {
-    let decoder = TaesdHalf { latent: 4, channels: 8, picture: 3, pool: false };
+    let decoder = TaesdHalf { latent: 4, channels: 8, image: 3, pool: false };
     let names = TaesdConfig { encoder: None, decoder: Some(decoder) }.tensors().unwrap();
     let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
     for (name, shape) in names.iter() {

@@ -9,9 +9,10 @@ use common::{Bench, assets, one};
 use kiln_exec::{GraphBuilder, Out, RunOptions};
 use kiln_memory::{Controls, Counters, Forecast, Kind, Policy, Schedule, VramState, encode_f32, human_bytes};
 use kiln_models::{Component, Inventory};
+use kiln_nodes::loaders::LoraLoader;
 use kiln_nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, Clip, EmptyLatentImage, Environment, Image, KSampler, LoraLoader, Model,
-    PreviewImage, VAEDecode, Vae,
+    CLIPTextEncode, CheckpointLoaderSimple, Clip, EmptyLatentImage, Environment, Image, KSampler, Model, PreviewImage,
+    VAEDecode, Vae,
 };
 
 const MODEL: &str = "fluent-tiny.safetensors";

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use common::Bench;
 use kiln_exec::{FileSpill, GraphBuilder, Out, Report, RunOptions};
 use kiln_nodes::files::DirKind;
+use kiln_nodes::image::ImageBatch;
 use kiln_nodes::{
-    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, ImageBatch, ImageScale, KSampler, SaveImage,
-    VAEDecode,
+    CLIPTextEncode, CheckpointLoaderSimple, EmptyLatentImage, Image, ImageScale, KSampler, SaveImage, VAEDecode,
 };
 
 /// An image of 128x128, saved twice: as it is, and beside a larger one that is made of it.

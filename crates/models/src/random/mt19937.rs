@@ -10,14 +10,14 @@ const LOWER: u32 = 0x7fff_ffff;
 
 /// The generator's state: 624 words and the place of the next one to hand out.
 #[derive(Clone)]
-pub struct Mt19937 {
+pub(super) struct Mt19937 {
     state: [u32; WORDS],
     next: usize,
 }
 
 impl Mt19937 {
     /// A generator seeded with the low 32 bits of `seed`: seeds that agree there give the same words.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut state = [0u32; WORDS];
         state[0] = seed as u32;
         for j in 1..WORDS {
@@ -28,7 +28,7 @@ impl Mt19937 {
     }
 
     /// The next 32 bits.
-    pub fn next_u32(&mut self) -> u32 {
+    pub(super) fn next_u32(&mut self) -> u32 {
         if self.next == WORDS {
             self.refill();
         }
@@ -41,7 +41,7 @@ impl Mt19937 {
     }
 
     /// The next 64 bits: the first word drawn is the high half.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(super) fn next_u64(&mut self) -> u64 {
         let high = u64::from(self.next_u32());
         (high << 32) | u64::from(self.next_u32())
     }

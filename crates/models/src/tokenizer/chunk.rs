@@ -26,7 +26,7 @@ pub type Chunk = Vec<WeightedToken>;
 
 /// Tokens that belong together: a part of the prompt's text, or an embedding.
 #[derive(Debug, Clone)]
-pub struct Group {
+pub(crate) struct Group {
     /// The tokens, in order.
     pub tokens: Vec<Token>,
     /// The weight of each.
@@ -34,7 +34,7 @@ pub struct Group {
 }
 
 /// Fills chunks with groups, in order. No groups give one empty chunk.
-pub fn fill(groups: Vec<Group>, pad: u32) -> Vec<Chunk> {
+pub(crate) fn fill(groups: Vec<Group>, pad: u32) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut chunk = opened();
     for (nth, group) in groups.into_iter().enumerate() {
@@ -56,7 +56,7 @@ pub fn fill(groups: Vec<Group>, pad: u32) -> Vec<Chunk> {
 }
 
 /// A chunk without text: start, end, padding.
-pub fn empty(pad: u32) -> Chunk {
+pub(crate) fn empty(pad: u32) -> Chunk {
     closed(opened(), pad)
 }
 

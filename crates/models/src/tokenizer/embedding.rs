@@ -27,7 +27,7 @@ impl Embeddings for NoEmbeddings {
 }
 
 /// Cuts a segment before each `embedding:` that follows a space or a line break. Empty parts are left out.
-pub fn split(text: &str) -> Vec<String> {
+pub(crate) fn split(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let (mut start, mut from) = (0, 0);
     while let Some(found) = text[from..].find(MARK).map(|at| at + from) {
@@ -43,11 +43,11 @@ pub fn split(text: &str) -> Vec<String> {
 }
 
 /// What a name stands for: its vectors, or nothing when it is unknown.
-pub type Found = Option<Vec<Arc<[f32]>>>;
+pub(crate) type Found = Option<Vec<Arc<[f32]>>>;
 
 /// Looks up the embedding that a part starts with. `None` if the part is plain text; otherwise the vectors found
 /// (an unknown name is ignored with a warning) and the text left over.
-pub fn resolve(part: &str, encoder: Encoder, embeddings: &dyn Embeddings) -> Option<(Found, String)> {
+pub(crate) fn resolve(part: &str, encoder: Encoder, embeddings: &dyn Embeddings) -> Option<(Found, String)> {
     let rest = part.strip_prefix(MARK)?.trim_matches('\n');
     let mut words = rest.split_whitespace();
     let name = words.next().unwrap_or("");

@@ -6,8 +6,8 @@
 //! textual inversions), [`Vocabulary::encode`] (ids) and [`chunks`](chunk::fill) (rows of 77); [`Tokenizer`] does
 //! all of it.
 
-mod chunk;
-mod embedding;
+pub(crate) mod chunk;
+pub(crate) mod embedding;
 mod encoder;
 mod error;
 mod folder;

@@ -38,7 +38,7 @@ pub fn parse_weights(prompt: &str) -> Vec<Segment> {
 }
 
 /// Turns the markers of escaped brackets into brackets.
-pub fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     text.replace(CLOSE, ")").replace(OPEN, "(")
 }
 

@@ -3,7 +3,7 @@
 use kiln_memory::{KeyMap, TensorShapes};
 
 /// Whether the tensors below `prefix` have diffusers' names.
-pub fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {
+pub(crate) fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {
     names.has(&format!("{prefix}conv_in.weight")) && names.any(&format!("{prefix}down_blocks."))
 }
 

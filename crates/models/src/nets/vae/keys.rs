@@ -3,7 +3,7 @@
 use kiln_memory::{KeyMap, Slice, TensorRef, TensorShapes};
 
 /// Whether the tensors below `prefix` have diffusers' names.
-pub fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {
+pub(crate) fn is_diffusers(names: &TensorShapes, prefix: &str) -> bool {
     names.has(&format!("{prefix}decoder.up_blocks.0.resnets.0.norm1.weight"))
 }
 
