@@ -218,4 +218,120 @@ mod quants {
         };
         assert_eq!(decoded(Dtype::Q6K, &block, 256), (0..256).map(value).collect::<Vec<_>>());
     }
+
+    /// Bit `n` of the bytes, the lowest of the first byte first.
+    fn bit(bytes: &[u8], n: usize) -> u32 {
+        (bytes[n / 8] as u32 >> (n % 8)) % 2
+    }
+
+    fn nibble(bytes: &[u8], i: usize) -> u32 {
+        let byte = bytes[i % 16] as u32;
+        if i < 16 { byte % 16 } else { byte / 16 }
+    }
+
+    #[test]
+    fn q4_1_q5_0_and_q5_1_add_a_minimum_or_a_fifth_bit() {
+        let block = with_scales(noise(20), &[0, 2]);
+        let value = |i: usize| 0.25 * nibble(&block[4..], i) as f32 + 1.25;
+        assert_eq!(decoded(Dtype::Q4_1, &block, 32), (0..32).map(value).collect::<Vec<_>>());
+        let block = with_scales(noise(22), &[0]);
+        let value = |i: usize| 0.25 * ((nibble(&block[6..], i) + 16 * bit(&block[2..6], i)) as f32 - 16.0);
+        assert_eq!(decoded(Dtype::Q5_0, &block, 32), (0..32).map(value).collect::<Vec<_>>());
+        let block = with_scales(noise(24), &[0, 2]);
+        let value = |i: usize| 0.25 * (nibble(&block[8..], i) + 16 * bit(&block[4..8], i)) as f32 + 1.25;
+        assert_eq!(decoded(Dtype::Q5_1, &block, 32), (0..32).map(value).collect::<Vec<_>>());
+    }
+
+    /// Element `i`'s pair of bits in 64 bytes: halves of 128 elements over 32 bytes, four elements to a byte.
+    fn pair(bytes: &[u8], i: usize) -> i32 {
+        let (half, quarter, l) = (i / 128, i % 128 / 32, i % 32);
+        (bytes[32 * half + l] as i32 / [1, 4, 16, 64][quarter]) % 4
+    }
+
+    #[test]
+    fn q2_k_scales_and_shifts_sixteen_groups_by_four_bit_numbers() {
+        let block = with_scales(noise(84), &[80, 82]);
+        let value = |i: usize| {
+            let group = block[i / 16];
+            0.25 * (group % 16) as f32 * pair(&block[16..80], i) as f32 - 1.25 * (group / 16) as f32
+        };
+        assert_eq!(decoded(Dtype::Q2K, &block, 256), (0..256).map(value).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn q3_k_takes_four_away_where_the_third_bit_is_not_set() {
+        let block = with_scales(noise(110), &[108]);
+        let packed = &block[96..108];
+        // Of the sixteen six-bit scales, the low four bits of the first eight lie in the low nibbles of eight bytes, those
+        // of the others in the high ones; the upper two of scale `g` are pair `g / 4` of byte `8 + g % 4`.
+        let scale = |g: usize| {
+            let low = if g < 8 { packed[g] % 16 } else { packed[g - 8] / 16 };
+            let high = (packed[8 + g % 4] / [1, 4, 16, 64][g / 4]) % 4;
+            (low + 16 * high) as f32 - 32.0
+        };
+        let value = |i: usize| {
+            let third = (block[i % 32] >> (i / 32)) % 2 == 1;
+            let q = pair(&block[32..96], i) - if third { 0 } else { 4 };
+            0.25 * scale(i / 16) * q as f32
+        };
+        assert_eq!(decoded(Dtype::Q3K, &block, 256), (0..256).map(value).collect::<Vec<_>>());
+    }
+
+    /// What ggml's own Python package gives for three rows of each type that ComfyUI's packs read.
+    #[test]
+    fn thirteen_types_of_ggml_decode_to_its_own_numbers() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/gguf_blocks.safetensors");
+        let file = kiln_memory::WeightFile::open(path).unwrap();
+        let types = [
+            ("BF16", Dtype::BF16),
+            ("Q4_0", Dtype::Q4_0),
+            ("Q4_1", Dtype::Q4_1),
+            ("Q5_0", Dtype::Q5_0),
+            ("Q5_1", Dtype::Q5_1),
+            ("Q8_0", Dtype::Q8_0),
+            ("Q2_K", Dtype::Q2K),
+            ("Q3_K", Dtype::Q3K),
+            ("Q4_K", Dtype::Q4K),
+            ("Q5_K", Dtype::Q5K),
+            ("Q6_K", Dtype::Q6K),
+            ("IQ4_NL", Dtype::Iq4Nl),
+            ("IQ4_XS", Dtype::Iq4Xs),
+        ];
+        assert_eq!(file.names().len(), 2 * types.len());
+        for (name, dtype) in types {
+            let bytes = file.bytes(&format!("{name}.bytes")).unwrap();
+            let values = format!("{name}.values");
+            let mut expected = vec![0.0; file.get(&values).unwrap().elements()];
+            file.read_f32(&values, &mut expected).unwrap();
+            let largest = expected.iter().fold(1.0f32, |largest, v| largest.max(v.abs()));
+            for (found, expected) in decoded(dtype, bytes, expected.len()).iter().zip(&expected) {
+                assert!((found - expected).abs() <= 1e-6 * largest, "{name}: {found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_numbers_of_some_kind_and_no_panic() {
+        let blocks = [
+            Dtype::Q4_0,
+            Dtype::Q4_1,
+            Dtype::Q5_0,
+            Dtype::Q5_1,
+            Dtype::Q8_0,
+            Dtype::Q2K,
+            Dtype::Q3K,
+            Dtype::Q4K,
+            Dtype::Q5K,
+            Dtype::Q6K,
+            Dtype::Iq4Nl,
+            Dtype::Iq4Xs,
+        ];
+        for dtype in blocks {
+            let (elements, bytes) = dtype.block();
+            for garbage in [vec![0xff; bytes], vec![0; bytes], noise(bytes)] {
+                assert_eq!(decoded(dtype, &garbage, elements).len(), elements);
+            }
+            assert!(decode_f32(dtype, &vec![0; bytes - 1], &mut vec![0.0; elements]).is_err());
+        }
+    }
 }

@@ -116,9 +116,7 @@ fn a_broken_gguf_file_is_told_by_its_byte() {
     let mut old = good.clone();
     old[4] = 1;
     assert!(complaint(&old).contains("byte 4: GGUF version 1"));
-    assert!(
-        complaint(&Gguf::default().tensor("t", &[32], 13, &[0; 22]).bytes()).contains("type 13 (Q5_K) is not read")
-    );
+    assert!(complaint(&Gguf::default().tensor("t", &[32], 9, &[0; 36]).bytes()).contains("type 9 (Q8_1) is not read"));
     assert!(complaint(&Gguf::default().tensor("t", &[30], 8, &[0; 34]).bytes()).contains("no whole blocks of Q8_0"));
     let twice = Gguf::default().tensor("t", &[2], 0, &[0; 8]).tensor("t", &[2], 0, &[0; 8]);
     assert!(complaint(&twice.bytes()).contains("tensor `t`: the name occurs twice"));
@@ -204,8 +202,10 @@ fn blocks(dtype: Dtype, count: usize) -> Vec<u8> {
     .take(count * bytes)
     .collect();
     let scales: &[usize] = match dtype {
-        Dtype::Q8_0 | Dtype::Q4_0 => &[0],
-        Dtype::Q4K => &[0, 2],
+        Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q5_0 | Dtype::Iq4Nl | Dtype::Iq4Xs => &[0],
+        Dtype::Q4_1 | Dtype::Q5_1 | Dtype::Q4K | Dtype::Q5K => &[0, 2],
+        Dtype::Q2K => &[80, 82],
+        Dtype::Q3K => &[108],
         Dtype::Q6K => &[208],
         _ => &[],
     };
@@ -225,9 +225,17 @@ fn every_kind_of_a_gguf_file_is_decoded_at_use() {
         ("f32", 0, Dtype::F32, 64),
         ("f16", 1, Dtype::F16, 64),
         ("q4_0", 2, Dtype::Q4_0, 96),
+        ("q4_1", 3, Dtype::Q4_1, 96),
+        ("q5_0", 6, Dtype::Q5_0, 64),
+        ("q5_1", 7, Dtype::Q5_1, 64),
         ("q8_0", 8, Dtype::Q8_0, 64),
+        ("q2_k", 10, Dtype::Q2K, 768),
+        ("q3_k", 11, Dtype::Q3K, 512),
         ("q4_k", 12, Dtype::Q4K, 512),
+        ("q5_k", 13, Dtype::Q5K, 512),
         ("q6_k", 14, Dtype::Q6K, 768),
+        ("iq4_nl", 20, Dtype::Iq4Nl, 96),
+        ("iq4_xs", 23, Dtype::Iq4Xs, 512),
         ("bf16", 30, Dtype::BF16, 64),
     ];
     let stored = kinds.map(|(_, _, dtype, n)| blocks(dtype, n / dtype.block().0));

@@ -64,8 +64,16 @@ pub fn decode_f32(dtype: Dtype, bytes: &[u8], out: &mut [f32]) -> Result<(), Dec
         Dtype::Bool => each(bytes, out, |[b]: [u8; 1]| f32::from(u8::from(b != 0))),
         Dtype::Q8_0 => quant::q8_0(bytes, out),
         Dtype::Q4_0 => quant::q4_0(bytes, out),
+        Dtype::Q4_1 => quant::q4_1(bytes, out),
+        Dtype::Q5_0 => quant::q5_0(bytes, out),
+        Dtype::Q5_1 => quant::q5_1(bytes, out),
+        Dtype::Q2K => quant::q2_k(bytes, out),
+        Dtype::Q3K => quant::q3_k(bytes, out),
         Dtype::Q4K => quant::q4_k(bytes, out),
+        Dtype::Q5K => quant::q5_k(bytes, out),
         Dtype::Q6K => quant::q6_k(bytes, out),
+        Dtype::Iq4Nl => quant::iq4_nl(bytes, out),
+        Dtype::Iq4Xs => quant::iq4_xs(bytes, out),
         Dtype::C64 | Dtype::F4 | Dtype::F6E2M3 | Dtype::F6E3M2 => return Err(DecodeError::Unsupported(dtype)),
     }
     Ok(())

@@ -55,14 +55,30 @@ pub enum Dtype {
     Q8_0,
     /// GGUF: 32 values of 4 bits and one f16 scale.
     Q4_0,
+    /// GGUF: 32 values of 4 bits, an f16 scale and an f16 minimum.
+    Q4_1,
+    /// GGUF: 32 values of 5 bits and one f16 scale.
+    Q5_0,
+    /// GGUF: 32 values of 5 bits, an f16 scale and an f16 minimum.
+    Q5_1,
+    /// GGUF: 256 values of 2 bits in 16 groups with 4-bit scales and minima.
+    Q2K,
+    /// GGUF: 256 values of 3 bits in 16 groups with 6-bit scales.
+    Q3K,
     /// GGUF: 256 values of 4 bits in 8 groups with 6-bit scales and minima.
     Q4K,
+    /// GGUF: 256 values of 5 bits in 8 groups with 6-bit scales and minima.
+    Q5K,
     /// GGUF: 256 values of 6 bits in 16 groups with 8-bit scales.
     Q6K,
+    /// GGUF: 32 places of 4 bits in a table of 16 numbers, and one f16 scale.
+    Iq4Nl,
+    /// GGUF: 256 places of 4 bits in the same table, in 8 groups with 6-bit scales.
+    Iq4Xs,
 }
 
 /// Name in a safetensors header, elements per block, bytes per block.
-const TABLE: [(Dtype, &str, usize, usize); 26] = [
+const TABLE: [(Dtype, &str, usize, usize); 34] = [
     (Dtype::F64, "F64", 1, 8),
     (Dtype::F32, "F32", 1, 4),
     (Dtype::F16, "F16", 1, 2),
@@ -87,8 +103,16 @@ const TABLE: [(Dtype, &str, usize, usize); 26] = [
     (Dtype::Bool, "BOOL", 1, 1),
     (Dtype::Q8_0, "Q8_0", 32, 34),
     (Dtype::Q4_0, "Q4_0", 32, 18),
+    (Dtype::Q4_1, "Q4_1", 32, 20),
+    (Dtype::Q5_0, "Q5_0", 32, 22),
+    (Dtype::Q5_1, "Q5_1", 32, 24),
+    (Dtype::Q2K, "Q2_K", 256, 84),
+    (Dtype::Q3K, "Q3_K", 256, 110),
     (Dtype::Q4K, "Q4_K", 256, 144),
+    (Dtype::Q5K, "Q5_K", 256, 176),
     (Dtype::Q6K, "Q6_K", 256, 210),
+    (Dtype::Iq4Nl, "IQ4_NL", 32, 18),
+    (Dtype::Iq4Xs, "IQ4_XS", 256, 136),
 ];
 
 impl Dtype {

@@ -130,26 +130,53 @@ fn original_shape(name: &str, metadata: &IndexMap<String, String>, elements: Opt
     (shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)) == elements).then_some(shape)
 }
 
+/// The numbers of ggml's types that are read.
+const READ: [(u32, Dtype); 20] = [
+    (0, Dtype::F32),
+    (1, Dtype::F16),
+    (2, Dtype::Q4_0),
+    (3, Dtype::Q4_1),
+    (6, Dtype::Q5_0),
+    (7, Dtype::Q5_1),
+    (8, Dtype::Q8_0),
+    (10, Dtype::Q2K),
+    (11, Dtype::Q3K),
+    (12, Dtype::Q4K),
+    (13, Dtype::Q5K),
+    (14, Dtype::Q6K),
+    (20, Dtype::Iq4Nl),
+    (23, Dtype::Iq4Xs),
+    (24, Dtype::I8),
+    (25, Dtype::I16),
+    (26, Dtype::I32),
+    (27, Dtype::I64),
+    (28, Dtype::F64),
+    (30, Dtype::BF16),
+];
+
+/// Those that are known by name alone.
+const UNREAD: [(u32, &str); 13] = [
+    (9, "Q8_1"),
+    (15, "Q8_K"),
+    (16, "IQ2_XXS"),
+    (17, "IQ2_XS"),
+    (18, "IQ3_XXS"),
+    (19, "IQ1_S"),
+    (21, "IQ3_S"),
+    (22, "IQ2_S"),
+    (29, "IQ1_M"),
+    (34, "TQ1_0"),
+    (35, "TQ2_0"),
+    (39, "MXFP4"),
+    (40, "NVFP4"),
+];
+
 fn dtype(kind: u32) -> Result<Dtype, String> {
-    const UNREAD: [(u32, &str); 8] =
-        [(3, "Q4_1"), (6, "Q5_0"), (7, "Q5_1"), (9, "Q8_1"), (10, "Q2_K"), (11, "Q3_K"), (13, "Q5_K"), (15, "Q8_K")];
-    Ok(match kind {
-        0 => Dtype::F32,
-        1 => Dtype::F16,
-        2 => Dtype::Q4_0,
-        8 => Dtype::Q8_0,
-        12 => Dtype::Q4K,
-        14 => Dtype::Q6K,
-        24 => Dtype::I8,
-        25 => Dtype::I16,
-        26 => Dtype::I32,
-        27 => Dtype::I64,
-        28 => Dtype::F64,
-        30 => Dtype::BF16,
-        other => {
-            let name = UNREAD.iter().find(|(k, _)| *k == other).map_or("of an unknown kind", |(_, name)| *name);
-            return Err(format!("type {other} ({name}) is not read; F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K are"));
-        }
+    let read = READ.iter().find(|(number, _)| *number == kind).map(|(_, dtype)| *dtype);
+    read.ok_or_else(|| {
+        let name = UNREAD.iter().find(|(number, _)| *number == kind).map_or("of an unknown kind", |(_, name)| *name);
+        let known: Vec<&str> = READ.iter().map(|(_, dtype)| dtype.name()).collect();
+        format!("type {kind} ({name}) is not read; {} are", known.join(", "))
     })
 }
 
