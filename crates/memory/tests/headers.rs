@@ -72,6 +72,58 @@ fn a_file_that_is_something_else_is_called_by_its_name() {
 }
 
 #[test]
+fn other_foreign_files_are_called_by_their_names_too() {
+    for (bytes, name) in [
+        (&b"\x08\x07\x12\x07pytorch\x1a\x052.4.0"[..], "an ONNX model"),
+        (b"\x08\x0a:\xff\x01\x0a\x20", "an ONNX model"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a JPEG image"),
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "a gzip archive"),
+        (b"BZh91AY&SY", "a bzip2 archive"),
+        (b"tjgg\x01\x00\x00\x00", "GGML file of before GGUF"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    ] {
+        let text = complaint(bytes);
+        assert!(text.contains(name), "{text}");
+    }
+}
+
+/// A file whose header is exactly so long: blanks after the object belong to it.
+fn with_header_of(length: usize) -> Vec<u8> {
+    file(&(TWO.to_owned() + &" ".repeat(length - TWO.len())), 10)
+}
+
+#[test]
+fn a_header_is_as_long_as_it_likes() {
+    // What two bytes of another format's magic number say as a length: pickles of every protocol, gzip, ONNX, bzip2.
+    let pickles = (1..=5).flat_map(|protocol| [0, 1, 7, 200].map(|high| 0x80 | protocol << 8 | high << 16));
+    let others = [0x8b1f, 0x01_8b1f, 0x0712_08, 0x07_1208, 0x5a42, 0x685a42, 0x4b50, 0x5d, 0x0a7b, 0x227b];
+    let all_second_bytes = (1..=255).map(|high| 0x80 | high << 8);
+    let lengths = pickles.chain(others).chain(all_second_bytes).filter(|length| *length >= TWO.len());
+    for length in lengths.chain(TWO.len()..TWO.len() + 300) {
+        let file = open(&with_header_of(length)).unwrap_or_else(|error| panic!("{length}: {error}"));
+        assert_eq!(file.bytes("b").unwrap(), [8, 9], "{length}");
+    }
+}
+
+#[test]
+fn not_even_three_or_four_bytes_of_a_magic_number_make_a_header_something_else() {
+    // `ff d8 ff` begins a JPEG image, `PK\x03\x04` a zip archive.
+    for length in [0xff_d8ff, 0x0403_4b50] {
+        let file = open(&with_header_of(length)).unwrap_or_else(|error| panic!("{length}: {error}"));
+        assert_eq!(file.bytes("b").unwrap(), [8, 9], "{length}");
+    }
+}
+
+#[test]
+fn a_truncated_file_whose_length_looks_like_a_pickle_still_says_where_it_ends() {
+    let whole = with_header_of(640);
+    for n in [8, 9, 100, 647] {
+        let text = complaint(&whole[..n]);
+        assert!(text.starts_with(&format!("byte {n}: the file ends here, but the header needs 648")), "{text}");
+    }
+}
+
+#[test]
 fn a_truncated_file_says_where_it_ends() {
     let whole = file(TWO, 10);
     for n in [1, 7, 8, 20, whole.len() - 11] {

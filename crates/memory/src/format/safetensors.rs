@@ -40,8 +40,17 @@ pub(super) fn header_end(file: &[u8]) -> usize {
     if length <= MAX_HEADER { 8 + length as usize } else { 8 }
 }
 
+/// Whether a file begins as this format does: with a length that can be, and an object after it. Any two bytes of another
+/// format's magic number are some header's length, too, so they say nothing alone.
+pub(super) fn begins(file: &[u8]) -> bool {
+    let possible = file.first_chunk::<8>().is_some_and(|length| u64::from_le_bytes(*length) <= MAX_HEADER);
+    possible && file.get(8).is_none_or(|first| *first == b'{')
+}
+
 fn header_text(file: &[u8]) -> Result<&str, Problem> {
-    if let Some(found) = super::sniff::foreign(file) {
+    if !begins(file)
+        && let Some(found) = super::sniff::foreign(file)
+    {
         return Err(Problem::NotWeights { found });
     }
     let at = file.len() as u64;

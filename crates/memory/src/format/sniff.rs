@@ -1,6 +1,6 @@
 //! What a file that is no weight file looks like. Knows first bytes only.
 
-const MAGIC: [(&[u8], &str); 20] = [
+const MAGIC: [(&[u8], &str); 27] = [
     (b"PK\x03\x04", "a zip archive (a PyTorch .ckpt or .pt file? convert it to .safetensors)"),
     (b"\x80\x02", "a Python pickle (an old PyTorch file? convert it to .safetensors)"),
     (b"\x80\x03", "a Python pickle (an old PyTorch file? convert it to .safetensors)"),
@@ -13,6 +13,8 @@ const MAGIC: [(&[u8], &str); 20] = [
     (b"\x89HDF", "an HDF5 file (a Keras model?)"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
     (b"\x7fELF", "a program"),
@@ -21,6 +23,11 @@ const MAGIC: [(&[u8], &str); 20] = [
     (b"<!DOCTYPE", "a web page (a download that needed a login?)"),
     (b"<html", "a web page (a download that needed a login?)"),
     (b"\x93NUMPY", "a NumPy array"),
+    (b"lmgg", "a GGML file of before GGUF (convert it to .gguf)"),
+    (b"fmgg", "a GGML file of before GGUF (convert it to .gguf)"),
+    (b"tjgg", "a GGML file of before GGUF (convert it to .gguf)"),
+    (b"FUGG", "a GGUF file for big-endian machines"),
+    (b"SQLite format 3", "a database"),
 ];
 
 /// What these first bytes of a file are, when they are known to be no weight file.
@@ -29,7 +36,14 @@ pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
         return Some("an empty file");
     }
     let known = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what);
-    known.or_else(|| looks_like_text(head))
+    known.or_else(|| looks_like_onnx(head)).or_else(|| looks_like_text(head))
+}
+
+/// An ONNX model is a protobuf message: a small version as its first field, then one of its other fields.
+fn looks_like_onnx(head: &[u8]) -> Option<&'static str> {
+    const FIELDS: [u8; 7] = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
+    let message = matches!(head, [0x08, 1..=0x20, field, ..] if FIELDS.contains(field));
+    message.then_some("an ONNX model (its network is needed as .safetensors)")
 }
 
 /// A safetensors file starts with a length, whose upper bytes are zero; text has no zeros.
