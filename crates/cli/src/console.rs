@@ -1,6 +1,5 @@
 //! The console: what a terminal shows while a graph runs. Listens to events; knows nothing of nodes' insides.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kiln_exec::{Event, Listener, NodeId};
 use kiln_graph::Prompt;
+
+use crate::calls::Calls;
 
 /// Shows a bar per node that tells its progress, and remembers what each node took for the summary.
 ///
@@ -22,19 +23,9 @@ pub struct Console {
 #[derive(Default)]
 struct State {
     bars: HashMap<NodeId, (ProgressBar, Instant)>,
-    rows: Vec<Row>,
-    /// Rows of nodes that are to run again and have not finished.
-    again: HashMap<NodeId, usize>,
+    calls: Calls,
     cached: usize,
     shown: Vec<serde_json::Value>,
-}
-
-/// What one call of a node took, before anybody wants to see it.
-struct Row {
-    node: NodeId,
-    micros: u64,
-    bytes: u64,
-    again: bool,
 }
 
 /// What ran.
@@ -47,9 +38,6 @@ pub struct Rows {
     /// How many nodes of the prompt were known already.
     pub cached: usize,
 }
-
-/// More nodes than this nobody reads about one by one.
-const MOST_ROWS: usize = 200;
 
 /// What one call of a node took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +71,7 @@ impl Console {
             Event::ExecutionStart { .. } => *state = State::default(),
             Event::ExecutionCached { nodes, .. } => state.cached = nodes.len(),
             Event::Progress { node, value, max, .. } => self.step(&mut state, node, *value, *max),
-            Event::Reexecuted { node, .. } => {
-                let row = state.rows.len();
-                state.rows.push(Row { node: node.clone(), micros: 0, bytes: 0, again: true });
-                state.again.insert(node.clone(), row);
-            }
+            Event::Reexecuted { node, .. } => state.calls.begin_again(node),
             Event::Finished { node, micros, bytes, .. } => state.finish(node, *micros, *bytes),
             Event::Executed { output: Some(output), .. } => state.shown.push(output.clone()),
             Event::ExecutionError(_) | Event::ExecutionInterrupted { .. } => state.abandon(),
@@ -124,30 +108,19 @@ impl Console {
     /// What ran, and how many nodes of the prompt were known already.
     pub fn rows(&self) -> Rows {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = longest(&state.rows).into_iter().map(|row| NodeRow {
-            name: self.name(&row.node),
-            time: Duration::from_micros(row.micros),
-            bytes: row.bytes,
-            again: row.again,
+        let shown = state.calls.longest().into_iter().map(|call| NodeRow {
+            name: self.name(&call.node),
+            time: Duration::from_micros(call.micros),
+            bytes: call.bytes,
+            again: call.again,
         });
-        Rows { shown: shown.collect(), ran: state.rows.len(), cached: state.cached }
+        Rows { shown: shown.collect(), ran: state.calls.ran(), cached: state.cached }
     }
 
     /// What nodes showed: ComfyUI's `ui` results.
     pub fn shown(&self) -> Vec<serde_json::Value> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).shown.clone()
     }
-}
-
-/// All rows in order; of very many those that took longest.
-fn longest(rows: &[Row]) -> Vec<&Row> {
-    let mut places: Vec<usize> = (0..rows.len()).collect();
-    if places.len() > MOST_ROWS {
-        places.select_nth_unstable_by_key(MOST_ROWS, |place| (Reverse(rows[*place].micros), *place));
-        places.truncate(MOST_ROWS);
-        places.sort_unstable();
-    }
-    places.into_iter().map(|place| &rows[place]).collect()
 }
 
 impl State {
@@ -157,11 +130,7 @@ impl State {
         if let Some((bar, _)) = bar {
             bar.finish_and_clear();
         }
-        let again = if self.again.is_empty() { None } else { self.again.remove(node) };
-        match again.and_then(|row| self.rows.get_mut(row)) {
-            Some(row) => (row.micros, row.bytes) = (micros, bytes),
-            None => self.rows.push(Row { node: node.clone(), micros, bytes, again: false }),
-        }
+        self.calls.finish(node, micros, bytes);
     }
 
     fn abandon(&mut self) {

@@ -14,6 +14,7 @@
 //! ```
 #![allow(clippy::print_stderr)] // a console is what this crate is
 
+mod calls;
 mod console;
 mod interrupt;
 mod lines;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use kiln_cli::options::{EngineArgs, EnvironmentArgs};
-use kiln_cli::{Finished, Opened, lines, on_ctrl_c, open, summary_line};
+use kiln_cli::{Finished, Opened, Terminal, lines, on_ctrl_c, open, summary_line};
 use kiln_exec::{Prompt, Report, Summary};
 use kiln_graph::Input;
 use serde_json::json;
@@ -76,7 +76,16 @@ impl Run {
                 }
             }
         }
+        self.leave(terminal, prompt);
         Ok(())
+    }
+
+    /// The process ends: the system takes its memory back at once, while dropping a million nodes and their results one by
+    /// one takes as long as running them. What was spilled are files, which only dropping removes.
+    fn leave(&self, terminal: Terminal, prompt: Arc<Prompt>) {
+        if self.engine.spill().is_none() {
+            std::mem::forget((terminal, prompt));
+        }
     }
 
     fn tell(&self, finished: &Finished) -> Done {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kiln_graph::NodeId;
+use smallvec::SmallVec;
 
 use crate::codec::CodecError;
 use crate::node::Ui;
@@ -10,10 +11,11 @@ use crate::spill::{Spilled, Spilling};
 use crate::store::LiveBytes;
 use crate::value::Values;
 
-/// One node's result.
+/// One node's result. Most have one output and show nothing: such a one takes no memory beside itself.
+#[derive(Clone)]
 pub(crate) struct Entry {
-    pub outputs: Vec<Values>,
-    pub ui: Option<Ui>,
+    pub outputs: SmallVec<[Values; 1]>,
+    pub ui: Option<Box<Ui>>,
     pub bytes: u64,
 }
 
@@ -27,7 +29,7 @@ pub(crate) struct Owner {
 /// A result and what the policies want to know of it. At least one of `entry` and `away` is there.
 pub(super) struct Kept {
     /// The whole of it, unless it was spilled since it was used last.
-    entry: Option<Arc<Entry>>,
+    entry: Option<Entry>,
     /// What was written once. It stays for the next time, as results never change.
     away: Option<Box<Away>>,
     /// The run that used it last.
@@ -35,13 +37,13 @@ pub(super) struct Kept {
     /// A clock of touches, for ties.
     pub touched: u64,
     /// The prompt's node it was expanded from, where expansions have caches of their own.
-    pub owner: Option<Owner>,
+    pub owner: Option<Box<Owner>>,
 }
 
 /// A result of which at least one list was written.
 struct Away {
     outputs: Vec<List>,
-    ui: Option<Ui>,
+    ui: Option<Box<Ui>>,
 }
 
 enum List {
@@ -52,7 +54,7 @@ enum List {
 
 impl Kept {
     pub(super) fn new(entry: Entry, generation: u64, touched: u64, owner: Option<Owner>) -> Self {
-        Self { entry: Some(Arc::new(entry)), away: None, generation, touched, owner }
+        Self { entry: Some(entry), away: None, generation, touched, owner: owner.map(Box::new) }
     }
 
     /// Bytes of it that are in memory.
@@ -93,12 +95,12 @@ impl Kept {
     }
 
     /// The whole of it in memory.
-    pub(super) fn recall(&mut self, live_bytes: &mut LiveBytes) -> Result<Arc<Entry>, CodecError> {
+    pub(super) fn recall(&mut self, live_bytes: &mut LiveBytes) -> Result<Entry, CodecError> {
         if let (None, Some(away)) = (&self.entry, &self.away) {
             let entry = away.read()?;
             entry.outputs.iter().for_each(|values| live_bytes.add(values));
             self.in_memory().for_each(|values| live_bytes.remove(values));
-            self.entry = Some(Arc::new(entry));
+            self.entry = Some(entry);
         }
         // There is an entry now; one of the two always is.
         self.entry.clone().ok_or_else(|| CodecError::damaged("nothing was kept"))
@@ -121,7 +123,7 @@ impl Away {
             List::InMemory(values) => Ok(values.clone()),
             List::Spilled(spilled) => spilled.load(),
         };
-        let outputs = self.outputs.iter().map(read).collect::<Result<Vec<Values>, _>>()?;
+        let outputs = self.outputs.iter().map(read).collect::<Result<SmallVec<[Values; 1]>, _>>()?;
         Ok(Entry { bytes: outputs.iter().map(Values::bytes).sum(), outputs, ui: self.ui.clone() })
     }
 }

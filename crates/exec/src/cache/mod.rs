@@ -8,9 +8,10 @@ pub(crate) mod key;
 mod policy;
 mod provider;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 pub(crate) use self::kept::{Entry, Owner};
 pub use self::key::Key;
@@ -38,7 +39,8 @@ impl Hasher for DigestHasher {
         self.0
     }
 }
-type ByDigest<T> = HashMap<Key, T, BuildHasherDefault<DigestHasher>>;
+/// Entries lie side by side: looking for one that is not there, the usual case, touches a small table only.
+type ByDigest<T> = IndexMap<Key, T, BuildHasherDefault<DigestHasher>>;
 
 /// Results by key.
 #[derive(Default)]
@@ -65,9 +67,12 @@ impl Cache {
         matches!(self.policy, CachePolicy::Classic)
     }
 
-    /// A new prompt begins; [`touch`](Self::touch) its keys, then [`clean`](Self::clean).
-    pub(crate) fn start(&mut self) {
+    /// A new prompt of so many nodes begins; [`touch`](Self::touch) its keys, then [`clean`](Self::clean).
+    pub(crate) fn start(&mut self, nodes: usize) {
         self.generation += 1;
+        if self.is_active() {
+            self.kept.reserve(nodes.saturating_sub(self.kept.len()));
+        }
     }
 
     /// The running prompt has a node of this key. Returns whether its result is here.
@@ -83,7 +88,7 @@ impl Cache {
         match self.policy {
             CachePolicy::Classic => {
                 let now = self.generation;
-                self.retain(live_bytes, |kept| match &kept.owner {
+                self.retain(live_bytes, |kept| match kept.owner.as_deref() {
                     Some(owner) => is_live(owner),
                     None => kept.generation == now,
                 });
@@ -121,7 +126,7 @@ impl Cache {
     }
 
     /// The result of that key. One that was spilled is read back; if that fails it was never kept.
-    pub(crate) fn get(&mut self, key: &Key, live_bytes: &mut LiveBytes) -> Option<Arc<Entry>> {
+    pub(crate) fn get(&mut self, key: &Key, live_bytes: &mut LiveBytes) -> Option<Entry> {
         self.clock += 1;
         let kept = self.kept.get_mut(key)?;
         kept.generation = self.generation;
@@ -155,14 +160,17 @@ impl Cache {
     }
 
     pub(crate) fn insert(&mut self, key: Key, entry: Entry, owner: Option<Owner>, live_bytes: &mut LiveBytes) {
-        if !self.is_active() || self.kept.contains_key(&key) {
+        if !self.is_active() {
             return;
         }
+        let vacant = match self.kept.entry(key) {
+            indexmap::map::Entry::Occupied(_) => return,
+            indexmap::map::Entry::Vacant(vacant) => vacant,
+        };
         self.clock += 1;
         self.bytes += entry.bytes + OVERHEAD;
         entry.outputs.iter().for_each(|values| live_bytes.add(values));
-        let kept = Kept::new(entry, self.generation, self.clock, owner);
-        self.kept.insert(key, kept);
+        vacant.insert(Kept::new(entry, self.generation, self.clock, owner));
     }
 
     /// A node has finished: the policies that watch memory let go of what is too much.
@@ -224,7 +232,7 @@ impl Cache {
     }
 
     fn remove(&mut self, key: &Key, live_bytes: &mut LiveBytes) -> u64 {
-        let Some(kept) = self.kept.remove(key) else { return 0 };
+        let Some(kept) = self.kept.swap_remove(key) else { return 0 };
         kept.in_memory().for_each(|values| live_bytes.remove(values));
         let freed = kept.bytes() + OVERHEAD;
         self.bytes -= freed;

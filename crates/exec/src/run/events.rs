@@ -24,13 +24,12 @@ impl Execution<'_> {
     }
 
     /// Which nodes of the prompt have their results in the cache.
-    pub(super) fn emit_cached(&mut self) {
+    pub(super) fn emit_cached(&self) {
         if self.shared.listener.is_none() {
             return;
         }
-        let keys: Vec<_> = self.nodes.iter().filter_map(|(ix, _)| Some((ix, self.nodes.key(ix)?))).collect();
-        let hits = keys.into_iter().filter(|(_, key)| self.session.cache.touch(key)).map(|(ix, _)| ix);
-        let nodes = hits.collect::<Vec<_>>().into_iter().map(|ix| self.nodes.id(ix)).collect();
+        let known = self.nodes.iter().filter(|(_, node)| node.flags.known);
+        let nodes = known.map(|(ix, _)| self.nodes.id(ix)).collect();
         let prompt_id = Arc::clone(&self.shared.prompt_id);
         self.emit(|| Event::ExecutionCached { nodes, prompt_id, timestamp: now() });
     }

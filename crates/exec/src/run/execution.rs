@@ -51,7 +51,7 @@ pub(crate) struct Execution<'e> {
     /// Nodes of finished expansions that nothing refers to, the oldest first.
     pub(super) finished_nodes: VecDeque<NodeIx>,
     /// Hits that are still to be shown.
-    pub(super) hits: HashMap<NodeIx, Arc<Entry>>,
+    pub(super) hits: HashMap<NodeIx, Entry>,
     pub(super) outputs: Map<NodeId, NodeOutput>,
     pub(super) failures: Vec<RunError>,
     pub(super) summary: Summary,
@@ -98,7 +98,7 @@ impl<'e> Execution<'e> {
         let mut list = ExecutionList::new();
         list.grow(prompt.len(), prompt.len());
         session.live_bytes.start();
-        session.cache.start();
+        session.cache.start(prompt.len());
         Self {
             shared: Arc::new(shared),
             graph: Arc::new(DynamicPrompt::new(Arc::clone(prompt))),

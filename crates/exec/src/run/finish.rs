@@ -24,7 +24,7 @@ impl Execution<'_> {
         self.remember_size(ix, bytes);
         self.record_run(ix, bytes);
         self.show(ix, outputs, ui, false);
-        self.store_outputs(ix, outputs);
+        self.store_outputs(ix, outputs.drain(..));
         self.unlink(ix);
         self.list.complete(ix);
         self.emit_finished(ix, bytes);
@@ -57,9 +57,9 @@ impl Execution<'_> {
         }
     }
 
-    fn store_outputs(&mut self, ix: NodeIx, outputs: &mut Vec<Values>) {
+    fn store_outputs(&mut self, ix: NodeIx, outputs: impl Iterator<Item = Values>) {
         let sockets = self.nodes[ix].sockets;
-        for (number, values) in outputs.drain(..).enumerate() {
+        for (number, values) in outputs.enumerate() {
             let number = number as u32;
             let Some(at) = sockets.at(number) else { continue };
             let spill = Spilling::to(self.spill.as_ref(), &self.engine.codecs);
@@ -86,7 +86,7 @@ impl Execution<'_> {
         }
         let Some(key) = self.cache_key(ix) else { return };
         if self.session.cache.is_active() {
-            let entry = Entry { outputs: outputs.to_vec(), ui: ui.cloned(), bytes };
+            let entry = Entry { outputs: outputs.into(), ui: ui.cloned().map(Box::new), bytes };
             let owner = self.owner(ix);
             let session = &mut *self.session;
             session.cache.insert(key, entry, owner, &mut session.live_bytes);
@@ -118,7 +118,7 @@ impl Execution<'_> {
     }
 
     /// The result of this node, or of an equal one, if it was kept.
-    fn look_for(&mut self, ix: NodeIx) -> Option<Arc<Entry>> {
+    fn look_for(&mut self, ix: NodeIx) -> Option<Entry> {
         if !self.keyed {
             return None;
         }
@@ -130,7 +130,7 @@ impl Execution<'_> {
         self.look_outside(ix, &key)
     }
 
-    fn look_outside(&mut self, ix: NodeIx, key: &Key) -> Option<Arc<Entry>> {
+    fn look_outside(&mut self, ix: NodeIx, key: &Key) -> Option<Entry> {
         let provider = self.engine.provider.as_ref()?;
         // A node is looked for when it joins the run, not again when its turn comes.
         if !self.nodes.is_given(ix) || self.list.state(ix) != State::Idle {
@@ -139,7 +139,7 @@ impl Execution<'_> {
         let item = CacheItem { key, class_type: &self.class(ix).def.class_type, codecs: &self.engine.codecs };
         let found = provider.lookup(&item)?;
         let bytes = found.outputs.iter().map(Values::bytes).sum();
-        Some(Arc::new(Entry { outputs: found.outputs, ui: found.ui, bytes }))
+        Some(Entry { outputs: found.outputs.into(), ui: found.ui.map(Box::new), bytes })
     }
 
     /// A node that joins the run takes its result from the cache, if that is possible. Then it needs no inputs.
@@ -169,13 +169,13 @@ impl Execution<'_> {
             self.summary.cached += 1;
         }
         self.record(ix, || What::Cached);
-        self.store_outputs(ix, &mut entry.outputs.clone());
+        self.store_outputs(ix, entry.outputs.iter().cloned());
     }
 
     /// The turn of a node whose result is there.
     pub(super) fn finish_served(&mut self, ix: NodeIx) {
         if let Some(entry) = self.hits.remove(&ix) {
-            self.show(ix, &entry.outputs, entry.ui.clone(), true);
+            self.show(ix, &entry.outputs, entry.ui.map(|ui| *ui), true);
         }
         self.unlink(ix);
         self.list.complete(ix);
@@ -224,15 +224,15 @@ impl Execution<'_> {
         self.store.pin(self.nodes[ix].sockets);
         self.nodes[ix].expanding = None;
         let count = self.nodes[ix].sockets.count as usize;
-        let mut blockers = vec![Values::One(Value::Blocker(Blocker::silent())); count];
-        self.store_outputs(ix, &mut blockers);
+        let blocker = Values::One(Value::Blocker(Blocker::silent()));
+        self.store_outputs(ix, std::iter::repeat_n(blocker, count));
         self.unlink(ix);
         self.list.complete(ix);
     }
 
     /// Lets go of what the cache kept for the prompt before only.
     pub(super) fn clean_cache(&mut self) {
-        if !self.session.cache.is_active() {
+        if self.session.cache.len() == 0 {
             return;
         }
         for ix in (0..self.nodes.capacity() as u32).map(NodeIx) {
