@@ -1,6 +1,5 @@
 //! Finishing: a node's outputs are stored, kept and shown, its readers wait no longer, its own inputs are released.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use kiln_graph::schedule::{NodeIx, State};
