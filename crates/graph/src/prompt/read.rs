@@ -74,8 +74,19 @@ pub(crate) fn read_any(text: &[u8]) -> Result<Read, PromptReadError> {
     }
 }
 
+/// Reads all of a text. The texts in it need no look of their own when the whole is known to be UTF-8.
 fn whole<'de, S: DeserializeSeed<'de>>(text: &'de [u8], seed: S) -> Result<S::Value, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    match std::str::from_utf8(text) {
+        Ok(text) => to_end(serde_json::Deserializer::from_str(text), seed),
+        // Something before the odd byte may be wrong, too.
+        Err(_) => to_end(serde_json::Deserializer::from_slice(text), seed),
+    }
+}
+
+fn to_end<'de, R: serde_json::de::Read<'de>, S: DeserializeSeed<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    seed: S,
+) -> Result<S::Value, serde_json::Error> {
     let value = seed.deserialize(&mut deserializer)?;
     deserializer.end().map(|()| value)
 }
