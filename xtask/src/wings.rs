@@ -52,6 +52,7 @@ pub const HOUSES: &[House] = &[
     House {
         folder: "crates/graph",
         wings: &[
+            &["text"],
             &["id", "map", "python", "schedule", "suggest"],
             &["def", "input"],
             &["inputs"],

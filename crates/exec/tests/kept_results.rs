@@ -107,3 +107,22 @@ fn what_the_classic_cache_lets_go_of_when_a_run_begins_is_reported() {
     house.engine.run(graph("b: Make(n=2, kb=10); y: Sink(x=b)")).unwrap();
     assert_eq!(*house.memory.gave_back.lock().unwrap(), [100_000]);
 }
+
+#[test]
+fn what_came_with_a_nan_runs_in_every_prompt_with_all_that_reads_it() {
+    for is_changed in ["NaN", "[NaN]", r#"{"a": [1, NaN]}"#] {
+        let text = format!(
+            r#"{{"a": {{"class_type": "Make", "inputs": {{"n": 1, "kb": 1}}, "is_changed": {is_changed}}},
+                "b": {{"class_type": "Make", "inputs": {{"n": 2, "kb": 1}}, "is_changed": -Infinity}},
+                "p": {{"class_type": "Pass", "inputs": {{"x": ["a", 0]}}}},
+                "x": {{"class_type": "Sink", "inputs": {{"x": ["p", 0]}}}},
+                "y": {{"class_type": "Sink", "inputs": {{"x": ["b", 0]}}}}}}"#
+        );
+        let house = house(CachePolicy::Lru(100));
+        for _ in 0..3 {
+            house.engine.run(Prompt::from_json(&text).unwrap()).unwrap();
+        }
+        let ran = |id| house.world.ran(id);
+        assert_eq!((ran("a"), ran("p"), ran("b")), (3, 3, 1), "{is_changed}");
+    }
+}

@@ -5,7 +5,8 @@
 use serde_json::Value;
 
 use crate::def::Definitions;
-use crate::prompt::{Prompt, Read, read_any, syntax};
+use crate::prompt::{Prompt, Read, as_python, read_any, syntax};
+use crate::text::{encoding, non_finite};
 use crate::workflow::{LowerOptions, Workflow, WorkflowError};
 
 /// A file that a graph can be read from, whichever of the two forms it has.
@@ -20,7 +21,9 @@ pub enum Document {
 impl Document {
     /// Reads either form, and the body of a `/prompt` request, which holds a prompt under `prompt`.
     ///
-    /// A prompt is read without a tree of JSON values in between.
+    /// A prompt is read without a tree of JSON values in between. Text may be UTF-8, UTF-16 or UTF-32, with a byte order
+    /// mark or without. Python's NaN and infinities are null in a workflow, as the page has it; in a prompt they are the
+    /// numbers that they are ([`non_finite`](crate::non_finite)), which validation refuses where an input wants one.
     ///
     /// # Errors
     /// [`WorkflowError`] when the text is not JSON or is neither form.
@@ -34,12 +37,13 @@ impl Document {
     /// # Errors
     /// Those of [`from_json`](Self::from_json).
     pub fn with_source(text: impl AsRef<[u8]>) -> Result<(Self, Option<Value>), WorkflowError> {
-        let text = text.as_ref();
+        let text = &*encoding::utf8(text.as_ref());
         if let Read::Prompt(prompt) = read_any(text)? {
             return Ok((Self::Prompt(prompt), None));
         }
-        let value: Value = serde_json::from_slice(text).map_err(|e| syntax(text, &e))?;
+        let mut value: Value = as_python(text, |text| serde_json::from_slice(text).map_err(|e| syntax(text, &e)))?;
         if value.get("nodes").is_some_and(Value::is_array) {
+            non_finite::to_null(&mut value);
             return Ok((Self::Workflow(Workflow::from_value(&value)?), Some(value)));
         }
         Ok((Self::Prompt(Prompt::from_value(body(value))?), None))

@@ -62,6 +62,7 @@ mod prompt;
 mod python;
 pub mod schedule;
 mod suggest;
+mod text;
 mod validate;
 mod view;
 mod workflow;
@@ -75,6 +76,7 @@ pub use inputs::{InputIter, Inputs};
 pub use map::{Map, Set};
 pub use prompt::{Meta, Prompt, PromptNode, PromptReadError};
 pub use suggest::nearest;
+pub use text::non_finite::{has_nan, non_finite};
 pub use validate::{
     ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Route, Routes, Validated, ValidationError,
     ValidatorCall, Validators, Verdict, validate,

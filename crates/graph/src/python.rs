@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_json::{Number, Value};
 
+use crate::text::non_finite;
+
 /// Python's `bool(value)`.
 pub(crate) fn truthy(value: &Value) -> bool {
     match value {
@@ -54,6 +56,7 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
         Value::Number(_) => "int",
         Value::String(_) => "str",
         Value::Array(_) => "list",
+        Value::Object(_) if non_finite::non_finite(value).is_some() => "float",
         Value::Object(_) => "dict",
     }
 }
@@ -81,6 +84,11 @@ impl fmt::Display for Repr<'_> {
             Value::Number(n) => number(f, n),
             Value::String(s) => string(f, s),
             Value::Array(items) => list(f, items),
+            Value::Object(_) if let Some(word) = non_finite::word(self.0) => f.write_str(match word {
+                "NaN" => "nan",
+                "Infinity" => "inf",
+                _ => "-inf",
+            }),
             Value::Object(map) => {
                 f.write_str("{")?;
                 for (i, (key, value)) in map.iter().enumerate() {

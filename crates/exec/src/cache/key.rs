@@ -62,11 +62,12 @@ impl KeyWriter {
                 self.bytes.extend_from_slice(&(link.socket as u64).to_le_bytes());
                 self.bytes.extend_from_slice(&key);
             }
+            Input::Opaque(_) => return false,
+            Input::Literal(value) | Input::Malformed(value) if kiln_graph::has_nan(value) => return false,
             Input::Literal(value) | Input::Malformed(value) => {
                 self.bytes.push(b'v');
                 self.json(value);
             }
-            Input::Opaque(_) => return false,
         }
         true
     }

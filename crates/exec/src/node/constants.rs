@@ -117,10 +117,12 @@ pub enum Fingerprint {
 }
 
 impl Fingerprint {
-    /// From a JSON value as prompts may carry it in `is_changed`. `false` and `null` stand for nothing.
+    /// From a JSON value as prompts may carry it in `is_changed`. `false` and `null` stand for nothing; what holds a NaN
+    /// equals nothing, so its node runs in every prompt.
     pub fn from_json(json: serde_json::Value) -> Self {
         match json {
             serde_json::Value::Bool(false) => Self::Stable,
+            nan if kiln_graph::has_nan(&nan) => Self::Always,
             other => Self::Value(other),
         }
     }

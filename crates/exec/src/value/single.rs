@@ -67,6 +67,7 @@ impl Value {
             serde_json::Value::Bool(b) => Self::Bool(*b),
             serde_json::Value::Number(n) => Self::from_number(n),
             serde_json::Value::String(s) => Self::String(s.as_str().into()),
+            number if let Some(number) = kiln_graph::non_finite(number) => Self::Float(number),
             list_or_dict => Self::Json(Arc::new(list_or_dict.clone())),
         }
     }

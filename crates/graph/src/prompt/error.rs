@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::id::NodeId;
+use crate::text::non_finite;
 
 /// Why a text is no prompt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,27 @@ pub(crate) fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
+}
+
+/// Reads JSON as it stands, and where that fails as Python reads it: with NaN and the infinities as numbers.
+///
+/// # Errors
+/// Those of `read`; their columns are those of `text`.
+pub(crate) fn as_python<T>(
+    text: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, PromptReadError>,
+) -> Result<T, PromptReadError> {
+    let error = match read(text) {
+        Err(error @ PromptReadError::Syntax { .. }) => error,
+        other => return other,
+    };
+    let Some(new) = non_finite::rewrite(text) else { return Err(error) };
+    read(&new.text).map_err(|error| match error {
+        PromptReadError::Syntax { line, column, message } => {
+            PromptReadError::Syntax { line, column: new.column(line, column), message }
+        }
+        other => other,
+    })
 }
 
 /// serde_json's error with its position apart from its words, and a word about Python's NaN.

@@ -12,7 +12,7 @@ mod value;
 mod write;
 
 pub use self::error::PromptReadError;
-pub(crate) use self::error::{kind, syntax};
+pub(crate) use self::error::{as_python, kind, syntax};
 pub use self::meta::Meta;
 pub use self::nodes::{Prompt, PromptNode};
 pub(crate) use self::read::{Read, read_any};

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::error::{PromptReadError, kind, syntax};
+use super::error::{PromptReadError, as_python, kind, syntax};
 use super::ids::IdTable;
 use super::nodes::{Prompt, PromptNode};
 use super::value::{Element, ElementSeed, InputSeed, KeySeed, MetaSeed, Words};
 use crate::id::NodeId;
 use crate::input::Input;
 use crate::inputs::Inputs;
+use crate::text::{encoding, non_finite};
 
 const WHOLE: &str = "an object of nodes by id";
 const NODE: &str = "an object with `class_type` and `inputs`";
@@ -29,16 +30,24 @@ impl Prompt {
     ///
     /// Nothing is lost: order, integers and floats, unknown keys. (A link's socket written as a float, `["4", 1.0]`, is
     /// written back as the integer that it means.) A later duplicate of a key replaces the earlier one,
-    /// as in Python.
+    /// as in Python. Text may be UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
+    ///
+    /// NaN and infinities, which Python writes, may stand where nobody reads them, and in `is_changed`.
     ///
     /// # Errors
     /// [`PromptReadError`] with line and column where the text is not JSON, with node and key where it is JSON but no
     /// prompt.
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, PromptReadError> {
-        let text = text.as_ref();
-        let reader = Reader::of(text);
-        let prompt = whole(text, PromptSeed(&reader));
-        prompt.map_err(|e| reader.trouble.into_inner().unwrap_or_else(|| syntax(text, &e)))
+        let text = &*encoding::utf8(text.as_ref());
+        strict(text).or_else(|error| {
+            let prompt = as_python(text, strict)?;
+            let values = prompt.nodes.values().flat_map(|node| node.inputs.values()).filter_map(Input::as_value);
+            if values.into_iter().any(|value| non_finite::non_finite(value).is_some()) {
+                Err(error)
+            } else {
+                Ok(prompt)
+            }
+        })
     }
 
     /// Reads a prompt from JSON that is already parsed.
@@ -52,6 +61,12 @@ impl Prompt {
     }
 }
 
+fn strict(text: &[u8]) -> Result<Prompt, PromptReadError> {
+    let reader = Reader::of(text);
+    let prompt = whole(text, PromptSeed(&reader));
+    prompt.map_err(|e| reader.trouble.into_inner().unwrap_or_else(|| syntax(text, &e)))
+}
+
 /// What a text turned out to be.
 pub(crate) enum Read {
     /// A prompt, or a request that holds one.
@@ -61,11 +76,16 @@ pub(crate) enum Read {
     Other,
 }
 
-/// Reads a prompt, or the body of a `/prompt` request, and gives up as soon as the text may be anything else.
+/// Reads a prompt, or the body of a `/prompt` request, and gives up as soon as the text may be anything else. A NaN or
+/// an infinity is read as the object that stands for it ([`non_finite`]), so that validation names its input.
 ///
 /// # Errors
 /// [`PromptReadError::Syntax`] where the text is not JSON.
 pub(crate) fn read_any(text: &[u8]) -> Result<Read, PromptReadError> {
+    as_python(text, read_strictly)
+}
+
+fn read_strictly(text: &[u8]) -> Result<Read, PromptReadError> {
     let reader = Reader::of(text);
     match whole(text, AnySeed(&reader)) {
         Ok(prompt) => Ok(Read::Prompt(prompt)),

@@ -5,6 +5,7 @@
 use serde_json::{Number, Value};
 
 use crate::python::{Str, truthy, type_name};
+use crate::text::non_finite;
 
 /// The value as `ty` wants it; `None` when it is fine as it is.
 ///
@@ -42,6 +43,10 @@ fn int(value: &Value) -> Result<Option<Value>, String> {
             },
             _ => Err(format!("invalid literal for int() with base 10: {}", crate::python::Repr(value))),
         },
+        other if non_finite::non_finite(other).is_some_and(f64::is_nan) => {
+            Err("cannot convert float NaN to integer".to_owned())
+        }
+        other if non_finite::non_finite(other).is_some() => Err("cannot convert float infinity to integer".to_owned()),
         other => Err(format!(
             "int() argument must be a string, a bytes-like object or a real number, not '{}'",
             type_name(other)
@@ -57,6 +62,7 @@ fn float(value: &Value) -> Result<Option<Value>, String> {
         Value::String(text) => digits(text)
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| format!("could not convert string to float: {}", crate::python::Repr(value)))?,
+        other if non_finite::non_finite(other).is_some() => f64::NAN,
         other => {
             return Err(format!("float() argument must be a string or a real number, not '{}'", type_name(other)));
         }

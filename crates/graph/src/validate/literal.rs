@@ -10,6 +10,7 @@ use crate::def::InputDef;
 use crate::input::WRAP;
 use crate::python::{Repr, Str, compare, equal};
 use crate::suggest;
+use crate::text::non_finite;
 
 /// Longer lists of choices are not sent back.
 const LONG_LIST: usize = 20;
@@ -136,7 +137,11 @@ fn advice(choices: &[Value], value: &Value) -> String {
 
 /// A value as people quote it, cut if it is long.
 pub(super) fn quote(value: &Value) -> impl Display {
-    let text = if value.is_string() { format!("`{}`", Str(value)) } else { value.to_string() };
+    let text = match non_finite::word(value) {
+        Some(word) => word.to_owned(),
+        None if value.is_string() => format!("`{}`", Str(value)),
+        None => value.to_string(),
+    };
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -27,16 +27,19 @@ pub use self::options::{LocalTime, LowerOptions};
 pub use self::ui::Workflow;
 
 use crate::def::Definitions;
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, as_python, syntax};
+use crate::text::{encoding, non_finite};
 
 impl Workflow {
-    /// Reads a saved workflow.
+    /// Reads a saved workflow. Text may be UTF-8, UTF-16 or UTF-32, with a byte order mark or without; NaN and
+    /// infinities, which Python writes, are null, as for the page.
     ///
     /// # Errors
     /// [`WorkflowError`] with line and column where the text is not JSON, with the place where it is no workflow.
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, WorkflowError> {
-        let text = text.as_ref();
-        let value = serde_json::from_slice(text).map_err(|e| crate::prompt::syntax(text, &e))?;
+        let text = &*encoding::utf8(text.as_ref());
+        let mut value = as_python(text, |text| serde_json::from_slice(text).map_err(|e| syntax(text, &e)))?;
+        non_finite::to_null(&mut value);
         Self::from_value(&value)
     }
 

@@ -1,0 +1,175 @@
+//! Numbers that JSON cannot say: NaN and the infinities, which Python writes into JSON all the same.
+//!
+//! A tree of JSON values has no place for them either; there such a number is an object with one key. Knows the text
+//! and the object, nothing of who reads them.
+
+use serde_json::Value;
+
+/// The key of the object that stands for such a number.
+const KEY: &str = "__float__";
+/// How Python writes them.
+const WORDS: [(&str, f64); 3] = [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
+
+/// The number that the value stands for, if it is NaN or infinite: JSON text with Python's `NaN` is read as
+/// `{"__float__": "NaN"}`.
+pub fn non_finite(value: &Value) -> Option<f64> {
+    let word = value.as_object().filter(|object| object.len() == 1)?.get(KEY)?.as_str()?;
+    WORDS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number)
+}
+
+/// How Python writes the number that the value stands for, if it is NaN or infinite.
+pub(crate) fn word(value: &Value) -> Option<&str> {
+    non_finite(value)?;
+    value.get(KEY)?.as_str()
+}
+
+/// Whether there is a NaN anywhere in the value. Such a value equals nothing, not even itself.
+pub fn has_nan(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_nan),
+        Value::Object(object) => non_finite(value).is_some_and(f64::is_nan) || object.values().any(has_nan),
+        _ => false,
+    }
+}
+
+/// Replaces every such number by null, as the page does.
+pub(crate) fn to_null(value: &mut Value) {
+    if non_finite(value).is_some() {
+        *value = Value::Null;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(to_null),
+        Value::Object(object) => object.values_mut().for_each(to_null),
+        _ => {}
+    }
+}
+
+/// JSON in which these numbers stand as objects, and where everything stood before.
+pub(crate) struct Rewritten {
+    pub(crate) text: Vec<u8>,
+    /// Where each object ends, and by how much the text had grown there.
+    grown: Vec<(usize, usize)>,
+}
+
+/// The text without these numbers; `None` if there is none outside of its strings.
+pub(crate) fn rewrite(text: &[u8]) -> Option<Rewritten> {
+    let mut new = Rewritten { text: Vec::new(), grown: Vec::new() };
+    let (mut copied, mut at, mut extra) = (0, 0, 0);
+    while let Some(found) = memchr::memchr3(b'"', b'N', b'I', &text[at..]) {
+        at += found;
+        if text[at] == b'"' {
+            at = end_of_string(text, at + 1);
+            continue;
+        }
+        let Some(word) = word_at(text, at) else {
+            at += 1;
+            continue;
+        };
+        let start = at - usize::from(word.starts_with('-'));
+        new.text.extend_from_slice(&text[copied..start]);
+        new.text.extend_from_slice(format!("{{\"{KEY}\":\"{word}\"}}").as_bytes());
+        at = start + word.len();
+        copied = at;
+        extra = new.text.len() - at;
+        new.grown.push((new.text.len(), extra));
+    }
+    if extra == 0 {
+        return None;
+    }
+    new.text.extend_from_slice(&text[copied..]);
+    Some(new)
+}
+
+impl Rewritten {
+    /// The column in the text as it came, for a line and a column of the new one, both from 1.
+    pub(crate) fn column(&self, line: usize, column: usize) -> usize {
+        let start = match line.checked_sub(2) {
+            None => 0,
+            Some(breaks) => memchr::memchr_iter(b'\n', &self.text).nth(breaks).map_or(0, |end| end + 1),
+        };
+        let before = |offset: usize| match self.grown.partition_point(|(end, _)| *end <= offset) {
+            0 => 0,
+            count => self.grown[count - 1].1,
+        };
+        column.saturating_sub(before(start + column) - before(start))
+    }
+}
+
+/// Behind the closing quote of the string whose contents begin at `at`.
+fn end_of_string(text: &[u8], mut at: usize) -> usize {
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
+/// The word of which the first letter stands at `at`, if it stands there for itself.
+fn word_at(text: &[u8], at: usize) -> Option<&'static str> {
+    let word = ["NaN", "Infinity"].into_iter().find(|word| text[at..].starts_with(word.as_bytes()))?;
+    let part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+');
+    let alone = |before: usize| before == 0 || !part(&text[before - 1]);
+    if text.get(at + word.len()).is_some_and(part) {
+        return None;
+    }
+    match word {
+        "Infinity" if at > 0 && text[at - 1] == b'-' => alone(at - 1).then_some("-Infinity"),
+        word => alone(at).then_some(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(text: &str) -> Option<String> {
+        rewrite(text.as_bytes()).map(|new| String::from_utf8(new.text).unwrap_or_default())
+    }
+
+    #[test]
+    fn only_words_that_stand_for_themselves_outside_of_strings_are_numbers() {
+        let text = r#"[NaN,-Infinity , "NaN \" NaN", {"Infinity":Infinity}]"#;
+        let expected =
+            r#"[{"__float__":"NaN"},{"__float__":"-Infinity"} , "NaN \" NaN", {"Infinity":{"__float__":"Infinity"}}]"#;
+        assert_eq!(rewritten(text).as_deref(), Some(expected));
+        for text in [r#""NaN""#, "nan", "NaNs", "1NaN", "-NaN", "+Infinity", "--Infinity", "Inf", "\"", "\"\\", "", "N"]
+        {
+            assert_eq!(rewritten(text), None, "{text}");
+        }
+        assert!(rewritten("NaN").is_some());
+    }
+
+    #[test]
+    fn a_column_is_that_of_the_text_as_it_came() {
+        let text = "[NaN,\n NaN, Infinity, x,\n NaN, q]";
+        let new = rewrite(text.as_bytes()).map(|new| (String::from_utf8(new.text.clone()).unwrap_or_default(), new));
+        let Some((written, new)) = new else { panic!("there are numbers") };
+        for wanted in ["x", "q"] {
+            let place = |text: &str| {
+                let line = text.lines().position(|line| line.contains(wanted)).unwrap_or_default();
+                (line + 1, text.lines().nth(line).and_then(|line| line.find(wanted)).unwrap_or_default() + 1)
+            };
+            let ((line, column), (_, original)) = (place(&written), place(text));
+            assert_eq!(new.column(line, column), original, "{wanted}");
+        }
+        assert_eq!(new.column(1, 1), 1);
+    }
+
+    #[test]
+    fn a_value_says_what_it_stands_for() {
+        let nan = serde_json::json!({"__float__": "NaN"});
+        let infinite = serde_json::json!({"__float__": "-Infinity"});
+        assert!(non_finite(&nan).is_some_and(f64::is_nan));
+        assert_eq!(non_finite(&infinite), Some(f64::NEG_INFINITY));
+        assert!(has_nan(&serde_json::json!([1, {"a": nan}])) && !has_nan(&infinite));
+        for other in [serde_json::json!({"__float__": "1"}), serde_json::json!({"__float__": "NaN", "b": 1})] {
+            assert_eq!(non_finite(&other), None);
+        }
+        let mut value = serde_json::json!([1, {"a": nan, "b": [infinite]}]);
+        to_null(&mut value);
+        assert_eq!(value, serde_json::json!([1, {"a": null, "b": [null]}]));
+    }
+}
