@@ -21,10 +21,21 @@ pub enum Problem {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// The file is something else.
-    #[error("byte 0: this is {found}, not a weight file; a .safetensors or .gguf file is needed here")]
+    #[error("byte 0: this is {found}, not a weight file; a .safetensors, .gguf or PyTorch file is needed here")]
     NotWeights {
         /// What the first bytes look like, with its article.
         found: &'static str,
+    },
+    /// A pickle asks for a class or function that is no part of a tensor. It was not looked for, let alone called.
+    #[error(
+        "byte {at}: this Python pickle asks for `{name}`, which is no part of a tensor; no code of a weight file is run \
+         (save its tensors alone: torch.save(model.state_dict(), ..), or as .safetensors)"
+    )]
+    Refused {
+        /// Where it asks.
+        at: u64,
+        /// What for, as `module.name`.
+        name: String,
     },
     /// The file ends too early.
     #[error("byte {at}: the file ends here, but {what} needs {needed} bytes up to here (a download that stopped?)")]

@@ -4,7 +4,7 @@
 //! entry per tensor (name, dimensions innermost first, type, offset), padding to `general.alignment` (32 if absent),
 //! data.
 
-use super::{dtype::Dtype, error::Problem, info::TensorInfo, safetensors::Header};
+use super::{dtype::Dtype, error::Problem, header::Header, info::TensorInfo};
 use indexmap::IndexMap;
 
 /// The first four bytes of every GGUF file.
@@ -43,7 +43,7 @@ pub(crate) fn parse(file: &[u8]) -> Result<Header, Problem> {
         }
     }
     check_overlap(&found)?;
-    Ok(Header { tensors: found, metadata })
+    Ok(Header { tensors: found, metadata, ..Header::default() })
 }
 
 fn alignment(metadata: &IndexMap<String, String>) -> Result<usize, Problem> {

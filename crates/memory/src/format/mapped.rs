@@ -149,6 +149,14 @@ impl MappedFile {
         advise(&self.map[..first.min(self.map.len())], Access::Soon);
     }
 
+    /// This is about to be read: the system may begin to fetch it.
+    pub(super) fn soon(&self, range: Range<usize>) {
+        let start = range.start / page_size() * page_size();
+        if let Some(pages) = self.map.get(start..range.end.min(self.map.len())) {
+            advise(pages, Access::Soon);
+        }
+    }
+
     /// From now on the system may guess again.
     pub(crate) fn anywhere(&self) {
         advise(&self.map, Access::Usual);

@@ -5,20 +5,13 @@
 //! a gap. Everything here is checked before it is believed; duplicate names, which the format forbids and most readers
 //! take, are refused.
 
-use super::{dtype::Dtype, error::Problem, info::TensorInfo};
+use super::{dtype::Dtype, error::Problem, header::Header, info::TensorInfo};
 use indexmap::IndexMap;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
 /// The longest header that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
-
-/// Names with their checked ranges (in bytes from the start of the file), and the free-form metadata.
-#[derive(Debug, Default)]
-pub(crate) struct Header {
-    pub(crate) tensors: IndexMap<String, TensorInfo>,
-    pub(crate) metadata: IndexMap<String, String>,
-}
 
 /// Reads the header at the start of `file`, all of the file's bytes.
 pub(crate) fn parse(file: &[u8]) -> Result<Header, Problem> {
@@ -31,7 +24,7 @@ pub(crate) fn parse(file: &[u8]) -> Result<Header, Problem> {
         tensors.insert(name, info);
     }
     check_layout(&tensors, data_start, file.len())?;
-    Ok(Header { tensors, metadata: raw.metadata })
+    Ok(Header { tensors, metadata: raw.metadata, ..Header::default() })
 }
 
 /// Where the header ends, by its first eight bytes, if that can be.

@@ -17,8 +17,8 @@ use std::{
     sync::Arc,
 };
 
-/// Opens whatever holds weights: a `.safetensors` or `.gguf` file, or the index of a sharded checkpoint
-/// (`*.safetensors.index.json`).
+/// Opens whatever holds weights: a safetensors, GGUF or PyTorch file by its contents, or the index of a sharded checkpoint
+/// (`*.safetensors.index.json`, `*.bin.index.json`).
 ///
 /// # Errors
 /// [`FormatError`], with the file and the byte.

@@ -1,11 +1,6 @@
 //! What a file that is no weight file looks like. Knows first bytes only.
 
-const MAGIC: [(&[u8], &str); 27] = [
-    (b"PK\x03\x04", "a zip archive (a PyTorch .ckpt or .pt file? convert it to .safetensors)"),
-    (b"\x80\x02", "a Python pickle (an old PyTorch file? convert it to .safetensors)"),
-    (b"\x80\x03", "a Python pickle (an old PyTorch file? convert it to .safetensors)"),
-    (b"\x80\x04", "a Python pickle (convert it to .safetensors)"),
-    (b"\x80\x05", "a Python pickle (convert it to .safetensors)"),
+const MAGIC: [(&[u8], &str); 22] = [
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"RIFF", "a WebP or WAV file"),
@@ -36,7 +31,12 @@ pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
         return Some("an empty file");
     }
     let known = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what);
-    known.or_else(|| looks_like_onnx(head)).or_else(|| looks_like_text(head))
+    known.or_else(|| looks_like_tar(head)).or_else(|| looks_like_onnx(head)).or_else(|| looks_like_text(head))
+}
+
+fn looks_like_tar(head: &[u8]) -> Option<&'static str> {
+    let tar = head.get(257..262) == Some(b"ustar");
+    tar.then_some("a tar archive (a PyTorch file of before 2017? load it with torch and save it again)")
 }
 
 /// An ONNX model is a protobuf message: a small version as its first field, then one of its other fields.

@@ -3,12 +3,14 @@
 use super::{
     decode::{DecodeError, decode_f32},
     error::{FormatError, MissingTensor, Problem, SourceError},
-    gguf,
+    header::Header,
+    inflate::Inflater,
     info::TensorInfo,
+    kind::Kind,
     mapped::MappedFile,
     reader::{ReadError, Reader},
     reading::Reading,
-    safetensors,
+    scattered::Scattered,
     source::TensorSource,
 };
 use crate::budget::available_memory;
@@ -43,36 +45,33 @@ use std::{
 #[derive(Debug)]
 pub struct WeightFile {
     file: MappedFile,
-    tensors: IndexMap<String, TensorInfo>,
-    metadata: IndexMap<String, String>,
+    header: Header,
     reader: Reader,
     /// A [`Reading`] as a number; [`AUTO`] until it is decided.
     reading: AtomicU8,
 }
-
-/// How far a GGUF header is expected to reach; it doesn't say so itself.
-const GGUF_HEADER: usize = 1 << 20;
 
 const AUTO: u8 = 0;
 const CACHED: u8 = 1;
 const PAST_CACHE: u8 = 2;
 
 impl WeightFile {
-    /// Maps a safetensors or GGUF file and checks its header.
+    /// Maps a safetensors, GGUF or PyTorch file and checks its header. Of a PyTorch file, tensors and plain values are read
+    /// and no code is run.
     ///
     /// # Errors
-    /// [`FormatError`], with the file and the byte: unreadable, not a weight file, truncated, or a header that
-    /// contradicts itself or the file.
+    /// [`FormatError`], with the file and the byte: unreadable, not a weight file, truncated, a header that
+    /// contradicts itself or the file, or a pickle that asks for more than tensors.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Self>, FormatError> {
         let file = MappedFile::open(path)?;
         file.only_the_start(4096);
-        let gguf = file.bytes().starts_with(gguf::MAGIC);
-        file.only_the_start(if gguf { GGUF_HEADER } else { safetensors::header_end(file.bytes()) });
-        let parse = if gguf { gguf::parse } else { safetensors::parse };
-        let header = parse(file.bytes()).map_err(|p| FormatError::new(file.path(), p))?;
+        let kind = Kind::of(file.bytes());
+        file.only_the_start(kind.header_end(file.bytes()));
+        let header = kind.parse(file.bytes(), &|range| file.soon(range));
+        let header = header.map_err(|p| FormatError::new(file.path(), p))?;
         file.anywhere();
         let (reader, reading) = (Reader::new(file.path(), file.file().clone()), AtomicU8::new(AUTO));
-        Ok(Arc::new(Self { file, tensors: header.tensors, metadata: header.metadata, reader, reading }))
+        Ok(Arc::new(Self { file, header, reader, reading }))
     }
 
     /// Chooses how the bytes of tensors come from now on.
@@ -106,6 +105,10 @@ impl WeightFile {
         let Some((start, end)) = bounds.filter(|(_, end)| *end <= info.bytes() && elements.len() == out.len()) else {
             return Err(length());
         };
+        if let Some(scattered) = self.header.scattered.get(name) {
+            let bytes = scattered.gather(info, &self.stretch(name, scattered)?);
+            return decode_f32(info.dtype, &bytes[start..end], out).map_err(fail);
+        }
         let (mut result, mut rest) = (Ok(()), out);
         let block = info.dtype.block();
         let range = info.range.start + start..info.range.start + end;
@@ -120,6 +123,24 @@ impl WeightFile {
         });
         read.map_err(|error| self.read_error(name, error))?;
         result.map_err(fail)
+    }
+
+    /// The bytes that a scattered tensor's numbers lie in.
+    fn stretch(&self, name: &str, scattered: &Scattered) -> Result<Vec<u8>, SourceError> {
+        let (range, past_cache) = (scattered.stretch.clone(), self.reading() == Reading::PastCache);
+        let at = range.start as u64;
+        let fail = |error| self.read_error(name, error);
+        let Some(len) = scattered.inflated else {
+            let mut bytes = Vec::with_capacity(range.len());
+            self.reader.read(range, 1, past_cache, |piece| bytes.extend_from_slice(piece)).map_err(fail)?;
+            return Ok(bytes);
+        };
+        let mut inflater = Inflater::new(len);
+        self.reader.read(range, 1, past_cache, |piece| inflater.push(piece)).map_err(fail)?;
+        inflater.finish().ok_or_else(|| {
+            let what = format!("the compressed bytes that it lies in don't inflate to {len} bytes");
+            FormatError::new(self.path(), Problem::Tensor { at, tensor: name.to_owned(), what }).into()
+        })
     }
 
     fn read_error(&self, tensor: &str, error: ReadError) -> SourceError {
@@ -147,33 +168,40 @@ impl WeightFile {
 
     /// All tensor names, in the header's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.header.tensors.keys().map(String::as_str)
     }
 
     /// All tensors, in the header's order.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, &TensorInfo)> {
-        self.tensors.iter().map(|(name, info)| (name.as_str(), info))
+        self.header.tensors.iter().map(|(name, info)| (name.as_str(), info))
     }
 
     /// The tensor of that name.
     pub fn get(&self, name: &str) -> Option<&TensorInfo> {
-        self.tensors.get(name)
+        self.header.tensors.get(name)
     }
 
-    /// The file's free-form metadata: safetensors' `__metadata__`, GGUF's key-value pairs as text.
+    /// The file's free-form metadata: safetensors' `__metadata__`, GGUF's key-value pairs and a
+    /// pickle's plain values as text.
     pub fn metadata(&self) -> &IndexMap<String, String> {
-        &self.metadata
+        &self.header.metadata
     }
 
-    /// The bytes of a tensor, straight from the map.
+    /// The bytes of a tensor, straight from the map. Tensors of a PyTorch file that lie scattered in it (views through
+    /// strides, compressed entries) have none in a row: they are read as numbers.
     ///
     /// # Errors
     /// [`MissingTensor`], with the closest name that exists.
     pub fn bytes(&self, name: &str) -> Result<&[u8], MissingTensor> {
-        match self.get(name) {
+        match self.in_a_row(name) {
             Some(info) => Ok(&self.file.bytes()[info.range.clone()]),
             None => Err(MissingTensor::new(name, self.path().display().to_string(), self.names())),
         }
+    }
+
+    /// A tensor whose bytes are a range of the file.
+    fn in_a_row(&self, name: &str) -> Option<&TensorInfo> {
+        self.get(name).filter(|_| !self.header.scattered.contains_key(name))
     }
 }
 
@@ -196,7 +224,7 @@ impl TensorSource for WeightFile {
 
     /// A slice of the map; nothing when the file is read past the system's cache.
     fn slice(&self, name: &str) -> Option<Bytes> {
-        let info = self.get(name).filter(|_| self.reading() == Reading::Cached)?;
+        let info = self.in_a_row(name).filter(|_| self.reading() == Reading::Cached)?;
         Some(self.mapped().shared().slice(info.range.clone()))
     }
 
@@ -231,7 +259,7 @@ impl TensorSource for WeightFile {
     }
 
     fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
-        let Some(info) = self.get(name) else { return Ok(()) };
+        let Some(info) = self.in_a_row(name) else { return Ok(()) };
         let range = info.range.start + bytes.start..info.range.end.min(info.range.start + bytes.end);
         if self.mapped().is_at_hand(range.clone()) {
             return Ok(());
@@ -241,7 +269,7 @@ impl TensorSource for WeightFile {
     }
 
     fn done_with(&self, name: &str) {
-        if let Some(info) = self.get(name) {
+        if let Some(info) = self.in_a_row(name) {
             self.mapped().forget(info.range.clone());
         }
     }
