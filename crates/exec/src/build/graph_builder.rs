@@ -50,6 +50,8 @@ pub trait TypedNode {
 pub struct GraphBuilder {
     prefix: String,
     prompt: RefCell<Prompt>,
+    /// The id that is being looked for, so that only the one that is taken is allocated.
+    next: RefCell<String>,
 }
 
 impl GraphBuilder {
@@ -60,7 +62,7 @@ impl GraphBuilder {
 
     /// An empty graph whose ids all begin with `prefix`.
     pub fn with_prefix(prefix: String) -> Self {
-        Self { prefix, prompt: RefCell::default() }
+        Self { prefix, ..Self::default() }
     }
 
     /// Adds a node and returns handles onto its outputs.
@@ -78,12 +80,13 @@ impl GraphBuilder {
     /// Adds a node without types and returns its id.
     pub fn add_spec(&self, spec: NodeSpec) -> NodeId {
         let mut number = self.prompt.borrow().nodes.len() + 1;
-        let mut id = format!("{}{number}", self.prefix);
-        while self.prompt.borrow().nodes.contains_key(id.as_str()) {
+        loop {
+            let id = self.numbered(number);
+            if !self.prompt.borrow().nodes.contains_key(&id) {
+                return self.insert(id, spec);
+            }
             number += 1;
-            id = format!("{}{number}", self.prefix);
         }
-        self.insert(id.into(), spec)
     }
 
     /// Adds a node without types under an id of its own (behind the builder's prefix). A loop that clones its nodes
@@ -123,6 +126,14 @@ impl GraphBuilder {
     /// The finished prompt.
     pub fn into_prompt(self) -> Prompt {
         self.prompt.into_inner()
+    }
+
+    fn numbered(&self, number: usize) -> NodeId {
+        let mut id = self.next.borrow_mut();
+        id.clear();
+        id.push_str(&self.prefix);
+        id.push_str(itoa::Buffer::new().format(number));
+        NodeId::from(id.as_str())
     }
 
     fn insert(&self, id: NodeId, spec: NodeSpec) -> NodeId {

@@ -1,7 +1,6 @@
 //! Ids of expanded nodes: unique, the same in every run, and bounded in length however deep the expansion.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use crate::id::NodeId;
 
@@ -19,8 +18,12 @@ pub fn expansion_prefix(node: &NodeId, call: u32, graph: u32) -> String {
     let id = short_id(node.as_str());
     let mut prefix = String::with_capacity(id.len() + 12);
     prefix.push_str(&id);
-    // Writing into a String cannot fail.
-    let _ = write!(prefix, ".{call}.{graph}.");
+    let mut digits = itoa::Buffer::new();
+    for number in [call, graph] {
+        prefix.push('.');
+        prefix.push_str(digits.format(number));
+    }
+    prefix.push('.');
     prefix
 }
 
