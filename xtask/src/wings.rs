@@ -55,7 +55,7 @@ pub const HOUSES: &[House] = &[
             &["text"],
             &["id", "map", "python", "schedule", "suggest"],
             &["def", "input"],
-            &["inputs"],
+            &["inputs", "missing"],
             &["prompt"],
             &["dynamic", "validate", "view", "workflow"],
             &["document"],

@@ -54,6 +54,13 @@ impl PromptNode {
         self.meta.as_ref()?.title()
     }
 
+    /// The pack that the page says the node's class is from: its repository, else its name in the registry.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let meta = self.meta.as_ref()?.to_value();
+        let text = |key: &str| meta.get(key)?.as_str();
+        text("aux_id").or_else(|| text("cnr_id")).map(str::to_owned)
+    }
+
     /// Every link among the inputs, with the input's name.
     pub fn links(&self) -> impl Iterator<Item = (&Arc<str>, &Link)> {
         self.inputs.iter().filter_map(|(name, input)| Some((name, input.as_link()?)))

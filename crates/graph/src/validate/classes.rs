@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::error::{ErrorKind, ValidationError};
+use super::error::{ErrorKind, MOST_REPORTED, ValidationError};
 use crate::def::{Definitions, NodeDef};
-use crate::id::NodeId;
 use crate::map::Map;
-use crate::prompt::{Prompt, PromptNode};
-use crate::suggest;
+use crate::missing::{MissingClass, MissingClasses};
+use crate::prompt::Prompt;
 
 /// So many classes are compared by the address of their names before a name is hashed.
 const RECENT: usize = 4;
@@ -29,13 +28,13 @@ pub(super) struct Classes<'d> {
 pub(super) fn look_up<'d>(prompt: &Prompt, definitions: &'d dyn Definitions) -> Result<Classes<'d>, ValidationError> {
     let mut known: Map<Arc<str>, &NodeDef> = Map::default();
     let (mut defs, mut numbers) = (Vec::with_capacity(prompt.len()), Vec::with_capacity(prompt.len()));
-    for (id, node) in &prompt.nodes {
+    for node in prompt.nodes.values() {
         // A prompt read from JSON has each name mostly once, so a few classes are distinguished by where it is.
         let is_it = |at: &usize| known.get_index(*at).is_some_and(|(name, _)| Arc::ptr_eq(name, &node.class_type));
         let at = if let Some(at) = (0..RECENT).find(is_it).or_else(|| known.get_index_of(&node.class_type)) {
             at
         } else {
-            let def = definitions.get(&node.class_type).ok_or_else(|| unknown_class(id, node, definitions))?;
+            let Some(def) = definitions.get(&node.class_type) else { return Err(missing(prompt, definitions)) };
             known.insert_full(Arc::clone(&node.class_type), def).0
         };
         defs.push(known[at]);
@@ -44,22 +43,30 @@ pub(super) fn look_up<'d>(prompt: &Prompt, definitions: &'d dyn Definitions) -> 
     Ok(Classes { defs, numbers, names: known.into_keys().collect() })
 }
 
-fn unknown_class(id: &NodeId, node: &PromptNode, definitions: &dyn Definitions) -> ValidationError {
+/// All classes that are missing: ComfyUI's error about the first node of them, and a sentence about all.
+fn missing(prompt: &Prompt, definitions: &dyn Definitions) -> ValidationError {
+    let mut missing = MissingClasses::of_prompt();
+    let mut first = None;
+    for (id, node) in &prompt.nodes {
+        if definitions.get(&node.class_type).is_none() {
+            first = first.or(Some((id, node)));
+            missing.add(&node.class_type, id.to_string(), node.origin().as_deref(), definitions);
+        }
+    }
+    let error = ValidationError::new(ErrorKind::MissingNodeType).plain(missing.to_string());
+    let Some((id, node)) = first else { return error };
     let class = Some(&node.class_type).filter(|class| !class.is_empty());
     let title = node.title().or(class.map(|class| &**class)).map_or_else(|| format!("ID #{id}"), str::to_owned);
-    let known = definitions.class_types();
-    let plain = match class {
-        None => format!("node \"{id}\" has no class_type; name the class that it is of"),
-        Some(class) => match suggest::nearest(class, known.iter().map(|class| &**class)) {
-            Some(nearest) => format!("node \"{id}\": there is no node class `{class}`; did you mean `{nearest}`?"),
-            None => format!("node \"{id}\": there is no node class `{class}`; install the pack that brings it"),
-        },
-    };
-    ValidationError::new(ErrorKind::MissingNodeType)
+    let error = error
         .message(format!("Node '{title}' not found. The custom node may not be installed."))
         .details(format!("Node ID '#{id}'"))
         .info("node_id", json!(id))
         .info("class_type", json!(class))
-        .info("node_title", json!(title))
-        .plain(plain)
+        .info("node_title", json!(title));
+    let entry =
+        |class: &MissingClass| json!({"class_type": class.class_type, "nodes": class.nodes, "pack": class.pack});
+    match missing.iter().map(|class| class.nodes.len()).sum() {
+        0..=1_usize => error,
+        _ => error.info("missing_classes", missing.iter().take(MOST_REPORTED).map(entry).collect()),
+    }
 }

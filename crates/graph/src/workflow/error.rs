@@ -1,5 +1,6 @@
 //! Why a text is no workflow, or a workflow no prompt.
 
+use crate::missing::MissingClasses;
 use crate::prompt::PromptReadError;
 
 /// What is wrong with a workflow, and where.
@@ -25,22 +26,9 @@ pub enum WorkflowError {
         /// The id.
         id: String,
     },
-    /// No definition for a node that would run.
-    #[error(
-        "node {node}: there is no node class `{class_type}`{}",
-        nearest.as_ref().map_or_else(
-            || "; install the pack that brings it, or mute the node".to_owned(),
-            |nearest| format!("; did you mean `{nearest}`?"),
-        )
-    )]
-    UnknownClass {
-        /// The node: ids of its instances and its own, joined with colons.
-        node: String,
-        /// Its class.
-        class_type: String,
-        /// The known class whose name is nearest, if one is near.
-        nearest: Option<String>,
-    },
+    /// No definition for nodes that would run. All of them are named.
+    #[error("{0}")]
+    UnknownClasses(Box<MissingClasses>),
     /// Links lead through reroutes, bypassed nodes or subgraphs back to themselves.
     #[error("the links of these nodes run in a circle: {}", nodes.join(" -> "))]
     LinkLoop {

@@ -15,8 +15,8 @@ use super::{primitives, unfold, widgets};
 use crate::def::{Definitions, NodeDef};
 use crate::id::NodeId;
 use crate::input::Input;
+use crate::missing::MissingClasses;
 use crate::prompt::{Prompt, PromptNode};
-use crate::suggest;
 
 pub(super) fn lower(
     workflow: &Workflow,
@@ -30,6 +30,7 @@ pub(super) fn lower(
         resolver: Resolver::new(&instances),
         rewriter: Rewriter::new(workflow, definitions, options),
         prompt: Prompt::default(),
+        missing: MissingClasses::of_workflow(),
     };
     // Levels that are being written: an instance and what is left of its order.
     let mut open = vec![(0, order(instances[0].graph).into_iter())];
@@ -48,7 +49,11 @@ pub(super) fn lower(
             lowering.emit(*instance, id, node)?;
         }
     }
-    Ok(lowering.prompt)
+    if lowering.missing.is_empty() {
+        Ok(lowering.prompt)
+    } else {
+        Err(WorkflowError::UnknownClasses(Box::new(lowering.missing)))
+    }
 }
 
 struct Lowering<'i, 'w> {
@@ -57,13 +62,17 @@ struct Lowering<'i, 'w> {
     resolver: Resolver<'i, 'w>,
     rewriter: Rewriter<'w>,
     prompt: Prompt,
+    missing: MissingClasses,
 }
 
 impl<'w> Lowering<'_, 'w> {
     fn emit(&mut self, instance: usize, id: &'w str, ui: &'w UiNode) -> Result<(), WorkflowError> {
         let here = &self.instances[instance];
         let path = format!("{}{id}", here.prefix);
-        let def = self.definitions.get(&ui.ty).ok_or_else(|| unknown(self.definitions, &path, &ui.ty))?;
+        let Some(def) = self.definitions.get(&ui.ty) else {
+            self.missing.add(&ui.ty, path, origin(ui), self.definitions);
+            return Ok(());
+        };
         let mut node = PromptNode { inputs_first: true, ..PromptNode::new(def.class_type.clone()) };
         for (input, stored) in widgets::values(def, ui) {
             let mut value =
@@ -114,8 +123,8 @@ fn stored(value: Value) -> Input {
     if value.is_array() { Input::literal(value) } else { Input::from_json(value) }
 }
 
-fn unknown(definitions: &dyn Definitions, node: &str, class_type: &str) -> WorkflowError {
-    let known = definitions.class_types();
-    let nearest = suggest::nearest(class_type, known.iter().map(|class| &**class)).map(str::to_owned);
-    WorkflowError::UnknownClass { node: node.to_owned(), class_type: class_type.to_owned(), nearest }
+/// The pack that the page says a node is from: its repository, else its name in the registry.
+fn origin(node: &UiNode) -> Option<&str> {
+    let text = |key: &str| node.properties.get(key)?.as_str();
+    text("aux_id").or_else(|| text("cnr_id"))
 }
