@@ -53,7 +53,7 @@ pub const HOUSES: &[House] = &[
         folder: "crates/graph",
         wings: &[
             &["text"],
-            &["id", "map", "python", "schedule", "suggest"],
+            &["id", "map", "python", "replacements", "schedule", "suggest"],
             &["def", "input"],
             &["inputs", "missing"],
             &["prompt"],

@@ -61,6 +61,7 @@ mod map;
 mod missing;
 mod prompt;
 mod python;
+mod replacements;
 pub mod schedule;
 mod suggest;
 mod text;

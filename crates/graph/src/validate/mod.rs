@@ -12,6 +12,7 @@ mod error;
 mod links;
 mod literal;
 mod node;
+mod replace;
 mod routes;
 mod validators;
 mod walk;
@@ -54,7 +55,8 @@ impl fmt::Display for Validated {
 ///
 /// `targets` restricts the run to those output nodes; ids in it that are no output nodes are ignored. Only what the
 /// outputs need is checked (lazy inputs too), except that every node's class must be known. Links in inputs that the
-/// class does not declare are followed as well, because they are resolved when the node runs.
+/// class does not declare are followed as well, because they are resolved when the node runs. Nodes of classes that
+/// ComfyUI has replaced since become nodes of what took their place.
 ///
 /// # Errors
 /// [`PromptError`] when a class is unknown, when there is no output node, or when no output node is fit to run.
@@ -64,7 +66,10 @@ pub fn validate(
     validators: &dyn Validators,
     targets: Option<&[NodeId]>,
 ) -> Result<Validated, PromptError> {
-    let classes::Classes { defs, names, numbers } = classes::look_up(prompt, definitions)?;
+    let classes::Classes { defs, names, numbers } = match classes::look_up(prompt, definitions) {
+        Err(_) if replace::replace(prompt, definitions) => classes::look_up(prompt, definitions)?,
+        classes => classes?,
+    };
     let outputs = output_nodes(prompt, &defs, targets);
     if outputs.is_empty() {
         return Err(no_outputs(prompt.is_empty(), targets.is_some()).into());

@@ -13,6 +13,9 @@ use crate::python::Str;
 /// The page draws random numbers up to here only, so that they stay exact in its language.
 const LARGEST: i128 = 1 << 50;
 
+/// What a control can say.
+const MODES: &[&str] = &["fixed", "increment", "increment-wrap", "decrement", "randomize"];
+
 /// Moves every controlled value of a graph on by one run.
 pub(super) fn advance(graph: &mut Graph, definitions: &dyn Definitions, random: &mut Random) {
     let primitives = targets(graph, definitions);
@@ -49,7 +52,7 @@ fn targets<'d>(graph: &Graph, definitions: &'d dyn Definitions) -> crate::map::M
 /// Moves the value at `place` on, by the mode that stands behind it.
 fn advance_at(node: &mut UiNode, place: usize, input: &InputDef, random: &mut Random) {
     let WidgetValues::List(list) = &mut node.values else { return };
-    let Some(mode) = list.get(place + 1).and_then(Value::as_str).map(str::to_owned) else { return };
+    let Some(mode) = list.get(place + 1).and_then(mode).map(str::to_owned) else { return };
     let filter = list.get(place + 2).and_then(Value::as_str).unwrap_or_default().to_lowercase();
     let Some(value) = list.get_mut(place) else { return };
     let next = match input.choices() {
@@ -58,6 +61,15 @@ fn advance_at(node: &mut UiNode, place: usize, input: &InputDef, random: &mut Ra
     };
     if let Some(next) = next {
         *value = next;
+    }
+}
+
+/// The mode that stands behind a value. Files of 2023 have true for `randomize`, false for `fixed`.
+pub(super) fn mode(stored: &Value) -> Option<&str> {
+    match stored {
+        Value::Bool(true) => Some("randomize"),
+        Value::Bool(false) => Some("fixed"),
+        other => other.as_str().filter(|mode| MODES.contains(mode)),
     }
 }
 

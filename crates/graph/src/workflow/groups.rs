@@ -8,7 +8,7 @@ use super::error::WorkflowError;
 use super::json::{list, node};
 use super::order::order;
 use super::ui::{Graph, INPUTS, OUTPUTS, Subgraph, UiLink, UiNode, WidgetValues};
-use super::widgets;
+use super::{control, widgets};
 use crate::def::{Definitions, InputDef};
 use crate::map::{Map, Set};
 
@@ -51,7 +51,7 @@ fn definition(name: &str, group: &Value, at: &str) -> Result<Subgraph, WorkflowE
     }
     let inputs = expose_inputs(&mut graph, group.get("config"));
     expose_outputs(&mut graph, &hidden);
-    Ok(Subgraph { name: name.to_owned(), graph, inputs, promoted: Vec::new(), is_group: true })
+    Ok(Subgraph { name: name.to_owned(), graph, inputs, is_group: true, ..Subgraph::default() })
 }
 
 fn connect(graph: &mut Graph, id: String, from: (String, usize), to: (String, usize)) {
@@ -100,20 +100,35 @@ fn expose_outputs(graph: &mut Graph, hidden: &Set<(usize, usize)>) {
     }
 }
 
-/// The group's stored values, spread over the widgets of the nodes inside in their order.
+/// The group's stored values, dealt out over the widgets of the nodes inside in their order. The class of a node inside
+/// may have got widgets since: what the list is too short for keeps its own value.
 pub(super) fn values(node: &UiNode, group: &Subgraph, definitions: &dyn Definitions) -> Vec<(String, String, Value)> {
     let WidgetValues::List(values) = &node.values else { return Vec::new() };
-    let places = places(group, definitions, true);
-    let places = if places.len() == values.len() { places } else { self::places(group, definitions, false) };
-    let filled = places.into_iter().zip(values).filter_map(|(place, value)| Some((place?, value.clone())));
-    filled.map(|((id, widget), value)| (id, widget, value)).collect()
+    let mut places = places(group, definitions);
+    // Whether controls were stored shows in what stands at their places.
+    let is_mode = |(place, value): (&Place, &Value)| !matches!(place, Place::Mode) || control::mode(value).is_some();
+    if !places.iter().zip(values).all(is_mode) {
+        places.retain(|place| matches!(place, Place::Widget(..)));
+    }
+    let widget = |(place, value): (Place, &Value)| match place {
+        Place::Widget(id, widget) => Some((id, widget, value.clone())),
+        Place::Mode | Place::Filter => None,
+    };
+    places.into_iter().zip(values).filter_map(widget).collect()
 }
 
-/// The inner node and its widget.
-type Place = Option<(String, String)>;
+/// What a stored value belongs to.
+enum Place {
+    /// The inner node and its widget.
+    Widget(String, String),
+    /// What becomes of the value before after a run.
+    Mode,
+    /// Which choices that may reach.
+    Filter,
+}
 
-/// Which inner widget each stored value belongs to; `None` for the values of controls.
-fn places(group: &Subgraph, definitions: &dyn Definitions, controls: bool) -> Vec<Place> {
+/// What each stored value belongs to.
+fn places(group: &Subgraph, definitions: &dyn Definitions) -> Vec<Place> {
     let mut places = Vec::new();
     for id in order(&group.graph) {
         let Some(node) = group.graph.nodes.get(id) else { continue };
@@ -123,10 +138,8 @@ fn places(group: &Subgraph, definitions: &dyn Definitions, controls: bool) -> Ve
             slot.and_then(|slot| slot.link.as_deref()).is_some_and(|link| link.starts_with("inner "))
         };
         for input in widgets::widgets(def).filter(|input| !linked(input)) {
-            places.push(Some((id.to_owned(), input.name.to_string())));
-            if controls {
-                places.extend(std::iter::repeat_n(None, widgets::controls(input)));
-            }
+            places.push(Place::Widget(id.to_owned(), input.name.to_string()));
+            places.extend([Place::Mode, Place::Filter].into_iter().take(widgets::controls(input)));
         }
     }
     places

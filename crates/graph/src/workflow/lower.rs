@@ -11,7 +11,7 @@ use super::order::order;
 use super::resolve::{Resolver, Source};
 use super::text::Rewriter;
 use super::ui::{Mode, UiNode, Workflow};
-use super::{primitives, unfold, widgets};
+use super::{primitives, promoted, unfold, widgets};
 use crate::def::{Definitions, NodeDef};
 use crate::id::NodeId;
 use crate::input::Input;
@@ -91,7 +91,7 @@ impl<'w> Lowering<'_, 'w> {
                     node.inputs.insert(input.name.as_str().into(), Input::link(source, slot));
                 }
                 Source::Own { instance, input: own } => {
-                    if let Some(value) = self.instances[instance].own[own].clone() {
+                    if let Some(value) = promoted::value(self.instances, instance, own, self.definitions) {
                         self.literal(def, &input.name.as_str().into(), value, &mut node);
                     }
                 }
@@ -111,7 +111,7 @@ impl<'w> Lowering<'_, 'w> {
             node.inputs.insert(name.clone(), stored(value));
             return;
         };
-        let value = self.rewriter.rewrite(&def.class_type, input, value);
+        let value = widgets::of_today(def, input, self.rewriter.rewrite(&def.class_type, input, value));
         if let Some(value) = widgets::sent(input, value) {
             node.inputs.insert(name.clone(), stored(value));
         }

@@ -12,8 +12,10 @@ mod lower;
 mod options;
 mod order;
 mod primitives;
+mod promoted;
 mod random;
 mod read;
+mod renames;
 mod resolve;
 mod text;
 mod ui;
@@ -74,12 +76,13 @@ impl Workflow {
     /// Lowers the workflow to the prompt that the page would send.
     ///
     /// Muted and bypassed nodes, notes, reroutes and primitives disappear, subgraphs unfold (`12:5` is node 5 inside
-    /// node 12), and widget values get their names from the definitions.
+    /// node 12), and widget values get their names from the definitions. Names that the page changes while it loads a
+    /// file are changed.
     ///
     /// # Errors
     /// [`WorkflowError`] naming the node: a class without definition, links that run in a circle without a node
     /// between, a subgraph that contains itself, or one that unfolds without measure.
     pub fn lower(&self, definitions: &dyn Definitions, options: &LowerOptions) -> Result<Prompt, WorkflowError> {
-        lower::lower(self, definitions, options)
+        lower::lower(&renames::renamed(self, definitions), definitions, options)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::error::WorkflowError;
 use super::groups;
 use super::json::{Result, id, list, node, text, wrong};
-use super::ui::{Graph, INPUTS, Subgraph, UiLink, Workflow};
+use super::ui::{Graph, INPUTS, Shown, Subgraph, UiInput, UiLink, UiNode, Workflow};
 use crate::map::{Map, Set};
 
 pub(super) fn workflow(value: &Value) -> Result<Workflow> {
@@ -67,14 +67,30 @@ fn definitions(value: &Value, subgraphs: &mut Map<String, Subgraph>) -> Result<(
             let at = format!("definitions.subgraphs[{i}]");
             let id = id(item.get("id")).ok_or_else(|| wrong(&at, "an object with an `id`", item))?;
             let inputs = list(item, "inputs", &format!("{at}."))?;
-            let inputs = inputs.iter().map(|input| text(input, "name").unwrap_or_default()).collect();
-            let name = text(item, "name").unwrap_or_else(|| id.clone());
-            let graph = graph(item, &format!("{at}."))?;
-            subgraphs.entry(id).or_insert(Subgraph { name, graph, inputs, promoted: Vec::new(), is_group: false });
+            let listed = inputs.iter().filter_map(|input| input.get("linkIds")?.as_array()).flatten();
+            let subgraph = Subgraph {
+                name: text(item, "name").unwrap_or_else(|| id.clone()),
+                graph: graph(item, &format!("{at}."))?,
+                inputs: inputs.iter().map(|input| text(input, "name").unwrap_or_default()).collect(),
+                links_in: listed.filter_map(|link| self::id(Some(link))).collect(),
+                ..Subgraph::default()
+            };
+            subgraphs.entry(id).or_insert(subgraph);
             open.push(item);
         }
     }
     Ok(())
+}
+
+/// What the inputs of a definition lead to: the input's place, the node and its input. Links come in the order in
+/// which the inputs list them, so that the first widget is the one that is shown.
+fn fed(subgraph: &Subgraph) -> impl Iterator<Item = (usize, &str, &UiNode, &UiInput)> {
+    let graph = &subgraph.graph;
+    let listed = subgraph.links_in.iter().filter_map(|id| graph.links.get(id));
+    listed.chain(graph.links.values()).filter(|link| link.from == INPUTS).filter_map(|link| {
+        let (id, target) = graph.nodes.get_key_value(&link.to)?;
+        Some((link.from_slot, id.as_str(), target, target.input_at(link.to_slot)?))
+    })
 }
 
 /// Finds the inputs that hang on a widget inside, directly or on an instance's input that does.
@@ -83,16 +99,11 @@ fn promote(subgraphs: &mut Map<String, Subgraph>) {
     let mut promoted: Set<(usize, usize)> = Set::default();
     let mut feeds: Map<(usize, usize), Vec<(usize, usize)>> = Map::default();
     for (place, subgraph) in subgraphs.values().enumerate() {
-        for link in subgraph.graph.links.values().filter(|link| link.from == INPUTS) {
-            let Some(target) = subgraph.graph.nodes.get(&link.to) else { continue };
-            let Some(input) = target.input_at(link.to_slot) else { continue };
-            let own = (place, link.from_slot);
+        for (slot, _, target, input) in fed(subgraph) {
             if input.widget.is_some() {
-                promoted.insert(own);
-            } else if let Some((inner, _, nested)) = subgraphs.get_full(&target.ty)
-                && let Some(inner_input) = nested.input(&input.name)
-            {
-                feeds.entry((inner, inner_input)).or_default().push(own);
+                promoted.insert((place, slot));
+            } else if let Some(inner) = nested_input(subgraphs, target, input) {
+                feeds.entry(inner).or_default().push((place, slot));
             }
         }
     }
@@ -101,7 +112,30 @@ fn promote(subgraphs: &mut Map<String, Subgraph>) {
         promoted.extend(feeds.get(&input).into_iter().flatten().copied());
         done += 1;
     }
-    for (place, subgraph) in subgraphs.values_mut().enumerate() {
-        subgraph.promoted = (0..subgraph.inputs.len()).map(|input| promoted.contains(&(place, input))).collect();
+    let shows: Vec<_> = subgraphs.values().map(|subgraph| shown(subgraph, subgraphs, &promoted)).collect();
+    for (subgraph, shows) in subgraphs.values_mut().zip(shows) {
+        subgraph.shows = shows;
     }
+}
+
+/// The definition and the place of an instance's input, as numbers.
+fn nested_input(subgraphs: &Map<String, Subgraph>, node: &UiNode, input: &UiInput) -> Option<(usize, usize)> {
+    let (place, _, nested) = subgraphs.get_full(&node.ty)?;
+    Some((place, nested.input(&input.name)?))
+}
+
+/// What each input of a definition shows: the first widget that it leads to.
+fn shown(subgraph: &Subgraph, subgraphs: &Map<String, Subgraph>, promoted: &Set<(usize, usize)>) -> Vec<Option<Shown>> {
+    let mut shows = vec![None; subgraph.inputs.len()];
+    for (slot, node, target, input) in fed(subgraph) {
+        let Some(show) = shows.get_mut(slot).filter(|show| show.is_none()) else { continue };
+        let nested = nested_input(subgraphs, target, input);
+        let widget = match (&input.widget, nested) {
+            (_, Some(inner)) if promoted.contains(&inner) || input.widget.is_some() => &input.name,
+            (Some(widget), None) => widget,
+            _ => continue,
+        };
+        *show = Some(Shown { node: node.to_owned(), widget: widget.clone() });
+    }
+    shows
 }

@@ -13,7 +13,7 @@ use crate::map::Map;
 pub(super) enum Source<'w> {
     /// An output of a node that is sent.
     Node { instance: usize, node: &'w str, slot: usize },
-    /// The value that an instance has for one of its inputs.
+    /// The value that an instance has for one of its inputs, or of what it shows there.
     Own { instance: usize, input: usize },
     /// Nothing: a muted node, a loose end.
     Nothing,
@@ -101,6 +101,7 @@ impl<'i, 'w> Resolver<'i, 'w> {
         let by_place = || inputs.get(slot).filter(|_| inputs.len() == parent.def.inputs.len());
         let around = &self.instances[parent.instance].graph;
         let own = inner.own.get(slot).is_some_and(Option::is_some);
+        let shown = parent.def.shows.get(slot).is_some_and(Option::is_some);
         // A primitive's value was copied into the instance; its link leads nowhere.
         let copied = |link: &str| {
             let source = around.links.get(link).and_then(|link| around.nodes.get(&link.from));
@@ -111,7 +112,7 @@ impl<'i, 'w> Resolver<'i, 'w> {
                 let wanted = if input.ty.is_empty() { wanted } else { input.ty.as_str() };
                 At::Link { instance: parent.instance, link, wanted }
             }
-            _ if own => At::Done(Source::Own { instance, input: slot }),
+            _ if own || shown => At::Done(Source::Own { instance, input: slot }),
             _ => At::Done(Source::Nothing),
         }
     }
@@ -125,14 +126,15 @@ impl<'i, 'w> Resolver<'i, 'w> {
             None => At::Done(Source::Nothing),
         };
         match node.mode {
-            Mode::Muted => return At::Done(Source::Nothing),
+            // What only passes links on has nothing that muting could stop.
+            Mode::Muted if !node.is_virtual() => return At::Done(Source::Nothing),
             Mode::Bypassed => {
                 return match bypass(node, slot, wanted) {
                     Some(place) => through(place, &node.inputs[place].ty),
                     None => At::Done(Source::Nothing),
                 };
             }
-            Mode::Always => {}
+            Mode::Muted | Mode::Always => {}
         }
         if let Some(inner) = here.children.get(id) {
             return match self.exits[*inner].get(&slot) {

@@ -84,10 +84,20 @@ pub(super) struct Subgraph {
     pub(super) graph: Graph,
     /// The names of its inputs.
     pub(super) inputs: Vec<String>,
-    /// For each input, whether the instance has a widget for it.
-    pub(super) promoted: Vec<bool>,
+    /// The links that come from its inputs, in the inputs' order, as far as the file lists them.
+    pub(super) links_in: Vec<String>,
+    /// For each input, the widget inside that the instance shows in its place, if it is one.
+    pub(super) shows: Vec<Option<Shown>>,
     /// An old group node, whose values are spread over the widgets inside.
     pub(super) is_group: bool,
+}
+
+/// A widget inside a subgraph that its instances show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) node: String,
+    /// The widget's name; for an instance the name of its input.
+    pub(super) widget: String,
 }
 
 impl UiNode {

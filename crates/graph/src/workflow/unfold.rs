@@ -95,19 +95,24 @@ fn enter<'w>(
     Ok(child)
 }
 
+/// A stored value; the page stores null for what an instance only shows.
+fn given(value: &Value) -> Option<Value> {
+    Some(value).filter(|value| !value.is_null()).cloned()
+}
+
 /// The stored values, by position over the promoted inputs or by name.
 fn promoted(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph) {
-    let inputs = (0..def.inputs.len()).filter(|input| def.promoted.get(*input) == Some(&true));
+    let inputs = (0..def.inputs.len()).filter(|input| matches!(def.shows.get(*input), Some(Some(_))));
     match &node.values {
         WidgetValues::None => {}
         WidgetValues::List(values) => {
             for (input, value) in inputs.zip(values) {
-                child.own[input] = Some(value.clone());
+                child.own[input] = given(value);
             }
         }
         WidgetValues::Named(values) => {
             for input in inputs {
-                child.own[input] = values.get(&def.inputs[input]).cloned();
+                child.own[input] = values.get(&def.inputs[input]).and_then(given);
             }
         }
     }
@@ -120,6 +125,7 @@ fn proxied(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph, proxies: &[V
         let (Some(inner), Some(name)) = (json::id(proxy.get(0)), proxy.get(1).and_then(Value::as_str)) else {
             continue;
         };
+        let Some(value) = given(value) else { continue };
         if name.starts_with("$$") {
             continue;
         }
@@ -130,11 +136,11 @@ fn proxied(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph, proxies: &[V
         };
         if inner == "-1" {
             if let Some(input) = def.input(name) {
-                child.own[input] = Some(value.clone());
+                child.own[input] = Some(value);
             }
             continue;
         }
-        child.overrides.entry(inner).or_default().insert(name.to_owned(), value.clone());
+        child.overrides.entry(inner).or_default().insert(name.to_owned(), value);
     }
 }
 

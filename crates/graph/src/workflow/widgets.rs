@@ -109,6 +109,15 @@ fn by_position<'d>(def: &'d NodeDef, list: &[Value]) -> Vec<(&'d InputDef, Value
     stored_at(def, list.len()).filter_map(value).collect()
 }
 
+/// The value with the names of today: samplers were once called `sample_euler`.
+pub(super) fn of_today(def: &NodeDef, input: &InputDef, value: Value) -> Value {
+    let samples = matches!(&*def.class_type, "KSampler" | "KSamplerAdvanced") && &*input.name == "sampler_name";
+    match value.as_str().and_then(|name| name.strip_prefix("sample_")) {
+        Some(name) if samples => name.into(),
+        _ => value,
+    }
+}
+
 /// The value in the form in which it is sent; `None` for a widget that is not.
 pub(super) fn sent(input: &InputDef, value: Value) -> Option<Value> {
     if input.options.get("serialize").is_some_and(|option| !crate::python::truthy(option)) {
