@@ -116,6 +116,8 @@ impl Terminal {
         let memory = Arc::new(Mutex::new(None));
         let (show, holders, at_end) = (console.listener(), self.holders(&console), self.budget_at_end(&memory));
         let since = Instant::now();
+        // The console draws nothing by them.
+        let options = RunOptions { progress_states: also.is_some(), ..options };
         let run = self.session.start(prompt.clone()).options(options).cancelled_by(&self.cancel).validated(validated);
         let report = run
             .on_event(move |event| {

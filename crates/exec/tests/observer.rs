@@ -168,3 +168,22 @@ fn a_view_follows_inputs_of_one_type_and_ends_in_a_circle() {
     assert!(view("d").trace("net", "file").is_none());
     assert!(view("l").trace("file", "file").is_none(), "no link");
 }
+
+#[test]
+fn a_run_without_progress_states_reports_all_else_in_the_same_order() {
+    let events = |states: bool| {
+        let (heard, engine) = (Arc::new(Mutex::new(Vec::new())), Engine::new(registry(&World::default())));
+        let log = Arc::clone(&heard);
+        let run = engine.start(graph("a: Make(n=1, kb=2); out: Sink(x=a)"));
+        let name = |event: &Event| serde_json::to_value(event).unwrap()["type"].as_str().unwrap().to_owned();
+        run.options(RunOptions::new().with_progress_states(states))
+            .on_event(move |event| log.lock().unwrap().push(name(event)))
+            .run()
+            .unwrap();
+        std::mem::take(&mut *heard.lock().unwrap())
+    };
+    let (mut all, without) = (events(true), events(false));
+    assert!(all.iter().any(|event| event == "progress_state"), "{all:?}");
+    all.retain(|event| event != "progress_state");
+    assert_eq!(all, without);
+}

@@ -90,6 +90,9 @@ pub struct RunOptions {
     pub when_busy: WhenBusy,
     /// Record what ran, when, for how long and why. Default: no.
     pub trace: bool,
+    /// Report [`Event::ProgressState`](crate::Event::ProgressState), which says of a node again what `Executing`,
+    /// `Progress` and `Finished` say. Default: yes.
+    pub progress_states: bool,
     /// The `extra_pnginfo` of the prompt.
     pub extra_pnginfo: Option<Arc<serde_json::Value>>,
     /// The run's id in events; a fresh number when absent.
@@ -117,6 +120,7 @@ impl Default for RunOptions {
             grace: Duration::from_secs(2),
             when_busy: WhenBusy::default(),
             trace: false,
+            progress_states: true,
             extra_pnginfo: None,
             prompt_id: None,
             #[cfg(feature = "testing")]
@@ -155,6 +159,8 @@ withs! {
     with_when_busy(when_busy: WhenBusy);
     /// With a [`trace`](Self::trace) or without.
     with_trace(trace: bool);
+    /// With [`progress_states`](Self::progress_states) or without.
+    with_progress_states(progress_states: bool);
     /// With a place to [`spill`](Self::spill) to.
     with_spill(spill: Option<Arc<dyn Spill>>);
 }

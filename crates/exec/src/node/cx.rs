@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     /// What nodes request of the schedule.
     pub requests: Arc<ScheduleRequests>,
     pub listener: Option<Listener>,
+    /// Whether [`Event::ProgressState`] is reported.
+    pub progress_states: bool,
 }
 
 impl Shared {
@@ -41,6 +43,13 @@ impl Shared {
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         if let Some(listener) = &self.listener {
             listener(&event());
+        }
+    }
+
+    /// Reports how far a node is, in the form in which clients draw all nodes at once.
+    pub(crate) fn emit_state(&self, ids: &Ids, value: f64, max: f64, state: NodeState) {
+        if self.progress_states {
+            self.emit(|| ids.progress(&self.prompt_id, value, max, state));
         }
     }
 }
@@ -75,7 +84,7 @@ impl Ids {
         path.dedup();
         path
     }
-    pub(crate) fn progress(&self, prompt_id: &Arc<str>, value: f64, max: f64, state: NodeState) -> Event {
+    fn progress(&self, prompt_id: &Arc<str>, value: f64, max: f64, state: NodeState) -> Event {
         let progress = NodeProgress {
             value,
             max,
@@ -194,7 +203,7 @@ impl Progress {
         self.cx.checkpoint()?;
         self.value = value.min(self.max);
         let (shared, ids) = (&self.cx.shared, &self.cx.ids);
-        shared.emit(|| ids.progress(&shared.prompt_id, self.value, self.max, NodeState::Running));
+        shared.emit_state(ids, self.value, self.max, NodeState::Running);
         shared.emit(|| Event::Progress {
             value: self.value,
             max: self.max,

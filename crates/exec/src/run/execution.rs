@@ -93,6 +93,7 @@ impl<'e> Execution<'e> {
             host: Arc::clone(&engine.host),
             requests: Arc::default(),
             listener,
+            progress_states: options.progress_states,
         };
         let keyed = session.cache.is_active() || engine.provider.is_some() || options.trace;
         let mut list = ExecutionList::new();

@@ -259,7 +259,7 @@ impl Execution<'_> {
             return;
         }
         let (ids, prompt_id) = (self.nodes.ids(ix), &self.shared.prompt_id);
-        self.emit(|| ids.progress(prompt_id, 1.0, 1.0, NodeState::Finished));
+        self.shared.emit_state(&ids, 1.0, 1.0, NodeState::Finished);
         let micros = self.last_elapsed.as_micros() as u64;
         let sockets = self.nodes[ix].sockets.count;
         self.emit(|| Event::Finished { prompt_id: prompt_id.clone(), node: ids.id.clone(), micros, sockets, bytes });
