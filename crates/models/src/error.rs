@@ -14,9 +14,9 @@ pub enum ModelError {
     /// An operator refused its arguments.
     #[error(transparent)]
     Op(#[from] OpError),
-    /// A text could not be turned into tokens.
-    #[error("the prompt can't be turned into tokens: {0}")]
-    Text(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A text could not be turned into tokens: an embedding that it names, or the vocabulary.
+    #[error(transparent)]
+    Text(Box<dyn std::error::Error + Send + Sync>),
     /// Names and shapes don't make up the thing that was asked for.
     #[error("this is not {what} that I know: {detail}")]
     Unrecognised {

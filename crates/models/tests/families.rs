@@ -175,6 +175,11 @@ macro_rules! families {
             }
 
             #[test]
+            fn in_pth() {
+                in_format(FamilyCase::$family, Format::Pth);
+            }
+
+            #[test]
             fn in_separate_files_and_diffusers_names() {
                 in_parts(FamilyCase::$family);
             }

@@ -9,7 +9,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use kiln_models::ModelError;
 use kiln_models::clip::Token;
 use kiln_models::text::{Encoded, Prompt, TextEncoder, encode, join};
-use kiln_models::tokenizer::{Chunk, EmbeddingFolders, Embeddings, Encoder, NoEmbeddings, Tokenizer, Vocabulary};
+use kiln_models::tokenizer::{
+    Chunk, EmbeddingFolders, Embeddings, Encoder, Found, NoEmbeddings, Tokenizer, TokenizerError, Vocabulary,
+};
 
 /// Says each token's id at its place (an embedding's first number for a vector), in two features.
 struct Parrot;
@@ -32,8 +34,8 @@ impl TextEncoder for Parrot {
 struct Shelf;
 
 impl Embeddings for Shelf {
-    fn find(&self, name: &str, _encoder: Encoder) -> Option<Vec<Arc<[f32]>>> {
-        (name == "style").then(|| vec![Arc::from([7.0f32, 0.0]), Arc::from([8.0f32, 0.0])])
+    fn find(&self, name: &str, _encoder: Encoder) -> Result<Found, TokenizerError> {
+        Ok((name == "style").then(|| vec![Arc::from([7.0f32, 0.0]), Arc::from([8.0f32, 0.0])]))
     }
 }
 
@@ -111,8 +113,71 @@ fn an_embedding_is_found_in_folders_below_and_never_outside() {
     file(&deep.join("style.safetensors"), [("emb_params", vec![3, 8])]);
     file(&dir.path().join("secret.safetensors"), [("emb_params", vec![1, 8])]);
     let folders = EmbeddingFolders::new([inside]);
-    assert_eq!(folders.find("style", Encoder::ClipL).unwrap().len(), 3);
-    assert_eq!(folders.find("artists/old/style.safetensors", Encoder::ClipL).unwrap().len(), 3);
-    assert!(folders.find("../secret", Encoder::ClipL).is_none());
-    assert!(folders.find("other", Encoder::ClipL).is_none());
+    assert_eq!(folders.find("style", Encoder::ClipL).unwrap().unwrap().len(), 3);
+    assert_eq!(folders.find("artists/old/style.safetensors", Encoder::ClipL).unwrap().unwrap().len(), 3);
+    assert!(folders.find("../secret", Encoder::ClipL).unwrap().is_none());
+    assert!(folders.find("other", Encoder::ClipL).unwrap().is_none());
+}
+
+/// A folder of embeddings of PyTorch, of files of the crate that reads them.
+fn pickled(names: &[&str]) -> (tempfile::TempDir, EmbeddingFolders) {
+    let dir = tempfile::tempdir().unwrap();
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../memory/tests/data");
+    for name in names {
+        std::fs::copy(data.join(name), dir.path().join(name)).unwrap();
+    }
+    let folders = EmbeddingFolders::new([dir.path().to_owned()]);
+    (dir, folders)
+}
+
+#[test]
+fn the_vectors_of_a_pickled_embedding_are_read_in_every_form() {
+    let (_dir, folders) = pickled(&["embedding.pt", "embedding_of_parameters.pt", "torch_2_embedding.pt"]);
+    let vectors = |name: &str| folders.find(name, Encoder::ClipL).unwrap().unwrap();
+    assert_eq!(vectors("embedding"), [Arc::from([1.0f32, 2.0, 3.0]), Arc::from([4.0f32, 5.0, 6.0])]);
+    assert_eq!(vectors("embedding_of_parameters.pt"), [Arc::from([7.0f32, 8.0])]);
+    let torchs = vectors("torch_2_embedding");
+    assert_eq!((torchs.len(), torchs[0].len()), (2, 64));
+}
+
+#[test]
+fn an_embedding_that_is_there_and_cannot_be_read_is_an_error_and_no_unknown_name() {
+    let (dir, folders) = pickled(&["asks_for_a_shell.pt", "asks_for_a_shell_legacy.pt"]);
+    std::fs::write(dir.path().join("page.safetensors"), "<html>Log in</html>").unwrap();
+    std::fs::write(dir.path().join("page.bin"), "<html>Log in</html>").unwrap();
+    common::write(&dir.path().join("empty.safetensors"), &kiln_memory::TensorShapes::default());
+    for (name, expected) in [
+        ("asks_for_a_shell", "asks_for_a_shell.pt: byte"),
+        ("asks_for_a_shell_legacy", "this Python pickle asks for `posix.system`"),
+        ("page", "page.safetensors: byte 0: this is a web page"),
+        ("page.bin", "page.bin: byte 0: this is a web page"),
+        ("empty", "empty.safetensors holds no vectors"),
+    ] {
+        let prompt = format!("a embedding:{name}, cat");
+        for encoder in [Encoder::ClipL, Encoder::ClipG] {
+            let error = Tokenizer::bundled(encoder).unwrap().tokenize(&prompt, &folders).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("embedding `{name}`: ")) && error.contains(expected), "{error}");
+        }
+    }
+    let fine = Tokenizer::bundled(Encoder::ClipL).unwrap().tokenize("a embedding:unknown cat", &folders);
+    assert!(fine.is_ok(), "an unknown name is left out with a warning, as ComfyUI does");
+}
+
+#[test]
+fn the_tensors_of_an_embedding_are_chosen_as_comfyui_chooses_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = EmbeddingFolders::new([dir.path().to_owned()]);
+    let rows = |names: &[(&str, usize)], encoder| {
+        let tensors = names.iter().map(|(name, rows)| (*name, vec![*rows, 8])).collect();
+        common::write(&dir.path().join("e.safetensors"), &tensors);
+        folders.find("e", encoder).unwrap().unwrap().len()
+    };
+    assert_eq!(rows(&[("clip_l", 1), ("string_to_param.*", 2)], Encoder::ClipL), 2);
+    assert_eq!(rows(&[("clip_g", 1), ("clip_l", 2)], Encoder::ClipL), 2);
+    assert_eq!(rows(&[("clip_g", 1), ("clip_l", 2)], Encoder::ClipG), 1);
+    assert_eq!(rows(&[("0.a", 1), ("1.a", 2), ("1.b", 3)], Encoder::ClipL), 6);
+    let bundled = [("lora.down", 9), ("bundle_emb.x.string_to_param.*", 1), ("bundle_emb.x.string_to_param.y", 2)];
+    assert_eq!(rows(&bundled, Encoder::ClipL), 3);
+    assert_eq!(rows(&[("emb_params", 4)], Encoder::ClipL), 4);
+    assert_eq!(rows(&[("<style>", 3), ("other", 1)], Encoder::ClipL), 3);
 }

@@ -39,6 +39,16 @@ fn models_are_listed_recursively_sorted_and_once() {
 }
 
 #[test]
+fn models_are_listed_whatever_format_they_have() {
+    let root = tempfile::tempdir().unwrap();
+    let listed = ["a.bin", "b.ckpt", "c.gguf", "d.pkl", "e.pt", "f.pt2", "g.PTH", "h.safetensors", "i.sft"];
+    for name in listed.iter().chain(&["j.txt", "k.yaml", "l.zip", "pth"]) {
+        touch(root.path(), &format!("models/upscale_models/{name}"));
+    }
+    assert_eq!(Folders::under(root.path()).models("upscale_models"), listed);
+}
+
+#[test]
 fn the_bundled_models_appear_beside_those_in_folders() {
     let root = tempfile::tempdir().unwrap();
     for name in ["assets/fluent-tiny.safetensors", "assets/realesr-x2.safetensors", "assets/README.md"] {

@@ -4,16 +4,22 @@
 
 use std::sync::Arc;
 
-use super::encoder::Encoder;
+use super::{encoder::Encoder, error::TokenizerError};
 
 const MARK: &str = "embedding:";
+
+/// What a name stands for: its vectors, or nothing when it is unknown.
+pub type Found = Option<Vec<Arc<[f32]>>>;
 
 /// Looks embeddings up by the name that a prompt gives.
 pub trait Embeddings {
     /// The vectors of `name` for `encoder`, one per token place; `None` if there is no such embedding.
     ///
     /// The widths are not checked here: a vector of the wrong width is dropped when the prompt is encoded.
-    fn find(&self, name: &str, encoder: Encoder) -> Option<Vec<Arc<[f32]>>>;
+    ///
+    /// # Errors
+    /// [`TokenizerError`] when there is one and it can't be read.
+    fn find(&self, name: &str, encoder: Encoder) -> Result<Found, TokenizerError>;
 }
 
 /// No embeddings at all: every name is unknown.
@@ -21,8 +27,8 @@ pub trait Embeddings {
 pub struct NoEmbeddings;
 
 impl Embeddings for NoEmbeddings {
-    fn find(&self, _name: &str, _encoder: Encoder) -> Option<Vec<Arc<[f32]>>> {
-        None
+    fn find(&self, _name: &str, _encoder: Encoder) -> Result<Found, TokenizerError> {
+        Ok(None)
     }
 }
 
@@ -42,35 +48,38 @@ pub(crate) fn split(text: &str) -> Vec<String> {
     parts
 }
 
-/// What a name stands for: its vectors, or nothing when it is unknown.
-pub(crate) type Found = Option<Vec<Arc<[f32]>>>;
-
 /// Looks up the embedding that a part starts with. `None` if the part is plain text; otherwise the vectors found
 /// (an unknown name is ignored with a warning) and the text left over.
-pub(crate) fn resolve(part: &str, encoder: Encoder, embeddings: &dyn Embeddings) -> Option<(Found, String)> {
-    let rest = part.strip_prefix(MARK)?.trim_matches('\n');
+pub(crate) fn resolve(
+    part: &str,
+    encoder: Encoder,
+    embeddings: &dyn Embeddings,
+) -> Result<Option<(Found, String)>, TokenizerError> {
+    let Some(rest) = part.strip_prefix(MARK) else { return Ok(None) };
+    let rest = rest.trim_matches('\n');
     let mut words = rest.split_whitespace();
     let name = words.next().unwrap_or("");
     let leftover = words.collect::<Vec<_>>().join(" ");
-    if let Some(vectors) = embeddings.find(name, encoder) {
-        return Some((Some(vectors), leftover));
+    if let Some(vectors) = embeddings.find(name, encoder)? {
+        return Ok(Some((Some(vectors), leftover)));
     }
     let stripped = name.trim_matches(',');
     if stripped.len() == name.len() {
         tracing::warn!("embedding `{name}` not found; it is ignored");
-        return Some((None, leftover));
+        return Ok(Some((None, leftover)));
     }
-    let found = embeddings.find(stripped, encoder);
+    let found = embeddings.find(stripped, encoder)?;
     if found.is_none() {
         tracing::warn!("embedding `{stripped}` not found; it is ignored");
     }
     // Counted from the front even when commas stood there: so does the reference.
     let tail: String = name.chars().skip(stripped.chars().count()).collect();
-    Some((found, format!("{tail} {leftover}")))
+    Ok(Some((found, format!("{tail} {leftover}"))))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -82,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_comma_behind_an_unknown_name_stays_text() {
-        let (found, leftover) = resolve("embedding:x, b  c", Encoder::ClipL, &NoEmbeddings).unwrap_or_default();
+        let (found, leftover) =
+            resolve("embedding:x, b  c", Encoder::ClipL, &NoEmbeddings).unwrap().unwrap_or_default();
         assert!(found.is_none());
         assert_eq!(leftover, ", b c");
     }

@@ -1,8 +1,28 @@
-//! What can be wrong with a vocabulary. Knows no prompts: they are never wrong.
+//! What can be wrong with a vocabulary, or with an embedding that a prompt names. Knows no prompts: they are never wrong.
 
-/// A vocabulary file that can't be used, or a failure of the library that uses it.
+use std::path::PathBuf;
+
+use kiln_memory::SourceError;
+
+/// A file that can't be used, or a failure of the library that makes ids.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
+    /// An embedding is there and can't be read. Without it, another picture would come out.
+    #[error("embedding `{name}`: {error}")]
+    Embedding {
+        /// Its name in the prompt.
+        name: String,
+        /// Why.
+        error: SourceError,
+    },
+    /// A file where an embedding should be, without vectors.
+    #[error("embedding `{name}`: {} holds no vectors", path.display())]
+    NoVectors {
+        /// Its name in the prompt.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// The gzip stream is damaged or isn't one.
     #[error("the CLIP vocabulary can't be unpacked: {0}")]
     Unpack(#[from] std::io::Error),

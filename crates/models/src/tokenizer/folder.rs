@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use kiln_memory::{SourceError, TensorSource, WeightFile};
 
-use super::embedding::Embeddings;
+use super::embedding::{Embeddings, Found};
 use super::encoder::Encoder;
+use super::error::TokenizerError;
 
 /// Folders that hold embedding files, asked in order.
 #[derive(Debug, Clone, Default)]
@@ -54,36 +55,48 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl Embeddings for EmbeddingFolders {
-    fn find(&self, name: &str, encoder: Encoder) -> Option<Vec<Arc<[f32]>>> {
-        let path = self.file(name)?;
-        read(&path, encoder).unwrap_or_else(|error| {
-            tracing::warn!("embedding `{name}` can't be read: {error}");
-            None
-        })
+    fn find(&self, name: &str, encoder: Encoder) -> Result<Found, TokenizerError> {
+        let Some(path) = self.file(name) else { return Ok(None) };
+        let vectors =
+            read(&path, encoder).map_err(|error| TokenizerError::Embedding { name: name.to_owned(), error })?;
+        if vectors.is_empty() {
+            return Err(TokenizerError::NoVectors { name: name.to_owned(), path });
+        }
+        Ok(Some(vectors))
     }
 }
 
-/// The vectors for an encoder in a file; `None` if it holds no tensors.
-fn read(path: &Path, encoder: Encoder) -> Result<Option<Vec<Arc<[f32]>>>, SourceError> {
+/// The vectors for an encoder in a file.
+fn read(path: &Path, encoder: Encoder) -> Result<Vec<Arc<[f32]>>, SourceError> {
     let file = WeightFile::open(path)?;
-    let Some(tensor) = chosen(&file, encoder) else { return Ok(None) };
-    let shape = file.get(&tensor).map(|info| info.shape.clone()).unwrap_or_default();
-    let mut values = vec![0.0; shape.iter().product()];
-    file.read_f32(&tensor, &mut values)?;
-    let width = shape.last().copied().unwrap_or(0).max(1);
-    Ok(Some(values.chunks_exact(width).map(Arc::from).collect()))
+    let mut vectors = Vec::new();
+    for tensor in chosen(&file.names().collect::<Vec<_>>(), encoder) {
+        let Some(info) = file.get(tensor) else { continue };
+        let mut values = vec![0.0; info.elements()];
+        file.read_f32(tensor, &mut values)?;
+        let width = info.shape.last().copied().unwrap_or(1).max(1);
+        vectors.extend(values.chunks_exact(width).map(Arc::from));
+    }
+    Ok(vectors)
 }
 
-/// The tensor that holds the vectors for an encoder.
-fn chosen(file: &WeightFile, encoder: Encoder) -> Option<String> {
-    let names: Vec<&str> = file.names().collect();
-    let own = encoder.embedding_key();
-    let has = |wanted: &str| names.iter().find(|name| **name == wanted);
-    names
-        .iter()
-        .find(|name| name.starts_with("string_to_param"))
-        .or_else(|| has(own))
-        .or_else(|| names.iter().find(|name| name.contains(".string_to_param.")))
-        .or_else(|| names.first())
-        .map(|name| (*name).to_owned())
+/// The tensors that hold the vectors for an encoder, in ComfyUI's order of preference: those that training programs keep
+/// under `string_to_param`, all of a list of dicts, the encoder's own, those that are bundled with a LoRA, the first.
+fn chosen<'a>(names: &[&'a str], encoder: Encoder) -> Vec<&'a str> {
+    let first = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|name| is(name)).map(|name| vec![name]);
+    let all = |is: &dyn Fn(&str) -> bool| names.iter().copied().filter(|name| is(name)).collect::<Vec<_>>();
+    let some = |found: Vec<&'a str>| (!found.is_empty()).then_some(found);
+    first(&|name| name.starts_with("string_to_param"))
+        .or_else(|| names.iter().all(|name| is_in_list(name)).then(|| names.to_vec()))
+        .or_else(|| first(&|name| name == encoder.embedding_key()))
+        .or_else(|| some(all(&|name| name.starts_with("bundle_emb.") && name.contains(".string_to_param."))))
+        .or_else(|| first(&|name| name.contains(".string_to_param.")))
+        .or_else(|| names.first().map(|name| vec![*name]))
+        .unwrap_or_default()
+}
+
+/// Whether a name is that of an entry of a dict in a list.
+fn is_in_list(name: &str) -> bool {
+    let number = |place: &str| !place.is_empty() && place.bytes().all(|digit| digit.is_ascii_digit());
+    name.split_once('.').is_some_and(|(place, _)| number(place))
 }

@@ -20,7 +20,7 @@ use chunk::Group;
 
 pub use crate::nets::clip::Token;
 pub use chunk::{CHUNK, Chunk, WeightedToken};
-pub use embedding::{Embeddings, NoEmbeddings};
+pub use embedding::{Embeddings, Found, NoEmbeddings};
 pub use encoder::Encoder;
 pub use error::TokenizerError;
 pub use folder::EmbeddingFolders;
@@ -57,7 +57,7 @@ impl Tokenizer {
     /// Tokenizes a prompt: weights, escapes, embeddings, chunks. An empty prompt is one chunk.
     ///
     /// # Errors
-    /// Of [`Vocabulary::encode`].
+    /// Of [`Vocabulary::encode`], and of an embedding that is there and can't be read.
     pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Result<Vec<Chunk>, TokenizerError> {
         let mut groups = Vec::new();
         for segment in parse_weights(prompt) {
@@ -71,7 +71,7 @@ impl Tokenizer {
 
     /// The groups of a part: the embedding it starts with and the text behind, or the text alone.
     fn groups(&self, part: &str, weight: f64, embeddings: &dyn Embeddings) -> Result<Vec<Group>, TokenizerError> {
-        let Some((found, leftover)) = embedding::resolve(part, self.encoder, embeddings) else {
+        let Some((found, leftover)) = embedding::resolve(part, self.encoder, embeddings)? else {
             return Ok(vec![self.text_group(part, weight)?]);
         };
         let vectors = found.map(|found| found.into_iter().map(Token::Vector).collect());

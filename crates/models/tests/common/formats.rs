@@ -16,6 +16,8 @@ pub(crate) enum Format {
     E5m2,
     /// Q8_0 where the rows are blocks of 32, f16 elsewhere, f32 for vectors.
     Gguf,
+    /// PyTorch's archive: f16 in columns where there are two sides, f16 in rows where there are more, f32 for vectors.
+    Pth,
 }
 
 /// A tensor as a file holds it: the type's name, its GGUF number, bytes, and the numbers that these bytes stand for.
@@ -31,7 +33,11 @@ impl Format {
     pub(crate) fn write(self, path: &Path, tensors: &Tensors) -> Tensors {
         let stored: Vec<(&String, &Vec<usize>, Stored)> =
             tensors.iter().map(|(name, (shape, values))| (name, shape, self.store(shape, values))).collect();
-        let bytes = if self == Self::Gguf { gguf(&stored) } else { safetensors(&stored) };
+        let bytes = match self {
+            Self::Gguf => gguf(&stored),
+            Self::Pth => pth(&stored),
+            _ => safetensors(&stored),
+        };
         std::fs::write(path, bytes).unwrap();
         stored.into_iter().map(|(name, shape, stored)| (name.clone(), (shape.clone(), stored.meant))).collect()
     }
@@ -46,9 +52,9 @@ impl Format {
             }
             Self::E4m3 => bytes("F8_E4M3", e4m3, values),
             Self::E5m2 => bytes("F8_E5M2", e5m2, values),
-            Self::Gguf if shape.len() < 2 => f32s(values),
+            Self::Gguf | Self::Pth if shape.len() < 2 => f32s(values),
             Self::Gguf if shape.last().unwrap().is_multiple_of(32) => q8_0(values),
-            Self::F16 | Self::Gguf => f16s(values),
+            Self::F16 | Self::Gguf | Self::Pth => f16s(values),
         }
     }
 }
@@ -144,5 +150,77 @@ fn gguf(tensors: &[(&String, &Vec<usize>, Stored)]) -> Vec<u8> {
         file.extend(&stored.bytes);
         file.resize(file.len().next_multiple_of(32), 0);
     }
+    file
+}
+
+/// A zip archive of a pickle and one stored entry per tensor, under `state_dict` as training programs have it.
+fn pth(tensors: &[(&String, &Vec<usize>, Stored)]) -> Vec<u8> {
+    let mut pickle = b"\x80\x02}(X\x0b\0\0\0global_stepK\x09X\x0a\0\0\0state_dict}(".to_vec();
+    for (key, (name, shape, stored)) in tensors.iter().enumerate() {
+        let class = if stored.dtype == "F32" { "FloatStorage" } else { "HalfStorage" };
+        let strides = match shape[..] {
+            [rows, _] => vec![1, rows],
+            _ => (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect(),
+        };
+        pickled_text(&mut pickle, name);
+        pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        pickled_text(&mut pickle, "storage");
+        pickle.extend(format!("ctorch\n{class}\n").bytes());
+        pickled_text(&mut pickle, &key.to_string());
+        pickled_text(&mut pickle, "cpu");
+        pickled_number(&mut pickle, stored.meant.len());
+        pickle.extend(b"tQK\0");
+        for sizes in [shape.as_slice(), &strides] {
+            pickle.push(b'(');
+            for size in sizes {
+                pickled_number(&mut pickle, *size);
+            }
+            pickle.push(b't');
+        }
+        pickle.extend(b"\x89ccollections\nOrderedDict\n)RtR");
+    }
+    pickle.extend(b"uu.");
+    let entries = tensors.iter().enumerate().map(|(key, (_, shape, stored))| {
+        let bytes = match shape[..] {
+            [_, columns] => transposed(&stored.bytes, columns),
+            _ => stored.bytes.clone(),
+        };
+        (format!("archive/data/{key}"), bytes)
+    });
+    zip(std::iter::once(("archive/data.pkl".to_owned(), pickle)).chain(entries))
+}
+
+fn pickled_text(to: &mut Vec<u8>, text: &str) {
+    to.push(b'X');
+    to.extend((text.len() as u32).to_le_bytes());
+    to.extend(text.bytes());
+}
+
+fn pickled_number(to: &mut Vec<u8>, number: usize) {
+    to.push(b'J');
+    to.extend((number as u32).to_le_bytes());
+}
+
+/// Rows of halves as columns.
+fn transposed(bytes: &[u8], columns: usize) -> Vec<u8> {
+    let (halves, _) = bytes.as_chunks::<2>();
+    (0..columns).flat_map(|column| halves.iter().skip(column).step_by(columns).flatten().copied()).collect()
+}
+
+fn zip(entries: impl Iterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
+    let (mut file, mut directory, mut count) = (Vec::new(), Vec::new(), 0u16);
+    for (name, bytes) in entries {
+        let (length, at) = ((bytes.len() as u32).to_le_bytes(), (file.len() as u32).to_le_bytes());
+        let lengths = [length, length].concat();
+        let name_length = (name.len() as u16).to_le_bytes();
+        // Version, flags, method 0, time, date, no checksum; then lengths.
+        let header = [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &lengths, &name_length, &[0, 0]].concat();
+        directory.extend([b"PK\x01\x02\x14\0", &header[..], &[0; 10], &at, name.as_bytes()].concat());
+        file.extend([b"PK\x03\x04", &header[..], name.as_bytes(), &bytes].concat());
+        count += 1;
+    }
+    let (at, length) = ((file.len() as u32).to_le_bytes(), (directory.len() as u32).to_le_bytes());
+    let counts = [count.to_le_bytes(), count.to_le_bytes()].concat();
+    file.extend([&directory[..], b"PK\x05\x06\0\0\0\0", &counts, &length, &at, &[0, 0]].concat());
     file
 }

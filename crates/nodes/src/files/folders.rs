@@ -34,8 +34,8 @@ pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
     ("audio_encoders", &["audio_encoders"]),
 ];
 
-/// File name endings that Kiln lists as models.
-const MODEL_ENDINGS: &[&str] = &["safetensors", "sft", "gguf"];
+/// File name endings that are listed as models: ComfyUI's, and GGUF's.
+const MODEL_ENDINGS: &[&str] = &["safetensors", "sft", "gguf", "ckpt", "pt", "pt2", "bin", "pth", "pkl"];
 /// File name endings that Kiln lists as images.
 const IMAGE_ENDINGS: &[&str] = &["png", "jpg", "jpeg", "webp", "bmp", "gif"];
 /// Kinds whose files may also lie under the output folder, where the save nodes put them.

@@ -4,7 +4,8 @@ use kiln_memory::{KeyMap, TensorShapes};
 
 /// Keys in Real-ESRGAN's names.
 pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {
-    let prefix = ["params_ema.", "params.", "module.", ""].into_iter().find(|prefix| names.any(prefix)).unwrap_or("");
+    let prefix =
+        ["params_ema.", "params.", "module.", "netG.", ""].into_iter().find(|prefix| names.any(prefix)).unwrap_or("");
     let map = KeyMap::under(names, prefix);
     let inner = map.names();
     if inner.has("model.0.weight") && inner.any("model.1.sub.") {
