@@ -26,6 +26,9 @@
 //! - Nothing that comes from outside panics: wrong input is an error that names node and input, or line and column.
 //! - No tensors, no threads, no files, no node code. What a literal's payload is, only its node knows.
 //!
+//! # Features
+//! `regex` (on by default): workflows whose nodes choose by regular expressions what they send to which inputs.
+//!
 //! # Example
 //! ```
 //! use kiln_graph::{InputDef, NoValidators, NodeDef, NodeDefs, OutputDef, Prompt, validate};

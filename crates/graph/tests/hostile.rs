@@ -8,7 +8,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use kiln_graph::{Document, LowerOptions, NoValidators, NodeDefs, Prompt, View, Workflow, validate};
+use kiln_graph::{
+    Document, InputDef, LowerOptions, NoValidators, NodeDef, NodeDefs, OutputDef, Prompt, View, Workflow, validate,
+};
 use serde_json::{Value, json};
 
 const SEEDS: &[&str] = &[
@@ -17,6 +19,7 @@ const SEEDS: &[&str] = &[
     include_str!("data/workflow_proxy_widgets.json"),
     include_str!("data/workflow_group_nodes.json"),
     include_str!("data/workflow_older.json"),
+    include_str!("data/workflow_virtual.json"),
 ];
 
 /// No single document of a few kilobytes may take longer than this, in a test build on a busy machine.
@@ -26,6 +29,7 @@ fn defs() -> NodeDefs {
     let text = include_str!("data/object_info.json");
     let mut defs = NodeDefs::from_object_info(&serde_json::from_str(text).unwrap()).unwrap();
     defs.extend(common::defs().iter().cloned());
+    defs.extend([NodeDef::new("PrimitiveInt").input(InputDef::new("value", "INT")).output(OutputDef::new("INT"))]);
     defs
 }
 
@@ -116,6 +120,11 @@ fn odd(random: &mut Random) -> Value {
         json!({"class_type": "Sink", "inputs": {"x": ["1", 0]}}),
         json!("Reroute"),
         json!("PrimitiveNode"),
+        json!("SetNode"),
+        json!("GetNode"),
+        json!("Anything Everywhere"),
+        json!("vae"),
+        json!("(a*)*(?=b)"),
         json!("workflow>Make"),
         json!(4),
         json!(2),

@@ -43,8 +43,14 @@ pub enum WorkflowError {
         /// The name of its definition.
         name: String,
     },
+    /// A node that sends what comes in everywhere chooses by an expression.
+    #[error("the expression `{text}` of a node that sends everywhere needs the feature `regex` of kiln-graph")]
+    Expression {
+        /// The expression.
+        text: String,
+    },
     /// Subgraphs unfold to more than anyone can run.
-    #[error("the workflow unfolds to more than {limit} {what}: subgraphs within subgraphs multiply")]
+    #[error("the workflow comes to more than {limit} {what}")]
     TooLarge {
         /// How many are allowed.
         limit: usize,

@@ -58,7 +58,7 @@ fn connect(graph: &mut Graph, id: String, from: (String, usize), to: (String, us
     if let Some(input) = graph.nodes.get_mut(&to.0).and_then(|node| node.inputs.get_mut(to.1)) {
         input.link = Some(id.clone());
     }
-    graph.links.insert(id, UiLink { from: from.0, from_slot: from.1, to: to.0, to_slot: to.1 });
+    graph.links.insert(id, UiLink { from: from.0, from_slot: from.1, to: to.0, to_slot: to.1, ty: String::new() });
 }
 
 /// Every input that is not linked inside becomes one of the group's; a name that is taken gets the node's before it.

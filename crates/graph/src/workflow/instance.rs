@@ -30,6 +30,7 @@ pub(super) struct Instance<'w> {
 #[derive(Clone, Copy)]
 pub(super) struct Parent<'w> {
     pub(super) instance: usize,
+    pub(super) id: &'w str,
     pub(super) node: &'w UiNode,
     pub(super) def: &'w Subgraph,
 }

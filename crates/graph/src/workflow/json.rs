@@ -39,6 +39,15 @@ pub(super) fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key)?.as_str().map(str::to_owned)
 }
 
+/// The numbers under `key`, which files write as a list or by place; what is none is 0.
+pub(super) fn numbers<const N: usize>(value: &Value, key: &str) -> [f64; N] {
+    let part = |place: usize| {
+        let parts = value.get(key)?;
+        parts.get(place).or_else(|| parts.get(place.to_string()))?.as_f64()
+    };
+    std::array::from_fn(|place| part(place).unwrap_or_default())
+}
+
 /// The type of a slot, which files write as text, number or list of choices.
 fn ty(value: &Value) -> String {
     match value.get("type") {
@@ -55,6 +64,7 @@ pub(super) fn node(item: &Value, at: &str) -> Result<UiNode> {
     let at = format!("{at}.");
     let input = |item: &Value| UiInput {
         name: text(item, "name").unwrap_or_default(),
+        label: text(item, "label").filter(|label| !label.is_empty()),
         ty: self::ty(item),
         link: id(item.get("link")),
         widget: item.get("widget").and_then(|widget| text(widget, "name")),
@@ -78,5 +88,8 @@ pub(super) fn node(item: &Value, at: &str) -> Result<UiNode> {
         values,
         named: item.get("widgets_values_named").and_then(Value::as_object).cloned(),
         properties: item.get("properties").and_then(Value::as_object).cloned().unwrap_or_default(),
+        color: text(item, "color"),
+        pos: numbers(item, "pos"),
+        size: numbers(item, "size"),
     })
 }

@@ -27,7 +27,7 @@ pub(super) fn lower(
     let mut lowering = Lowering {
         definitions,
         instances: &instances,
-        resolver: Resolver::new(&instances),
+        resolver: Resolver::new(&instances, definitions)?,
         rewriter: Rewriter::new(workflow, definitions, options),
         prompt: Prompt::default(),
         missing: MissingClasses::of_workflow(),
@@ -83,19 +83,13 @@ impl<'w> Lowering<'_, 'w> {
             self.literal(def, &input.name, value, &mut node);
         }
         for input in &ui.inputs {
-            let Some(link) = &input.link else { continue };
-            match self.resolver.resolve(instance, link, &input.ty)? {
-                Source::Nothing => {}
-                Source::Node { instance, node: source, slot } => {
-                    let source = format!("{}{source}", self.instances[instance].prefix);
-                    node.inputs.insert(input.name.as_str().into(), Input::link(source, slot));
-                }
-                Source::Own { instance, input: own } => {
-                    if let Some(value) = promoted::value(self.instances, instance, own, self.definitions) {
-                        self.literal(def, &input.name.as_str().into(), value, &mut node);
-                    }
-                }
+            if let Some(source) = self.resolver.input(instance, id, input)? {
+                self.lead(&source, def, &input.name.as_str().into(), &mut node);
             }
+        }
+        for fed in self.resolver.unlisted(instance, id, ui) {
+            let source = self.resolver.resolve(instance, fed.feed, fed.ty)?;
+            self.lead(&source, def, &fed.input.into(), &mut node);
         }
         let title = ui.title.as_deref().or(def.display_name.as_deref()).unwrap_or(&ui.ty);
         let origin = ["cnr_id", "aux_id", "ver"].into_iter();
@@ -104,6 +98,22 @@ impl<'w> Lowering<'_, 'w> {
         node.meta = Some(title.chain(origin).collect::<Value>().into());
         self.prompt.nodes.insert(NodeId::from(path), node);
         Ok(())
+    }
+
+    /// Sets an input to what leads into it.
+    fn lead(&mut self, source: &Source<'w>, def: &NodeDef, name: &Arc<str>, node: &mut PromptNode) {
+        match *source {
+            Source::Nothing => {}
+            Source::Node { instance, node: source, slot } => {
+                let source = format!("{}{source}", self.instances[instance].prefix);
+                node.inputs.insert(Arc::clone(name), Input::link(source, slot));
+            }
+            Source::Own { instance, input } => {
+                if let Some(value) = promoted::value(self.instances, instance, input, self.definitions) {
+                    self.literal(def, name, value, node);
+                }
+            }
+        }
     }
 
     fn literal(&mut self, def: &NodeDef, name: &Arc<str>, value: Value, node: &mut PromptNode) {

@@ -3,14 +3,19 @@
 //! Reads every schema version (links as lists or as objects) into the same data. Lowering is pure: the same workflow,
 //! definitions and options give the same prompt.
 
+mod broadcast;
 mod control;
 mod error;
+mod everywhere;
+mod frames;
 mod groups;
 mod instance;
 mod json;
 mod lower;
+mod names;
 mod options;
 mod order;
+mod pattern;
 mod primitives;
 mod promoted;
 mod random;
@@ -20,6 +25,7 @@ mod resolve;
 mod text;
 mod ui;
 mod unfold;
+mod virtuals;
 mod widgets;
 
 use serde_json::Value;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::error::WorkflowError;
 use super::groups;
-use super::json::{Result, id, list, node, text, wrong};
-use super::ui::{Graph, INPUTS, Shown, Subgraph, UiInput, UiLink, UiNode, Workflow};
+use super::json::{Result, id, list, node, numbers, text, wrong};
+use super::ui::{Graph, INPUTS, Shown, Subgraph, UiFrame, UiInput, UiLink, UiNode, Workflow};
 use crate::map::{Map, Set};
 
 pub(super) fn workflow(value: &Value) -> Result<Workflow> {
@@ -41,6 +41,10 @@ fn graph(value: &Value, at: &str) -> Result<Graph> {
         let (id, link) = link(item).ok_or_else(|| wrong(format!("{at}links[{i}]"), LINK, item))?;
         graph.links.insert(id, link);
     }
+    for item in value.get("groups").and_then(Value::as_array).into_iter().flatten() {
+        let title = text(item, "title").unwrap_or_default();
+        graph.frames.push(UiFrame { title, bounding: numbers(item, "bounding") });
+    }
     Ok(graph)
 }
 
@@ -54,6 +58,7 @@ fn link(item: &Value) -> Option<(String, UiLink)> {
         from_slot: slot(part(2, "origin_slot"))?,
         to: id(part(3, "target_id"))?,
         to_slot: slot(part(4, "target_slot")).unwrap_or_default(),
+        ty: part(5, "type").and_then(Value::as_str).unwrap_or_default().to_owned(),
     };
     Some((id(part(0, "id"))?, link))
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map as Object, Value};
 
+use super::pattern;
 use super::ui::{Graph, UiNode, WidgetValues, Workflow};
 use crate::def::Definitions;
 use crate::replacements::{self, Replacement};
@@ -29,7 +30,22 @@ pub(super) fn renamed<'w>(workflow: &'w Workflow, definitions: &dyn Definitions)
     Cow::Owned(workflow)
 }
 
+/// The settings by which the plain integer that a `Seed Everywhere` becomes goes on to be sent.
+fn send_seed(node: &mut UiNode) {
+    node.properties.insert("ue_convert".to_owned(), true.into());
+    let settings = node.properties.entry("ue_properties").or_insert_with(|| Object::new().into());
+    if let Some(settings) = settings.as_object_mut() {
+        settings.entry("input_regex").or_insert_with(|| pattern::SEED.into());
+    }
+    if node.outputs.is_empty() {
+        node.outputs.push("INT".to_owned());
+    }
+}
+
 fn rename(node: &mut UiNode, entry: &Replacement) {
+    if entry.old == "Seed Everywhere" {
+        send_seed(node);
+    }
     entry.new.clone_into(&mut node.ty);
     if entry.inputs.is_empty() {
         return;

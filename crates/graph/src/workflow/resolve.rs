@@ -3,9 +3,16 @@
 //!
 //! Iterative, and every stretch is walked once.
 
+use std::rc::Rc;
+
+use super::broadcast::Feed;
 use super::error::WorkflowError;
+use super::everywhere::{self, Fed, Feeds};
 use super::instance::Instance;
-use super::ui::{INPUTS, Mode, OUTPUTS, UiNode, compatible};
+use super::names::Setters;
+use super::ui::{INPUTS, Mode, OUTPUTS, UiInput, UiNode, compatible};
+use super::virtuals::{self, Virtual};
+use crate::def::Definitions;
 use crate::map::Map;
 
 /// What a link leads to.
@@ -39,27 +46,69 @@ pub(super) struct Resolver<'i, 'w> {
     instances: &'i [Instance<'w>],
     /// Outgoing ends of each instance: the link that ends at output `k` of the definition.
     exits: Vec<Map<usize, &'w str>>,
+    setters: Setters<'w>,
+    /// What is sent everywhere, for each instance.
+    feeds: Vec<Rc<Feeds<'w>>>,
     known: Map<Stop<'w>, Source<'w>>,
 }
 
 impl<'i, 'w> Resolver<'i, 'w> {
-    pub(super) fn new(instances: &'i [Instance<'w>]) -> Self {
+    pub(super) fn new(instances: &'i [Instance<'w>], definitions: &'w dyn Definitions) -> Result<Self, WorkflowError> {
         let ends = |instance: &Instance<'w>| {
             let links = instance.graph.links.iter().filter(|(_, link)| link.to == OUTPUTS);
             // The first link that ends there counts.
             links.rev().map(|(id, link)| (link.to_slot, id.as_str())).collect()
         };
-        Self { instances, exits: instances.iter().map(ends).collect(), known: Map::default() }
+        let mut of_graph: Map<*const super::ui::Graph, Rc<Feeds<'w>>> = Map::default();
+        let mut feeds = Vec::with_capacity(instances.len());
+        for instance in instances {
+            let graph = std::ptr::from_ref(instance.graph);
+            if !of_graph.contains_key(&graph) {
+                of_graph.insert(graph, Rc::new(everywhere::feeds(instance.graph, definitions)?));
+            }
+            feeds.push(Rc::clone(&of_graph[&graph]));
+        }
+        Ok(Self {
+            instances,
+            exits: instances.iter().map(ends).collect(),
+            setters: Setters::of(instances),
+            feeds,
+            known: Map::default(),
+        })
     }
 
-    /// What the link leads to, for an input that wants that type.
+    /// What a node is sent at inputs that its file does not list.
+    pub(super) fn unlisted(&self, instance: usize, id: &str, node: &UiNode) -> Vec<Fed<'w>> {
+        let fed = self.feeds[instance].get(id).map_or(&[][..], Vec::as_slice);
+        let listed = |fed: &&Fed<'w>| node.inputs.iter().any(|input| input.name == fed.input);
+        fed.iter().filter(|fed| !listed(fed)).copied().collect()
+    }
+
+    /// Where a listed input gets its value: from what is sent to it, else over its link.
+    fn feed(&self, instance: usize, id: &str, input: &'w UiInput) -> Option<Feed<'w>> {
+        let fed = self.feeds[instance].get(id).and_then(|fed| fed.iter().find(|fed| fed.input == input.name));
+        fed.map(|fed| fed.feed).or_else(|| input.link.as_deref().map(Feed::Link))
+    }
+
+    /// What leads into an input that the file lists; `None` if nothing does.
+    pub(super) fn input(
+        &mut self,
+        instance: usize,
+        id: &str,
+        input: &'w UiInput,
+    ) -> Result<Option<Source<'w>>, WorkflowError> {
+        let feed = self.feed(instance, id, input);
+        feed.map(|feed| self.resolve(instance, feed, &input.ty)).transpose()
+    }
+
+    /// What is behind a feed, for an input that wants that type.
     pub(super) fn resolve(
         &mut self,
         instance: usize,
-        link: &'w str,
+        feed: Feed<'w>,
         wanted: &'w str,
     ) -> Result<Source<'w>, WorkflowError> {
-        let mut at = At::Link { instance, link, wanted };
+        let mut at = Self::at(instance, feed, wanted);
         let mut path: Map<Stop<'w>, ()> = Map::default();
         let source = loop {
             at = match at {
@@ -74,6 +123,13 @@ impl<'i, 'w> Resolver<'i, 'w> {
         };
         self.known.extend(path.into_keys().map(|stop| (stop, source)));
         Ok(source)
+    }
+
+    fn at(instance: usize, feed: Feed<'w>, wanted: &'w str) -> At<'w> {
+        match feed {
+            Feed::Link(link) => At::Link { instance, link, wanted },
+            Feed::Output(node, slot) => At::Output((instance, node, slot, wanted)),
+        }
     }
 
     fn circle(&self, path: &Map<Stop<'w>, ()>, again: Stop<'w>) -> WorkflowError {
@@ -107,10 +163,11 @@ impl<'i, 'w> Resolver<'i, 'w> {
             let source = around.links.get(link).and_then(|link| around.nodes.get(&link.from));
             own && source.is_some_and(|source| source.ty == "PrimitiveNode")
         };
-        match by_name.or_else(by_place).and_then(|input| Some((input, input.link.as_deref()?))) {
-            Some((input, link)) if !copied(link) => {
+        let feed = |input: &'w UiInput| Some((input, self.feed(parent.instance, parent.id, input)?));
+        match by_name.or_else(by_place).and_then(feed) {
+            Some((input, feed)) if !matches!(feed, Feed::Link(link) if copied(link)) => {
                 let wanted = if input.ty.is_empty() { wanted } else { input.ty.as_str() };
-                At::Link { instance: parent.instance, link, wanted }
+                Self::at(parent.instance, feed, wanted)
             }
             _ if own || shown => At::Done(Source::Own { instance, input: slot }),
             _ => At::Done(Source::Nothing),
@@ -142,11 +199,18 @@ impl<'i, 'w> Resolver<'i, 'w> {
                 None => At::Done(Source::Nothing),
             };
         }
-        match node.ty.as_str() {
-            "PrimitiveNode" => At::Done(Source::Nothing),
-            "Reroute" => through(0, wanted),
-            _ if node.is_virtual() => through(slot, wanted),
-            _ => At::Done(Source::Node { instance, node: id, slot }),
+        match virtuals::of(&node.ty) {
+            None => At::Done(Source::Node { instance, node: id, slot }),
+            Some(Virtual::Primitive | Virtual::Everywhere) => At::Done(Source::Nothing),
+            Some(Virtual::Reroute) => through(0, wanted),
+            Some(Virtual::PassesOn | Virtual::Set(_)) => through(slot, wanted),
+            Some(Virtual::Get(names)) => {
+                let setter = self.setters.find(self.instances, instance, names, node);
+                match setter.and_then(|(level, setter)| Some((level, setter.input_at(slot)?.link.as_deref()?))) {
+                    Some((instance, link)) => At::Link { instance, link, wanted },
+                    None => At::Done(Source::Nothing),
+                }
+            }
         }
     }
 }

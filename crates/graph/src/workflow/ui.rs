@@ -2,6 +2,7 @@
 
 use serde_json::{Map as Object, Value};
 
+use super::virtuals;
 use crate::map::Map;
 
 /// The id of the node that stands for a subgraph's inputs.
@@ -25,6 +26,16 @@ pub(super) struct Graph {
     pub(super) nodes: Map<String, UiNode>,
     /// By id.
     pub(super) links: Map<String, UiLink>,
+    /// The frames drawn around nodes.
+    pub(super) frames: Vec<UiFrame>,
+}
+
+/// A frame that the page draws around nodes, which it calls a group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UiFrame {
+    pub(super) title: String,
+    /// Left, top, width, height.
+    pub(super) bounding: [f64; 4],
 }
 
 #[derive(Clone, Debug, Default)]
@@ -39,6 +50,9 @@ pub(super) struct UiNode {
     /// Widget values by name, which newer files hold beside the list.
     pub(super) named: Option<Object<String, Value>>,
     pub(super) properties: Object<String, Value>,
+    pub(super) color: Option<String>,
+    pub(super) pos: [f64; 2],
+    pub(super) size: [f64; 2],
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +66,8 @@ pub(super) enum Mode {
 #[derive(Clone, Debug, Default)]
 pub(super) struct UiInput {
     pub(super) name: String,
+    /// What the page shows instead of the name.
+    pub(super) label: Option<String>,
     pub(super) ty: String,
     /// The id of the link that ends here.
     pub(super) link: Option<String>,
@@ -75,6 +91,8 @@ pub(super) struct UiLink {
     pub(super) from_slot: usize,
     pub(super) to: String,
     pub(super) to_slot: usize,
+    /// The type of what it carries, where the file says it.
+    pub(super) ty: String,
 }
 
 /// A definition that nodes instantiate by carrying its id as their type.
@@ -103,7 +121,7 @@ pub(super) struct Shown {
 impl UiNode {
     /// Whether the page never sends this node: it only carries text, links or a value.
     pub(super) fn is_virtual(&self) -> bool {
-        matches!(self.ty.as_str(), "Note" | "MarkdownNote" | "Reroute" | "PrimitiveNode")
+        virtuals::of(&self.ty).is_some()
     }
 
     /// The input at that place of the file's own list.

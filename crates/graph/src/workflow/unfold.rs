@@ -39,7 +39,7 @@ pub(super) fn unfold<'w>(
             if nodes > MOST_NODES {
                 return Err(WorkflowError::TooLarge { limit: MOST_NODES, what: "nodes" });
             }
-            let parent = Parent { instance: next, node, def };
+            let parent = Parent { instance: next, id, node, def };
             let child = enter(&instances, parent, id, definitions)?;
             let place = instances.len();
             instances[next].children.insert(id, place);

@@ -39,7 +39,12 @@ fn in_order(def: &NodeDef) -> impl Iterator<Item = &InputDef> {
 
 /// The inputs that are widgets.
 pub(super) fn widgets(def: &NodeDef) -> impl Iterator<Item = &InputDef> {
-    in_order(def).filter(|input| widget_type(input) && !input.flag("forceInput"))
+    in_order(def).filter(|input| is_widget(input))
+}
+
+/// Whether an input is a widget rather than a socket.
+pub(super) fn is_widget(input: &InputDef) -> bool {
+    widget_type(input) && !input.flag("forceInput")
 }
 
 /// How many stored values after this input's belong to its control (`randomize` and the like).
