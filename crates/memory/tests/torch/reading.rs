@@ -206,6 +206,54 @@ fn opening_reads_nothing_but_the_pickle_and_the_places() {
     assert_eq!(last, [0.0]);
 }
 
+/// Lengths and places of an entry beyond 32 bits, as its extra field says them.
+fn zip64(lengths: &[u64]) -> Vec<u8> {
+    let values: Vec<u8> = lengths.iter().flat_map(|length| length.to_le_bytes()).collect();
+    [&1u16.to_le_bytes()[..], &(values.len() as u16).to_le_bytes(), &values].concat()
+}
+
+#[test]
+fn an_archive_of_more_than_4_gb_is_read_behind_them_too() {
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.ckpt");
+    let count = (5i64 << 30) / 4;
+    let large = writer::Storage { class: "FloatStorage", key: "1", count };
+    let ops = writer::Ops::new().raw(b"}(").text("large").tensor(&large, 0, &[count], &[1]);
+    let pickle = ops.text("small").tensor(&writer::SIX, 1, &[2], &[1]).raw(b"u.").0;
+    let entries = [
+        ("a/data.pkl", pickle.len() as u64, pickle),
+        ("a/data/1", count as u64 * 4, vec![]),
+        ("a/data/0", 24, writer::floats(6)),
+    ];
+    let (mut file, mut directory, mut at) = (std::fs::File::create(&path).unwrap(), Vec::new(), 0);
+    for (name, length, bytes) in entries {
+        let header = |extra: &[u8]| {
+            let fixed = [45u16, 0, 0, 0, 0, 0, 0].map(u16::to_le_bytes).concat();
+            let names = [name.len() as u16, extra.len() as u16].map(u16::to_le_bytes).concat();
+            [&fixed[..], &[0xff; 8], &names].concat()
+        };
+        let (here, there) = (zip64(&[length, length]), zip64(&[length, length, at]));
+        directory
+            .extend([b"PK\x01\x02\x2d\0", &header(&there)[..], &[0; 10], &[0xff; 4], name.as_bytes(), &there].concat());
+        file.seek(SeekFrom::Start(at)).unwrap();
+        let local = [b"PK\x03\x04", &header(&here)[..], name.as_bytes(), &here].concat();
+        file.write_all(&[local.clone(), bytes].concat()).unwrap();
+        at += local.len() as u64 + length;
+    }
+    let end = at + directory.len() as u64;
+    let record = [[3, 3, directory.len() as u64, at].map(u64::to_le_bytes).concat()].concat();
+    let record = [&b"PK\x06\x06"[..], &44u64.to_le_bytes(), &[45, 0, 45, 0], &[0; 8], &record].concat();
+    let locator = [&b"PK\x06\x07\0\0\0\0"[..], &end.to_le_bytes(), &1u32.to_le_bytes()].concat();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(&[directory, record, locator, [&b"PK\x05\x06\0\0\0\0"[..], &[0xff; 12], &[0; 2]].concat()].concat())
+        .unwrap();
+
+    let file = WeightFile::open(&path).unwrap();
+    assert_eq!(file.get("large").unwrap().bytes(), 5 << 30);
+    assert_eq!(numbers(&*file, "small"), [1.0, 2.0]);
+}
+
 #[test]
 fn a_file_that_is_cut_while_open_is_an_error() {
     let dir = tempfile::tempdir().unwrap();

@@ -42,7 +42,7 @@ pub(crate) enum Class {
 }
 
 /// torch's name of a type, the name of its storage, the type.
-const NUMBERS: [(&str, &str, Dtype); 18] = [
+const NUMBERS: [(&str, &str, Dtype); 19] = [
     ("float64", "DoubleStorage", Dtype::F64),
     ("float32", "FloatStorage", Dtype::F32),
     ("float16", "HalfStorage", Dtype::F16),
@@ -61,10 +61,11 @@ const NUMBERS: [(&str, &str, Dtype); 18] = [
     ("float8_e5m2", "", Dtype::F8E5M2),
     ("float8_e4m3fnuz", "", Dtype::F8E4M3Fnuz),
     ("float8_e5m2fnuz", "", Dtype::F8E5M2Fnuz),
+    ("float8_e8m0fnu", "", Dtype::F8E8M0),
 ];
 
 /// Module, name, what it stands for.
-const OTHERS: [(&str, &str, Class); 49] = [
+const OTHERS: [(&str, &str, Class); 52] = [
     ("collections", "OrderedDict", Class::Dict),
     ("collections", "Counter", Class::Dict),
     ("collections", "defaultdict", Class::Dict),
@@ -72,6 +73,7 @@ const OTHERS: [(&str, &str, Class); 49] = [
     ("pytorch_lightning.utilities.parsing", "AttributeDict", Class::Dict),
     ("lightning_fabric.utilities.data", "AttributeDict", Class::Dict),
     ("lightning.fabric.utilities.data", "AttributeDict", Class::Dict),
+    ("lightning.pytorch.utilities.parsing", "AttributeDict", Class::Dict),
     ("builtins", "list", Class::List),
     ("builtins", "set", Class::List),
     ("builtins", "frozenset", Class::List),
@@ -96,6 +98,8 @@ const OTHERS: [(&str, &str, Class); 49] = [
     ("numpy", "dtype", Class::NumpyDtype),
     ("numpy.core.multiarray", "_reconstruct", Class::Opaque),
     ("numpy._core.multiarray", "_reconstruct", Class::Opaque),
+    ("numpy.core.numeric", "_frombuffer", Class::Opaque),
+    ("numpy._core.numeric", "_frombuffer", Class::Opaque),
     ("numpy", "ndarray", Class::Opaque),
     ("numpy.dtypes", "Float64DType", Class::Opaque),
     ("builtins", "int", Class::Opaque),
