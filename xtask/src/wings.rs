@@ -42,7 +42,7 @@ pub const HOUSES: &[House] = &[
     House {
         folder: "crates/cli",
         wings: &[
-            &["interrupt", "lines", "memory", "open", "warnings"],
+            &["calls", "interrupt", "lines", "memory", "open", "warnings"],
             &["options", "plan", "console"],
             &["summary"],
             &["terminal"],
