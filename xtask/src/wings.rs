@@ -57,7 +57,7 @@ pub const HOUSES: &[House] = &[
             &["def", "input"],
             &["inputs", "missing"],
             &["prompt"],
-            &["dynamic", "validate", "view", "workflow"],
+            &["carrier", "dynamic", "validate", "view", "workflow"],
             &["document"],
         ],
     },

@@ -11,7 +11,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(version, about)]
 enum Kiln {
-    /// Runs a graph: an API-format JSON file, or a workflow saved by the editor.
+    /// Runs a graph: an API-format JSON file, a workflow saved by the editor, or an image, video or latent that carries
+    /// either.
     Run(command::run::Run),
     /// Says what weights would take, before anything runs.
     Memory(command::memory::Memory),

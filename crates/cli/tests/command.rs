@@ -128,6 +128,34 @@ fn an_unknown_class_is_told_with_the_node_and_the_nearest_name() {
 }
 
 #[test]
+fn an_image_or_a_latent_that_carries_a_graph_is_a_graph_and_one_that_does_not_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = r#"{"1": {"class_type": "PrimitiveInt", "inputs": {"value": 7}}, "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}"#;
+    let chunk = |kind: &[u8], data: &[u8]| [&(data.len() as u32).to_be_bytes(), kind, data, &[0; 4]].concat();
+    let image = |texts: &[u8]| [b"\x89PNG\r\n\x1a\n", &*chunk(b"IHDR", &[0; 13]), texts, &chunk(b"IEND", &[])].concat();
+    let header = serde_json::json!({"__metadata__": {"prompt": graph}}).to_string();
+    let latent = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), b"numbers"].concat();
+    let text = chunk(b"tEXt", format!("prompt\0{graph}").as_bytes());
+    for (name, bytes) in
+        [("a.png", image(&text)), ("a.latent", latent), ("a.json", [b"\xef\xbb\xbf", graph.as_bytes()].concat())]
+    {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        for command in ["run", "validate"] {
+            let answer =
+                kiln(&[command, &file.to_string_lossy(), "--base-directory", &folder.path().to_string_lossy()]);
+            assert!(answer.status.success(), "{command} {name}: {}", self::text(&answer.stderr));
+        }
+    }
+    let file = folder.path().join("plain.png");
+    std::fs::write(&file, image(&[])).unwrap();
+    let answer = kiln(&["run", &file.to_string_lossy()]);
+    assert_eq!(answer.status.code(), Some(1));
+    let said = self::text(&answer.stderr);
+    assert!(said.contains("plain.png") && said.contains("a PNG image that carries no graph"), "{said}");
+}
+
+#[test]
 fn a_missing_file_is_told_by_name() {
     let answer = kiln(&["run", "no/such/graph.json"]);
     assert_eq!(answer.status.code(), Some(1));

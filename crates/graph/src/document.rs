@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::carrier::{self, Carried};
 use crate::def::Definitions;
 use crate::prompt::{Prompt, Read, as_python, read_any, syntax};
 use crate::text::{encoding, non_finite};
@@ -19,25 +20,33 @@ pub enum Document {
 }
 
 impl Document {
-    /// Reads either form, and the body of a `/prompt` request, which holds a prompt under `prompt`.
+    /// Reads either form, and the body of a `/prompt` request, which holds a prompt under `prompt`; also a file that
+    /// carries a graph besides what it is: an image, a video, a sound, a latent.
     ///
     /// A prompt is read without a tree of JSON values in between. Text may be UTF-8, UTF-16 or UTF-32, with a byte order
     /// mark or without. Python's NaN and infinities are null in a workflow, as the page has it; in a prompt they are the
     /// numbers that they are ([`non_finite`](crate::non_finite)), which validation refuses where an input wants one.
     ///
     /// # Errors
-    /// [`WorkflowError`] when the text is not JSON or is neither form.
+    /// [`WorkflowError`] when the text is not JSON or is neither form, or when a file of another kind carries no graph.
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, WorkflowError> {
         Self::with_source(text).map(|(document, _)| document)
     }
 
     /// Same as [`from_json`](Self::from_json), with the JSON of a workflow besides, which images carry. A prompt has
-    /// none.
+    /// none, unless an image carries both: then the prompt is what ran.
     ///
     /// # Errors
     /// Those of [`from_json`](Self::from_json).
     pub fn with_source(text: impl AsRef<[u8]>) -> Result<(Self, Option<Value>), WorkflowError> {
-        let text = &*encoding::utf8(text.as_ref());
+        match carrier::read(text.as_ref()) {
+            Some(carried) => carried_by(carried),
+            None => Self::with_source_of_text(text.as_ref()),
+        }
+    }
+
+    fn with_source_of_text(text: &[u8]) -> Result<(Self, Option<Value>), WorkflowError> {
+        let text = &*encoding::utf8(text);
         if let Read::Prompt(prompt) = read_any(text)? {
             return Ok((Self::Prompt(prompt), None));
         }
@@ -58,6 +67,24 @@ impl Document {
             Self::Prompt(prompt) => Ok(prompt),
             Self::Workflow(workflow) => workflow.lower(defs, options),
         }
+    }
+}
+
+/// What a file carries: its prompt, which is what ran, else its workflow.
+fn carried_by(carried: Carried) -> Result<(Document, Option<Value>), WorkflowError> {
+    let Carried { kind, prompt, workflow, parameters } = carried;
+    let read = |part: &'static str, text: Option<&String>| {
+        let read = Document::with_source_of_text(text?.as_bytes());
+        Some(read.map_err(|problem| WorkflowError::Carried { kind, part, problem: Box::new(problem) }))
+    };
+    match (read("prompt", prompt.as_ref()), read("workflow", workflow.as_ref())) {
+        (Some(Ok((prompt, own))), workflow) => {
+            let around = workflow.and_then(Result::ok).and_then(|(_, workflow)| workflow);
+            Ok((prompt, around.or(own)))
+        }
+        (_, Some(Ok(workflow))) => Ok(workflow),
+        (Some(Err(error)), _) | (None, Some(Err(error))) => Err(error),
+        (None, None) => Err(WorkflowError::NoGraph { kind, parameters }),
     }
 }
 

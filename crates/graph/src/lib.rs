@@ -54,6 +54,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod carrier;
 mod def;
 mod document;
 mod dynamic;
@@ -72,6 +73,7 @@ mod validate;
 mod view;
 mod workflow;
 
+pub use carrier::enough as enough_of_file;
 pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
 pub use document::Document;
 pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix, short_id};

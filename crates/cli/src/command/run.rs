@@ -17,7 +17,7 @@ use super::{Done, terminal};
 /// Runs a graph from a file.
 #[derive(Args)]
 pub(crate) struct Run {
-    /// An API-format JSON file, or a workflow saved by the editor.
+    /// An API-format JSON file, a workflow saved by the editor, or an image, video or latent that carries either.
     file: PathBuf,
     /// Print every event as one JSON object per line on standard output, and a summary as the last line.
     #[arg(long, value_enum)]

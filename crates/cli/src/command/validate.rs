@@ -12,7 +12,7 @@ use super::{Done, terminal};
 /// Says whether a graph is fit to run, and what is wrong with it.
 #[derive(Args)]
 pub(crate) struct Validate {
-    /// An API-format JSON file, or a workflow saved by the editor.
+    /// An API-format JSON file, a workflow saved by the editor, or an image, video or latent that carries either.
     file: PathBuf,
     #[command(flatten)]
     environment: EnvironmentArgs,

@@ -10,6 +10,24 @@ pub enum WorkflowError {
     /// The text is not JSON, or a prompt of the wrong form.
     #[error(transparent)]
     Read(#[from] PromptReadError),
+    /// A file of another kind carries a graph that cannot be read.
+    #[error("the {part} that it carries ({kind}): {problem}")]
+    Carried {
+        /// What the file is.
+        kind: &'static str,
+        /// Which of its texts: `prompt` or `workflow`.
+        part: &'static str,
+        /// What is wrong with it.
+        problem: Box<WorkflowError>,
+    },
+    /// A file of another kind carries no graph.
+    #[error("{kind} that carries no graph{}", if *parameters { ", but parameters of a program that has none" } else { "" })]
+    NoGraph {
+        /// What the file is.
+        kind: &'static str,
+        /// Whether it carries what other programs write: the prompt and the settings as words.
+        parameters: bool,
+    },
     /// A part has the wrong form.
     #[error("no workflow: {at} must be {expected}, found {found}")]
     Shape {

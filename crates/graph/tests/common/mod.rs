@@ -1,6 +1,8 @@
 //! A small pack of node classes to validate against, and short ways to write prompts.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod carriers;
+
 use kiln_graph::{InputDef, NodeDef, NodeDefs, OutputDef, Prompt, SocketType, ValidatorDef};
 use serde_json::{Value, json};
 
