@@ -332,3 +332,49 @@ fn an_input_that_leads_to_several_widgets_shows_the_first_and_sets_them_all() {
     assert_eq!(with(json!([]), json!([2, 1])), (json!(22), json!(22)));
     assert_eq!(with(json!([]), json!([])), (json!(11), json!(11)), "as the links stand");
 }
+
+#[test]
+fn a_list_of_proxies_reaches_widgets_at_any_depth_in_every_form_that_was_written() {
+    // Two encoders in a definition, which shows the text of one of them; that definition twice inside of another.
+    let encoder = |id: u32, link: Value| {
+        json!({"id": id, "type": "CLIPTextEncode", "widgets_values": [format!("text {id}")],
+        "inputs": [{"name": "text", "type": "STRING", "link": link, "widget": {"name": "text"}}]})
+    };
+    let two = json!({"id": "two", "name": "two", "inputs": [{"name": "text", "type": "STRING", "linkIds": [1]}],
+        "nodes": [encoder(12, json!(1)), encoder(13, Value::Null)], "links": [in_link(1, 0, json!(12), 0)]});
+    let holder = |id: u32| json!({"id": id, "type": "two", "inputs": [{"name": "text", "type": "STRING", "widget": {"name": "text"}}]});
+    let primitive =
+        json!({"id": 9, "type": "PrimitiveNode", "outputs": [{"type": "INT"}], "widgets_values": [3, "fixed"]});
+    let steps = json!({"id": 10, "type": "Steps", "widgets_values": [1], "inputs": [{"name": "steps", "type": "INT", "link": 5, "widget": {"name": "steps"}}]});
+    let outer = json!({"id": "outer", "name": "outer", "nodes": [holder(7), holder(8), primitive, steps],
+        "links": [{"id": 5, "origin_id": 9, "origin_slot": 0, "target_id": 10, "target_slot": 0, "type": "INT"}]});
+    let sent = |proxies: Value, values: Value| {
+        let nodes =
+            json!([{"id": 1, "type": "outer", "properties": {"proxyWidgets": proxies}, "widgets_values": values}]);
+        let prompt = lowered(&json!({"nodes": nodes, "links": [], "definitions": {"subgraphs": [two, outer]}}));
+        let text = |id: &str| prompt[id]["inputs"]["text"].as_str().unwrap().to_owned();
+        [text("1:7:12"), text("1:7:13"), text("1:8:12"), text("1:8:13"), prompt["1:10"]["inputs"]["steps"].to_string()]
+    };
+    let as_stored = ["text 12", "text 13", "text 12", "text 13", "3"];
+    let with = |at: usize, text: &str| {
+        let mut expected = as_stored.map(str::to_owned);
+        expected[at] = text.to_owned();
+        expected
+    };
+    assert_eq!(sent(json!([["7", "text"]]), json!([])), as_stored.map(str::to_owned));
+    assert_eq!(sent(json!([["7", "text"]]), json!(["new"])), with(0, "new"), "what the instance shows");
+    assert_eq!(sent(json!([["8", "text", "12"]]), json!(["new"])), with(2, "new"), "with the node that has it");
+    assert_eq!(sent(json!([["8", "text", "13"]]), json!(["new"])), with(3, "new"), "which the instance does not show");
+    assert_eq!(sent(json!([["7", "13: text"]]), json!(["new"])), with(1, "new"), "before the name");
+    assert_eq!(sent(json!([["7", "7: 12: text"]]), json!(["new"])), with(0, "new"), "several before the name");
+    assert_eq!(sent(json!(r#"[["7", "text", "13"]]"#), json!(["new"])), with(1, "new"), "the list as text");
+    assert_eq!(
+        sent(json!([["9", "value"]]), json!([8])),
+        with(4, "8"),
+        "a primitive's value goes where it is linked to"
+    );
+    assert_eq!(
+        sent(json!([["9", "$$canvas"], ["99", "text"], ["-1", "gone"]]), json!([8, 8, 8])),
+        as_stored.map(str::to_owned)
+    );
+}

@@ -22,8 +22,18 @@ pub(super) struct Instance<'w> {
     pub(super) own: Vec<Option<Value>>,
     /// Values that replace stored ones.
     pub(super) overrides: Overrides,
+    /// Values for widgets of nodes further in, by the id of the node here that holds their instance.
+    pub(super) deep: Map<String, Vec<Deep>>,
     /// How many instances stand around it.
     pub(super) depth: usize,
+}
+
+/// A value for a widget inside of an instance inside.
+pub(super) struct Deep {
+    /// The node that has the widget.
+    pub(super) source: String,
+    pub(super) widget: String,
+    pub(super) value: Value,
 }
 
 /// Where an instance stands.

@@ -18,6 +18,7 @@ mod order;
 mod pattern;
 mod primitives;
 mod promoted;
+mod proxies;
 mod random;
 mod read;
 mod renames;

@@ -5,9 +5,9 @@
 use serde_json::Value;
 
 use super::error::WorkflowError;
-use super::instance::{Instance, Parent};
-use super::ui::{Mode, Subgraph, UiNode, WidgetValues, Workflow};
-use super::{groups, json, primitives};
+use super::instance::{Deep, Instance, Parent};
+use super::ui::{Mode, Shown, Subgraph, UiNode, WidgetValues, Workflow};
+use super::{groups, primitives, proxies};
 use crate::def::Definitions;
 use crate::map::Map;
 
@@ -28,6 +28,7 @@ pub(super) fn unfold<'w>(
         children: Map::default(),
         own: Vec::new(),
         overrides: primitives::overrides(&workflow.root),
+        deep: Map::default(),
         depth: 0,
     }];
     let (mut next, mut nodes) = (0, workflow.root.nodes.len());
@@ -73,23 +74,28 @@ fn enter<'w>(
         children: Map::default(),
         own: vec![None; def.inputs.len()],
         overrides: primitives::overrides(&def.graph),
+        deep: Map::default(),
         depth: outer.depth + 1,
     };
-    let proxies = node.properties.get("proxyWidgets").and_then(Value::as_array);
-    match proxies.filter(|proxies| !proxies.is_empty()) {
-        Some(proxies) => proxied(&mut child, node, def, proxies),
-        None if def.is_group => {
-            for (id, widget, value) in groups::values(node, def, definitions) {
-                child.overrides.entry(id).or_default().insert(widget, value);
-            }
+    if def.is_group {
+        for (id, widget, value) in groups::values(node, def, definitions) {
+            child.overrides.entry(id).or_default().insert(widget, value);
         }
-        None => promoted(&mut child, node, def),
+    } else if !proxies::take(&mut child, node, def) {
+        promoted(&mut child, node, def);
     }
     // What the graph around sets this node's widgets to.
     for (widget, value) in outer.overrides.get(id).into_iter().flatten() {
         match def.input(widget) {
             Some(input) => child.own[input] = Some(value.clone()),
             None => hand_down(&mut child, widget, value),
+        }
+    }
+    for Deep { source, widget, value } in outer.deep.get(id).into_iter().flatten() {
+        let shows = |shown: &Option<Shown>| shown.as_ref().is_some_and(|s| s.node == *source && s.widget == *widget);
+        match def.shows.iter().position(shows) {
+            Some(input) => child.own[input] = Some(value.clone()),
+            None => drop(child.overrides.entry(source.clone()).or_default().insert(widget.clone(), value.clone())),
         }
     }
     Ok(child)
@@ -115,32 +121,6 @@ fn promoted(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph) {
                 child.own[input] = values.get(&def.inputs[input]).and_then(given);
             }
         }
-    }
-}
-
-/// Files from mid-2025 to early 2026: each stored value belongs to the inner widget that the list names.
-fn proxied(child: &mut Instance<'_>, node: &UiNode, def: &Subgraph, proxies: &[Value]) {
-    let WidgetValues::List(values) = &node.values else { return };
-    for (proxy, value) in proxies.iter().zip(values) {
-        let (Some(inner), Some(name)) = (json::id(proxy.get(0)), proxy.get(1).and_then(Value::as_str)) else {
-            continue;
-        };
-        let Some(value) = given(value) else { continue };
-        if name.starts_with("$$") {
-            continue;
-        }
-        // Older names carry the inner id before a colon.
-        let name = match name.split_once(": ") {
-            Some((id, rest)) if def.graph.nodes.contains_key(id) => rest,
-            _ => name,
-        };
-        if inner == "-1" {
-            if let Some(input) = def.input(name) {
-                child.own[input] = Some(value);
-            }
-            continue;
-        }
-        child.overrides.entry(inner).or_default().insert(name.to_owned(), value);
     }
 }
 
