@@ -42,6 +42,7 @@ pub const HOUSES: &[House] = &[
     House {
         folder: "crates/cli",
         wings: &[
+            &["streams"],
             &["calls", "interrupt", "lines", "memory", "open", "warnings"],
             &["options", "plan", "console"],
             &["summary"],

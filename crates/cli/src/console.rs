@@ -10,6 +10,7 @@ use kiln_exec::{Event, Listener, NodeId};
 use kiln_graph::Prompt;
 
 use crate::calls::Calls;
+use crate::streams::note;
 
 /// Shows a bar per node that tells its progress, and remembers what each node took for the summary.
 ///
@@ -85,7 +86,8 @@ impl Console {
         bar.set_length(max as u64);
         bar.set_position(value as u64);
         if !self.live {
-            eprintln!("{} step {value} of {max}, {:.2} s", self.name(node), since.elapsed().as_secs_f64());
+            let (name, seconds) = (self.name(node), since.elapsed().as_secs_f64());
+            note(format_args!("{name} step {value} of {max}, {seconds:.2} s"));
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use kiln_exec::{Cancel, RunError};
 
+use crate::streams::note;
+
 /// Signals that come this close together are one: some programs send theirs to the process and to its group.
 const ONE_PRESS: Duration = Duration::from_millis(300);
 
@@ -23,7 +25,7 @@ pub fn on_ctrl_c(cancel: Cancel) -> Result<(), ctrlc::Error> {
             return;
         }
         let _ = asked.set(Instant::now());
-        eprintln!("\nstopping at the next step; press Ctrl-C again to end at once");
+        note("\nstopping at the next step; press Ctrl-C again to end at once");
         cancel.cancel();
     })
 }
@@ -32,9 +34,9 @@ pub fn on_ctrl_c(cancel: Cancel) -> Result<(), ctrlc::Error> {
 pub fn explain_failure(error: &(dyn std::error::Error + 'static)) -> ExitCode {
     if let Some(stopped) = error.downcast_ref::<RunError>().filter(|run| run.is_interrupted()) {
         let node = stopped.node().map(|id| format!(" in {} \"{id}\"", stopped.class_type().unwrap_or("node")));
-        eprintln!("stopped{}; what it was making is not saved", node.unwrap_or_default());
+        note(format_args!("stopped{}; what it was making is not saved", node.unwrap_or_default()));
         return ExitCode::from(130);
     }
-    eprintln!("error: {error}");
+    note(format_args!("error: {error}"));
     ExitCode::FAILURE
 }

@@ -12,8 +12,6 @@
 //! use kiln_cli::options::bytes;
 //! assert_eq!(bytes("600M"), Ok(600 << 20));
 //! ```
-#![allow(clippy::print_stderr)] // a console is what this crate is
-
 mod calls;
 mod console;
 mod interrupt;
@@ -22,6 +20,7 @@ pub mod memory;
 mod open;
 pub mod options;
 pub mod plan;
+pub mod streams;
 mod summary;
 mod terminal;
 mod warnings;

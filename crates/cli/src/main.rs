@@ -1,11 +1,11 @@
 //! `kiln`: runs graphs from the command line.
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a command speaks
 
 mod command;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use kiln_cli::streams::note;
 
 /// Runs ComfyUI's node graphs.
 #[derive(Parser)]
@@ -24,7 +24,7 @@ enum Kiln {
 
 fn main() -> ExitCode {
     // Only a second one could fail.
-    let _ = tracing::subscriber::set_global_default(kiln_cli::Warnings::new(|line| eprintln!("{line}")));
+    let _ = tracing::subscriber::set_global_default(kiln_cli::Warnings::new(|line| note(line)));
     let done = match Kiln::parse() {
         Kiln::Run(run) => run.execute(),
         Kiln::Memory(memory) => memory.execute(),

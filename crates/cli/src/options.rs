@@ -10,6 +10,7 @@ use kiln_nodes::Environment;
 use kiln_nodes::files::{DirKind, Folders};
 
 use crate::memory::MemoryArgs;
+use crate::streams::note;
 
 /// Where files lie, and how much memory there may be.
 #[derive(Args, Clone, Debug, Default)]
@@ -54,7 +55,7 @@ impl EnvironmentArgs {
         }
         let (controls, warnings) = self.memory.controls();
         for warning in warnings {
-            eprintln!("warning: {warning}");
+            note(format_args!("warning: {warning}"));
         }
         Environment::new(folders).with_controls(controls)
     }

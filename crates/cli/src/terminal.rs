@@ -14,6 +14,7 @@ use kiln_nodes::files::DirKind;
 use kiln_nodes::runtime::Session;
 
 use crate::console::Console;
+use crate::streams::note;
 use crate::summary::Summary;
 
 /// A session whose runs are shown and can be stopped.
@@ -151,7 +152,8 @@ impl Terminal {
             if on {
                 let report = budget.report();
                 let (name, used) = (console.name(node), human_bytes(report.used));
-                eprintln!("after {name}: {used} of {}{}", human_bytes(report.limit), report.top_owners(4));
+                let (limit, owners) = (human_bytes(report.limit), report.top_owners(4));
+                note(format_args!("after {name}: {used} of {limit}{owners}"));
             }
         })
     }

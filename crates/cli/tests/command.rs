@@ -58,6 +58,49 @@ fn events_are_one_json_object_per_line_and_the_last_is_the_summary() {
     }
 }
 
+/// The command with nobody at the other end of what it writes: how it ends, and what it left on standard error, if anyone
+/// reads that.
+fn unread(args: &[&str], errors: bool) -> (std::process::ExitStatus, String) {
+    let closed = || std::io::pipe().unwrap().1;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    command.args(args).current_dir(root).stdout(closed());
+    if errors {
+        command.stderr(std::process::Stdio::piped());
+    } else {
+        command.stderr(closed());
+    }
+    let answer = command.spawn().unwrap().wait_with_output().unwrap();
+    (answer.status, text(&answer.stderr))
+}
+
+#[test]
+fn a_reader_who_has_gone_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().to_string_lossy().into_owned();
+    let image = r#"{"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+                    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "seen"}}}"#;
+    let graph = graph(folder.path(), image);
+    let run = |more: &[&'static str]| [&["run", &graph, "--base-directory", &base][..], more].concat().to_vec();
+    let commands = [
+        vec!["nodes"],
+        vec!["nodes", "KSampler"],
+        vec!["validate", &graph],
+        vec!["memory", "plan", "assets/fluent-tiny.safetensors"],
+        run(&[]),
+        run(&["--events", "jsonl", "--explain"]),
+        vec!["--help"],
+    ];
+    for args in &commands {
+        let (status, errors) = unread(args, true);
+        assert!(status.success() && !errors.contains("panicked"), "{args:?}: {status} {errors}");
+        assert!(unread(args, false).0.success(), "{args:?}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("output")).unwrap().count(), 4);
+    let (status, _) = unread(&["run", "no such file"], false);
+    assert_eq!(status.code(), Some(1));
+}
+
 #[test]
 fn a_second_run_of_the_same_graph_runs_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -83,6 +83,7 @@ pub use inputs::{InputIter, Inputs};
 pub use map::{Map, Set};
 pub use missing::{MissingClass, MissingClasses};
 pub use prompt::{Meta, Prompt, PromptNode, PromptReadError};
+pub use python::python_float;
 pub use suggest::nearest;
 pub use text::non_finite::{has_nan, non_finite};
 pub use validate::{

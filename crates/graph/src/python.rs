@@ -112,9 +112,23 @@ pub(crate) fn list(f: &mut fmt::Formatter<'_>, items: &[Value]) -> fmt::Result {
     f.write_str("]")
 }
 
-/// Shortest digits that read back, with an exponent below 1e-4 and from 1e16 on.
 fn number(f: &mut fmt::Formatter<'_>, n: &Number) -> fmt::Result {
-    let Some(x) = n.as_f64().filter(|_| n.is_f64()) else { return write!(f, "{n}") };
+    match n.as_f64().filter(|_| n.is_f64()) {
+        Some(x) => f.write_str(&python_float(x)),
+        None => write!(f, "{n}"),
+    }
+}
+
+/// A float as Python prints it: the shortest digits that read back, with an exponent below 1e-4 and from 1e16 on.
+///
+/// ```
+/// assert_eq!(["3.0", "1e-07", "1e+22", "nan"], [3.0, 1e-7, 1e22, f64::NAN].map(kiln_graph::python_float));
+/// ```
+pub fn python_float(x: f64) -> String {
+    if !x.is_finite() {
+        let sign = if x < 0.0 { "-" } else { "" };
+        return if x.is_nan() { "nan".to_owned() } else { format!("{sign}inf") };
+    }
     if x != 0.0 && !(1e-4..1e16).contains(&x.abs()) {
         let text = format!("{x:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -122,9 +136,9 @@ fn number(f: &mut fmt::Formatter<'_>, n: &Number) -> fmt::Result {
             Some(rest) => ('-', rest),
             None => ('+', exponent),
         };
-        return write!(f, "{digits}e{sign}{exponent:0>2}");
+        return format!("{digits}e{sign}{exponent:0>2}");
     }
-    write!(f, "{x:?}")
+    format!("{x:?}")
 }
 
 /// Single quotes, unless the text has some and no double ones.

@@ -188,6 +188,63 @@ fn changing_patches_refills_the_touched_weights_only_and_nothing_stale_is_served
     assert!(weights.patched(shifts(&one)).weight("w1").unwrap().is_patched());
 }
 
+/// Adds another weight's values, as a merge of models does; the number tells them from the same weight's under other patches.
+struct AddOf(kiln_memory::Weight, u128);
+
+impl Patch for AddOf {
+    fn name(&self) -> String {
+        format!("{} added", self.0.name())
+    }
+    fn key(&self) -> u128 {
+        self.1
+    }
+    fn apply(&self, _: &[usize], values: &mut [f32]) -> Result<(), String> {
+        let other = self.0.read().map_err(|error| error.to_string())?;
+        values.iter_mut().zip(other.iter()).for_each(|(value, other)| *value += other);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_patch_may_read_weights_that_are_brought_ahead() {
+    let source = |name: &str| {
+        let mut source = MemorySource::new(name);
+        for i in 0..8u8 {
+            source.insert(format!("w{i}"), Dtype::I8, &[4 << 10], vec![i; 4 << 10]).unwrap();
+        }
+        source
+    };
+    let adding = |to: &Weights, of: &Weights, key: u128| {
+        let mut set = PatchSet::new();
+        to.names().iter().for_each(|name| set.add(*name, AddOf(of.weight(name).unwrap(), key)));
+        to.patched(set)
+    };
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // A weight's place holds one of its contents: while the changed one is made, the one it is made of is streamed, and so
+        // brought ahead from the second pass on, whatever the limit.
+        for limit in [0, 20, 40, 70, 100, 200, 1000].map(|kilobytes| kilobytes << 10) {
+            let budget = Budget::new("host", limit);
+            let base = Weights::new(source("base"), "unet", &budget);
+            let doubled = adding(&base, &base, 1);
+            for pass in 0..20 {
+                let net = Weights::new(source("net"), "controlnet", &budget);
+                for (view, times) in
+                    [(&adding(&net, &doubled, 2), 3.0), (&doubled, 2.0), (&adding(&net, &base, 3), 2.0)]
+                {
+                    for i in 0..8u8 {
+                        let values = view.weight(&format!("w{i}")).unwrap().read().unwrap();
+                        let fit = values.iter().all(|value| *value == f32::from(i) * times);
+                        assert!(fit, "limit {limit}, pass {pass}, weight {i}");
+                    }
+                }
+            }
+        }
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(std::time::Duration::from_secs(20)).expect("no thread waits for itself");
+}
+
 #[test]
 fn two_users_with_different_patches_at_once_both_see_their_own() {
     let mut source = MemorySource::new("m");

@@ -8,10 +8,11 @@ use std::{path::Path, sync::Arc};
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, TensorShapes};
 use kiln_models::{
-    Checkpoint, ControlCall, ControlSource,
-    controlnet::{Control, ControlNet, ControlNetConfig},
+    Checkpoint, ControlCall, ControlSource, ModelWeights,
+    controlnet::{Control, ControlNet, ControlNetConfig, ControlNetwork},
     image::Planes,
     schedule::ModelSampling,
+    t2i::{AdapterConfig, AdapterControl, AdapterKind},
     unet::Extras,
 };
 
@@ -112,11 +113,21 @@ fn control(strength: f32, range: [f64; 2], previous: Option<Arc<dyn ControlSourc
 }
 
 fn call(source: &dyn ControlSource) -> Option<kiln_models::Residuals> {
+    call_on(source, [2, 1], None)
+}
+
+/// A call with equal latents for a number of conditions, on a UNet.
+fn call_on(
+    source: &dyn ControlSource,
+    [batch, conditions]: [usize; 2],
+    base: Option<&ModelWeights>,
+) -> Option<kiln_models::Residuals> {
     let device = Device::flex();
-    let (x, context) = (Tensor::<4>::ones([2, 4, 6, 5], &device), Tensor::<3>::ones([2, 7, 64], &device));
+    let (x, context) = (Tensor::<4>::ones([batch, 4, 6, 5], &device), Tensor::<3>::ones([batch, 7, 64], &device));
     let sampling = ModelSampling::eps();
     let sigma = sampling.levels.percent_to_sigma(0.5) as f32;
-    let call = ControlCall { x: &x, sigma, sampling: &sampling, context: &context, vector: None };
+    let (sampling, context) = (&sampling, &context);
+    let call = ControlCall { x: &x, sigma, sampling, context, vector: None, conditions, base };
     source.residuals(&call).unwrap()
 }
 
@@ -183,6 +194,132 @@ fn changes_of_nothing_to_a_base_model_are_its_own_way_down() {
     let one = middle(&difference);
     assert!(largest(one.clone()) > 1e-3);
     assert!(largest(one.clone() - middle(&lora)) < 1e-5 * largest(one));
+}
+
+/// A control-LoRA of the bundled model's size whose products are zeros: it is the way down of whatever it stands on.
+fn write_lora(path: &Path, names: &TensorShapes) {
+    write_with(path, names, "lora_controlnet", |name, shape| match (name.strip_suffix(".weight"), shape) {
+        (Some(stem), [rows, columns]) => {
+            vec![(format!("{stem}.up"), vec![*rows, 2]), (format!("{stem}.down"), vec![2, *columns])]
+        }
+        _ => Vec::new(),
+    });
+}
+
+/// What a control network of a file adds in the middle, on a UNet.
+fn middle_on(path: &Path, base: Option<&ModelWeights>) -> Tensor<4> {
+    let network = ControlNetwork::open(path, &Budget::unlimited("test")).unwrap();
+    let hint = Planes::new([1, 3, 20, 24], vec![0.5; 3 * 20 * 24]).unwrap();
+    call_on(&Control::new(network, hint, 1.0, [0.0, 1.0], None), [2, 2], base).unwrap().middle.unwrap()
+}
+
+#[test]
+fn a_control_lora_stands_on_the_model_that_is_sampled_with_all_its_changes() {
+    let checkpoint = bundled();
+    let names = config(&checkpoint).tensors().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (difference, lora) = (dir.path().join("difference.safetensors"), dir.path().join("lora.safetensors"));
+    write_with(&difference, &names, "difference", |name, shape| vec![(name.to_owned(), shape.to_vec())]);
+    write_lora(&lora, &names);
+    let changed = checkpoint.model.merged(&checkpoint.model, |_| (0.9, 0.0)).unwrap();
+    let hint = Planes::new([1, 3, 20, 24], vec![0.5; 3 * 20 * 24]).unwrap();
+    for base in [&checkpoint.model, &changed] {
+        let whole = Arc::new(ControlNet::open(&difference, Some(base), &Budget::unlimited("test")).unwrap());
+        let whole = call_on(&Control::new(whole, hint.clone(), 1.0, [0.0, 1.0], None), [2, 2], None).unwrap();
+        let (whole, lora) = (whole.middle.unwrap(), middle_on(&lora, Some(&base.weights)));
+        assert!(largest(whole.clone() - lora) < 1e-5 * largest(whole));
+    }
+    let (own, others) = (middle_on(&lora, Some(&checkpoint.model.weights)), middle_on(&lora, Some(&changed.weights)));
+    assert!(largest(own - others) > 1e-3);
+}
+
+#[test]
+fn one_control_lora_serves_two_models_in_turn() {
+    let checkpoint = bundled();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lora.safetensors");
+    write_lora(&path, &config(&checkpoint).tensors().unwrap());
+    let changed = checkpoint.model.merged(&checkpoint.model, |_| (0.9, 0.0)).unwrap();
+    let network = ControlNetwork::open(&path, &Budget::unlimited("test")).unwrap();
+    let hint = Planes::new([1, 3, 20, 24], vec![0.5; 3 * 20 * 24]).unwrap();
+    let control = Control::new(network, hint, 1.0, [0.0, 1.0], None);
+    for base in [&checkpoint.model, &changed, &checkpoint.model] {
+        let shared = call_on(&control, [2, 2], Some(&base.weights)).unwrap().middle.unwrap();
+        assert_eq!(largest(shared - middle_on(&path, Some(&base.weights))), 0.0);
+    }
+}
+
+#[test]
+fn a_control_lora_of_another_family_is_refused_by_its_tensor() {
+    let checkpoint = bundled();
+    let names = config(&checkpoint).tensors().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wide.safetensors");
+    write_with(&path, &names, "lora_controlnet", |name, shape| match (name.strip_suffix(".weight"), shape) {
+        (Some(stem), [rows, columns]) => {
+            vec![(format!("{stem}.up"), vec![rows * 2, 2]), (format!("{stem}.down"), vec![2, *columns])]
+        }
+        _ => Vec::new(),
+    });
+    let hint = Planes::new([1, 3, 20, 24], vec![0.5; 3 * 20 * 24]).unwrap();
+    let network = ControlNetwork::open(&path, &Budget::unlimited("test")).unwrap();
+    let control = Control::new(network, hint, 1.0, [0.0, 1.0], None);
+    let device = Device::flex();
+    let (x, context) = (Tensor::<4>::ones([1, 4, 6, 5], &device), Tensor::<3>::ones([1, 7, 64], &device));
+    let (sampling, context) = (&ModelSampling::eps(), &context);
+    let on = |base| {
+        let call = ControlCall { x: &x, sigma: 1.0, sampling, context, vector: None, conditions: 1, base };
+        control.residuals(&call).unwrap_err().to_string()
+    };
+    let error = on(Some(&checkpoint.model.weights));
+    assert!(error.contains("wide.safetensors") && error.contains(".up` is"), "{error}");
+    let error = on(None);
+    assert!(error.contains("only a Stable Diffusion UNet"), "{error}");
+}
+
+/// Which of `images` control images each latent of a batch was given: equal images make equal residuals.
+fn dealt(make: impl Fn(Planes) -> Box<dyn ControlSource>, images: usize, batch: [usize; 2]) -> Vec<usize> {
+    let grey = |n: usize| 0.2 + 0.1 * n as f32;
+    let planes = |greys: &[f32]| {
+        let values = greys.iter().flat_map(|grey| vec![*grey; 3 * 24 * 24]).collect();
+        Planes::new([greys.len(), 3, 24, 24], values).unwrap()
+    };
+    let first = |residuals: kiln_models::Residuals| {
+        residuals.input.into_iter().chain(residuals.output).chain([residuals.middle]).flatten().next().unwrap()
+    };
+    let all: Vec<f32> = (0..images).map(grey).collect();
+    let residual = first(call_on(&*make(planes(&all)), batch, None).unwrap());
+    let alone: Vec<Tensor<4>> =
+        all.iter().map(|grey| first(call_on(&*make(planes(&[*grey])), [1, 1], None).unwrap())).collect();
+    let nearest = |item: Tensor<4>| {
+        let distance = |own: &Tensor<4>| largest(own.clone() - item.clone());
+        (0..images).min_by(|a, b| distance(&alone[*a]).total_cmp(&distance(&alone[*b]))).unwrap()
+    };
+    (0..batch[0]).map(|n| nearest(residual.clone().narrow(0, n, 1))).collect()
+}
+
+#[test]
+fn control_images_are_dealt_within_each_condition_in_turn() {
+    let net = net(&bundled());
+    let steered =
+        |hint: Planes| -> Box<dyn ControlSource> { Box::new(Control::new(net.clone(), hint, 1.0, [0.0, 1.0], None)) };
+    let kind = AdapterKind::Light { blocks: 1 };
+    let config = AdapterConfig { image: 3, shuffle: 8, channels: vec![32, 64, 64], kind };
+    let adapter = Arc::new(config.init(&common::weights(&config.tensors().unwrap())).unwrap());
+    let adapted = |hint: Planes| -> Box<dyn ControlSource> {
+        Box::new(AdapterControl::new(adapter.clone(), hint, 1.0, [0.0, 1.0], None))
+    };
+    for make in [&steered as &dyn Fn(Planes) -> Box<dyn ControlSource>, &adapted] {
+        // Fewer than latents of a condition, and no divisor.
+        assert_eq!(dealt(make, 2, [6, 2]), [0, 1, 0, 0, 1, 0]);
+        assert_eq!(dealt(make, 2, [3, 1]), [0, 1, 0]);
+        // More.
+        assert_eq!(dealt(make, 3, [4, 2]), [0, 1, 0, 1]);
+        assert_eq!(dealt(make, 3, [2, 1]), [0, 1]);
+        // As many as latents in all.
+        assert_eq!(dealt(make, 4, [4, 2]), [0, 1, 2, 3]);
+        assert_eq!(dealt(make, 1, [4, 2]), [0, 0, 0, 0]);
+    }
 }
 
 #[test]

@@ -177,6 +177,57 @@ fn glora_multiplies_the_weight_and_adds() {
     assert_eq!(values, [1.0 + 1.5 + 0.25; 6]);
 }
 
+/// An adapter's change of a weight, with numbers of its own everywhere.
+fn wave(name: &str, n: usize) -> Vec<f32> {
+    (0..n).map(|i| (i as f32 * 0.7 + name.len() as f32 + f32::from(name.as_bytes()[2])).sin()).collect()
+}
+
+/// The product of two matrices, written out.
+fn times(a: &[f32], b: &[f32], inner: usize) -> Vec<f32> {
+    let (rows, columns) = (a.len() / inner, b.len() / inner);
+    let at = |row: usize, column: usize| (0..inner).map(|i| a[row * inner + i] * b[i * columns + column]).sum::<f32>();
+    (0..rows * columns).map(|i| at(i / columns, i % columns)).collect()
+}
+
+#[test]
+fn glora_of_the_older_layout_has_its_factors_the_other_way_round() {
+    let shapes_of = |[outputs, inputs, rank]: [usize; 3], older: bool| -> [(&str, [usize; 2]); 4] {
+        let names = ["x.a1.weight", "x.a2.weight", "x.b1.weight", "x.b2.weight"];
+        let shapes = if older {
+            [[rank, inputs], [inputs, rank], [rank, inputs], [outputs, rank]]
+        } else {
+            [[inputs, rank], [rank, inputs], [outputs, rank], [rank, inputs]]
+        };
+        [0, 1, 2, 3].map(|i| (names[i], shapes[i]))
+    };
+    // Where the rank is the side of a square weight both layouts fit, and the older one is meant.
+    for (size, older) in [([5, 3, 2], true), ([3, 5, 2], true), ([5, 3, 2], false), ([4, 4, 4], true)] {
+        let [outputs, inputs, rank] = size;
+        let mut source = MemorySource::new("test lora");
+        for (name, shape) in shapes_of(size, older) {
+            source.insert_f32(name, &shape, wave(name, shape[0] * shape[1])).unwrap();
+        }
+        source.insert_f32("x.alpha", &[], vec![1.0]).unwrap();
+        let file = LoraFile::new(Arc::new(source));
+        let prefixes: Prefixes = [("x".to_owned(), "x.weight".to_owned())].into_iter().collect();
+        let adapter = file.adapter(&file.find(&prefixes).targets[0]).unwrap();
+        let weight = wave("weight", outputs * inputs);
+        let mut array = Matrix { shape: vec![outputs, inputs], values: weight.clone() };
+        adapter.apply(&mut array, 0.5).unwrap();
+        let [a1, a2, b1, b2] = shapes_of(size, older).map(|(name, shape)| wave(name, shape[0] * shape[1]));
+        let (through, added) = if older {
+            (times(&times(&weight, &a2, inputs), &a1, rank), times(&b2, &b1, rank))
+        } else {
+            (times(&times(&weight, &a1, inputs), &a2, rank), times(&b1, &b2, rank))
+        };
+        let scale = 0.5 / rank as f32;
+        for (i, found) in array.values.iter().enumerate() {
+            let expected = weight[i] + scale * (through[i] + added[i]);
+            assert!((found - expected).abs() < 1e-5, "{size:?} {older} {i}: {found} {expected}");
+        }
+    }
+}
+
 #[test]
 fn rotations_of_nothing_turn_nothing() {
     for shape in [&[2, 2, 2][..], &[2, 2, 2, 2]] {

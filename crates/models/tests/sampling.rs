@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::sampler::{Options, SamplerKind, Step, StepFn};
-use kiln_models::schedule::{ModelSampling, Scheduler, steps};
+use kiln_models::schedule::{ModelSampling, Prediction, Scheduler, steps};
 use kiln_models::{
     sampler::SamplingError,
     sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, StartLatent, noise_for},
@@ -203,4 +203,20 @@ fn an_area_outside_of_the_latent_is_refused() {
     let positive = says(0.5).set_area([64, 64, 512, 0], 1.0);
     bench.guidance = Guidance::Cfg { positive, negative: says(0.0), scale: 2.0, rescale: None };
     assert!(matches!(bench.run(&Oracle::default(), &mut |_| Ok(())), Err(SamplingError::Shape { what: "area", .. })));
+}
+
+#[test]
+fn half_of_the_way_between_two_levels_of_a_distilled_model_is_the_first() {
+    let levels = ModelSampling::discrete(Prediction::Lcm, false).levels;
+    for steps in [2, 4, 6, 8, 10, 12, 14] {
+        let sigmas = Scheduler::SgmUniform.sigmas(&levels, steps).unwrap();
+        assert!((sigmas[steps / 2] - 1.667_901_9).abs() < 1e-6, "{steps}");
+        // Between 499 and 519.
+        assert_eq!(levels.timestep(sigmas[steps / 2]), 499.0, "{steps}");
+    }
+    let middle = Scheduler::Normal.sigmas(&levels, 3).unwrap()[1];
+    assert_eq!(levels.timestep(middle), 499.0);
+    // Beside the middle the nearer one, on both sides.
+    assert_eq!(levels.timestep(1.6678), 499.0);
+    assert_eq!(levels.timestep(1.6680), 519.0);
 }

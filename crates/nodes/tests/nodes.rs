@@ -174,6 +174,24 @@ fn images_are_padded_stitched_blended_and_pasted() {
     );
     let (dims, values) = as_image(&stitched[0][0]);
     assert_eq!((dims, &values[3..6]), ([1, 1, 4, 3], &[1.0, 0.0, 0.0][..]));
+    let uneven = |colour: &str, size: i64| {
+        let inputs = [
+            ("image1", row(&[0.5])),
+            ("image2", image([1, 3, 1, 4], &[0.5; 12])),
+            ("direction", word("right")),
+            ("match_image_size", false.into_value()),
+            ("spacing_width", int(size)),
+            ("spacing_color", word(colour)),
+        ];
+        as_image(&run("ImageStitch", &inputs)[0][0])
+    };
+    // Beside the smaller one it is white for a white gap and black for every other; opacity comes after that.
+    for (colour, border) in [("white", 1.0), ("red", 0.0), ("black", 0.0)] {
+        let (dims, values) = uneven(colour, 0);
+        assert_eq!((dims, &values[..4]), ([1, 3, 2, 4], &[border, border, border, 1.0][..]), "{colour}");
+    }
+    let (dims, values) = uneven("green", 2);
+    assert_eq!((dims, &values[..8]), ([1, 3, 4, 4], &[0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0][..]));
     let blend = |mode: &str| {
         let inputs = [
             ("image1", row(&[0.5])),

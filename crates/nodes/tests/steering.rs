@@ -131,6 +131,46 @@ fn a_controlnet_and_an_adapter_work_together() {
     assert_eq!(one, both("adapter.safetensors", "net.safetensors"));
 }
 
+/// A control-LoRA for the bundled model: markers, the ControlNet's own layers, and thin matrices for what it shares.
+fn write_control_lora(bench: &Bench) {
+    let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
+    let unet = checkpoint.model.unet.config().clone();
+    let net = ControlNetConfig { hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels], unet, hint_channels: 3 };
+    let mut names = kiln_memory::TensorShapes::default();
+    names.insert("lora_controlnet", [1]);
+    for (name, shape) in net.tensors().unwrap().iter() {
+        let own = ["input_hint_block.", "zero_convs.", "middle_block_out."].iter().any(|start| name.starts_with(start));
+        match (name.strip_suffix(".weight"), shape) {
+            _ if own => names.insert(name, shape),
+            (Some(stem), [rows, rest @ ..]) if !rest.is_empty() => {
+                names.insert(format!("{stem}.up"), [*rows, 4]);
+                names.insert(format!("{stem}.down"), [&[4], rest].concat());
+            }
+            _ => {}
+        }
+    }
+    write_computed(&bench.model_path("controlnet", "lora.safetensors"), &names);
+}
+
+#[test]
+fn a_control_lora_needs_no_loader_of_its_own() {
+    let bench = bench();
+    write_control_lora(&bench);
+    let plain = run(&bench, |_, _| {});
+    let loaded = run(&bench, |g, s| steered(g, s, "lora.safetensors", 1.0, [0.0, 1.0]));
+    assert!(distance(&loaded, &plain) > 1e-3);
+    // The loader that is given the model makes the same of it.
+    let given = run(&bench, |g, s| {
+        let file = json!({"control_net_name": "lora.safetensors"});
+        let net = node(g, "DiffControlNetLoader", &[("model", &s.model)], &file);
+        let links = [("positive", &s.positive), ("negative", &s.negative), ("control_net", &net), ("image", &image(g))];
+        let widgets = json!({"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0});
+        s.positive = node(g, "ControlNetApplyAdvanced", &links, &widgets);
+        s.negative = Link::new(&s.positive.node, 1);
+    });
+    assert_eq!(loaded, given);
+}
+
 #[test]
 fn a_file_of_something_else_is_told_by_what_it_holds() {
     let bench = bench();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use kiln_cli::memory::MemoryArgs;
 use kiln_cli::plan::{ImageRequest, Plan};
+use kiln_cli::streams::{note, say};
 use kiln_models::sampler::SamplerKind;
 
 use super::Done;
@@ -49,10 +50,10 @@ impl Memory {
         let Question::Plan(plan) = self.question;
         let (controls, warnings) = plan.memory.controls();
         for warning in warnings {
-            eprintln!("warning: {warning}");
+            note(format_args!("warning: {warning}"));
         }
         let image = ImageRequest { steps: plan.steps, sampler: SamplerKind::named(&plan.sampler)?, batch: plan.batch };
-        print!("{}", Plan::new(&plan.file, &controls, image)?);
+        say(Plan::new(&plan.file, &controls, image)?);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `kiln nodes`: what can be put into a graph.
 
 use clap::Args;
-use kiln_cli::options::EnvironmentArgs;
+use kiln_cli::{options::EnvironmentArgs, streams::say};
 use kiln_exec::CachePolicy;
 
 use super::{Done, terminal};
@@ -21,13 +21,13 @@ impl Nodes {
         let definitions = terminal.definitions();
         let Some(class) = self.class else {
             for def in definitions.iter() {
-                println!("{:<32} {}", def.class_type, def.category);
+                say(format_args!("{:<32} {}\n", def.class_type, def.category));
             }
             return Ok(());
         };
         let def = definitions.iter().find(|def| *def.class_type == *class);
         let def = def.ok_or_else(|| format!("there is no node class `{class}`; `kiln nodes` lists them"))?;
-        println!("{}", serde_json::to_string_pretty(&def.to_object_info())?);
+        say(format_args!("{}\n", serde_json::to_string_pretty(&def.to_object_info())?));
         Ok(())
     }
 }

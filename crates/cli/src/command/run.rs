@@ -1,12 +1,11 @@
 //! `kiln run`: one graph from a file, once or several times.
 
-use std::fmt::Display;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use kiln_cli::options::{EngineArgs, EnvironmentArgs};
+use kiln_cli::streams::{note, say};
 use kiln_cli::{Finished, Opened, Terminal, lines, on_ctrl_c, open, summary_line};
 use kiln_exec::{Prompt, Report, Summary};
 use kiln_graph::Input;
@@ -57,7 +56,7 @@ impl Run {
             }
         };
         if !validated.node_errors.is_empty() {
-            eprintln!("{validated}");
+            note(validated.to_string());
         }
         on_ctrl_c(terminal.cancel().clone())?;
         let (prompt, extra) = (Arc::new(prompt), workflow.map(|workflow| Arc::new(json!({ "workflow": workflow }))));
@@ -96,7 +95,7 @@ impl Run {
         self.tell_end(&finished.report.summary);
         let failures = &finished.report.failures;
         for failure in failures {
-            eprintln!("{failure}");
+            note(failure);
         }
         match failures.len() {
             0 => Ok(()),
@@ -108,8 +107,8 @@ impl Run {
     fn explain(&self, report: &Report) {
         for explanation in &report.explanations {
             match self.events {
-                None => say(&format_args!("{explanation}\n")),
-                Some(_) => eprintln!("{explanation}"),
+                None => say(format_args!("{explanation}\n")),
+                Some(_) => note(explanation),
             }
         }
     }
@@ -117,15 +116,9 @@ impl Run {
     /// The last line for a program that reads.
     fn tell_end(&self, summary: &Summary) {
         if self.events.is_some() {
-            say(&format_args!("{}\n", summary_line(summary)));
+            say(format_args!("{}\n", summary_line(summary)));
         }
     }
-}
-
-/// Prints what the run came to. Whoever read the output may have gone (`kiln run .. | head`): that is no failure.
-fn say(text: &dyn Display) {
-    let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// The prompt with `more` added to every seed that stands in it as a number.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kiln_cli::open;
-use kiln_cli::options::EnvironmentArgs;
+use kiln_cli::{options::EnvironmentArgs, streams::say};
 use kiln_exec::CachePolicy;
 
 use super::{Done, terminal};
@@ -23,7 +23,7 @@ impl Validate {
         let terminal = terminal(&self.environment, CachePolicy::None);
         let mut opened = open(&self.file, &terminal.definitions())?;
         let validated = terminal.validate(&mut opened.prompt)?;
-        println!("{validated}");
+        say(format_args!("{validated}\n"));
         if validated.node_errors.is_empty() { Ok(()) } else { Err("some outputs cannot run".into()) }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     error::MemoryError,
-    patch::Patches,
+    patch::{Applying, Patches},
     prefetch::Prefetcher,
     read_ahead::ReadAhead,
     residency::{Core, Use, WeightRecord, key},
@@ -77,6 +77,11 @@ impl Model {
         self.core.source.check().map_err(SourceError::from)?;
         if let (Some(bytes), None) = (&record.in_place, patches) {
             return self.core.borrow_mapped(record, bytes, 0..bytes.len());
+        }
+        if Applying::is_on() {
+            // Another weight's patch reads this one, maybe on the worker's own thread: that is no use in the order of a pass,
+            // and waiting for the worker would be waiting for oneself.
+            return self.core.load(record, patches, Use::Now);
         }
         let first = Arc::ptr_eq(self.first.get_or_init(|| record.clone()), record);
         if self.core.short.load(Relaxed)

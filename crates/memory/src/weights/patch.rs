@@ -3,6 +3,7 @@
 
 use crate::pager::ContentKey;
 use std::{
+    cell::Cell,
     collections::HashMap,
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
@@ -22,6 +23,32 @@ pub trait Patch: Send + Sync {
     /// # Errors
     /// Why it doesn't fit this weight, as a sentence's end.
     fn apply(&self, shape: &[usize], values: &mut [f32]) -> Result<(), String>;
+}
+
+thread_local! {
+    /// How many patches this thread is in the middle of: one may read a weight that has patches of its own.
+    static APPLYING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// While it lives, this thread applies a patch.
+pub(crate) struct Applying;
+
+impl Applying {
+    pub(crate) fn begin() -> Self {
+        APPLYING.set(APPLYING.get() + 1);
+        Self
+    }
+
+    /// Whether this thread is in the middle of a patch.
+    pub(crate) fn is_on() -> bool {
+        APPLYING.get() > 0
+    }
+}
+
+impl Drop for Applying {
+    fn drop(&mut self) {
+        APPLYING.set(APPLYING.get() - 1);
+    }
 }
 
 /// The changes to a model's weights, each weight's in the order they were added.

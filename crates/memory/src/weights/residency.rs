@@ -3,7 +3,7 @@
 
 use super::{
     error::MemoryError,
-    patch::Patches,
+    patch::{Applying, Patches},
     staging::{Slot, Slots},
     values::{Acquired, Values},
 };
@@ -226,6 +226,7 @@ impl Core {
         round_if(record.info.dtype, values);
         let Some(patches) = patches else { return Ok(()) };
         for patch in &patches.list {
+            let _applying = Applying::begin();
             patch.apply(&record.info.shape, values).map_err(|what| MemoryError::Patch {
                 weight: record.name.clone(),
                 patch: patch.name(),

@@ -58,12 +58,13 @@ impl Factors {
         }
     }
 
-    fn rank(&self) -> Option<usize> {
+    /// The rank of factors for a weight of that shape.
+    fn rank(&self, weight: &[usize]) -> Option<usize> {
         match self {
             Self::LowRank(factors) => Some(factors.rank()),
             Self::Hadamard(factors) => Some(factors.rank()),
             Self::Kronecker(factors) => factors.rank(),
-            Self::Glora(factors) => Some(factors.rank()),
+            Self::Glora(factors) => Some(factors.rank(weight)),
         }
     }
 }
@@ -74,7 +75,7 @@ impl Adapter {
     pub fn apply_in_place(&self, values: &mut [f32], strength: f32) -> bool {
         let Self::Delta { factors, alpha, dora: None, reshape: None } = self else { return false };
         let Factors::LowRank(low_rank) = &**factors else { return false };
-        low_rank.add_to(values, strength * scale(*alpha, factors)).is_some()
+        low_rank.add_to(values, strength * scale(*alpha, factors, &[])).is_some()
     }
 
     /// Changes `weight` by `strength`.
@@ -125,7 +126,7 @@ fn add_delta(
     strength: f32,
 ) -> Result<(), AdapterError> {
     let mut delta = factors.delta(weight)?;
-    let scale = scale(alpha, factors);
+    let scale = scale(alpha, factors, &weight.shape);
     match dora {
         None => weight.add(strength * scale, &delta).ok_or(AdapterError::Factors { kind: "delta" }),
         Some(lengths) => {
@@ -136,8 +137,8 @@ fn add_delta(
 }
 
 /// The file's `alpha` over the rank; 1 without.
-fn scale(alpha: Option<f32>, factors: &Factors) -> f32 {
-    match (alpha, factors.rank()) {
+fn scale(alpha: Option<f32>, factors: &Factors, weight: &[usize]) -> f32 {
+    match (alpha, factors.rank(weight)) {
         (Some(alpha), Some(rank)) if rank > 0 => (f64::from(alpha) / rank as f64) as f32,
         _ => 1.0,
     }

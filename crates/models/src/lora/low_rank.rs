@@ -186,26 +186,45 @@ impl LoKr {
     }
 }
 
-/// `W · a1 · a2 + b1 · b2`.
+/// `W · a1 · a2 + b1 · b2`, or in the older layout, in which each factor is the other's place, `W · a2 · a1 + b2 · b1`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Glora {
-    /// `[in, rank]`.
+    /// `[in, rank]`; older `[rank, in]`.
     pub a1: Matrix,
-    /// `[rank, in]`.
+    /// `[rank, in]`; older `[in, rank]`.
     pub a2: Matrix,
-    /// `[out, rank]`.
+    /// `[out, rank]`; older `[rank, in]`.
     pub b1: Matrix,
-    /// `[rank, in]`.
+    /// `[rank, in]`; older `[out, rank]`.
     pub b2: Matrix,
 }
 
 impl Glora {
-    pub(super) fn rank(&self) -> usize {
-        self.a2.rows()
+    /// The rank, of which the scale of a delta on `weight` depends.
+    pub(super) fn rank(&self, weight: &[usize]) -> usize {
+        if self.is_older(weight) { self.a1.rows() } else { self.a2.rows() }
+    }
+
+    /// Whether the shapes are those of the older layout. Where they are those of both, it is the newer one unless the
+    /// weight is square and `a2` as high, as in the reference.
+    fn is_older(&self, weight: &[usize]) -> bool {
+        let second = |matrix: &Matrix| matrix.shape.get(1).copied();
+        let all = |sides: [Option<usize>; 4]| sides[0].is_some() && sides.iter().all(|side| *side == sides[0]);
+        let Self { a1, a2, b1, b2 } = self;
+        let older = all([second(b2), Some(b1.rows()), Some(a1.rows()), second(a2)]);
+        let newer = all([Some(b2.rows()), second(b1), second(a1), Some(a2.rows())]);
+        let square = weight.len() > 1 && weight[0] == weight[1];
+        older && (!newer || (square && a2.rows() == weight[0]))
     }
 
     pub(super) fn delta(&self, weight: &Matrix) -> Result<Matrix, AdapterError> {
         let fits = || {
+            if self.is_older(&weight.shape) {
+                // Here the sides of a kernel belong to the inputs.
+                let mut delta = self.b2.times(&self.b1)?;
+                delta.add(1.0, &weight.times(&self.a2)?.times(&self.a1)?)?;
+                return delta.reshaped(&weight.shape);
+            }
             // Along the input channels: for a convolution each kernel position is a matrix of its own.
             let through = along_inputs(&along_inputs(weight, &self.a1)?, &self.a2)?;
             let mut delta = self.b1.times(&self.b2)?.reshaped(&weight.shape)?;

@@ -8,6 +8,7 @@ use super::residuals::Residuals;
 use crate::error::ModelError;
 use crate::image::{Crop, Method, Planes, common_upscale};
 use crate::schedule::ModelSampling;
+use crate::weights::ModelWeights;
 
 /// A control network with its hint, strength, range, and the control before it.
 pub trait ControlSource: std::fmt::Debug + Send + Sync {
@@ -31,6 +32,24 @@ pub struct ControlCall<'a> {
     pub context: &'a Tensor<3>,
     /// The vector beside the time embedding (SDXL).
     pub vector: Option<&'a Tensor<2>>,
+    /// How many conditions share the batch, one after the other, each with as many latents.
+    pub conditions: usize,
+    /// The weights of the network that is steered: control-LoRAs stand on them.
+    pub base: Option<&'a ModelWeights>,
+}
+
+/// One item per control image, dealt to a batch of latents: within each condition in turn, as often as needed; surplus
+/// items are left out. As many items as latents in all are taken as they are.
+///
+/// Source: ComfyUI `comfy/controlnet.py`, `broadcast_image_to`.
+pub(super) fn dealt(items: Tensor<4>, batch: usize, conditions: usize) -> Tensor<4> {
+    let own = items.dims()[0];
+    if own == batch || own == 0 {
+        return items;
+    }
+    let conditions = conditions.max(1);
+    let each = batch / conditions;
+    items.repeat_dim(0, each.div_ceil(own)).narrow(0, 0, each).repeat_dim(0, conditions)
 }
 
 /// What every control network at work has beside its network: its hint image, how much, when, and the control before it.

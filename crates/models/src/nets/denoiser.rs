@@ -13,6 +13,7 @@ use super::{
 };
 use crate::error::ModelError;
 use crate::random::TorchGenerator;
+use crate::weights::ModelWeights;
 
 /// A network that predicts something about the noise in a latent.
 ///
@@ -44,6 +45,11 @@ pub trait Network: std::fmt::Debug {
 
     /// Width of the vector beside the time embedding (2816 for SDXL), none for networks that take none.
     fn vector_width(&self) -> Option<usize> {
+        None
+    }
+
+    /// Where its weights come from: control-LoRAs stand on them.
+    fn weights(&self) -> Option<&ModelWeights> {
         None
     }
 }

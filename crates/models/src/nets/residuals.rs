@@ -17,20 +17,14 @@ impl Residuals {
     /// Every residual times `strength`.
     #[must_use]
     pub fn scaled(self, strength: f32) -> Self {
-        let scale = |residual: Option<Tensor<4>>| residual.map(|residual| residual * strength);
-        let each = |list: Vec<Option<Tensor<4>>>| list.into_iter().map(scale).collect();
-        Self { input: each(self.input), middle: scale(self.middle), output: each(self.output) }
+        self.map(|residual| residual * strength)
     }
 
-    /// Repeated as a whole and cut to so many latents.
+    /// Every residual changed alike.
     #[must_use]
-    pub fn for_batch(self, batch: usize) -> Self {
-        let repeat = |residual: Tensor<4>| match residual.dims()[0] {
-            own if own == batch || own == 0 => residual,
-            own => residual.repeat_dim(0, batch.div_ceil(own)).narrow(0, 0, batch),
-        };
-        let each = |list: Vec<Option<Tensor<4>>>| list.into_iter().map(|residual| residual.map(repeat)).collect();
-        Self { input: each(self.input), middle: self.middle.map(repeat), output: each(self.output) }
+    pub(super) fn map(self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
+        let each = |list: Vec<Option<Tensor<4>>>| list.into_iter().map(|residual| residual.map(&change)).collect();
+        Self { input: each(self.input), middle: self.middle.map(&change), output: each(self.output) }
     }
 
     /// The sum with another network's residuals, place by place.

@@ -102,6 +102,7 @@ fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, 
         vector: vectors.map(|vectors| Tensor::cat(vectors, 0)),
         concat: stack(&|task| task.condition.inputs.concat.clone().map(|c| crop(&c, task.area))),
         control: batch[0].condition.control.as_deref(),
+        conditions: batch.len(),
         negative: batch.iter().flat_map(|task| std::iter::repeat_n(task.condition.inputs.negative, items)).collect(),
         modifiers: modifiers(request, batch),
     };

@@ -52,6 +52,8 @@ pub struct Inputs<'a> {
     pub concat: Option<Tensor<4>>,
     /// The control network, if one holds.
     pub control: Option<&'a dyn ControlSource>,
+    /// How many conditions share the batch, one after the other, each with as many latents.
+    pub conditions: usize,
     /// Per batch item: whether it is of the negative conditioning.
     pub negative: Vec<bool>,
     /// What changes the network's pass.
@@ -77,6 +79,8 @@ impl Predictor for NetworkPredictor<'_> {
             sampling: self.sampling,
             context: inputs.control_context.as_ref().unwrap_or(&inputs.context),
             vector: inputs.vector.as_ref(),
+            conditions: inputs.conditions,
+            base: self.network.weights(),
         };
         let control = inputs.control.map(|control| control.residuals(&call)).transpose()?.flatten();
         let scaled = scaling::network_input(self.sampling, x.clone(), sigma);

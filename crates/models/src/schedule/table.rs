@@ -120,7 +120,10 @@ impl Levels {
         let wide = f64::from(sigma);
         match self.kind {
             Kind::Discrete { skip } => {
-                let index = nearest_index(&self.log_sigmas, wide.ln() as f32);
+                // Half of the way between two entries of a sparse table is a usual level (four steps of sgm_uniform). There the
+                // last bits of torch's logarithms decide, and the first entry wins as a rule; all but equal counts as equal.
+                let tie = if skip > 1 { 16.0 * f32::EPSILON } else { 0.0 };
+                let index = nearest_index(&self.log_sigmas, wide.ln() as f32, tie);
                 (index * skip + (skip - 1)) as f32
             }
             Kind::Flow { multiplier, .. } => sigma * multiplier as f32,
@@ -178,16 +181,11 @@ impl Levels {
     }
 }
 
-/// Index of the entry nearest to `value`, the first on ties.
-fn nearest_index(table: &[f32], value: f32) -> usize {
-    let mut best = (0, f32::INFINITY);
-    for (i, entry) in table.iter().enumerate() {
-        let distance = (value - entry).abs();
-        if distance < best.1 {
-            best = (i, distance);
-        }
-    }
-    best.0
+/// Index of the entry nearest to `value`, the first of those whose distances differ by no more than `tie`.
+fn nearest_index(table: &[f32], value: f32, tie: f32) -> usize {
+    let distances = || table.iter().map(|entry| (value - entry).abs());
+    let least = distances().fold(f32::INFINITY, f32::min);
+    distances().position(|distance| distance <= least + tie).unwrap_or(0)
 }
 
 fn scaled_linear() -> Vec<f64> {

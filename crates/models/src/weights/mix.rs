@@ -41,6 +41,10 @@ impl kiln_memory::Patch for Mix {
             tracing::error!(weight, ?found, expected = ?shape, other = self.label, "this weight was not merged");
             return Ok(());
         }
+        if self.others == 0.0 {
+            values.iter_mut().for_each(|own| *own *= self.own);
+            return Ok(());
+        }
         let other = self.other.read().map_err(|error| error.to_string())?;
         values.iter_mut().zip(other.iter()).for_each(|(own, other)| *own = *own * self.own + other * self.others);
         Ok(())

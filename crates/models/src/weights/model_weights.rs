@@ -60,6 +60,11 @@ impl ModelWeights {
         self.patched(&patches)
     }
 
+    /// Whether these are the same weights under the same changes.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.weights.source(), other.weights.source()) && self.patches.is_same(&other.patches)
+    }
+
     /// What changes these weights on their way from the file.
     pub fn patches(&self) -> &Patches {
         &self.patches

@@ -33,6 +33,13 @@ impl Patches {
         changes.fold(0u128, |contents, (_, change)| contents.rotate_left(7) ^ change.key())
     }
 
+    /// Whether the other's changes are these.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same =
+            |(own, theirs): (&(String, Change), &(String, Change))| own.0 == theirs.0 && own.1.key() == theirs.1.key();
+        self.len() == other.len() && self.list.iter().zip(&other.list).all(same)
+    }
+
     /// Appends the patches of `other`.
     pub fn extend(&mut self, other: &Self) {
         self.list.extend(other.list.iter().cloned());

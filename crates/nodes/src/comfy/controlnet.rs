@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, object};
 use kiln_models::ControlSource;
 use kiln_models::conditioning::ControlLink;
-use kiln_models::controlnet::{Control, ControlNet as Network};
+use kiln_models::controlnet::{Control, ControlNet as Network, ControlNetwork};
 use kiln_models::image::Planes;
 use kiln_models::t2i::{Adapter, AdapterControl};
 
@@ -21,7 +21,7 @@ crate::comfy::classes::classes! {
 #[derive(Clone, Debug)]
 pub enum ControlNet {
     /// A second way down beside the UNet's.
-    Net(Arc<Network>),
+    Net(ControlNetwork),
     /// A small network that looks at the image once.
     Adapter(Arc<Adapter>),
 }
@@ -54,7 +54,7 @@ impl Execute for ControlNetLoader {
         if Adapter::is_in(&path)? {
             return Ok(ControlNet::Adapter(Arc::new(Adapter::open(&path, environment.budget())?)));
         }
-        Ok(ControlNet::Net(Arc::new(Network::open(&path, None, environment.budget())?)))
+        Ok(ControlNet::Net(ControlNetwork::open(&path, environment.budget())?))
     }
 }
 
@@ -79,7 +79,8 @@ impl Execute for DiffControlNetLoader {
     fn execute(self, cx: &mut Cx) -> Result<ControlNet, NodeError> {
         let environment = cx.environment()?;
         let path = environment.folders().model("controlnet", &self.control_net_name)?;
-        Ok(ControlNet::Net(Arc::new(Network::open(&path, Some(&self.model.network), environment.budget())?)))
+        let net = Network::open(&path, Some(&self.model.network), environment.budget())?;
+        Ok(ControlNet::Net(Arc::new(net).into()))
     }
 }
 
@@ -178,6 +179,9 @@ impl Chain {
         range: [f64; 2],
         to_negative: bool,
     ) -> Result<Self, NodeError> {
+        if image.dims()[0] == 0 {
+            return Err(NodeError::new("input `image` holds no image; a control needs at least one"));
+        }
         let hint = Planes::from_tensor(&image.rgb().planes())?;
         Ok(Self { network: network.clone(), hint, strength: strength as f32, range, to_negative, made: Vec::new() })
     }

@@ -17,7 +17,7 @@ fn merged(first: &Model, second: &Model, share: impl Fn(&str) -> (f32, f32)) -> 
 }
 
 fn merged_clip(first: &Clip, second: &Clip, share: impl Fn(&str) -> (f32, f32)) -> Result<Clip, NodeError> {
-    Ok(Clip { text: Arc::new(first.text.merged(&second.text, share)?), ..first.clone() })
+    Ok(first.clone().with_text(first.text()?.merged(second.text()?, share)?))
 }
 
 /// Mixes two models.

@@ -1,6 +1,9 @@
 //! Constants as nodes, and text about any value.
 
 use kiln_exec::{Any, Cx, Execute, Node, NodeError, Ui, Value, WithUi};
+use kiln_graph::python_float;
+
+use crate::files::json_text;
 
 crate::comfy::classes::classes! {
     PrimitiveInt, PrimitiveFloat, PrimitiveBoolean, PrimitiveString, PrimitiveStringMultiline, PreviewAny,
@@ -65,7 +68,11 @@ impl Execute for PreviewAny {
     fn execute(self, _: &mut Cx) -> Result<WithUi<()>, NodeError> {
         let text = match &self.source.0 {
             Value::String(text) => text.to_string(),
-            Value::Json(json) => format!("{json:#}"),
+            // As Python's `str` has them, and its `json.dumps` has lists and dicts.
+            Value::Null => "None".to_owned(),
+            Value::Bool(truth) => if *truth { "True" } else { "False" }.to_owned(),
+            Value::Float(number) => python_float(*number),
+            Value::Json(json) => json_text(json),
             other => format!("{other:?}"),
         };
         Ok(WithUi { outcome: (), ui: Ui::new().with("text", text) })

@@ -35,14 +35,15 @@ impl Execute for VAEDecode {
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
         let latent = self.samples.tensor();
-        let ([_, _, height, width], config) = (latent.dims(), self.vae.0.config());
+        let vae = self.vae.network()?;
+        let ([_, _, height, width], config) = (latent.dims(), vae.config());
         let image = [height * config.scale(), width * config.scale()];
         let _room = cx.room("decoding", config.activations(image), "VAEDecodeTiled takes less")?;
         // One by one: as fast, and a long batch needs no more memory than a short one.
         let mut images = Vec::new();
         for i in 0..latent.dims()[0] {
             cx.checkpoint()?;
-            images.push(self.vae.0.decode_image(latent.clone().narrow(0, i, 1))?);
+            images.push(vae.decode_image(latent.clone().narrow(0, i, 1))?);
         }
         if images.is_empty() {
             return Err(NodeError::new("`samples` holds no latent"));
@@ -68,12 +69,13 @@ impl Execute for VAEEncode {
     fn execute(self, cx: &mut Cx) -> Result<Latent, NodeError> {
         let pixels = self.pixels.rgb().pixels();
         let [_, height, width, _] = pixels.dims();
-        let bytes = self.vae.0.config().activations([height, width]);
+        let vae = self.vae.network()?;
+        let bytes = vae.config().activations([height, width]);
         let _room = cx.room("encoding", bytes, "VAEEncodeTiled takes less")?;
         let mut latents = Vec::new();
         for i in 0..pixels.dims()[0] {
             cx.checkpoint()?;
-            latents.push(self.vae.0.encode_image(pixels.clone().narrow(0, i, 1))?);
+            latents.push(vae.encode_image(pixels.clone().narrow(0, i, 1))?);
         }
         if latents.is_empty() {
             return Err(NodeError::new("`pixels` holds no image"));
@@ -112,9 +114,10 @@ impl Execute for VAEDecodeTiled {
 
     fn execute(self, _: &mut Cx) -> Result<Image, NodeError> {
         let overlap = if self.tile_size < self.overlap * 4 { self.tile_size / 4 } else { self.overlap };
-        let scale = self.vae.0.config().scale();
+        let vae = self.vae.network()?;
+        let scale = vae.config().scale();
         let tiles = Tiles::square(self.tile_size / scale, overlap / scale);
-        Ok(Image::new(self.vae.0.decode_tiled(self.samples.tensor(), tiles)?))
+        Ok(Image::new(vae.decode_tiled(self.samples.tensor(), tiles)?))
     }
 }
 
@@ -148,7 +151,7 @@ impl Execute for VAEEncodeTiled {
 
     fn execute(self, _: &mut Cx) -> Result<Latent, NodeError> {
         let tiles = Tiles::square(self.tile_size, self.overlap);
-        Ok(Latent::new(self.vae.0.encode_tiled(self.pixels.rgb().pixels(), tiles)?))
+        Ok(Latent::new(self.vae.network()?.encode_tiled(self.pixels.rgb().pixels(), tiles)?))
     }
 }
 
@@ -193,7 +196,7 @@ pub(crate) struct Cropped {
 impl Cropped {
     pub(crate) fn new(pixels: &Image, mask: &Mask, vae: &Vae) -> Result<Self, NodeError> {
         let [_, height, width, _] = pixels.dims();
-        let scale = vae.0.config().scale();
+        let scale = vae.network()?.config().scale();
         let (tall, wide) = (height / scale * scale, width / scale * scale);
         if tall == 0 || wide == 0 {
             return Err(NodeError::new(format!("an image of {width}x{height} is smaller than one cell of {scale}")));
@@ -207,5 +210,5 @@ impl Cropped {
 
 /// `[B, 3, H, W]` through the encoder.
 pub(crate) fn encode(vae: &Vae, planes: Tensor<4>) -> Result<Tensor<4>, NodeError> {
-    Ok(vae.0.encode_image(planes.permute([0, 2, 3, 1]))?)
+    Ok(vae.network()?.encode_image(planes.permute([0, 2, 3, 1]))?)
 }

@@ -7,6 +7,7 @@ mod image;
 mod latent;
 mod mask;
 mod model;
+mod part;
 mod sampling;
 mod tensor;
 
@@ -14,6 +15,7 @@ pub use image::Image;
 pub use latent::Latent;
 pub use mask::Mask;
 pub use model::{Clip, Conditioning, Model, PerpNegative, UpscaleModel, Vae};
+pub use part::MissingPart;
 pub use sampling::{Guider, Noise, Sampler, Sigmas};
 pub use tensor::tensor_bytes;
 pub(crate) use tensor::values;

@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use kiln_exec::object;
+use kiln_exec::{NodeError, object};
 use kiln_models::conditioning::Conditioning as Conditions;
 use kiln_models::sampling::{Guidance, ModelPatches};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::upscale::Upscaler;
+use kiln_models::vae::Vae as Network;
 use kiln_models::{DiffusionModel, TextEncoders};
+
+use super::part::{MissingPart, Part};
 
 /// A diffusion model with its noise schedule.
 #[derive(Clone, Debug)]
@@ -80,10 +83,9 @@ impl Model {
 /// The text encoders of a model.
 #[derive(Clone, Debug)]
 pub struct Clip {
-    /// The networks.
-    pub text: Arc<TextEncoders>,
+    text: Part<TextEncoders>,
     /// The layer to stop at, counted from the end; the family's own without.
-    pub stop_at: Option<i32>,
+    pub(crate) stop_at: Option<i32>,
 }
 
 object!(Clip, "CLIP");
@@ -91,15 +93,63 @@ object!(Clip, "CLIP");
 impl Clip {
     /// Text encoders as their family uses them.
     pub fn new(text: TextEncoders) -> Self {
-        Self { text: Arc::new(text), stop_at: None }
+        Self { text: Part::There(Arc::new(text)), stop_at: None }
+    }
+
+    /// Text encoders that a file lacks.
+    pub fn missing(part: MissingPart) -> Self {
+        Self { text: Part::Missing(Arc::new(part)), stop_at: None }
+    }
+
+    /// The networks.
+    ///
+    /// # Errors
+    /// When the file has none.
+    pub fn text(&self) -> Result<&Arc<TextEncoders>, NodeError> {
+        self.text.get()
+    }
+
+    /// Whether there are networks.
+    pub fn is_there(&self) -> bool {
+        self.text.is_there()
+    }
+
+    /// The same, stopped at a layer counted from the end.
+    pub(crate) fn stopped_at(self, layer: i32) -> Self {
+        Self { stop_at: Some(layer), ..self }
+    }
+
+    /// The same with other networks.
+    pub(crate) fn with_text(self, text: TextEncoders) -> Self {
+        Self { text: Part::There(Arc::new(text)), ..self }
     }
 }
 
 /// An autoencoder between images and latents.
 #[derive(Clone, Debug)]
-pub struct Vae(pub Arc<kiln_models::vae::Vae>);
+pub struct Vae(Part<Network>);
 
 object!(Vae, "VAE");
+
+impl Vae {
+    /// An autoencoder.
+    pub fn new(network: impl Into<Arc<Network>>) -> Self {
+        Self(Part::There(network.into()))
+    }
+
+    /// An autoencoder that a file lacks.
+    pub fn missing(part: MissingPart) -> Self {
+        Self(Part::Missing(Arc::new(part)))
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// When the file has none.
+    pub fn network(&self) -> Result<&Arc<Network>, NodeError> {
+        self.0.get()
+    }
+}
 
 /// A network that enlarges images.
 #[derive(Clone, Debug)]

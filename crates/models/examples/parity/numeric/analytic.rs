@@ -79,6 +79,7 @@ pub fn checks(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
             vector: None,
             concat: None,
             control: None,
+            conditions: 1,
             negative: Vec::new(),
             modifiers: PassModifiers::default(),
         };

@@ -8,7 +8,7 @@ use super::based;
 use crate::{
     checkpoint::{diffusion::DiffusionModel, recognise::not_there},
     error::ModelError,
-    nets::controlnet::{self, ControlNet, ControlNetConfig},
+    nets::controlnet::{self, ControlLora, ControlNet, ControlNetConfig, ControlNetwork},
     weights::{ModelWeights, open, owner},
 };
 
@@ -24,7 +24,9 @@ impl ControlNet {
         let missing = |what: &str| not_there(path, "ControlNet", &names, what);
         let (lora, difference) = (names.has("lora_controlnet"), names.has("difference"));
         let net = match base {
-            Some(base) if lora => based::control_lora(source, &names, base, budget)?,
+            Some(base) if lora => {
+                ControlLora::new(source, budget).map(|lora| lora.network(&base.weights)).transpose()?
+            }
             Some(base) if difference => based::difference(source, &names, base, budget)?,
             None if lora || difference => {
                 return Err(missing("a base model: this file only changes one's weights (control-LoRA, difference)"));
@@ -37,6 +39,25 @@ impl ControlNet {
                 config.map(init).transpose()?
             }
         };
-        net.ok_or_else(|| missing("`input_hint_block.0.weight`, or `controlnet_cond_embedding.conv_in.weight`"))
+        net.ok_or_else(|| missing(HINT))
+    }
+}
+
+/// What a file without a ControlNet lacks.
+const HINT: &str = "`input_hint_block.0.weight`, or `controlnet_cond_embedding.conv_in.weight`";
+
+impl ControlNetwork {
+    /// Opens a ControlNet's file by pointer, whole or as a control-LoRA.
+    ///
+    /// # Errors
+    /// Of the file; `ModelError::NotThere` when it holds no ControlNet, or only differences from a base model.
+    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let source = open(path)?;
+        let names = TensorShapes::of(&*source);
+        if !names.has("lora_controlnet") {
+            return Ok(Self::Whole(Arc::new(ControlNet::open(path, None, budget)?)));
+        }
+        let lora = ControlLora::new(source, budget).ok_or_else(|| not_there(path, "control-LoRA", &names, HINT))?;
+        Ok(Self::Lora(Arc::new(lora)))
     }
 }

@@ -4,10 +4,12 @@
 
 mod config;
 mod keys;
+mod lora;
 mod model;
 mod source;
 
 pub use config::ControlNetConfig;
 pub(crate) use keys::canonical;
+pub use lora::ControlLora;
 pub use model::ControlNet;
-pub use source::Control;
+pub use source::{Control, ControlNetwork};

@@ -4,21 +4,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Tensor;
 
-use super::model::ControlNet;
+use super::{lora::ControlLora, model::ControlNet};
 use crate::{
     error::ModelError,
     image::Planes,
     nets::{
-        control::{ControlCall, ControlSetup, ControlSource},
+        control::{ControlCall, ControlSetup, ControlSource, dealt},
         residuals::Residuals,
     },
     schedule::scaling::network_input,
+    weights::ModelWeights,
 };
+
+/// A ControlNet, whole or as changes to the UNet it steers.
+#[derive(Debug, Clone)]
+pub enum ControlNetwork {
+    /// With all of its weights.
+    Whole(Arc<ControlNet>),
+    /// With the weights of the UNet that it is used with, changed.
+    Lora(Arc<ControlLora>),
+}
+
+impl ControlNetwork {
+    fn on(&self, base: Option<&ModelWeights>) -> Result<Arc<ControlNet>, ModelError> {
+        match self {
+            Self::Whole(net) => Ok(net.clone()),
+            Self::Lora(lora) => lora.on(base),
+        }
+    }
+}
+
+impl From<Arc<ControlNet>> for ControlNetwork {
+    fn from(net: Arc<ControlNet>) -> Self {
+        Self::Whole(net)
+    }
+}
 
 /// What a ControlNet node puts into a conditioning.
 #[derive(Debug)]
 pub struct Control {
-    net: Arc<ControlNet>,
+    net: ControlNetwork,
     setup: ControlSetup,
     /// The hint at the size of the last call: all steps of a run need the same one.
     fitted: Mutex<Option<Tensor<4>>>,
@@ -27,22 +52,19 @@ pub struct Control {
 impl Control {
     /// `hint` `[batch, 3, h, w]` in 0..1; `range` in percent of the run, 0 to 1.
     pub fn new(
-        net: Arc<ControlNet>,
+        net: impl Into<ControlNetwork>,
         hint: Planes,
         strength: f32,
         range: [f64; 2],
         previous: Option<Arc<dyn ControlSource>>,
     ) -> Self {
-        Self { net, setup: ControlSetup { hint, strength, range, previous }, fitted: Mutex::default() }
+        Self { net: net.into(), setup: ControlSetup { hint, strength, range, previous }, fitted: Mutex::default() }
     }
 
     /// The image at eight times the latent's size, cut to its proportions, once per batch item.
-    fn hint_for(&self, x: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let [batch, _, height, width] = x.dims();
-        let hint = self.fitted(height * 8, width * 8, x)?;
-        let [images, channels, rows, columns] = hint.dims();
-        let copies = Tensor::cat(vec![hint; batch.div_ceil(images.max(1))], 0);
-        Ok(copies.slice([0..batch, 0..channels, 0..rows, 0..columns]))
+    fn hint_for(&self, call: &ControlCall<'_>) -> Result<Tensor<4>, ModelError> {
+        let [batch, _, height, width] = call.x.dims();
+        Ok(dealt(self.fitted(height * 8, width * 8, call.x)?, batch, call.conditions))
     }
 
     fn fitted(&self, height: usize, width: usize, like: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
@@ -61,7 +83,8 @@ impl ControlSource for Control {
         self.setup.residuals(call, || {
             let timesteps = vec![call.sampling.levels.timestep(call.sigma); call.x.dims()[0]];
             let x = network_input(call.sampling, call.x.clone(), call.sigma);
-            let own = self.net.forward(x, self.hint_for(call.x)?, &timesteps, call.context, call.vector)?;
+            let net = self.net.on(call.base)?;
+            let own = net.forward(x, self.hint_for(call)?, &timesteps, call.context, call.vector)?;
             Ok(own.scaled(self.setup.strength))
         })
     }

@@ -9,7 +9,7 @@ use crate::{
     error::ModelError,
     image::Planes,
     nets::{
-        control::{ControlCall, ControlSetup, ControlSource},
+        control::{ControlCall, ControlSetup, ControlSource, dealt},
         residuals::Residuals,
     },
 };
@@ -58,6 +58,8 @@ impl AdapterControl {
 
 impl ControlSource for AdapterControl {
     fn residuals(&self, call: &ControlCall<'_>) -> Result<Option<Residuals>, ModelError> {
-        self.setup.residuals(call, || Ok(self.residuals_for(call.x)?.for_batch(call.x.dims()[0])))
+        let batch = call.x.dims()[0];
+        self.setup
+            .residuals(call, || Ok(self.residuals_for(call.x)?.map(|residual| dealt(residual, batch, call.conditions))))
     }
 }

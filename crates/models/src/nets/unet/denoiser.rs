@@ -6,6 +6,7 @@ use super::model::{self, UNet};
 use crate::{
     error::ModelError,
     nets::denoiser::{Extras, Network},
+    weights::ModelWeights,
 };
 
 impl Network for UNet {
@@ -38,5 +39,9 @@ impl Network for UNet {
 
     fn vector_width(&self) -> Option<usize> {
         self.config().adm_channels
+    }
+
+    fn weights(&self) -> Option<&ModelWeights> {
+        self.weights()
     }
 }

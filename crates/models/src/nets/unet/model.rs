@@ -33,6 +33,8 @@ pub struct UNet {
     output: Vec<Vec<Unit>>,
     norm: GroupNorm,
     conv: Conv2d,
+    /// Where its weights come from; nothing in a survey.
+    weights: Option<ModelWeights>,
 }
 
 /// What a call gives the UNet beside the latent.
@@ -68,7 +70,8 @@ impl UNetConfig {
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
     pub fn init(&self, weights: &ModelWeights) -> Result<UNet, ModelError> {
-        WeightBuilder::build("UNet", weights, |wb| UNet::new(self, wb))
+        let unet = WeightBuilder::build("UNet", weights, |wb| UNet::new(self, wb))?;
+        Ok(UNet { weights: Some(weights.clone()), ..unet })
     }
 
     /// Name and shape of every tensor of this network, in original names without prefix.
@@ -92,12 +95,18 @@ impl UNet {
             norm: GroupNorm::new(wb, "out.0", 32, base, 1e-5)?,
             conv: Conv2d::new(wb, "out.2", base, config.out_channels, 3)?,
             config: config.clone(),
+            weights: None,
         })
     }
 
     /// The sizes of this network.
     pub fn config(&self) -> &UNetConfig {
         &self.config
+    }
+
+    /// Where its weights come from.
+    pub(crate) fn weights(&self) -> Option<&ModelWeights> {
+        self.weights.as_ref()
     }
 
     /// The network's output for a latent that is already scaled to its input range.

@@ -13,7 +13,7 @@ use crate::runtime::environment::CxExt;
 fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
     let environment = cx.environment()?;
     let encoder = PromptEncoder {
-        encoders: &clip.text,
+        encoders: clip.text()?,
         vocabulary: &environment.vocabulary()?,
         embeddings: &EmbeddingFolders::new(environment.folders().model_folders("embeddings")),
         clip_skip: clip.stop_at,
@@ -82,7 +82,7 @@ impl Execute for CLIPSetLastLayer {
     type Output = Clip;
 
     fn execute(self, _: &mut Cx) -> Result<Clip, NodeError> {
-        Ok(Clip { stop_at: Some(self.stop_at_clip_layer), ..self.clip })
+        Ok(self.clip.stopped_at(self.stop_at_clip_layer))
     }
 }
 

@@ -68,7 +68,7 @@ impl Execute for InstructPixToPixConditioning {
     type Output = (Conditioning, Conditioning, Latent);
 
     fn execute(self, _: &mut Cx) -> Result<(Conditioning, Conditioning, Latent), NodeError> {
-        let concat = Concat { latent: self.vae.0.encode_image(self.pixels.rgb().pixels())?, mask: None };
+        let concat = Concat { latent: self.vae.network()?.encode_image(self.pixels.rgb().pixels())?, mask: None };
         let empty = Latent::new(Tensor::zeros_like(&concat.latent));
         let with = |c: &Conditioning| Conditioning::new(c.0.set_concat(&concat));
         Ok((with(&self.positive), with(&self.negative), empty))

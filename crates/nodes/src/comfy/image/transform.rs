@@ -171,8 +171,8 @@ impl ImageStitch {
         Ok(Image::from_planes(resize(second.planes(), size, Method::Lanczos, Crop::Disabled)?))
     }
 
-    fn fill(&self, dims: [usize; 4], device: &Device) -> Tensor<4> {
-        let [batch, rows, columns, channels] = dims;
+    /// What lies between the images.
+    fn gap(&self, dims: [usize; 4], device: &Device) -> Tensor<4> {
         let colour: [f64; 3] = match self.spacing_color.as_str() {
             "white" => [1.0; 3],
             "red" => [1.0, 0.0, 0.0],
@@ -180,6 +180,7 @@ impl ImageStitch {
             "blue" => [0.0, 0.0, 1.0],
             _ => [0.0; 3],
         };
+        let [batch, rows, columns, channels] = dims;
         let plane = |c: usize| Tensor::full([batch, rows, columns, 1], *colour.get(c).unwrap_or(&1.0), device);
         Tensor::cat((0..channels).map(plane).collect(), 3)
     }
@@ -189,9 +190,11 @@ impl ImageStitch {
         let mut dims = x.dims();
         let (found, device) = (dims[across], x.device());
         let before = (size - found) / 2;
+        // Only a white gap has white borders; opacity, too, is the border's.
+        let white = if self.spacing_color == "white" { 1.0 } else { 0.0 };
         let mut part = |length: usize| {
             dims[across] = length;
-            (length > 0).then(|| self.fill(dims, &device))
+            (length > 0).then(|| Tensor::full(dims, white, &device))
         };
         let (start, end) = (part(before), part(size - found - before));
         Tensor::cat([start, Some(x), end].into_iter().flatten().collect(), across)
@@ -205,19 +208,19 @@ impl Execute for ImageStitch {
         let Some(second) = &self.image2 else { return Ok(self.image1) };
         let beside = matches!(self.direction.as_str(), "left" | "right");
         let second = if self.match_image_size { self.matched(second, beside)? } else { second.clone() };
-        let (first, second) = same_channels(&self.image1, &second);
-        let batch = first.dims()[0].max(second.dims()[0]);
+        let batch = self.image1.dims()[0].max(second.dims()[0]);
         let (along, across) = if beside { (2, 1) } else { (1, 2) };
-        let size = first.dims()[across].max(second.dims()[across]);
-        let one = |image: Image| self.padded(last_repeated(image.pixels(), batch), across, size);
-        let mut parts = vec![one(first), one(second)];
+        let size = self.image1.dims()[across].max(second.dims()[across]);
+        let one = |image: &Image| Image::new(self.padded(last_repeated(image.pixels(), batch), across, size));
+        let (first, second) = same_channels(&one(&self.image1), &one(&second));
+        let mut parts = vec![first.pixels(), second.pixels()];
         if matches!(self.direction.as_str(), "left" | "up") {
             parts.reverse();
         }
         if self.spacing_width > 0 {
             let mut dims = parts[0].dims();
             dims[along] = self.spacing_width + self.spacing_width % 2;
-            parts.insert(1, self.fill(dims, &parts[0].device()));
+            parts.insert(1, self.gap(dims, &parts[0].device()));
         }
         Ok(Image::new(Tensor::cat(parts, along)))
     }

@@ -16,7 +16,7 @@ use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
 
 use self::fingerprint::file_fingerprint;
 pub use self::save::{CLIPSave, CheckpointSave, LoraSave, ModelSave, VAESave};
-use crate::payload::{Clip, Model, Vae};
+use crate::payload::{Clip, MissingPart, Model, Vae};
 use crate::runtime::environment::{CxExt, models};
 
 crate::comfy::classes::classes! {
@@ -44,7 +44,8 @@ fn loras(host: &Host) -> Vec<String> {
     models(host, "loras")
 }
 
-/// Opens a checkpoint: a diffusion model with its text encoders and its autoencoder.
+/// Opens a checkpoint: a diffusion model with its text encoders and its autoencoder. What the file lacks is missed where
+/// it is used.
 #[derive(Node)]
 #[node(display_name = "Load Checkpoint", category = "loaders", aliases("model", "open"))]
 pub struct CheckpointLoaderSimple {
@@ -64,13 +65,13 @@ impl Execute for CheckpointLoaderSimple {
         let environment = cx.environment()?;
         let path = environment.folders().model("checkpoints", &self.ckpt_name)?;
         let Checkpoint { model, text, vae } = Checkpoint::open(&path, environment.budget())?;
-        let lacks = |what: &str, instead: &str| {
-            NodeError::new(format!("{} holds no {what}; load one with {instead}", path.display()))
-        };
-        let kind = model.family;
-        let text = text.ok_or_else(|| lacks(&format!("text encoder for {kind}"), "UNETLoader and CLIPLoader"))?;
-        let vae = vae.ok_or_else(|| lacks("autoencoder", "UNETLoader and VAELoader"))?;
-        Ok((Model::new(model), Clip::new(text), Vae(vae)))
+        // As in ComfyUI a file may lack what another brings.
+        let lacks = |what: String, loader| MissingPart { file: path.clone(), what, loader };
+        let encoder = format!("text encoder for {}", model.family);
+        let loader = if model.family.roles().len() > 1 { "DualCLIPLoader" } else { "CLIPLoader" };
+        let clip = text.map_or_else(|| Clip::missing(lacks(encoder, loader)), Clip::new);
+        let vae = vae.map_or_else(|| Vae::missing(lacks("autoencoder".to_owned(), "VAELoader")), Vae::new);
+        Ok((Model::new(model), clip, vae))
     }
 }
 
@@ -201,7 +202,7 @@ impl Execute for VAELoader {
     fn execute(self, cx: &mut Cx) -> Result<Vae, NodeError> {
         let environment = cx.environment()?;
         let path = environment.folders().model("vae", &self.vae_name)?;
-        Ok(Vae(Arc::new(kiln_models::vae::Vae::open(&path, environment.budget())?)))
+        Ok(Vae::new(kiln_models::vae::Vae::open(&path, environment.budget())?))
     }
 }
 
@@ -238,15 +239,22 @@ impl Execute for LoraLoader {
         }
         let file = LoraFile::open(&cx.environment()?.folders().model("loras", &lora_name)?)?;
         let mut prefixes = model.network.lora_keys()?;
-        prefixes.extend(clip.text.lora_keys()?);
         let mut shapes = model.network.lora_shapes();
-        for (key, shape) in clip.text.lora_shapes().iter() {
-            shapes.insert(key, shape);
+        // A checkpoint without text encoders may have its model changed all the same.
+        let text = if clip.is_there() { Some(clip.text()?.clone()) } else { None };
+        if let Some(text) = &text {
+            prefixes.extend(text.lora_keys()?);
+            for (key, shape) in text.lora_shapes().iter() {
+                shapes.insert(key, shape);
+            }
         }
         let found = matched(&file, &prefixes, &shapes, &lora_name)?;
-        let text = clip.text.patched(&file, &found, strength_clip)?;
         let network = model.network.patched(&file, &found, strength_model)?;
-        Ok((Model { network: Arc::new(network), ..model }, Clip { text: Arc::new(text), ..clip }))
+        let clip = match text {
+            Some(text) => clip.with_text(text.patched(&file, &found, strength_clip)?),
+            None => clip,
+        };
+        Ok((Model { network: Arc::new(network), ..model }, clip))
     }
 }
 

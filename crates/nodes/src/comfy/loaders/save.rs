@@ -109,7 +109,7 @@ impl Execute for CheckpointSave {
         let Self { model, clip, vae, filename_prefix, prompt, extra_pnginfo } = self;
         let graph = graph(cx, &prompt, &extra_pnginfo)?;
         let file = ModelFile::default().with_model(&model.network, &model.sampling);
-        let file = file.with_text(&clip.text).with_vae(&vae.0, "first_stage_model.");
+        let file = file.with_text(clip.text()?).with_vae(vae.network()?, "first_stage_model.");
         save(cx, &filename_prefix, |path| described(&model, path).into_iter().chain(graph).collect(), &file)
     }
 }
@@ -177,7 +177,7 @@ impl Execute for CLIPSave {
         if !texts.is_empty() {
             texts.insert("format".to_owned(), "pt".to_owned());
         }
-        for encoder in &self.clip.text.encoders {
+        for encoder in &self.clip.text()?.encoders {
             let prefix = format!("{}_{}", self.filename_prefix, encoder.role.name());
             let texts = texts.clone();
             save(cx, &prefix, |_| texts, &ModelFile::default().with_encoder(encoder))?;
@@ -213,7 +213,7 @@ impl Execute for VAESave {
 
     fn execute(self, cx: &mut Cx) -> Result<(), NodeError> {
         let texts = graph(cx, &self.prompt, &self.extra_pnginfo)?;
-        save(cx, &self.filename_prefix, |_| texts, &ModelFile::default().with_vae(&self.vae.0, ""))
+        save(cx, &self.filename_prefix, |_| texts, &ModelFile::default().with_vae(self.vae.network()?, ""))
     }
 }
 
@@ -263,7 +263,8 @@ impl Execute for LoraSave {
         if let Some(model) = &self.model_diff {
             file = extract(file, &model.network.weights, "diffusion_model.", how, self.bias_diff)?;
         }
-        for encoder in self.text_encoder_diff.iter().flat_map(|clip| &clip.text.encoders) {
+        let text = self.text_encoder_diff.as_ref().map(Clip::text).transpose()?;
+        for encoder in text.iter().flat_map(|text| &text.encoders) {
             cx.checkpoint()?;
             let prefix = format!("text_encoders.{}.transformer.", encoder.role.name());
             file = extract(file, &encoder.weights, &prefix, how, self.bias_diff)?;

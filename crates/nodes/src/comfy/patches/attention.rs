@@ -147,7 +147,8 @@ impl Execute for CLIPAttentionMultiply {
 
     fn execute(self, _: &mut Cx) -> Result<Clip, NodeError> {
         let factors = [("q_proj", self.q), ("k_proj", self.k), ("v_proj", self.v), ("out_proj", self.out)];
-        let text = self.clip.text.merged(&self.clip.text, |key| (factor(key, "self_attn.", &factors), 0.0))?;
-        Ok(Clip { text: Arc::new(text), ..self.clip })
+        let text = self.clip.text()?;
+        let text = text.merged(text, |key| (factor(key, "self_attn.", &factors), 0.0))?;
+        Ok(self.clip.with_text(text))
     }
 }

@@ -1,7 +1,11 @@
-//! Nodes on text.
+//! Nodes on text, as Python's texts behave.
+
+mod python;
+mod regex;
 
 use kiln_exec::{Cx, Execute, Node, NodeError};
-use regex::{Regex, RegexBuilder};
+
+pub use self::regex::{RegexExtract, RegexMatch, RegexReplace};
 
 crate::comfy::classes::classes! {
     StringConcatenate, StringSubstring, StringLength, CaseConverter, StringTrim, StringReplace, StringContains,
@@ -97,7 +101,7 @@ impl Execute for CaseConverter {
     }
 }
 
-/// The first letter large (of every word, if wanted), the others small.
+/// The first letter large (of every word, if wanted), the others small. A word begins behind what has no case.
 fn capitalised(text: &str, every_word: bool) -> String {
     let mut out = String::new();
     let mut begins = true;
@@ -107,9 +111,14 @@ fn capitalised(text: &str, every_word: bool) -> String {
         } else {
             out.extend(c.to_lowercase());
         }
-        begins = every_word && !c.is_alphabetic();
+        begins = every_word && !(c.is_lowercase() || c.is_uppercase());
     }
     out
+}
+
+/// What Python takes for white space: Unicode's, and the four separators below it.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
 /// Takes blanks off the ends of a text.
@@ -129,9 +138,9 @@ impl Execute for StringTrim {
 
     fn execute(self, _: &mut Cx) -> Result<String, NodeError> {
         Ok(match self.mode.as_str() {
-            "Left" => self.string.trim_start(),
-            "Right" => self.string.trim_end(),
-            _ => self.string.trim(),
+            "Left" => self.string.trim_start_matches(is_blank),
+            "Right" => self.string.trim_end_matches(is_blank),
+            _ => self.string.trim_matches(is_blank),
         }
         .to_owned())
     }
@@ -213,141 +222,5 @@ impl Execute for StringCompare {
             "Ends With" => a.ends_with(&b),
             _ => a == b,
         })
-    }
-}
-
-fn pattern(text: &str, case_insensitive: bool, multiline: bool, dotall: bool) -> Result<Regex, NodeError> {
-    let built = RegexBuilder::new(text)
-        .case_insensitive(case_insensitive)
-        .multi_line(multiline)
-        .dot_matches_new_line(dotall)
-        .build();
-    built.map_err(|error| NodeError::new(format!("`regex_pattern` is no regular expression: {error}")))
-}
-
-/// Whether a pattern occurs in a text.
-#[derive(Node)]
-#[node(
-    display_name = "Regex Match",
-    category = "utils/string",
-    module = "comfy_extras.nodes_string",
-    outputs("matches")
-)]
-pub struct RegexMatch {
-    /// The text.
-    #[input(multiline)]
-    string: String,
-    /// The pattern.
-    #[input(multiline)]
-    regex_pattern: String,
-    /// Whether large and small letters are the same.
-    #[input(default = true)]
-    case_insensitive: bool,
-    /// Whether ^ and $ stand for the ends of lines.
-    #[input(default = false)]
-    multiline: bool,
-    /// Whether . stands for line breaks, too.
-    #[input(default = false)]
-    dotall: bool,
-}
-
-impl Execute for RegexMatch {
-    type Output = bool;
-
-    fn execute(self, _: &mut Cx) -> Result<bool, NodeError> {
-        // As in ComfyUI a pattern that is none matches nothing.
-        let Ok(found) = pattern(&self.regex_pattern, self.case_insensitive, self.multiline, self.dotall) else {
-            return Ok(false);
-        };
-        Ok(found.is_match(&self.string))
-    }
-}
-
-/// Takes out what a pattern finds in a text.
-#[derive(Node)]
-#[node(display_name = "Regex Extract", category = "utils/string", module = "comfy_extras.nodes_string")]
-pub struct RegexExtract {
-    /// The text.
-    #[input(multiline)]
-    string: String,
-    /// The pattern.
-    #[input(multiline)]
-    regex_pattern: String,
-    /// The first or all finds, whole or one group of each.
-    #[input(options = ["First Match", "All Matches", "First Group", "All Groups"], option("multiselect" = false))]
-    mode: String,
-    /// Whether large and small letters are the same.
-    #[input(default = true)]
-    case_insensitive: bool,
-    /// Whether ^ and $ stand for the ends of lines.
-    #[input(default = false)]
-    multiline: bool,
-    /// Whether . stands for line breaks, too.
-    #[input(default = false)]
-    dotall: bool,
-    /// Which group; 0 is the whole find.
-    #[input(default = 1, min = 0, max = 100)]
-    group_index: usize,
-}
-
-impl Execute for RegexExtract {
-    type Output = String;
-
-    fn execute(self, _: &mut Cx) -> Result<String, NodeError> {
-        let Ok(found) = pattern(&self.regex_pattern, self.case_insensitive, self.multiline, self.dotall) else {
-            return Ok(String::new());
-        };
-        let group = if self.mode.ends_with("Groups") || self.mode.ends_with("Group") { self.group_index } else { 0 };
-        let mut finds = found.captures_iter(&self.string).filter_map(|c| c.get(group)).map(|m| m.as_str());
-        Ok(if self.mode.starts_with("First") {
-            finds.next().unwrap_or_default().to_owned()
-        } else {
-            finds.collect::<Vec<_>>().join("\n")
-        })
-    }
-}
-
-/// Replaces what a pattern finds in a text.
-#[derive(Node)]
-#[node(display_name = "Regex Replace", category = "utils/string", module = "comfy_extras.nodes_string")]
-pub struct RegexReplace {
-    /// The text.
-    #[input(multiline)]
-    string: String,
-    /// The pattern.
-    #[input(multiline)]
-    regex_pattern: String,
-    /// What to put there; \1 stands for the first group.
-    #[input(multiline)]
-    replace: String,
-    /// Whether large and small letters are the same.
-    #[input(default = true)]
-    case_insensitive: Option<bool>,
-    /// Whether ^ and $ stand for the ends of lines.
-    #[input(default = false)]
-    multiline: Option<bool>,
-    /// Whether . stands for line breaks, too.
-    #[input(default = false)]
-    dotall: Option<bool>,
-    /// How many finds to replace; 0 for all.
-    #[input(default = 0, min = 0, max = 100)]
-    count: Option<usize>,
-}
-
-impl Execute for RegexReplace {
-    type Output = String;
-
-    fn execute(self, _: &mut Cx) -> Result<String, NodeError> {
-        let found = pattern(
-            &self.regex_pattern,
-            self.case_insensitive.unwrap_or(true),
-            self.multiline.unwrap_or(false),
-            self.dotall.unwrap_or(false),
-        )?;
-        // Python writes groups as \1, this crate as ${1}; a dollar sign of its own stands for itself.
-        let groups = pattern(r"\\(\d+)", false, false, false)?;
-        let replace = self.replace.replace('$', "$$");
-        let replace = groups.replace_all(&replace, "$${$1}");
-        Ok(found.replacen(&self.string, self.count.unwrap_or(0), &*replace).into_owned())
     }
 }
