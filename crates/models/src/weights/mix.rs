@@ -42,7 +42,9 @@ impl kiln_memory::Patch for Mix {
             return Ok(());
         }
         if self.others == 0.0 {
-            values.iter_mut().for_each(|own| *own *= self.own);
+            for own in values.iter_mut() {
+                *own *= self.own;
+            }
             return Ok(());
         }
         let other = self.other.read().map_err(|error| error.to_string())?;
