@@ -154,7 +154,7 @@ impl Execute for RegexReplace {
             Regex::new(&self.regex_pattern, flags, &self.string).map_err(|error| refused("regex_pattern", &error))?;
         let template = regex.template(&self.replace).map_err(|error| refused("replace", &error))?;
         let replaced =
-            regex.replaced(&template, self.count.unwrap_or(0), || Ok(cx.checkpoint().map_err(Stopped::Cancelled)?));
+            regex.replaced(&template, self.count.unwrap_or(0), || cx.checkpoint().map_err(Stopped::Cancelled));
         replaced.map_err(|stopped| match stopped {
             Stopped::Cancelled(error) => error,
             Stopped::Pattern(error) => refused("regex_pattern", &error),

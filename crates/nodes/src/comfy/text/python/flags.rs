@@ -33,19 +33,19 @@ impl Flags {
             match reader.next() {
                 Some(c) if "imsxau".contains(c) => {
                     if !on && "au".contains(c) {
-                        return reader.error("bad inline flags: cannot turn off flags 'a', 'u' and 'L'", reader.at);
+                        return Reader::error("bad inline flags: cannot turn off flags 'a', 'u' and 'L'", reader.at);
                     }
                     self.set(c, on);
                 }
                 Some('L') => {
-                    return reader.error("bad inline flags: cannot use 'L' flag with a str pattern", reader.at);
+                    return Reader::error("bad inline flags: cannot use 'L' flag with a str pattern", reader.at);
                 }
                 Some('-') if on && reader.peek().is_some_and(|c| c != ':') => (on, global) = (false, false),
                 Some(')') if global && reader.at - 1 > start => return Ok((self, false)),
                 Some(':') => return Ok((self, true)),
-                Some(c) if c.is_alphabetic() => return reader.error("unknown flag", reader.at - 1),
-                Some(_) => return reader.error("missing -, : or )", reader.at - 1),
-                None => return reader.error("missing -, : or )", reader.at),
+                Some(c) if c.is_alphabetic() => return Reader::error("unknown flag", reader.at - 1),
+                Some(_) => return Reader::error("missing -, : or )", reader.at - 1),
+                None => return Reader::error("missing -, : or )", reader.at),
             }
         }
     }

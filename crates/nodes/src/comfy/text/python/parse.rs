@@ -176,10 +176,10 @@ impl<'a> Parser<'a> {
             digits => digits.parse::<u64>().ok().filter(|count| *count < MOST_REPEATS),
         };
         let (Some(least), Some(most)) = (number(&low, 0), number(&high, MOST_REPEATS)) else {
-            return self.reader.error("the repetition number is too large", start);
+            return Reader::error("the repetition number is too large", start);
         };
         if most < least {
-            return self.reader.error("min repeat greater than max repeat", start);
+            return Reader::error("min repeat greater than max repeat", start);
         }
         Ok(Some((least, most)))
     }
@@ -187,8 +187,8 @@ impl<'a> Parser<'a> {
     fn repeated(&mut self, item: Option<Item>, least: u64, most: u64, start: usize) -> Result<Item, PatternError> {
         let item = match item {
             Some(item) if item.kind == Kind::Plain => item,
-            Some(item) if item.kind == Kind::Repeat => return self.reader.error("multiple repeat", start),
-            _ => return self.reader.error("nothing to repeat", start),
+            Some(item) if item.kind == Kind::Repeat => return Reader::error("multiple repeat", start),
+            _ => return Reader::error("nothing to repeat", start),
         };
         let lazy = self.reader.eat("?");
         let possessive = !lazy && self.reader.eat("+");
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         if !self.reader.eat("?") {
             return self.capture(None, flags, depth, start).map(Some);
         }
-        let Some(c) = self.reader.next() else { return self.reader.error("unexpected end of pattern", self.reader.at) };
+        let Some(c) = self.reader.next() else { return Reader::error("unexpected end of pattern", self.reader.at) };
         let item = match c {
             'P' if self.reader.eat("<") => {
                 let at = self.reader.at;
@@ -234,11 +234,11 @@ impl<'a> Parser<'a> {
                 let name = self.reader.until(')', "group name")?;
                 self.check_name(&name, at)?;
                 let Some(group) = self.names.get(&name).copied() else {
-                    return self.reader.error(format!("unknown group name '{name}'"), at);
+                    return Reader::error(format!("unknown group name '{name}'"), at);
                 };
                 self.reference(group, at)?
             }
-            'P' => return self.reader.error(format!("unknown extension ?P{}", self.reader.shown()), start + 1),
+            'P' => return Reader::error(format!("unknown extension ?P{}", self.reader.shown()), start + 1),
             ':' => self.body("(?:", flags, depth, start)?,
             '>' => self.body("(?>", flags, depth, start)?,
             '#' => return self.reader.comment(start).map(|()| None),
@@ -246,13 +246,13 @@ impl<'a> Parser<'a> {
             '!' => Item { width: Width::NONE, ..self.body("(?!", flags, depth, start)? },
             '<' if self.reader.eat("=") => self.look_behind("(?<=", flags, depth, start)?,
             '<' if self.reader.eat("!") => self.look_behind("(?<!", flags, depth, start)?,
-            '<' => return self.reader.error(format!("unknown extension ?<{}", self.reader.shown()), start + 1),
+            '<' => return Reader::error(format!("unknown extension ?<{}", self.reader.shown()), start + 1),
             '(' => self.condition(flags, depth, start)?,
             c if c == '-' || FLAG_LETTERS.contains(c) => {
                 self.reader.at -= 1;
                 let (inner, colon) = flags.switched(&mut self.reader)?;
                 if !colon {
-                    return self.reader.error("global flags not at the start of the expression", start);
+                    return Reader::error("global flags not at the start of the expression", start);
                 }
                 self.check_case(inner)?;
                 let open = match (flags.ignore_case, inner.ignore_case) {
@@ -264,7 +264,7 @@ impl<'a> Parser<'a> {
             }
             _ => {
                 self.reader.at -= 1;
-                return self.reader.error(format!("unknown extension ?{}", self.reader.shown()), start + 1);
+                return Reader::error(format!("unknown extension ?{}", self.reader.shown()), start + 1);
             }
         };
         Ok(Some(item))
@@ -273,7 +273,7 @@ impl<'a> Parser<'a> {
     fn body(&mut self, open: &str, flags: Flags, depth: usize, start: usize) -> Result<Item, PatternError> {
         let inner = self.alternatives(flags, depth + 1)?;
         if !self.reader.eat(")") {
-            return self.reader.error("missing ), unterminated subpattern", start);
+            return Reader::error("missing ), unterminated subpattern", start);
         }
         Ok(Item { keeps: inner.keeps, ..Item::plain(format!("{open}{})", inner.text), inner.width) })
     }
@@ -297,7 +297,7 @@ impl<'a> Parser<'a> {
         if let Some(name) = name {
             if let Some(before) = self.names.get(&name) {
                 let what = format!("redefinition of group name '{name}' as group {group}; was group {before}");
-                return self.reader.error(what, start);
+                return Reader::error(what, start);
             }
             self.names.insert(name, group);
         }
@@ -312,15 +312,15 @@ impl<'a> Parser<'a> {
         if begins && name.chars().all(|c| c.is_alphanumeric() || c == '_') {
             return Ok(());
         }
-        self.reader.error(format!("bad character in group name '{name}'"), at)
+        Reader::error(format!("bad character in group name '{name}'"), at)
     }
 
     fn reference(&mut self, group: usize, at: usize) -> Result<Item, PatternError> {
         self.refers = true;
         match self.widths.get(group) {
             Some(Some(width)) => Ok(Item::plain(format!("(?:\\{group})"), *width)),
-            Some(None) => self.reader.error("cannot refer to an open group", at),
-            None => self.reader.error(format!("invalid group reference {group}"), at),
+            Some(None) => Reader::error("cannot refer to an open group", at),
+            None => Reader::error(format!("invalid group reference {group}"), at),
         }
     }
 
@@ -334,11 +334,11 @@ impl<'a> Parser<'a> {
             self.check_name(&name, at)?;
             match self.names.get(&name) {
                 Some(group) => *group,
-                None => return self.reader.error(format!("unknown group name '{name}'"), at),
+                None => return Reader::error(format!("unknown group name '{name}'"), at),
             }
         };
         if group == 0 {
-            return self.reader.error("bad group number", at);
+            return Reader::error("bad group number", at);
         }
         if self.widths.get(group) == Some(&None) {
             return Err(PatternError::Unsupported("a condition on the group that it stands in".to_owned()));
@@ -348,10 +348,10 @@ impl<'a> Parser<'a> {
         let yes = self.branch(flags, depth + 1)?;
         let no = if self.reader.eat("|") { Some(self.branch(flags, depth + 1)?) } else { None };
         if self.reader.peek() == Some('|') {
-            return self.reader.error("conditional backref with more than two branches", self.reader.at);
+            return Reader::error("conditional backref with more than two branches", self.reader.at);
         }
         if !self.reader.eat(")") {
-            return self.reader.error("missing ), unterminated subpattern", start);
+            return Reader::error("missing ), unterminated subpattern", start);
         }
         let width = yes.width.or(no.as_ref().map_or(Width::NONE, |no| no.width));
         let keeps = yes.keeps || no.as_ref().is_some_and(|no| no.keeps);
@@ -380,7 +380,7 @@ impl<'a> Parser<'a> {
                 }
                 _ => {
                     let shown = self.reader.since(at);
-                    return self.reader.error(format!("bad character range {shown}"), at);
+                    return Reader::error(format!("bad character range {shown}"), at);
                 }
             }
         }
@@ -388,7 +388,7 @@ impl<'a> Parser<'a> {
 
     /// An escape outside of brackets, behind its backslash.
     fn escape(&mut self, flags: Flags, start: usize) -> Result<Item, PatternError> {
-        let Some(c) = self.reader.peek() else { return self.reader.error("bad escape (end of pattern)", start) };
+        let Some(c) = self.reader.peek() else { return Reader::error("bad escape (end of pattern)", start) };
         if let Some(category) = Category::of(c, flags.ascii) {
             self.reader.at += 1;
             return Ok(Item::plain(category.class(), Width::ONE));

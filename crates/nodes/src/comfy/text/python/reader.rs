@@ -39,8 +39,8 @@ impl Reader {
     }
 
     /// So many characters at most, as long as they are of a kind; nothing is taken.
-    fn run(&self, most: usize, is: impl Fn(&char) -> bool) -> String {
-        self.chars[self.at..].iter().take(most).take_while(|c| is(c)).collect()
+    fn run(&self, most: usize, is: impl Fn(char) -> bool) -> String {
+        self.chars[self.at..].iter().take(most).take_while(|c| is(**c)).collect()
     }
 
     pub(super) fn peek(&self) -> Option<char> {
@@ -61,7 +61,7 @@ impl Reader {
         found
     }
 
-    pub(super) fn error<T>(&self, what: impl Into<String>, at: usize) -> Result<T, PatternError> {
+    pub(super) fn error<T>(what: impl Into<String>, at: usize) -> Result<T, PatternError> {
         Err(PatternError::python(what, at))
     }
 
@@ -71,10 +71,10 @@ impl Reader {
         while let Some(c) = self.next() {
             if c == end {
                 let found: String = self.chars[start..self.at - 1].iter().collect();
-                return if found.is_empty() { self.error(format!("missing {what}"), start) } else { Ok(found) };
+                return if found.is_empty() { Self::error(format!("missing {what}"), start) } else { Ok(found) };
             }
         }
-        self.error(format!("missing {end}, unterminated {what}"), start)
+        Self::error(format!("missing {end}, unterminated {what}"), start)
     }
 
     pub(super) fn comment(&mut self, start: usize) -> Result<(), PatternError> {
@@ -83,7 +83,7 @@ impl Reader {
                 return Ok(());
             }
         }
-        self.error("missing ), unterminated comment", start)
+        Self::error("missing ), unterminated comment", start)
     }
 
     pub(super) fn digits(&mut self) -> String {
@@ -103,11 +103,11 @@ impl Reader {
 
     pub(super) fn element(&mut self, ascii: bool, start: usize) -> Result<Element, PatternError> {
         let at = self.at;
-        let Some(c) = self.next() else { return self.error("unterminated character set", start) };
+        let Some(c) = self.next() else { return Self::error("unterminated character set", start) };
         if c != '\\' {
             return Ok(Element::Range(c, c));
         }
-        let Some(letter) = self.peek() else { return self.error("bad escape (end of pattern)", at) };
+        let Some(letter) = self.peek() else { return Self::error("bad escape (end of pattern)", at) };
         if let Some(category) = Category::of(letter, ascii) {
             self.at += 1;
             return Ok(Element::Category(category));
@@ -143,13 +143,13 @@ impl Reader {
     fn octal(&self, digits: &str, at: usize) -> Result<char, PatternError> {
         match u8::from_str_radix(digits, 8) {
             Ok(byte) => Ok(char::from(byte)),
-            Err(_) => self.error(format!("octal escape value \\{digits} outside of range 0-0o377"), at),
+            Err(_) => Self::error(format!("octal escape value \\{digits} outside of range 0-0o377"), at),
         }
     }
 
     /// The character that an escape means; `at` is its backslash.
     pub(super) fn character(&mut self, at: usize) -> Result<char, PatternError> {
-        let Some(c) = self.next() else { return self.error("bad escape (end of pattern)", at) };
+        let Some(c) = self.next() else { return Self::error("bad escape (end of pattern)", at) };
         Ok(match c {
             'a' => '\u{7}',
             'f' => '\u{c}',
@@ -161,7 +161,7 @@ impl Reader {
             'u' => self.hexadecimal(4, at)?,
             'U' => self.hexadecimal(8, at)?,
             'N' => return Err(PatternError::Unsupported("characters by their names (`\\N{...}`)".to_owned())),
-            c if c.is_ascii_alphanumeric() => return self.error(format!("bad escape \\{c}"), at),
+            c if c.is_ascii_alphanumeric() => return Self::error(format!("bad escape \\{c}"), at),
             c => c,
         })
     }
@@ -170,17 +170,17 @@ impl Reader {
         let digits = self.run(count, char::is_ascii_hexdigit);
         self.at += digits.len();
         if digits.len() < count {
-            return self.error(format!("incomplete escape {}", self.since(at)), at);
+            return Self::error(format!("incomplete escape {}", self.since(at)), at);
         }
         let number = u32::from_str_radix(&digits, 16).unwrap_or(u32::MAX);
         match char::from_u32(number) {
             Some(c) => Ok(c),
             None if number < 0x11_0000 => Err(PatternError::Unsupported(format!("half of a character, `\\u{digits}`"))),
-            None => self.error(format!("bad escape \\U{digits}"), at),
+            None => Self::error(format!("bad escape \\U{digits}"), at),
         }
     }
 }
 
-fn is_octal(c: &char) -> bool {
+fn is_octal(c: char) -> bool {
     matches!(c, '0'..='7')
 }

@@ -30,7 +30,7 @@ fn every_pattern_finds_and_replaces_what_it_does_in_python() {
         let (.., all, replaced, error) = case;
         match (found(case), error.as_deref()) {
             (Ok((found, text)), None) => {
-                assert_eq!((Some(&found), Some(&text)), (all.as_ref(), replaced.as_ref()), "{case:?}")
+                assert_eq!((Some(&found), Some(&text)), (all.as_ref(), replaced.as_ref()), "{case:?}");
             }
             (Err(PatternError::Python { what, .. }), Some(error)) => assert_eq!(what, error, "{case:?}"),
             (Err(PatternError::Unsupported(_)), Some("unsupported")) => {}
