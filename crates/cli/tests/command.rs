@@ -81,7 +81,7 @@ fn a_reader_who_has_gone_is_no_failure() {
     let image = r#"{"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
                     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "seen"}}}"#;
     let graph = graph(folder.path(), image);
-    let run = |more: &[&'static str]| [&["run", &graph, "--base-directory", &base][..], more].concat().to_vec();
+    let run = |more: &[&'static str]| [&["run", &graph, "--base-directory", &base][..], more].concat();
     let commands = [
         vec!["nodes"],
         vec!["nodes", "KSampler"],

@@ -226,13 +226,13 @@ impl<'a> Parser<'a> {
             'P' if self.reader.eat("<") => {
                 let at = self.reader.at;
                 let name = self.reader.until('>', "group name")?;
-                self.check_name(&name, at)?;
+                Self::check_name(&name, at)?;
                 return self.capture(Some(name), flags, depth, start).map(Some);
             }
             'P' if self.reader.eat("=") => {
                 let at = self.reader.at;
                 let name = self.reader.until(')', "group name")?;
-                self.check_name(&name, at)?;
+                Self::check_name(&name, at)?;
                 let Some(group) = self.names.get(&name).copied() else {
                     return Reader::error(format!("unknown group name '{name}'"), at);
                 };
@@ -307,7 +307,7 @@ impl<'a> Parser<'a> {
         Ok(Item { keeps: true, ..item })
     }
 
-    fn check_name(&self, name: &str, at: usize) -> Result<(), PatternError> {
+    fn check_name(name: &str, at: usize) -> Result<(), PatternError> {
         let begins = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
         if begins && name.chars().all(|c| c.is_alphanumeric() || c == '_') {
             return Ok(());
@@ -331,7 +331,7 @@ impl<'a> Parser<'a> {
         let group = if name.chars().all(|c| c.is_ascii_digit()) {
             name.parse::<usize>().unwrap_or(usize::MAX)
         } else {
-            self.check_name(&name, at)?;
+            Self::check_name(&name, at)?;
             match self.names.get(&name) {
                 Some(group) => *group,
                 None => return Reader::error(format!("unknown group name '{name}'"), at),

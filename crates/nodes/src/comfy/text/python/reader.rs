@@ -39,8 +39,8 @@ impl Reader {
     }
 
     /// So many characters at most, as long as they are of a kind; nothing is taken.
-    fn run(&self, most: usize, is: impl Fn(char) -> bool) -> String {
-        self.chars[self.at..].iter().take(most).take_while(|c| is(**c)).collect()
+    fn run(&self, most: usize, is: impl Fn(&char) -> bool) -> String {
+        self.chars[self.at..].iter().take(most).take_while(|c| is(c)).collect()
     }
 
     pub(super) fn peek(&self) -> Option<char> {
@@ -118,9 +118,9 @@ impl Reader {
                 '\u{8}'
             }
             '0'..='7' => {
-                let digits = self.run(3, is_octal);
+                let digits = self.run(3, |c| is_octal(*c));
                 self.at += digits.len();
-                self.octal(&digits, at)?
+                Self::octal(&digits, at)?
             }
             _ => self.character(at)?,
         };
@@ -129,18 +129,18 @@ impl Reader {
 
     /// A group's number, or a character's in octal digits, behind the backslash at `start`.
     pub(super) fn numbered(&mut self, start: usize) -> Result<Numbered, PatternError> {
-        let digits = self.run(3, |c| c.is_ascii_digit());
-        let octal = self.run(3, is_octal);
+        let digits = self.run(3, char::is_ascii_digit);
+        let octal = self.run(3, |c| is_octal(*c));
         if digits.starts_with('0') || octal.len() == 3 {
             self.at += octal.len();
-            return self.octal(&octal, start).map(Numbered::Character);
+            return Self::octal(&octal, start).map(Numbered::Character);
         }
         let number = &digits[..digits.len().min(2)];
         self.at += number.len();
         Ok(Numbered::Group(number.parse().unwrap_or(usize::MAX)))
     }
 
-    fn octal(&self, digits: &str, at: usize) -> Result<char, PatternError> {
+    fn octal(digits: &str, at: usize) -> Result<char, PatternError> {
         match u8::from_str_radix(digits, 8) {
             Ok(byte) => Ok(char::from(byte)),
             Err(_) => Self::error(format!("octal escape value \\{digits} outside of range 0-0o377"), at),
