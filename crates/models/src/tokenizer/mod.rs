@@ -2,8 +2,8 @@
 //!
 //! Knows text and ids. Knows nothing of networks: what an embedding's vectors mean is the text encoder's business.
 //!
-//! A prompt goes through [`parse_weights`] (segments with weights), [`find_embeddings`](embedding::split) (names of
-//! textual inversions), [`Vocabulary::encode`] (ids) and [`chunks`](chunk::fill) (rows of 77); [`Tokenizer`] does
+//! A prompt goes through [`parse_weights`] (segments with weights), `embedding.rs` (names of
+//! textual inversions), [`Vocabulary::encode`] (ids) and `chunk.rs` (rows of 77); [`Tokenizer`] does
 //! all of it.
 
 pub(crate) mod chunk;

@@ -10,7 +10,7 @@ const OPEN: &str = "\0\u{2}";
 /// A piece of a prompt and its weight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
-    /// The text; escaped brackets are still markers ([`unescape`] turns them back).
+    /// The text; escaped brackets are still markers (`unescape` turns them back).
     pub text: String,
     /// The weight, 1 outside of brackets.
     pub weight: f64,
