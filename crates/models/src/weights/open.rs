@@ -18,7 +18,7 @@ pub(crate) fn open(path: &Path) -> Result<Arc<dyn TensorSource>, ModelError> {
 /// and schedules distinguish the parts of different files by it.
 ///
 /// ```
-/// assert_eq!(kiln_models::weights::component_label("unet", "sd/v1-5.safetensors"), "unet of v1-5");
+/// assert_eq!(kiln_models::component_label("unet", "sd/v1-5.safetensors"), "unet of v1-5");
 /// ```
 pub fn component_label(part: &str, file: &str) -> String {
     let file = file.strip_suffix(".index.json").unwrap_or(file);
