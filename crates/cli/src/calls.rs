@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 use kiln_exec::NodeId;
 
 /// More calls than this nobody reads about one by one, so no more are kept: a run may have millions.
-pub(crate) const MOST: usize = 200;
+const MOST: usize = 200;
 
 /// What one call of a node took.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,49 +2,53 @@
 //! classes have grown, reroutes that were muted.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod common;
+
+use common::page::object_info;
 use kiln_graph::{InputDef, LowerOptions, NoValidators, NodeDef, NodeDefs, OutputDef, Prompt, Workflow, validate};
 use serde_json::{Value, json};
 
 fn defs() -> NodeDefs {
-    let text = include_str!("data/object_info.json");
-    let defs = NodeDefs::from_object_info(&serde_json::from_str(text).unwrap()).unwrap();
-    defs.with(
-        NodeDef::new("ConditioningAverage")
-            .input(InputDef::new("conditioning_to", "CONDITIONING"))
-            .input(InputDef::new("conditioning_from", "CONDITIONING"))
-            .input(InputDef::new("conditioning_to_strength", "FLOAT"))
-            .output(OutputDef::new("CONDITIONING")),
-    )
-    .with(
-        NodeDef::new("ControlNetLoader")
-            .input(InputDef::combo("control_net_name", ["canny.safetensors"]))
-            .output(OutputDef::new("CONTROL_NET"))
-            .output_node(true),
-    )
-    .with(
-        NodeDef::new("KSamplerSelect")
-            .input(InputDef::combo("sampler_name", ["euler", "heun"]))
-            .output(OutputDef::new("SAMPLER")),
-    )
-    .with(
-        NodeDef::new("BasicScheduler")
-            .input(InputDef::new("model", "MODEL"))
-            .input(InputDef::combo("scheduler", ["normal", "karras"]))
-            .input(InputDef::new("steps", "INT"))
-            .input(InputDef::new("denoise", "FLOAT"))
-            .output(OutputDef::new("SIGMAS")),
-    )
-    .with(
-        NodeDef::new("DualCFGGuider")
-            .input(InputDef::new("model", "MODEL"))
-            .input(InputDef::new("cfg_conds", "FLOAT"))
-            .input(InputDef::new("cfg_cond2_negative", "FLOAT"))
-            .input(InputDef::combo("style", ["regular", "nested"]).option("default", "regular"))
-            .output(OutputDef::new("GUIDER")),
-    )
-    .with(
-        NodeDef::new("Steps").input(InputDef::new("steps", "INT").option("default", 20)).output(OutputDef::new("INT")),
-    )
+    object_info()
+        .with(
+            NodeDef::new("ConditioningAverage")
+                .input(InputDef::new("conditioning_to", "CONDITIONING"))
+                .input(InputDef::new("conditioning_from", "CONDITIONING"))
+                .input(InputDef::new("conditioning_to_strength", "FLOAT"))
+                .output(OutputDef::new("CONDITIONING")),
+        )
+        .with(
+            NodeDef::new("ControlNetLoader")
+                .input(InputDef::combo("control_net_name", ["canny.safetensors"]))
+                .output(OutputDef::new("CONTROL_NET"))
+                .output_node(true),
+        )
+        .with(
+            NodeDef::new("KSamplerSelect")
+                .input(InputDef::combo("sampler_name", ["euler", "heun"]))
+                .output(OutputDef::new("SAMPLER")),
+        )
+        .with(
+            NodeDef::new("BasicScheduler")
+                .input(InputDef::new("model", "MODEL"))
+                .input(InputDef::combo("scheduler", ["normal", "karras"]))
+                .input(InputDef::new("steps", "INT"))
+                .input(InputDef::new("denoise", "FLOAT"))
+                .output(OutputDef::new("SIGMAS")),
+        )
+        .with(
+            NodeDef::new("DualCFGGuider")
+                .input(InputDef::new("model", "MODEL"))
+                .input(InputDef::new("cfg_conds", "FLOAT"))
+                .input(InputDef::new("cfg_cond2_negative", "FLOAT"))
+                .input(InputDef::combo("style", ["regular", "nested"]).option("default", "regular"))
+                .output(OutputDef::new("GUIDER")),
+        )
+        .with(
+            NodeDef::new("Steps")
+                .input(InputDef::new("steps", "INT").option("default", 20))
+                .output(OutputDef::new("INT")),
+        )
 }
 
 fn lowered(workflow: &Value) -> Value {

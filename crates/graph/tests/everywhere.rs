@@ -1,18 +1,11 @@
 //! Use Everywhere: what comes into such a node goes to every free input that it fits, in the form of every version.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_graph::{InputDef, LowerOptions, NodeDef, NodeDefs, OutputDef, Workflow, WorkflowError};
-use serde_json::{Value, json};
+mod common;
 
-fn defs() -> NodeDefs {
-    let text = include_str!("data/object_info.json");
-    let defs = NodeDefs::from_object_info(&serde_json::from_str(text).unwrap()).unwrap();
-    defs.with(
-        NodeDef::new("PrimitiveInt")
-            .input(InputDef::new("value", "INT").option("control_after_generate", true))
-            .output(OutputDef::new("INT")),
-    )
-}
+use common::page::{loader, with_integer as defs};
+use kiln_graph::{LowerOptions, Workflow, WorkflowError};
+use serde_json::{Value, json};
 
 fn try_lower(nodes: Value, links: Value, more: &Value) -> Result<Value, WorkflowError> {
     let mut workflow = json!({"nodes": nodes, "links": links});
@@ -23,10 +16,6 @@ fn try_lower(nodes: Value, links: Value, more: &Value) -> Result<Value, Workflow
 
 fn lowered(nodes: Value, links: Value) -> Value {
     try_lower(nodes, links, &json!({})).unwrap()
-}
-
-fn loader(id: u32) -> Value {
-    json!({"id": id, "type": "CheckpointLoaderSimple", "outputs": [{"type": "MODEL"}, {"type": "CLIP"}, {"type": "VAE"}]})
 }
 
 fn node(id: u32, ty: &str, inputs: Value, outputs: Value) -> Value {

@@ -26,8 +26,7 @@ const SEEDS: &[&str] = &[
 const LONGEST: Duration = Duration::from_secs(20);
 
 fn defs() -> NodeDefs {
-    let text = include_str!("data/object_info.json");
-    let mut defs = NodeDefs::from_object_info(&serde_json::from_str(text).unwrap()).unwrap();
+    let mut defs = common::page::object_info();
     defs.extend(common::defs().iter().cloned());
     defs.extend([NodeDef::new("PrimitiveInt").input(InputDef::new("value", "INT")).output(OutputDef::new("INT"))]);
     defs

@@ -1,18 +1,11 @@
 //! Nodes that only the page knows are resolved or left out: links by name, what is sent everywhere, labels and switches.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_graph::{InputDef, LowerOptions, NodeDef, NodeDefs, OutputDef, Workflow, WorkflowError};
-use serde_json::{Value, json};
+mod common;
 
-fn defs() -> NodeDefs {
-    let text = include_str!("data/object_info.json");
-    let defs = NodeDefs::from_object_info(&serde_json::from_str(text).unwrap()).unwrap();
-    defs.with(
-        NodeDef::new("PrimitiveInt")
-            .input(InputDef::new("value", "INT").option("control_after_generate", true))
-            .output(OutputDef::new("INT")),
-    )
-}
+use common::page::{loader, with_integer as defs};
+use kiln_graph::{LowerOptions, Workflow, WorkflowError};
+use serde_json::{Value, json};
 
 fn lower(workflow: &Value) -> Result<Value, WorkflowError> {
     let workflow = Workflow::from_value(workflow).unwrap();
@@ -21,10 +14,6 @@ fn lower(workflow: &Value) -> Result<Value, WorkflowError> {
 
 fn lowered(nodes: Value, links: Value) -> Value {
     lower(&json!({"nodes": nodes, "links": links})).unwrap()
-}
-
-fn loader(id: u32) -> Value {
-    json!({"id": id, "type": "CheckpointLoaderSimple", "outputs": [{"type": "MODEL"}, {"type": "CLIP"}, {"type": "VAE"}]})
 }
 
 /// A node of one output and one linked input.

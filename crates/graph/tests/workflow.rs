@@ -1,15 +1,11 @@
 //! Saved workflows of every schema version, lowered to the prompt that the page would send.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use kiln_graph::{
-    Document, LocalTime, LowerOptions, NoValidators, NodeDefs, Prompt, Workflow, WorkflowError, validate,
-};
-use serde_json::{Value, json};
+mod common;
 
-fn defs() -> NodeDefs {
-    let text = include_str!("data/object_info.json");
-    NodeDefs::from_object_info(&serde_json::from_str(text).unwrap()).unwrap()
-}
+use common::page::object_info as defs;
+use kiln_graph::{Document, LocalTime, LowerOptions, NoValidators, Prompt, Workflow, WorkflowError, validate};
+use serde_json::{Value, json};
 
 fn lower(text: &str) -> Result<Prompt, WorkflowError> {
     Workflow::from_json(text)?.lower(&defs(), &LowerOptions::default())

@@ -1,6 +1,9 @@
 //! Files that are broken, foreign, or right: what opening them says.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/broken.rs"]
+mod broken;
+
 use kiln_memory::{FormatError, Problem, WeightFile};
 use proptest::prelude::*;
 use std::{path::PathBuf, sync::Arc};
@@ -13,18 +16,11 @@ fn file(header: &str, data: usize) -> Vec<u8> {
 }
 
 fn open(bytes: &[u8]) -> Result<Arc<WeightFile>, FormatError> {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("model.safetensors");
-    std::fs::write(&path, bytes).unwrap();
-    WeightFile::open(path)
+    broken::open("model.safetensors", bytes)
 }
 
-/// The message without the folder.
 fn complaint(bytes: &[u8]) -> String {
-    let error = open(bytes).expect_err("this file is broken");
-    let text = error.to_string();
-    assert!(text.starts_with(&error.path.display().to_string()), "names the file: {text}");
-    text.rsplit_once("model.safetensors: ").unwrap().1.to_owned()
+    broken::complaint("model.safetensors", bytes)
 }
 
 const TWO: &str = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[],"data_offsets":[8,10]},"__metadata__":{"format":"pt"}}"#;

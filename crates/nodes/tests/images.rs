@@ -58,6 +58,13 @@ impl Start {
     }
 }
 
+/// An image from nothing but noise.
+fn drawn(g: &GraphBuilder, seed: u64) -> Out<Image> {
+    let s = start(g);
+    let sampled = s.sample(g, seed, &s.latent, 1.0);
+    s.decode(g, sampled)
+}
+
 fn save(g: &GraphBuilder, images: &Out<Image>) {
     g.add(SaveImage::node().images(images).filename_prefix("kiln"));
 }
@@ -66,10 +73,8 @@ fn save(g: &GraphBuilder, images: &Out<Image>) {
 fn a_prompt_becomes_a_numbered_file_with_the_graph_inside() {
     let bench = Bench::new();
     let g = GraphBuilder::new();
-    let s = start(&g);
-    let sampled = s.sample(&g, 7, &s.latent, 1.0);
-    let picture = s.decode(&g, sampled);
-    save(&g, &picture);
+    let image = drawn(&g, 7);
+    save(&g, &image);
     let prompt = g.into_prompt();
     let report = bench.engine.run(prompt.clone()).unwrap();
     assert_eq!(bench.files(DirKind::Output), ["kiln_00001_.png"]);
@@ -84,10 +89,8 @@ fn a_prompt_becomes_a_numbered_file_with_the_graph_inside() {
     // The next one takes the next number, and the same seed gives the same image.
     Bench::run(&bench, {
         let g = GraphBuilder::new();
-        let s = start(&g);
-        let sampled = s.sample(&g, 7, &s.latent, 1.0);
-        let picture = s.decode(&g, sampled);
-        g.add(SaveImage::node().images(picture).filename_prefix("kiln_again"));
+        let image = drawn(&g, 7);
+        g.add(SaveImage::node().images(image).filename_prefix("kiln_again"));
         g
     })
     .unwrap();
@@ -117,10 +120,8 @@ fn another_seed_is_another_image_and_less_denoise_stays_closer() {
 fn a_saved_image_can_be_loaded_and_worked_on() {
     let bench = Bench::new();
     let g = GraphBuilder::new();
-    let s = start(&g);
-    let sampled = s.sample(&g, 7, &s.latent, 1.0);
-    let picture = s.decode(&g, sampled);
-    save(&g, &picture);
+    let image = drawn(&g, 7);
+    save(&g, &image);
     bench.run(g).unwrap();
     let g = GraphBuilder::new();
     let s = start(&g);
@@ -149,9 +150,7 @@ fn a_loop_over_seeds_gives_each_seeds_own_image() {
     let all: Image = one(&bench.fetch(g, &images).unwrap());
     assert_eq!(all.dims(), [3, 64, 64, 3]);
     let g = GraphBuilder::new();
-    let s = start(&g);
-    let sampled = s.sample(&g, 6, &s.latent, 1.0);
-    let second = s.decode(&g, sampled);
+    let second = drawn(&g, 6);
     g.add(PreviewImage::node().images(&second));
     let second: Image = one(&bench.fetch(g, &second).unwrap());
     let size = 64 * 64 * 3;

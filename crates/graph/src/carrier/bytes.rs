@@ -21,6 +21,11 @@ pub(super) fn big16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
+/// Two bytes as a number, the lowest first.
+pub(super) fn little16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// A number of 0 to 8 bytes, the highest first.
 pub(super) fn big(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
     let part = bytes.get(at..at.checked_add(length)?).filter(|part| part.len() <= 8)?;

@@ -1,7 +1,7 @@
 //! EXIF: tags of text in a TIFF header, where programs write `workflow:{...}` under whichever tag is free, and the
 //! user's comment.
 
-use super::bytes::{text, utf16};
+use super::bytes::{big16, big32, little16, little32, part, text, utf16};
 use super::texts::Texts;
 
 /// The tag that leads to more tags.
@@ -47,13 +47,11 @@ pub(super) fn read(data: &[u8], texts: &mut Texts) {
 
 impl<'b> Tiff<'b> {
     fn number16(&self, at: usize) -> Option<u16> {
-        let bytes = *self.bytes.get(at..)?.first_chunk()?;
-        Some(if self.big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+        if self.big { big16(self.bytes, at) } else { little16(self.bytes, at) }
     }
 
     fn number32(&self, at: usize) -> Option<u32> {
-        let bytes = *self.bytes.get(at..)?.first_chunk()?;
-        Some(if self.big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+        if self.big { big32(self.bytes, at) } else { little32(self.bytes, at) }
     }
 
     /// Tag, type and data of the entry at a place. Data of other types than text are not looked at.
@@ -61,7 +59,7 @@ impl<'b> Tiff<'b> {
         let (tag, kind, count) = (self.number16(at)?, self.number16(at + 2)?, self.number32(at + 4)? as usize);
         // Up to four bytes stand in the entry itself.
         let data_at = if count <= 4 { at + 8 } else { self.number32(at + 8)? as usize };
-        Some((tag, kind, super::bytes::part(self.bytes, data_at, count)))
+        Some((tag, kind, part(self.bytes, data_at, count)))
     }
 
     /// A comment says its encoding in its first eight bytes.

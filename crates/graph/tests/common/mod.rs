@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod carriers;
+pub mod page;
 
 use kiln_graph::{InputDef, NodeDef, NodeDefs, OutputDef, Prompt, SocketType, ValidatorDef};
 use serde_json::{Value, json};

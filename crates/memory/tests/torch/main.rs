@@ -3,6 +3,8 @@
 //! `tests/data/pickles.py` wrote the files; `torch_2*` are torch's own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../support/broken.rs"]
+mod broken;
 mod damage;
 mod hostile;
 mod reading;
@@ -21,16 +23,9 @@ fn bytes(name: &str) -> Vec<u8> {
 }
 
 fn open(bytes: &[u8]) -> Result<Arc<WeightFile>, FormatError> {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("model.pth");
-    std::fs::write(&path, bytes).unwrap();
-    WeightFile::open(path)
+    broken::open("model.pth", bytes)
 }
 
-/// The message without the folder.
 fn complaint(bytes: &[u8]) -> String {
-    let error = open(bytes).expect_err("this file is broken");
-    let text = error.to_string();
-    assert!(text.starts_with(&error.path.display().to_string()), "names the file: {text}");
-    text.rsplit_once("model.pth: ").unwrap().1.to_owned()
+    broken::complaint("model.pth", bytes)
 }

@@ -395,7 +395,7 @@ fn pairs(values: &[Value]) -> Result<Vec<(Value, Value)>, Wrong> {
 }
 
 /// A little-endian number in two's complement, if 64 bits hold it.
-fn long(bytes: &[u8]) -> Option<i64> {
+pub(crate) fn long(bytes: &[u8]) -> Option<i64> {
     let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
     let mut all = if negative { [0xff; 8] } else { [0; 8] };
     all.get_mut(..bytes.len())?.copy_from_slice(bytes);

@@ -11,5 +11,5 @@ mod value;
 
 pub(crate) use class::Class;
 pub(crate) use code::{Fault, Wrong};
-pub(crate) use machine::read;
+pub(crate) use machine::{long, read};
 pub(crate) use value::{Made, Object, Pickle, Value};

@@ -1,6 +1,6 @@
 //! Plain values of a pickle as text, NumPy's scalars among them. Knows no tensor.
 
-use crate::format::pickle::{Class, Made, Object, Pickle, Value};
+use crate::format::pickle::{Class, Made, Object, Pickle, Value, long};
 use std::borrow::Cow;
 
 /// A text, number or truth value as text; nothing for anything else.
@@ -47,19 +47,20 @@ fn plain_bytes(pickle: &Pickle<'_>, value: Value) -> Option<Vec<u8>> {
 
 /// A number of NumPy's type `code`, little-endian.
 fn decode(code: &str, bytes: &[u8]) -> Option<String> {
-    let wide = |negative: bool| {
-        let mut all = if negative { [0xff; 8] } else { [0; 8] };
-        all.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(all)
-    };
-    let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
     match code {
         "f8" => Some(f64::from_le_bytes(bytes.try_into().ok()?).to_string()),
         "f4" => Some(f32::from_le_bytes(bytes.try_into().ok()?).to_string()),
         "f2" => Some(half::f16::from_le_bytes(bytes.try_into().ok()?).to_string()),
         "b1" => Some((bytes != [0]).to_string()),
-        "i1" | "i2" | "i4" | "i8" => wide(negative).map(|all| i64::from_le_bytes(all).to_string()),
-        "u1" | "u2" | "u4" | "u8" => wide(false).map(|all| u64::from_le_bytes(all).to_string()),
+        "i1" | "i2" | "i4" | "i8" => long(bytes).map(|number| number.to_string()),
+        "u1" | "u2" | "u4" | "u8" => unsigned(bytes).map(|number| number.to_string()),
         _ => None,
     }
+}
+
+/// A little-endian number of at most 64 bits.
+fn unsigned(bytes: &[u8]) -> Option<u64> {
+    let mut all = [0; 8];
+    all.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(u64::from_le_bytes(all))
 }

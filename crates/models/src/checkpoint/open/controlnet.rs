@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use kiln_memory::{Budget, TensorShapes};
+use kiln_memory::{Budget, TensorShapes, TensorSource};
 
 use super::based;
 use crate::{
@@ -19,7 +19,16 @@ impl ControlNet {
     /// # Errors
     /// Of the file; `ModelError::NotThere` when it holds no ControlNet, or needs a base model and has none.
     pub fn open(path: &Path, base: Option<&DiffusionModel>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
-        let source = open(path)?;
+        Self::of(open(path)?, path, base, budget)
+    }
+
+    /// As [`open`](Self::open), of a file that is open.
+    fn of(
+        source: Arc<dyn TensorSource>,
+        path: &Path,
+        base: Option<&DiffusionModel>,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, ModelError> {
         let names = TensorShapes::of(&*source);
         let missing = |what: &str| not_there(path, "ControlNet", &names, what);
         let (lora, difference) = (names.has("lora_controlnet"), names.has("difference"));
@@ -55,7 +64,7 @@ impl ControlNetwork {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
         if !names.has("lora_controlnet") {
-            return Ok(Self::Whole(Arc::new(ControlNet::open(path, None, budget)?)));
+            return Ok(Self::Whole(Arc::new(ControlNet::of(source, path, None, budget)?)));
         }
         let lora = ControlLora::new(source, budget).ok_or_else(|| not_there(path, "control-LoRA", &names, HINT))?;
         Ok(Self::Lora(Arc::new(lora)))
