@@ -81,7 +81,7 @@ fn draw(mut args: Args) -> Result<(), Box<dyn Error>> {
     if let Some(name) = args.environment.checkpoint.as_deref().and_then(Path::file_name) {
         args.ckpt = name.to_string_lossy().into_owned();
     }
-    let environment = args.environment.environment(Path::new("."), &house.join("assets"));
+    let environment = args.environment.environment(Path::new("."), &house.join("assets"))?;
     let terminal =
         Terminal::new(environment, args.engine.cache()).with_memory_report(args.environment.memory.memory_report);
     terminal.session().engine().set_spill(args.engine.spill());

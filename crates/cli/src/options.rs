@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use kiln_exec::{CachePolicy, FileSpill, LateEdges, OnFailure, Order, Retention, RunOptions, Spill};
 use kiln_nodes::Environment;
-use kiln_nodes::files::{DirKind, Folders};
+use kiln_nodes::files::{DirKind, FileError, Folders};
 
 use crate::memory::MemoryArgs;
 use crate::streams::note;
@@ -28,6 +28,10 @@ pub struct EnvironmentArgs {
     /// Another folder of models, with ComfyUI's sub-folders.
     #[arg(long, value_name = "DIR")]
     pub models_directory: Option<PathBuf>,
+    /// A YAML file that names model folders of other programs, as ComfyUI's `extra_model_paths.yaml`, which is read by
+    /// itself where it lies in the base directory. May stand several times.
+    #[arg(long, value_name = "FILE")]
+    pub extra_model_paths_config: Vec<PathBuf>,
     /// Memory.
     #[command(flatten)]
     pub memory: MemoryArgs,
@@ -39,11 +43,17 @@ pub struct EnvironmentArgs {
 impl EnvironmentArgs {
     /// The environment these options describe. `root` holds everything that is not named, `assets` the bundled models. Flags that
     /// have no use here are warned of on standard error.
-    pub fn environment(&self, root: &std::path::Path, assets: &std::path::Path) -> Environment {
+    ///
+    /// # Errors
+    /// A file of extra model paths can't be used: its name, the line, and why.
+    pub fn environment(&self, root: &std::path::Path, assets: &std::path::Path) -> Result<Environment, FileError> {
         let root = self.base_directory.as_deref().unwrap_or(root);
-        let mut folders = Folders::under(root).with_bundled(assets);
+        let mut folders = Folders::of_installation(root)?.with_bundled(assets);
         if let Some(models) = &self.models_directory {
             folders.add_models_root(models);
+        }
+        for file in &self.extra_model_paths_config {
+            folders.add_extra_paths(file)?;
         }
         if let Some(checkpoint) = &self.checkpoint {
             folders.add_model_file("checkpoints", checkpoint);
@@ -57,7 +67,7 @@ impl EnvironmentArgs {
         for warning in warnings {
             note(format_args!("warning: {warning}"));
         }
-        Environment::new(folders).with_controls(controls)
+        Ok(Environment::new(folders).with_controls(controls))
     }
 }
 

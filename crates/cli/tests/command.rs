@@ -295,3 +295,63 @@ fn a_memory_report_says_who_holds_what_and_what_each_model_moved() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+/// The field case: a LoRA and an embedding that lie in another program's folders, three steps at 64x64.
+#[test]
+fn a_graph_is_drawn_with_what_lies_in_another_programs_folders() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/extra_paths");
+    let (config, graph) = (data.join("extra_model_paths.yaml"), data.join("graph.json"));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_string_lossy();
+    let config = config.to_string_lossy();
+    let run = ["run", "--extra-model-paths-config", &config, "--output-directory", &out, &graph.to_string_lossy()];
+    let answer = kiln(&run);
+    assert!(answer.status.success(), "{}", text(&answer.stderr));
+    let [drawn, right] = [folder.path().join("t_00001_.png"), data.join("expected_9_0.png")]
+        .map(|file| kiln_nodes::files::load_image(&file).unwrap().rgb);
+    let squares: f64 = drawn.iter().zip(&right).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    let decibels = -10.0 * (squares / right.len() as f64).log10();
+    assert!(drawn.len() == right.len() && decibels > 45.0, "{decibels} dB from ComfyUI's picture");
+    let answer = kiln(&["validate", &graph.to_string_lossy()]);
+    assert_eq!(answer.status.code(), Some(1), "without the file the LoRA is missing");
+}
+
+#[test]
+fn the_file_in_the_base_directory_is_read_by_itself_and_others_by_name_in_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let touch = |name: &str| {
+        let file = folder.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, b"").unwrap();
+    };
+    for name in ["own/a.safetensors", "second/b.safetensors", "third/c.sft", "third/readme.txt"] {
+        touch(name);
+    }
+    let write = |name: &str, yaml: &str| std::fs::write(folder.path().join(name), yaml).unwrap();
+    write("extra_model_paths.yaml", "mine:\n    loras: own\n    LLM: own\n    custom_nodes: own\n");
+    write("second.yaml", "x:\n    base_path: $KILN_UNSET_DISK/..\n    loras: second/\n");
+    write("third.yaml", "x:\n    loras: |\n        third\n");
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (base, second, third) = (at(""), at("second.yaml"), at("third.yaml"));
+    let flags =
+        ["--base-directory", &base, "--extra-model-paths-config", &second, "--extra-model-paths-config", &third];
+    let answer = kiln(&[&["nodes", "LoraLoaderModelOnly"], &flags[..]].concat());
+    assert!(answer.status.success(), "{}", text(&answer.stderr));
+    let class: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    let names = &class["input"]["required"]["lora_name"];
+    assert!(names.to_string().contains(r#"["a.safetensors","b.safetensors","c.sft"]"#), "{names}");
+
+    write("third.yaml", "x:\n    vae: fine\n    loras: [a, b]\n");
+    let graph = graph(folder.path(), SHOW);
+    for command in [&["run", &*graph][..], &["validate", &graph], &["nodes"]] {
+        let answer = kiln(&[command, &flags[..]].concat());
+        assert_eq!(answer.status.code(), Some(1), "{command:?}");
+        let said = text(&answer.stderr);
+        assert!(said.contains("third.yaml`, line 3: `loras` is a list"), "{said}");
+        assert!(!said.contains("warning") && !folder.path().join("output").exists(), "{said}");
+    }
+    let missing = at("nowhere.yaml");
+    let answer = kiln(&["nodes", "--extra-model-paths-config", &missing]);
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(text(&answer.stderr).contains("nowhere.yaml"), "{}", text(&answer.stderr));
+}

@@ -61,6 +61,51 @@ fn the_bundled_models_appear_beside_those_in_folders() {
 }
 
 #[test]
+fn folders_of_extra_paths_are_searched_in_comfyuis_order() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    touch(root.path(), "yaml/readme.md");
+    let first =
+        "a:\n  base_path: ../other\n  unet: u\n  clip: |\n    one\n    two\n  LLM: llm\n  custom_nodes: nodes\n";
+    let second =
+        "b:\n  is_default: true\n  base_path: ../other\n  text_encoders: |\n    three\n    two\n  vae: ../models/vae\n";
+    fs::write(at("yaml/first.yaml"), first).unwrap();
+    fs::write(at("yaml/second.yaml"), second).unwrap();
+    let mut folders = Folders::of_installation(root.path()).unwrap();
+    for name in ["yaml/first.yaml", "yaml/second.yaml", "yaml/first.yaml"] {
+        folders.add_extra_paths(at(name)).unwrap();
+    }
+    let of = |folders: &Folders, kind: &str| -> Vec<String> {
+        let strip = |path: std::path::PathBuf| path.strip_prefix(root.path()).unwrap().to_string_lossy().into_owned();
+        folders.model_folders(kind).into_iter().map(strip).collect()
+    };
+    // Each folder of a default section goes to the front in turn; one that is known moves there, or stays.
+    let right = ["other/two", "other/three", "models/text_encoders", "models/clip", "other/one", "output/clip"];
+    assert_eq!(of(&folders, "text_encoders"), right);
+    let right = ["models/unet", "models/diffusion_models", "other/u", "output/diffusion_models"];
+    assert_eq!(of(&folders, "diffusion_models"), right);
+    assert_eq!(of(&folders, "vae"), ["models/vae", "output/vae"]);
+    for name in ["other/llm/model.onnx", "other/llm/tokens.json", "other/two/same.sft", "models/clip/same.sft"] {
+        touch(root.path(), name);
+    }
+    assert_eq!(folders.models("LLM"), ["model.onnx", "tokens.json"], "all files of a kind that ComfyUI lacks");
+    assert_eq!(folders.model("clip", "same.sft").unwrap(), at("other/two/same.sft"));
+    assert_eq!(folders.kinds().skip(20).collect::<Vec<_>>(), ["LLM", "custom_nodes"]);
+
+    fs::write(at("extra_model_paths.yaml"), "c:\n  loras: mine\n").unwrap();
+    let own = Folders::of_installation(root.path()).unwrap();
+    assert_eq!(of(&own, "loras"), ["models/loras", "mine", "output/loras"]);
+    assert_eq!(of(&Folders::under(root.path()), "loras"), ["models/loras", "output/loras"], "nothing is read");
+    fs::write(at("extra_model_paths.yaml"), "c:\n  vae: good\n  loras: 1\n").unwrap();
+    let error = Folders::of_installation(root.path()).unwrap_err();
+    assert!(matches!(&error, FileError::ExtraPaths { line: Some(3), .. }), "{error:?}");
+    let mut folders = Folders::under(root.path());
+    assert!(folders.add_extra_paths(at("extra_model_paths.yaml")).is_err());
+    assert_eq!(of(&folders, "vae"), ["models/vae", "output/vae"], "nothing of a file that is refused");
+    assert!(matches!(folders.add_extra_paths(at("yaml")), Err(FileError::Io { .. })), "a folder is no file");
+}
+
+#[test]
 fn a_missing_model_names_the_nearest_one_and_the_folders() {
     let root = tempfile::tempdir().unwrap();
     touch(root.path(), "models/checkpoints/fluent-tiny.safetensors");

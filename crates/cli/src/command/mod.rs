@@ -10,12 +10,16 @@ use std::path::Path;
 use kiln_cli::Terminal;
 use kiln_cli::options::EnvironmentArgs;
 use kiln_exec::CachePolicy;
+use kiln_nodes::files::FileError;
 
 /// A terminal in the folder where the command was called, with the bundled models of its `assets`.
-pub(crate) fn terminal(environment: &EnvironmentArgs, cache: CachePolicy) -> Terminal {
+///
+/// # Errors
+/// A file of extra model paths can't be used.
+pub(crate) fn terminal(environment: &EnvironmentArgs, cache: CachePolicy) -> Result<Terminal, FileError> {
     let here = Path::new(".");
-    Terminal::new(environment.environment(here, &here.join("assets")), cache)
-        .with_memory_report(environment.memory.memory_report)
+    let lent = environment.environment(here, &here.join("assets"))?;
+    Ok(Terminal::new(lent, cache).with_memory_report(environment.memory.memory_report))
 }
 
 /// What a sub-command returns: nothing, or a message for a person that says why it failed.

@@ -17,7 +17,7 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     pub(crate) fn execute(self) -> Done {
-        let terminal = terminal(&self.environment, CachePolicy::None);
+        let terminal = terminal(&self.environment, CachePolicy::None)?;
         let definitions = terminal.definitions();
         let Some(class) = self.class else {
             for def in definitions.iter() {

@@ -45,7 +45,7 @@ enum Events {
 
 impl Run {
     pub(crate) fn execute(self) -> Done {
-        let terminal = terminal(&self.environment, self.engine.cache());
+        let terminal = terminal(&self.environment, self.engine.cache())?;
         terminal.session().engine().set_spill(self.engine.spill());
         let Opened { mut prompt, workflow } = open(&self.file, &terminal.definitions())?;
         let validated = match terminal.validate(&mut prompt) {

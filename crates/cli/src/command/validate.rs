@@ -20,7 +20,7 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) fn execute(self) -> Done {
-        let terminal = terminal(&self.environment, CachePolicy::None);
+        let terminal = terminal(&self.environment, CachePolicy::None)?;
         let mut opened = open(&self.file, &terminal.definitions())?;
         let validated = terminal.validate(&mut opened.prompt)?;
         say(format_args!("{validated}\n"));

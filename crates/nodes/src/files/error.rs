@@ -28,6 +28,16 @@ pub enum FileError {
         /// The folders that were searched.
         searched: Vec<PathBuf>,
     },
+    /// A file of extra model paths that can't be used.
+    #[error("`{}`{}: {detail}", path.display(), in_line(*.line))]
+    ExtraPaths {
+        /// The YAML file.
+        path: PathBuf,
+        /// The line, from 1, where there is one.
+        line: Option<u64>,
+        /// What is wrong there.
+        detail: String,
+    },
     /// An input image that is not there.
     #[error("Invalid image file: {name} (looked for `{path}`)")]
     NoSuchInput {
@@ -80,6 +90,10 @@ impl FileError {
 
 fn suggestion(name: Option<&str>) -> String {
     name.map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default()
+}
+
+fn in_line(line: Option<u64>) -> String {
+    line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 
 fn places(folders: &[PathBuf]) -> String {

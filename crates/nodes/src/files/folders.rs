@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::error::FileError;
+use super::extra_paths::{self, normal};
 
 /// The kinds of model, by ComfyUI's folder names and in its order, with the sub-folders of `models/` they live in.
 pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
@@ -46,6 +47,10 @@ const ALSO_IN_OUTPUT: &[(&str, &str)] = &[
     ("diffusion_models", "diffusion_models"),
     ("loras", "loras"),
 ];
+/// Whatever its ending, a file of a kind that ComfyUI doesn't know is listed.
+const ANY_ENDING: &[&str] = &[];
+/// The file beside `models/` that names more folders.
+const EXTRA_PATHS: &str = "extra_model_paths.yaml";
 /// How deep folders are listed; a link that leads back to its parent ends here.
 const MAX_DEPTH: usize = 16;
 
@@ -84,6 +89,20 @@ struct ModelDir {
     files: IndexMap<String, PathBuf>,
 }
 
+impl ModelDir {
+    /// Takes a folder in, behind the others or `first`. One that is known moves to the front, or stays where it is.
+    fn add(&mut self, folder: PathBuf, first: bool) {
+        let wanted = normal(&folder);
+        let folder = match self.folders.iter().position(|known| normal(known) == wanted) {
+            Some(at) if first => self.folders.remove(at),
+            Some(_) => return,
+            None => folder,
+        };
+        let at = if first { 0 } else { self.folders.len() };
+        self.folders.insert(at, folder);
+    }
+}
+
 /// Where everything lies.
 #[derive(Debug, Clone)]
 pub struct Folders {
@@ -106,6 +125,42 @@ impl Folders {
         };
         folders.add_models_root(root.join("models"));
         folders
+    }
+
+    /// [`Self::under`] `root`, with the folders that `extra_model_paths.yaml` in `root` names, where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::add_extra_paths`].
+    pub fn of_installation(root: impl AsRef<Path>) -> Result<Self, FileError> {
+        let extra = root.as_ref().join(EXTRA_PATHS);
+        let mut folders = Self::under(root);
+        if extra.is_file() {
+            folders.add_extra_paths(extra)?;
+        }
+        Ok(folders)
+    }
+
+    /// Looks for models also in the folders that the YAML file `file` names, by kind, in ComfyUI's form:
+    /// ```yaml
+    /// another_program:
+    ///     base_path: ~/stable-diffusion
+    ///     is_default: true
+    ///     checkpoints: models/Stable-diffusion
+    ///     loras: |
+    ///         models/Lora
+    ///         models/LyCORIS
+    /// ```
+    /// `~` and variables of the environment are expanded in `base_path`; what is relative then, starts at the folder of
+    /// `file`. `is_default` puts each folder of its section before all that are known. Kinds that ComfyUI doesn't know are
+    /// kept, and all their files are listed.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] or [`FileError::ExtraPaths`], with file and line; no folder is added then.
+    pub fn add_extra_paths(&mut self, file: impl AsRef<Path>) -> Result<(), FileError> {
+        for extra in extra_paths::read(file.as_ref())? {
+            self.shelf(&extra.kind).add(extra.folder, extra.first);
+        }
+        Ok(())
     }
 
     /// Uses another folder for `dir`.
@@ -139,11 +194,11 @@ impl Folders {
 
     /// Looks for models of `kind` also in `folder`. `unet` and `clip` mean `diffusion_models` and `text_encoders`.
     pub fn add_model_folder(&mut self, kind: &str, folder: impl Into<PathBuf>) {
-        let folder = folder.into();
-        let shelf = self.shelves.entry(canonical_kind(kind).to_owned()).or_default();
-        if !shelf.folders.contains(&folder) {
-            shelf.folders.push(folder);
-        }
+        self.shelf(kind).add(folder.into(), false);
+    }
+
+    fn shelf(&mut self, kind: &str) -> &mut ModelDir {
+        self.shelves.entry(canonical_kind(kind).to_owned()).or_default()
     }
 
     /// Shows the single file `path` as a model of `kind`, under its own file name. A file of that name in one of the
@@ -151,7 +206,7 @@ impl Folders {
     pub fn add_model_file(&mut self, kind: &str, path: impl Into<PathBuf>) {
         let path = path.into();
         let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else { return };
-        self.shelves.entry(canonical_kind(kind).to_owned()).or_default().files.insert(name, path);
+        self.shelf(kind).files.insert(name, path);
     }
 
     /// Shows the models that come with Kiln: `fluent-tiny.safetensors` as a checkpoint, the `realesr*` files as
@@ -181,7 +236,7 @@ impl Folders {
     pub fn models(&self, kind: &str) -> Vec<String> {
         let kind = canonical_kind(kind);
         let mut names: BTreeSet<String> =
-            self.model_folders(kind).iter().flat_map(|f| list_files(f, MODEL_ENDINGS, MAX_DEPTH)).collect();
+            self.model_folders(kind).iter().flat_map(|f| list_files(f, endings(kind), MAX_DEPTH)).collect();
         if let Some(shelf) = self.shelves.get(kind) {
             names.extend(shelf.files.iter().filter(|(_, path)| path.is_file()).map(|(name, _)| name.clone()));
         }
@@ -254,6 +309,13 @@ impl Folders {
     }
 }
 
+fn endings(kind: &str) -> &'static [&'static str] {
+    match MODEL_FOLDERS.iter().any(|(known, _)| *known == kind) {
+        true => MODEL_ENDINGS,
+        false => ANY_ENDING,
+    }
+}
+
 fn canonical_kind(kind: &str) -> &str {
     match kind {
         "unet" => "diffusion_models",
@@ -293,7 +355,7 @@ pub(super) fn really_inside(path: &Path, folder: &Path) -> bool {
     }
 }
 
-/// Files below `folder` with one of `endings`, relative, sorted; follows links, skips `.git`.
+/// Files below `folder` with one of `endings`, or all where none is given; relative, sorted; follows links, skips `.git`.
 fn list_files(folder: &Path, endings: &[&str], depth: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut todo = vec![(folder.to_path_buf(), depth)];
@@ -316,5 +378,6 @@ fn list_files(folder: &Path, endings: &[&str], depth: usize) -> Vec<String> {
 }
 
 fn has_ending(path: &Path, endings: &[&str]) -> bool {
-    path.extension().and_then(|e| e.to_str()).is_some_and(|e| endings.contains(&e.to_ascii_lowercase().as_str()))
+    endings.is_empty()
+        || path.extension().and_then(|e| e.to_str()).is_some_and(|e| endings.contains(&e.to_ascii_lowercase().as_str()))
 }

@@ -3,6 +3,7 @@
 //! Knows paths and bytes. Knows nothing of nodes, graphs or tensors, so a server or an app can use it alone.
 
 mod error;
+mod extra_paths;
 mod folders;
 mod json_text;
 mod load;
