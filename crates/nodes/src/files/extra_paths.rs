@@ -67,7 +67,7 @@ fn text(path: &Path) -> Result<String, FileError> {
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         wrong(path, Some(line as u64), "a byte that is no UTF-8; save the file as UTF-8")
     })
 }

@@ -310,10 +310,7 @@ impl Folders {
 }
 
 fn endings(kind: &str) -> &'static [&'static str] {
-    match MODEL_FOLDERS.iter().any(|(known, _)| *known == kind) {
-        true => MODEL_ENDINGS,
-        false => ANY_ENDING,
-    }
+    if MODEL_FOLDERS.iter().any(|(known, _)| *known == kind) { MODEL_ENDINGS } else { ANY_ENDING }
 }
 
 fn canonical_kind(kind: &str) -> &str {
