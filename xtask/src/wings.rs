@@ -40,6 +40,10 @@ pub const HOUSES: &[House] = &[
         ],
     },
     House {
+        folder: "crates/server",
+        wings: &[&["config", "http"], &["hub"], &["queue"], &["state"], &["routes"], &["server"]],
+    },
+    House {
         folder: "crates/cli",
         wings: &[
             &["streams"],

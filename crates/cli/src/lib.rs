@@ -5,7 +5,7 @@
 //! who held the memory. The main example uses the same pieces.
 //!
 //! # Features
-//! `testing-nodes`: the command also has the nodes of ComfyUI's own execution tests.
+//! `server` (on by default, so that the command has it): `kiln serve`. `testing-nodes`: the command also has the nodes of ComfyUI's own execution tests.
 //!
 //! # Example
 //! ```

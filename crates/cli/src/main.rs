@@ -14,6 +14,9 @@ enum Kiln {
     /// Runs a graph: an API-format JSON file, a workflow saved by the editor, or an image, video or latent that carries
     /// either.
     Run(command::run::Run),
+    /// Serves ComfyUI's HTTP and websocket dialect, for its web page and its clients.
+    #[cfg(feature = "server")]
+    Serve(Box<command::serve::Serve>),
     /// Says what weights would take, before anything runs.
     Memory(command::memory::Memory),
     /// Says whether a graph is fit to run. Nothing is run.
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
     let _ = tracing::subscriber::set_global_default(kiln_cli::Warnings::new(|line| note(line)));
     let done = match Kiln::parse() {
         Kiln::Run(run) => run.execute(),
+        #[cfg(feature = "server")]
+        Kiln::Serve(serve) => serve.execute(),
         Kiln::Memory(memory) => memory.execute(),
         Kiln::Validate(validate) => validate.execute(),
         Kiln::Nodes(nodes) => nodes.execute(),

@@ -25,6 +25,9 @@ pub struct EnvironmentArgs {
     /// Where LoadImage looks.
     #[arg(long, value_name = "DIR")]
     pub input_directory: Option<PathBuf>,
+    /// Where previews go: the folder `temp` in this one.
+    #[arg(long, value_name = "DIR")]
+    pub temp_directory: Option<PathBuf>,
     /// Another folder of models, with ComfyUI's sub-folders.
     #[arg(long, value_name = "DIR")]
     pub models_directory: Option<PathBuf>,
@@ -62,6 +65,9 @@ impl EnvironmentArgs {
             if let Some(folder) = folder {
                 folders = folders.with_dir(dir, folder);
             }
+        }
+        if let Some(folder) = &self.temp_directory {
+            folders = folders.with_dir(DirKind::Temp, folder.join("temp"));
         }
         let (controls, warnings) = self.memory.controls();
         for warning in warnings {

@@ -74,6 +74,11 @@ impl Terminal {
         Self { session, cancel: Cancel::new(), memory_report: false }
     }
 
+    /// The session alone.
+    pub fn into_session(self) -> Session {
+        self.session
+    }
+
     /// Says after each node who holds how much, and in the summary how the weights fared.
     pub fn with_memory_report(self, memory_report: bool) -> Self {
         Self { memory_report, ..self }

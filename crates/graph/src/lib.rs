@@ -82,10 +82,10 @@ pub use input::Input;
 pub use inputs::{InputIter, Inputs};
 pub use map::{Map, Set};
 pub use missing::{MissingClass, MissingClasses};
-pub use prompt::{Meta, Prompt, PromptNode, PromptReadError};
+pub use prompt::{Meta, Prompt, PromptNode, PromptReadError, read_json};
 pub use python::python_float;
 pub use suggest::nearest;
-pub use text::non_finite::{has_nan, non_finite};
+pub use text::non_finite::{has_nan, non_finite, to_null as non_finite_to_null};
 pub use validate::{
     ErrorKind, MOST_REPORTED, NoValidators, NodeErrors, PromptError, Route, Routes, Validated, ValidationError,
     ValidatorCall, Validators, Verdict, validate,

@@ -3,6 +3,8 @@
 pub(crate) mod memory;
 pub(crate) mod nodes;
 pub(crate) mod run;
+#[cfg(feature = "server")]
+pub(crate) mod serve;
 pub(crate) mod validate;
 
 use std::path::Path;

@@ -175,6 +175,7 @@ impl Execution<'_> {
     pub(super) fn finish_served(&mut self, ix: NodeIx) {
         if let Some(entry) = self.hits.remove(&ix) {
             self.show(ix, &entry.outputs, entry.ui.map(|ui| *ui), true);
+            self.shared.emit_state(&self.nodes.ids(ix), 1.0, 1.0, NodeState::Finished);
         }
         self.unlink(ix);
         self.list.complete(ix);

@@ -4,6 +4,7 @@
 
 mod error;
 mod ids;
+mod json;
 mod meta;
 mod nodes;
 mod read;
@@ -13,6 +14,7 @@ mod write;
 
 pub use self::error::PromptReadError;
 pub(crate) use self::error::{as_python, kind, syntax};
+pub use self::json::read_json;
 pub use self::meta::Meta;
 pub use self::nodes::{Prompt, PromptNode};
 pub(crate) use self::read::{Read, read_any};

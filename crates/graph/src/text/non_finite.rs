@@ -33,7 +33,7 @@ pub fn has_nan(value: &Value) -> bool {
 }
 
 /// Replaces every such number by null, as the page does.
-pub(crate) fn to_null(value: &mut Value) {
+pub fn to_null(value: &mut Value) {
     if non_finite(value).is_some() {
         *value = Value::Null;
     }

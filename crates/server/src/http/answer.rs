@@ -1,0 +1,52 @@
+//! Answers: JSON as ComfyUI labels it, and refusals as values.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+
+/// JSON with ComfyUI's content type.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// JSON's content type.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(header::CONTENT_TYPE, JSON)], body).into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
+
+/// Why a request gets nothing.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// A status with a sentence.
+    Said(StatusCode, String),
+    /// Status 400 with the shape of ComfyUI's validation errors.
+    Wrong { kind: &'static str, message: String, details: String },
+}
+
+/// What a handler returns.
+pub(crate) type Answer<T = Response> = Result<T, Refusal>;
+
+impl Refusal {
+    /// An error in ComfyUI's shape.
+    pub(crate) fn wrong(kind: &'static str, message: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::Wrong { kind, message: message.into(), details: details.into() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Said(status, words) => (status, words).into_response(),
+            Self::Wrong { kind, message, details } => {
+                let error = json!({"type": kind, "message": message, "details": details, "extra_info": {}});
+                (StatusCode::BAD_REQUEST, Json(json!({"error": error, "node_errors": {}}))).into_response()
+            }
+        }
+    }
+}

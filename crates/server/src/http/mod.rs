@@ -1,0 +1,6 @@
+//! What every route shares: answers and refusals, queries, and what stands around a request.
+
+pub(crate) mod answer;
+pub(crate) mod around;
+pub(crate) mod body;
+pub(crate) mod origin;

@@ -1,0 +1,134 @@
+//! The hub's task: owns the table of sockets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, Utf8Bytes};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::frame::{PreviewFrame, text};
+use super::handle::{Command, Current, Hub, Joined};
+
+/// So many messages may wait for a slow client; one more, and its socket is closed.
+const WAITING: usize = 4096;
+/// So many may wait before steps of progress and pictures are left out.
+const PATIENT: usize = 256;
+
+/// A connected client.
+struct Socket {
+    serial: u64,
+    to: mpsc::Sender<Message>,
+    previews_with_metadata: bool,
+}
+
+impl Socket {
+    fn is_behind(&self) -> bool {
+        self.to.max_capacity() - self.to.capacity() > PATIENT
+    }
+
+    /// `false` when the client does not keep up, or is gone.
+    fn send(&self, message: Message) -> bool {
+        self.to.try_send(message).is_ok()
+    }
+}
+
+/// What the task owns.
+#[derive(Default)]
+struct Table {
+    sockets: HashMap<Arc<str>, Socket>,
+    /// Sockets whose id another one has taken: they stay open and hear nothing.
+    replaced: HashMap<u64, Socket>,
+    /// Counts sockets.
+    joined: u64,
+    /// What the last status said.
+    remaining: usize,
+    current: Option<Current>,
+}
+
+/// Starts the hub.
+pub(crate) fn start() -> Hub {
+    let (send, mut commands) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut table = Table::default();
+        while let Some(command) = commands.recv().await {
+            table.obey(command);
+        }
+    });
+    Hub(send)
+}
+
+impl Table {
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Join { sid, reply } => {
+                // A client that has gone meanwhile leaves again by itself.
+                let _ = reply.send(self.join(sid));
+            }
+            Command::Leave { sid, serial } => {
+                self.replaced.remove(&serial);
+                if self.sockets.get(&sid).is_some_and(|socket| socket.serial == serial) {
+                    self.sockets.remove(&sid);
+                }
+            }
+            Command::Flags { sid, serial, previews_with_metadata } => {
+                if let Some(socket) = self.sockets.get_mut(&sid).filter(|socket| socket.serial == serial) {
+                    socket.previews_with_metadata = previews_with_metadata;
+                }
+            }
+            Command::Status { remaining } => {
+                self.remaining = remaining;
+                self.tell_all(&text("status", json!({"status": status(remaining)})));
+            }
+            Command::All(text) => self.tell_all(&text),
+            Command::To { sid, text } => self.to(&sid, Message::Text(text)),
+            Command::Step { sid, text, preview } => self.step(&sid, text, preview.as_ref()),
+            Command::Current(current) => self.current = current,
+            Command::Close => {
+                self.sockets.clear();
+                self.replaced.clear();
+            }
+        }
+    }
+
+    fn join(&mut self, sid: Arc<str>) -> Joined {
+        let (to, messages) = mpsc::channel(WAITING);
+        self.joined += 1;
+        let serial = self.joined;
+        let socket = Socket { serial, to, previews_with_metadata: false };
+        socket.send(Message::Text(text("status", json!({"status": status(self.remaining), "sid": sid}))));
+        if let Some(current) = self.current.as_ref().filter(|current| current.sid == sid) {
+            socket.send(Message::Text(text("executing", json!({"node": current.node}))));
+        }
+        if let Some(before) = self.sockets.insert(sid, socket) {
+            self.replaced.insert(before.serial, before);
+        }
+        Joined { serial, messages }
+    }
+
+    fn tell_all(&mut self, text: &Utf8Bytes) {
+        self.sockets.retain(|_, socket| socket.send(Message::Text(text.clone())));
+    }
+
+    fn to(&mut self, sid: &str, message: Message) {
+        if self.sockets.get(sid).is_some_and(|socket| !socket.send(message)) {
+            tracing::warn!("a client that reads too slowly was disconnected");
+            self.sockets.remove(sid);
+        }
+    }
+
+    /// New clients get the picture before the step's text, old ones after it.
+    fn step(&mut self, sid: &str, text: Utf8Bytes, preview: Option<&PreviewFrame>) {
+        let Some(socket) = self.sockets.get(sid).filter(|socket| !socket.is_behind()) else { return };
+        let with_metadata = socket.previews_with_metadata;
+        let picture = preview.map(|preview| preview.message(with_metadata));
+        let (first, last) = if with_metadata { (picture, None) } else { (None, picture) };
+        for message in first.into_iter().chain([Message::Text(text)]).chain(last) {
+            self.to(sid, message);
+        }
+    }
+}
+
+fn status(remaining: usize) -> serde_json::Value {
+    json!({"exec_info": {"queue_remaining": remaining}})
+}

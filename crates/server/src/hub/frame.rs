@@ -1,0 +1,56 @@
+//! Frames: what goes over a websocket, text or binary.
+
+use axum::extract::ws::{Message, Utf8Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde_json::json;
+
+/// First word of a binary frame: an image.
+const IMAGE: u32 = 1;
+/// First word of a binary frame: an image with what it belongs to.
+const IMAGE_WITH_METADATA: u32 = 4;
+/// The image is JPEG.
+const JPEG: u32 = 1;
+
+/// A message's text: `{"type", "data"}`.
+pub(crate) fn text(kind: &str, data: impl Serialize) -> Utf8Bytes {
+    json!({"type": kind, "data": data}).to_string().into()
+}
+
+/// A small picture of the work so far.
+#[derive(Clone, Debug)]
+pub(crate) struct PreviewFrame {
+    /// JPEG.
+    pub(crate) jpeg: Bytes,
+    /// What it belongs to, as JSON.
+    pub(crate) metadata: String,
+}
+
+impl PreviewFrame {
+    /// The frame for clients that asked for metadata, or for the others. All numbers are big-endian.
+    pub(crate) fn message(&self, with_metadata: bool) -> Message {
+        let mut frame = BytesMut::with_capacity(self.jpeg.len() + self.metadata.len() + 8);
+        if with_metadata {
+            frame.put_u32(IMAGE_WITH_METADATA);
+            frame.put_u32(self.metadata.len() as u32);
+            frame.put_slice(self.metadata.as_bytes());
+        } else {
+            frame.put_u32(IMAGE);
+            frame.put_u32(JPEG);
+        }
+        frame.put_slice(&self.jpeg);
+        Message::Binary(frame.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_begin_with_big_endian_words() {
+        let preview = PreviewFrame { jpeg: Bytes::from_static(b"jpeg"), metadata: "{}".into() };
+        assert_eq!(preview.message(false).into_data().as_ref(), b"\0\0\0\x01\0\0\0\x01jpeg");
+        assert_eq!(preview.message(true).into_data().as_ref(), b"\0\0\0\x04\0\0\0\x02{}jpeg");
+    }
+}

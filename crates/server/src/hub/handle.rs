@@ -1,0 +1,101 @@
+//! The hub's handle: what others ask of it. Cloned freely; sends commands and waits for nothing.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, Utf8Bytes};
+use tokio::sync::{mpsc, oneshot};
+
+use super::frame::{PreviewFrame, text};
+
+/// What the hub is asked for.
+pub(super) enum Command {
+    Join { sid: Arc<str>, reply: oneshot::Sender<Joined> },
+    Leave { sid: Arc<str>, serial: u64 },
+    Flags { sid: Arc<str>, serial: u64, previews_with_metadata: bool },
+    Status { remaining: usize },
+    All(Utf8Bytes),
+    To { sid: Arc<str>, text: Utf8Bytes },
+    Step { sid: Arc<str>, text: Utf8Bytes, preview: Option<PreviewFrame> },
+    Current(Option<Current>),
+    Close,
+}
+
+/// The node at work, for a client that connects again.
+pub(super) struct Current {
+    pub(super) sid: Arc<str>,
+    pub(super) node: Arc<str>,
+}
+
+/// A socket that has joined.
+pub(crate) struct Joined {
+    /// Which of all sockets it is.
+    pub(crate) serial: u64,
+    /// What it has to send. Ends when the hub lets go of it.
+    pub(crate) messages: mpsc::Receiver<Message>,
+}
+
+/// Sends to clients.
+#[derive(Clone)]
+pub(crate) struct Hub(pub(super) mpsc::UnboundedSender<Command>);
+
+impl Hub {
+    /// A socket joins under an id, in the place of another one of that id. `None` when the server ends.
+    pub(crate) async fn join(&self, sid: Arc<str>) -> Option<Joined> {
+        let (reply, joined) = oneshot::channel();
+        self.send(Command::Join { sid, reply });
+        joined.await.ok()
+    }
+
+    /// A socket is gone.
+    pub(crate) fn leave(&self, sid: Arc<str>, serial: u64) {
+        self.send(Command::Leave { sid, serial });
+    }
+
+    /// What a socket's client can read.
+    pub(crate) fn set_flags(&self, sid: Arc<str>, serial: u64, previews_with_metadata: bool) {
+        self.send(Command::Flags { sid, serial, previews_with_metadata });
+    }
+
+    /// The queue has changed: so many prompts run or wait.
+    pub(crate) fn status(&self, remaining: usize) {
+        self.send(Command::Status { remaining });
+    }
+
+    /// Something that concerns everybody.
+    pub(crate) fn to_all(&self, message: impl Into<Utf8Bytes>) {
+        self.send(Command::All(message.into()));
+    }
+
+    /// Something for one client.
+    pub(crate) fn to(&self, sid: &Arc<str>, message: impl Into<Utf8Bytes>) {
+        self.send(Command::To { sid: Arc::clone(sid), text: message.into() });
+    }
+
+    /// A step of progress, with or without a picture.
+    pub(crate) fn step(&self, sid: &Arc<str>, message: impl Into<Utf8Bytes>, preview: Option<PreviewFrame>) {
+        self.send(Command::Step { sid: Arc::clone(sid), text: message.into(), preview });
+    }
+
+    /// A node of a client's prompt is at work.
+    pub(crate) fn at_work(&self, sid: &Arc<str>, node: &str) {
+        self.send(Command::Current(Some(Current { sid: Arc::clone(sid), node: node.into() })));
+    }
+
+    /// The last message of a prompt; no node is at work any more.
+    pub(crate) fn prompt_ended(&self, sid: Option<&Arc<str>>, prompt_id: &str) {
+        self.send(Command::Current(None));
+        if let Some(sid) = sid {
+            self.to(sid, text("executing", serde_json::json!({"node": null, "prompt_id": prompt_id})));
+        }
+    }
+
+    /// Closes every socket after what was sent until now.
+    pub(crate) fn close(&self) {
+        self.send(Command::Close);
+    }
+
+    fn send(&self, command: Command) {
+        // Without a hub the server has ended, and nobody is there to hear.
+        let _ = self.0.send(command);
+    }
+}

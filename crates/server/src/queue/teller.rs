@@ -1,0 +1,139 @@
+//! Who tells a run's events: to the client as messages, to the record as notes.
+//!
+//! Called on the engine's threads; waits for nothing.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use image::codecs::jpeg::JpegEncoder;
+use indexmap::IndexMap;
+use kiln_exec::{Event, NodeId, NodeProgress, NodeState, Preview};
+use kiln_nodes::sampling::StepPreview;
+use serde_json::{Value, json};
+
+use super::job::Job;
+use super::record::Note;
+use crate::config::PreviewMethod;
+use crate::hub::Hub;
+use crate::hub::frame::PreviewFrame;
+
+/// ComfyUI's quality of pictures of steps.
+const QUALITY: u8 = 95;
+/// The most nodes that one message of progress speaks of.
+const MOST_STATES: usize = 1000;
+
+/// Tells of one run.
+pub(super) struct Teller {
+    hub: Hub,
+    client: Option<Arc<str>>,
+    notes: Sender<Note>,
+    previews: bool,
+    /// How far nodes are. Clients draw all of them by each message.
+    states: Mutex<IndexMap<NodeId, NodeProgress>>,
+}
+
+impl Teller {
+    pub(super) fn new(hub: Hub, job: &Job, usual: PreviewMethod, notes: Sender<Note>) -> Self {
+        let previews = job.previews().unwrap_or(usual) != PreviewMethod::None;
+        Self { hub, client: job.client(), notes, previews, states: Mutex::default() }
+    }
+
+    pub(super) fn hear(&self, event: &Event) {
+        match event {
+            Event::ExecutionStart { .. } | Event::ExecutionCached { .. } | Event::ExecutionSuccess { .. } => {
+                self.note(event);
+                self.tell(event);
+            }
+            // A blocker's message comes without a time, and the run goes on.
+            Event::ExecutionError(error) => {
+                if error.timestamp.is_some() {
+                    self.note(event);
+                }
+                self.tell(event);
+            }
+            Event::ExecutionInterrupted { .. } => {
+                self.note(event);
+                self.hub.to_all(message(event));
+            }
+            Event::Executing { node: Some(node), .. } => {
+                if let Some(client) = &self.client {
+                    self.hub.at_work(client, node.as_str());
+                }
+                self.tell(event);
+            }
+            Event::ProgressState { nodes, prompt_id } => {
+                let nodes = self.remember(nodes);
+                self.tell(&Event::ProgressState { nodes, prompt_id: Arc::clone(prompt_id) });
+            }
+            Event::Progress { preview, node, prompt_id, .. } => {
+                let Some(client) = &self.client else { return };
+                let shown = preview.as_ref().filter(|_| self.previews);
+                let frame = shown.and_then(|preview| self.frame(preview, node, prompt_id));
+                self.hub.step(client, message(event), frame);
+            }
+            Event::Executed { .. } => self.tell(event),
+            // Everything else only Kiln reports.
+            _ => {}
+        }
+    }
+
+    fn note(&self, event: &Event) {
+        if let Some(note) = Note::of(event) {
+            // Without a record the run has ended.
+            let _ = self.notes.send(note);
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Some(client) = &self.client {
+            self.hub.to(client, message(event));
+        }
+    }
+
+    /// All nodes that have begun until now: clients draw by the last message alone. Of a loop that makes node after node
+    /// the first finished ones are left out.
+    fn remember(&self, nodes: &[NodeProgress]) -> Vec<NodeProgress> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.extend(nodes.iter().map(|node| (node.node_id.clone(), node.clone())));
+        if states.len() > MOST_STATES {
+            let running = |node: &NodeProgress| node.state == NodeState::Running;
+            let mut excess = states.len() - MOST_STATES / 2;
+            states.retain(|_, node| {
+                let goes = excess > 0 && !running(node);
+                excess -= usize::from(goes);
+                !goes
+            });
+        }
+        states.values().cloned().collect()
+    }
+
+    fn frame(&self, preview: &Preview, node: &NodeId, prompt_id: &str) -> Option<PreviewFrame> {
+        let jpeg = jpeg(preview.0.downcast_ref::<StepPreview>()?)?;
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = states.get(node);
+        let metadata = json!({
+            "node_id": node,
+            "prompt_id": prompt_id,
+            "display_node_id": known.map_or(node, |known| &known.display_node_id),
+            "parent_node_id": known.and_then(|known| known.parent_node_id.as_ref()),
+            "real_node_id": known.map_or(node, |known| &known.real_node_id),
+            "image_type": "image/jpeg",
+        });
+        Some(PreviewFrame { jpeg, metadata: metadata.to_string() })
+    }
+}
+
+/// An event as ComfyUI's message.
+fn message(event: &Event) -> Utf8Bytes {
+    serde_json::to_string(event).unwrap_or_else(|_| Value::Null.to_string()).into()
+}
+
+fn jpeg(preview: &StepPreview) -> Option<Bytes> {
+    let mut jpeg = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
+    let (width, height) = (u32::try_from(preview.width).ok()?, u32::try_from(preview.height).ok()?);
+    encoder.encode(&preview.rgb, width, height, image::ExtendedColorType::Rgb8).ok()?;
+    Some(jpeg.into())
+}

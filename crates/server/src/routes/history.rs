@@ -1,0 +1,60 @@
+//! The history: pages, single entries, forgetting.
+
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::http::answer::{Answer, JSON, Refusal};
+use crate::http::body;
+use crate::queue::handle::Entry;
+use crate::queue::history::Page;
+use crate::state::App;
+
+/// Which part of the history.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    max_items: Option<i64>,
+    offset: Option<i64>,
+}
+
+pub(crate) async fn page(State(app): State<App>, asked: Result<Query<Asked>, QueryRejection>) -> Answer {
+    let Query(asked) = asked.map_err(|e| Refusal::wrong("invalid_query", "Not a whole number", e.body_text()))?;
+    // As ComfyUI's, an offset below zero is none.
+    let number = |given: Option<i64>| given.and_then(|number| usize::try_from(number).ok());
+    let page = Page { offset: number(asked.offset), most: number(asked.max_items) };
+    Ok(entries(&app.queue.history(page).await?))
+}
+
+pub(crate) async fn entry(State(app): State<App>, Path(id): Path<String>) -> Answer {
+    Ok(entries(app.queue.entry(id).await?.as_slice()))
+}
+
+pub(crate) async fn edit(State(app): State<App>, text: Bytes) -> Answer<StatusCode> {
+    let asked = body::object(&text)?;
+    if body::is_set(&asked, "clear") {
+        app.queue.forget(None).await?;
+    }
+    let ids = body::texts(&asked, "delete");
+    if !ids.is_empty() {
+        app.queue.forget(Some(ids)).await?;
+    }
+    Ok(StatusCode::OK)
+}
+
+/// `{id: entry}` out of texts that are JSON already.
+fn entries(entries: &[Entry]) -> Response {
+    let mut text = String::from("{");
+    for (id, entry) in entries {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::Value::from(&**id).to_string());
+        text.push(':');
+        text.push_str(entry);
+    }
+    text.push('}');
+    ([(header::CONTENT_TYPE, JSON)], text).into_response()
+}

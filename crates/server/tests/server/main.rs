@@ -1,0 +1,7 @@
+//! A server in this process, driven over real sockets by an HTTP client and a websocket client.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod harness;
+mod hostile;
+mod queueing;
+mod running;
