@@ -124,6 +124,16 @@ fn a_decorator_passes_on_whatever_it_is_told() {
     }
 }
 
+#[test]
+fn the_scale_of_a_weight_is_found_through_every_decorator_above_it() {
+    let scaled = apply_scales(Arc::new(scaled_tensors()));
+    let mut map = KeyMap::default();
+    map.whole("a", "a.weight", &[4]);
+    let renamed = RenamedSource::new(Arc::new(Silent(scaled.clone())), &map);
+    assert_eq!(renamed.scale("a").unwrap(), Some(0.25));
+    assert_eq!(Silent(Arc::new(scaled_tensors())).scale("a.weight").unwrap(), None);
+}
+
 /// Twice the value, and no way of its own to read a part.
 struct Twice(Arc<dyn TensorSource>);
 

@@ -78,6 +78,6 @@ pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
 pub use nets::{
     ActivationFn, ActivationTap, ControlCall, ControlSource, Extras, Network, PassModifiers, Residuals, clip,
-    controlnet, hooks, layers, t2i, taesd, unet, upscale, vae, vision,
+    controlnet, gligen, hooks, hypernetwork, layers, t2i, taesd, unet, upscale, vae, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, component_label};

@@ -9,11 +9,11 @@ use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, TensorShapes};
 use kiln_models::{
     Checkpoint, ControlCall, ControlSource, ModelWeights,
-    controlnet::{Control, ControlNet, ControlNetConfig, ControlNetwork},
+    controlnet::{Control, ControlNet, ControlNetConfig, ControlNetwork, Hint, UnionConfig},
     image::Planes,
     schedule::ModelSampling,
     t2i::{AdapterConfig, AdapterControl, AdapterKind},
-    unet::Extras,
+    unet::{Extras, Heads, Middle, UNetConfig},
 };
 
 fn bundled() -> Checkpoint {
@@ -23,7 +23,12 @@ fn bundled() -> Checkpoint {
 
 fn config(checkpoint: &Checkpoint) -> ControlNetConfig {
     let unet = checkpoint.model.unet.config().clone();
-    ControlNetConfig { hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels], unet, hint_channels: 3 }
+    ControlNetConfig {
+        hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels],
+        unet,
+        hint_channels: 3,
+        union: None,
+    }
 }
 
 fn net(checkpoint: &Checkpoint) -> Arc<ControlNet> {
@@ -104,6 +109,78 @@ fn diffusers(name: &str) -> String {
             }
         }
     }
+}
+
+/// A narrow union ControlNet of SDXL's kind.
+fn union() -> ControlNetConfig {
+    let unet = UNetConfig {
+        in_channels: 4,
+        out_channels: 4,
+        model_channels: 64,
+        channel_mult: vec![1, 2],
+        res_blocks: vec![1; 2],
+        depth: vec![0, 1],
+        depth_output: vec![0, 0, 1, 1],
+        middle: Middle::Transformer(1),
+        context_dim: Some(48),
+        linear_projection: true,
+        adm_channels: Some(24),
+        heads: Heads::Width(64),
+    };
+    let union = Some(UnionConfig { kinds: 6, width: 64, layers: 1, spread: 256 });
+    ControlNetConfig { hint: vec![16, 16, 32, 32, 96, 96, 256, 64], unet, hint_channels: 3, union }
+}
+
+/// Numbers by torch 2.6: cldm.py's network with xinsir's union parts, its weights functions of their names.
+#[test]
+fn a_union_controlnet_gives_what_torch_gives_for_each_kind_of_image() {
+    let config = union();
+    let net = config.init(&common::weights(&config.tensors().unwrap())).unwrap();
+    let untold = [
+        [-0.009033192, 0.5255445, 2.084571, -0.4846802, 0.2055763],
+        [0.01062021, 0.7594076, 3.26453, -0.688756, -0.4000028],
+        [0.02066395, 0.6571508, 2.247153, 0.1782684, -0.06627258],
+        [-0.06977406, 1.496755, 5.853904, -0.781472, 1.686777],
+        [-0.001056668, 2.119496, 7.028445, -2.827666, 0.6896432],
+    ];
+    let canny = [
+        [-0.03297871, 1.403978, 4.414783, -1.835686, 1.035543],
+        [0.1099303, 1.520676, 4.766442, 0.4068239, 1.561195],
+        [-0.1688509, 1.1391, 3.910262, 0.6268643, -0.8220416],
+        [-0.1788762, 1.815934, 6.912309, -2.524591, -0.4668995],
+        [0.09456482, 2.506972, 10.02843, -3.018462, -0.2735444],
+    ];
+    let context = common::uniform("in.ctx", [2, 7, 48], 1.0, 0.0);
+    let y = common::uniform("in.y", [2, 24], 1.0, 0.0);
+    let run = |kind| {
+        let image = common::uniform("in.hint", [2, 3, 48, 32], 0.5, 0.5);
+        let x = common::uniform("in.x", [2, 4, 6, 4], 1.0, 0.0);
+        net.forward(x, Hint { image, kind }, &[981.0, 17.0], &context, Some(&y))
+    };
+    for (kind, expected) in [(None, untold), (Some(3), canny)] {
+        let found = run(kind).unwrap();
+        let all = found.output.into_iter().chain([found.middle]).map(Option::unwrap);
+        all.zip(expected).for_each(|(found, expected)| common::assert_five(found, expected, 2e-5));
+    }
+    let error = run(Some(6)).unwrap_err().to_string();
+    assert!(error.contains("union ControlNet") && error.contains("below 6"), "{error}");
+}
+
+#[test]
+fn a_union_controlnet_is_known_by_its_names_in_diffusers_layout() {
+    let config = union();
+    let names = config.tensors().unwrap();
+    let renamed = |name: &str| match name.split_once(".attn.in_proj.") {
+        Some((layer, end)) => format!("{layer}.attn.in_proj_{end}"),
+        None => name.to_owned(),
+    };
+    let names: TensorShapes = names.iter().map(|(name, shape)| (renamed(name), shape.to_vec())).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("union.safetensors");
+    common::write(&path, &names);
+    let network = ControlNetwork::open(&path, &Budget::unlimited("test")).unwrap();
+    assert_eq!(network.kinds(), Some(6));
+    assert_eq!(ControlNetwork::from(net(&bundled())).kinds(), None);
 }
 
 /// A control over grey, and a call at half of the way.

@@ -17,8 +17,10 @@ use kiln_memory::{Budget, HostPager, SourceError, TensorInfo, TensorShapes, Tens
 use kiln_models::{
     ModelError, ModelWeights,
     clip::{Hidden, Token},
-    controlnet::ControlNetConfig,
+    controlnet::{ControlNetConfig, Hint, UnionConfig},
     detect::Detected,
+    gligen::{FuserConfig, GligenConfig},
+    hypernetwork::{HypernetworkConfig, LayerConfig, Nonlinearity},
     unet::Extras,
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig},
 };
@@ -135,7 +137,7 @@ fn a_controlnet_takes_every_weight_by_handle() {
     let unet = bundled().unet.unwrap().config;
     let (width, device) = (unet.context_dim.unwrap(), Device::flex());
     let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
-    let config = ControlNetConfig { hint, unet, hint_channels: 3 };
+    let config = ControlNetConfig { hint, unet, hint_channels: 3, union: None };
     every_weight_by_handle(
         &config.tensors().unwrap(),
         |weights| config.init(weights),
@@ -143,6 +145,49 @@ fn a_controlnet_takes_every_weight_by_handle() {
             let (x, hint) = (Tensor::ones([1, 4, 8, 8], &device), Tensor::ones([1, 3, 64, 64], &device));
             net.forward(x, hint, &[500.0], &Tensor::ones([1, 77, width], &device), None).map(drop)
         },
+    );
+}
+
+#[test]
+fn a_union_controlnet_takes_every_weight_by_handle() {
+    let unet = bundled().unet.unwrap().config;
+    let (width, device) = (unet.context_dim.unwrap(), Device::flex());
+    let union = Some(UnionConfig { kinds: 2, width: unet.model_channels, layers: 1, spread: 16 });
+    let config =
+        ControlNetConfig { hint: vec![8, 8, 8, 8, 8, 8, 8, unet.model_channels], unet, hint_channels: 3, union };
+    every_weight_by_handle(
+        &config.tensors().unwrap(),
+        |weights| config.init(weights),
+        |net| {
+            let (x, image) = (Tensor::ones([1, 4, 8, 8], &device), Tensor::ones([1, 3, 64, 64], &device));
+            let hint = Hint { image, kind: Some(1) };
+            net.forward(x, hint, &[500.0], &Tensor::ones([1, 77, width], &device), None).map(drop)
+        },
+    );
+}
+
+#[test]
+fn gligen_and_hypernetworks_take_every_weight_by_handle() {
+    let device = Device::flex();
+    let fusers = vec![FuserConfig { channels: 64, heads: 1 }; 2];
+    let gligen = GligenConfig { fusers, text: 32, hidden: 16, token: 32 };
+    every_weight_by_handle(
+        &gligen.tensors().unwrap(),
+        |weights| gligen.init(weights),
+        |net| {
+            let placed = net.placed(&[[0.0, 0.0, 0.5, 0.5]], vec![Tensor::ones([1, 32], &device)], &device)?;
+            (0..2).try_for_each(|n| net.fused(n, Tensor::ones([1, 4, 64], &device), &placed).map(drop))
+        },
+    );
+    let linear = |name: &str| LayerConfig::Linear { name: name.into(), inputs: 16, outputs: 16, bends: true };
+    let norm = |name: &str| LayerConfig::Norm { name: name.into(), width: 16 };
+    let sides = [vec![linear("16.0.linear.0"), norm("16.0.linear.1")], vec![linear("16.1.linear.0")]];
+    let widths = [(16, sides)].into_iter().collect();
+    let hypernetwork = HypernetworkConfig { nonlinearity: Nonlinearity::Relu, widths };
+    every_weight_by_handle(
+        &hypernetwork.tensors().unwrap(),
+        |weights| hypernetwork.init(weights),
+        |net| (0..2).try_for_each(|side| net.forward(side, &Tensor::ones([1, 3, 16], &device)).map(drop)),
     );
 }
 

@@ -6,9 +6,9 @@ mod common;
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
-use kiln_memory::{Budget, MemorySource};
+use kiln_memory::{Budget, MemorySource, Rounding};
 use kiln_models::{
-    Checkpoint,
+    Checkpoint, DiffusionModel,
     lora::{Adapter, LoraFile, Matrix, Prefixes},
     unet::Extras,
 };
@@ -67,6 +67,31 @@ fn strength_zero_changes_nothing_and_opposite_strengths_cancel() {
     assert!(eps(&more).iter().zip(&plain).all(|(a, b)| (a - b - 0.5).abs() < 1e-5));
     let back = more.patched(&file, &found.targets, -1.0).unwrap();
     assert!(eps(&back).iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+/// Checksums by torch 2.6: the bundled weight in eight bits, widened, plus `up · down`, rounded by ComfyUI's formula with
+/// torch's generator, seeded by the CRC-32 of the weight's name there.
+#[test]
+fn a_weight_held_in_eight_bits_is_rounded_by_chance_after_its_patches() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
+    let (up, down) = (format!("{KOHYA}.lora_up.weight"), format!("{KOHYA}.lora_down.weight"));
+    let file = lora(&[(&up, &[64, 2], 0.1), (&down, &[2, 64], 0.2)]);
+    let kinds = [(Rounding::F8E4M3, 0x1575_b197_717b_6325), (Rounding::F8E5M2, 0x67f9_1a23_b95b_6325)];
+    for (rounding, expected) in kinds {
+        let model = DiffusionModel::open_rounded(&path, Some(rounding), &Budget::unlimited("test")).unwrap();
+        let found = file.find(&model.lora_keys().unwrap());
+        let patched = model.patched(&file, &found.targets, 1.0).unwrap();
+        let key = KEY.strip_prefix("diffusion_model.").unwrap();
+        let values = patched.weights.weights().weight(key).unwrap().read().unwrap();
+        let bits = values.iter().map(|v| u64::from(v.to_bits()));
+        let sum = bits.fold(0xcbf2_9ce4_8422_2325, |h: u64, bits| (h ^ bits).wrapping_mul(0x0100_0000_01b3));
+        assert_eq!(sum, expected, "{rounding:?}");
+        // A second LoRA on top: all patches first, one rounding after them.
+        let twice = patched.patched(&file, &found.targets, -1.0).unwrap();
+        let back = twice.weights.weights().weight(key).unwrap().read().unwrap();
+        let plain = model.weights.weights().weight(key).unwrap().read().unwrap();
+        assert!(back.iter().zip(plain.iter()).all(|(a, b)| (a - b).abs() <= b.abs() * 0.26 + 2e-3));
+    }
 }
 
 #[test]

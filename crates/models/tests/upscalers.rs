@@ -4,13 +4,14 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, KeyMap, TensorShapes};
 use kiln_models::{
-    taesd::{Taesd, TaesdConfig, TaesdHalf},
+    taesd::{Taesd, TaesdConfig, TaesdHalf, TaesdScale, TinyVae},
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig, Upscaler},
-    vae::Tiles,
+    vae::{Autoencoder, Tiles},
 };
 
 fn asset(name: &str) -> PathBuf {
@@ -116,6 +117,71 @@ fn a_tiny_autoencoder_goes_there_and_back_at_an_eighth_of_the_size() {
         assert_eq!(latent.dims(), [1, 4, 4, 2]);
         assert_eq!(taesd.decode(latent).unwrap().dims(), [1, 3, 32, 16]);
     }
+}
+
+/// Numbers by torch 2.6: taesd.py with eight channels, its weights functions of their names; scales as in ComfyUI's
+/// `load_taesd`.
+#[test]
+fn a_tiny_autoencoder_in_a_vaes_place_gives_what_torch_gives_in_each_familys_scale() {
+    let half = TaesdHalf { latent: 4, channels: 8, image: 3, pool: false };
+    let config = TaesdConfig { encoder: Some(half.clone()), decoder: Some(half) };
+    let net = Arc::new(config.init(&common::weights(&config.tensors().unwrap())).unwrap());
+    let plain = TaesdScale { scale: 1.0, shift: 0.0 };
+    let cases = [
+        (
+            TaesdScale::SD1,
+            [-0.93011562, 0.15514399, 1.225961, -0.90428072, -0.94956249],
+            [0.0042489986, 0.81652899, 2.0919836, -0.86258763, 0.078876093],
+        ),
+        (
+            TaesdScale::SD3,
+            [-0.71503769, 0.58177614, 2.1912501, -0.8499139, -1.0596811],
+            [0.061405688, 0.097177888, 0.21227755, -0.041759487, 0.07028731],
+        ),
+        (
+            TaesdScale::FLUX,
+            [-0.90565958, 0.21409288, 1.370312, -0.91463053, -0.96343422],
+            [0.11804333, 0.41188249, 0.93936127, -0.31921589, 0.15568754],
+        ),
+        (
+            plain,
+            [-0.79724255, 0.42714402, 1.8512897, -0.87106323, -1.0196415],
+            [0.00077395578, 0.14873076, 0.38105482, -0.15712035, 0.014367281],
+        ),
+    ];
+    for (scale, image, latent) in cases {
+        let vae = TinyVae { encoder: net.clone(), decoder: net.clone(), scale };
+        let z = common::uniform("in.z", [1, 4, 3, 4], 2.0, 0.0);
+        common::assert_five(vae.decode(z).unwrap(), image, 3e-6);
+        let x = common::uniform("in.img", [1, 3, 24, 32], 1.0, 0.0);
+        common::assert_five(vae.encode(x).unwrap(), latent, 3e-6);
+    }
+}
+
+#[test]
+fn a_whole_tiny_autoencoder_says_its_scale_and_halves_are_not_mixed_up() {
+    let half = TaesdHalf { latent: 4, channels: 8, image: 3, pool: false };
+    let config = TaesdConfig { encoder: Some(half.clone()), decoder: Some(half) };
+    let names = config.tensors().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let mut whole: TensorShapes = names.iter().map(|(name, shape)| (format!("taesd_{name}"), shape.to_vec())).collect();
+    common::write(&path("plain.safetensors"), &whole);
+    whole.insert("vae_scale", []);
+    common::write(&path("scaled.safetensors"), &whole);
+    let open = |name: &str| TinyVae::open_whole(&path(name), &budget()).unwrap();
+    assert_eq!(open("plain.safetensors").unwrap().scale, TaesdScale { scale: 1.0, shift: 0.0 });
+    assert_eq!(open("scaled.safetensors").unwrap().scale, TaesdScale { scale: 0.0, shift: 0.0 });
+    assert!(TinyVae::open_whole(&asset("fluent-tiny.safetensors"), &budget()).unwrap().is_none());
+    common::write(&path("e.safetensors"), &names.under("encoder."));
+    common::write(&path("d.safetensors"), &names.under("decoder."));
+    let pair = |encoder: &str, decoder: &str| {
+        let files = [path(encoder), path(decoder)];
+        TinyVae::open([&files[0], &files[1]], TaesdScale::SD1, "vae", &budget())
+    };
+    pair("e.safetensors", "d.safetensors").unwrap();
+    let error = pair("d.safetensors", "e.safetensors").unwrap_err().to_string();
+    assert!(error.contains("d.safetensors") && error.contains("`0.weight` is missing"), "{error}");
 }
 
 #[test]

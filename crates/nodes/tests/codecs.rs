@@ -85,13 +85,27 @@ fn condition() -> impl Strategy<Value = Condition> {
     let concat = (tensor::<4>(), maybe(tensor::<4>())).prop_map(|(latent, mask)| Concat { latent, mask });
     let rest = (maybe(area()), double(), maybe(region), maybe((double(), double())), sizes(), maybe(concat));
     (tensors, rest).prop_map(|((context, pooled, control_context), (area, strength, mask, range, sizes, concat))| {
-        Condition { context, pooled, area, strength, mask, range, sizes, control: None, control_context, concat }
+        Condition {
+            context,
+            pooled,
+            area,
+            strength,
+            mask,
+            range,
+            sizes,
+            control: None,
+            control_context,
+            concat,
+            grounding: None,
+        }
     })
 }
 
 /// All of a condition as text, numbers by their bits.
 fn spelled(condition: &Condition) -> String {
-    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat } = condition;
+    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat, grounding } =
+        condition;
+    assert!(grounding.is_none());
     let area = area.map(|area| match area {
         Area::Cells { height, width, y, x } => [height, width, y, x].map(|n| n as u64),
         Area::Fraction { height, width, y, x } => [height, width, y, x].map(f64::to_bits),

@@ -153,3 +153,38 @@ fn changes_travel_with_a_guider() {
     let (sampled, _) = g.add(parts.latent_image(latent));
     assert_eq!(bench.latent(g, sampled.as_link().unwrap()), expected);
 }
+
+/// Files made by torch 2.6: layers 64 to 6 to 64 with `relu`; one with an unknown function; one whose layers don't meet.
+#[test]
+fn a_hypernetwork_changes_the_run_by_its_strength_and_a_strange_one_is_told() {
+    let bench = Bench::new();
+    let files: [(&str, &[u8]); 3] = [
+        ("relu.pt", include_bytes!("data/hypernetwork.pt")),
+        ("gelu.pt", include_bytes!("data/hypernetwork_gelu.pt")),
+        ("broken.pt", include_bytes!("data/hypernetwork_broken.pt")),
+    ];
+    for (name, bytes) in files {
+        std::fs::write(bench.model_path("hypernetworks", name), bytes).unwrap();
+    }
+    let model = std::fs::read(common::assets().join(MODEL)).unwrap();
+    std::fs::write(bench.model_path("hypernetworks", "model.safetensors"), model).unwrap();
+    let widgets = |name: &str, strength: f64| json!({"hypernetwork_name": name, "strength": strength});
+    let run = |strength| with(&bench, "HypernetworkLoader", &widgets("relu.pt", strength));
+    let plain = plain(&bench);
+    assert_eq!(run(0.0), plain);
+    let (half, full) = (run(0.5), run(1.0));
+    assert!(distance(&half, &plain) > 1e-4 && distance(&full, &plain) > distance(&half, &plain));
+    let told = |name: &str, words: &[&str]| {
+        let g = GraphBuilder::new();
+        let s = Start::new(&g, MODEL);
+        let changed = node(&g, "HypernetworkLoader", &[("model", &s.model)], &widgets(name, 1.0));
+        node(&g, "PreviewAny", &[("source", &changed)], &json!({}));
+        let error = bench.run(g).unwrap_err();
+        assert_eq!(error.class_type(), Some("HypernetworkLoader"));
+        let message = error.to_string();
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    };
+    told("gelu.pt", &["gelu.pt", "`gelu`"]);
+    told("broken.pt", &["broken.pt", "64"]);
+    told("model.safetensors", &["no hypernetwork", "a UNet"]);
+}

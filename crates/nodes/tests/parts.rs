@@ -5,6 +5,8 @@ mod common;
 
 use common::{Bench, Start, node};
 use kiln_exec::{GraphBuilder, Link, RunError};
+use kiln_memory::TensorShapes;
+use kiln_models::taesd::{TaesdConfig, TaesdHalf};
 use kiln_nodes::files::DirKind;
 use safetensors::SafeTensors;
 use serde_json::json;
@@ -81,6 +83,70 @@ fn an_autoencoder_may_come_from_elsewhere() {
     bench.run(g).unwrap();
     let saved = |name: &str| bench.saved(&format!("{name}_00001_.png")).rgb;
     assert_eq!(saved("own"), saved("other"));
+}
+
+/// A bench with both halves of `taesd`, and one of `taesdxl`.
+fn tiny_bench() -> Bench {
+    let bench = Bench::new();
+    let half = TaesdHalf { latent: 4, channels: 8, image: 3, pool: false };
+    let names = TaesdConfig { encoder: Some(half.clone()), decoder: Some(half) }.tensors().unwrap();
+    for (file, half) in [("taesd_encoder", "encoder."), ("taesd_decoder", "decoder."), ("taesdxl_decoder", "decoder.")]
+    {
+        let path = bench.model_path("vae_approx", &format!("{file}.safetensors"));
+        common::write_computed(&path, &names.under(half));
+    }
+    let whole: TensorShapes = names.iter().map(|(name, shape)| (format!("taesd_{name}"), shape.to_vec())).collect();
+    common::write_computed(&bench.model_path("vae", "whole.safetensors"), &whole);
+    bench
+}
+
+#[test]
+fn a_tiny_autoencoder_is_offered_when_both_halves_are_there() {
+    let bench = tiny_bench();
+    let refused = |name: &str| {
+        let g = GraphBuilder::new();
+        let vae = node(&g, "VAELoader", &[], &json!({"vae_name": name}));
+        node(&g, "PreviewAny", &[("source", &vae)], &json!({}));
+        bench.run(g).unwrap_err().to_string()
+    };
+    let error = refused("taesdxl");
+    assert!(error.contains("vae_name") && error.contains("taesdxl") && error.contains("taesd"), "{error}");
+    let error = refused("taef1");
+    assert!(error.contains("vae_name") && error.contains("taef1"), "{error}");
+}
+
+#[test]
+fn a_tiny_autoencoder_stands_in_a_vaes_place_and_is_not_saved_as_one() {
+    let bench = tiny_bench();
+    let image = |name: &str, tiled: bool| {
+        let g = GraphBuilder::new();
+        let vae = node(&g, "VAELoader", &[], &json!({"vae_name": name}));
+        let size = json!({"width": 72, "height": 48, "batch_size": 2, "color": 0x0040_c0f0});
+        let pixels = node(&g, "EmptyImage", &[], &size);
+        let latent = node(&g, "VAEEncode", &[("pixels", &pixels), ("vae", &vae)], &json!({}));
+        let links = [("samples", &latent), ("vae", &vae)];
+        let decoded = if tiled {
+            let sizes = json!({"tile_size": 512, "overlap": 64, "temporal_size": 64, "temporal_overlap": 8});
+            node(&g, "VAEDecodeTiled", &links, &sizes)
+        } else {
+            node(&g, "VAEDecode", &links, &json!({}))
+        };
+        node(&g, "PreviewImage", &[("images", &decoded)], &json!({}));
+        let found: kiln_nodes::Image =
+            common::one(&bench.fetch(g, &common::out::<kiln_nodes::Image>(&decoded)).unwrap());
+        assert_eq!(found.dims(), [2, 48, 72, 3]);
+        found.pixels().into_data().try_to_vec::<f32>().unwrap()
+    };
+    let tiny = image("taesd", false);
+    assert!(common::distance(&image("taesd", true), &tiny) < 1e-6);
+    // One file with both halves is another network here: its weights follow from other names.
+    assert_ne!(image("whole.safetensors", false), tiny);
+    let g = GraphBuilder::new();
+    let vae = node(&g, "VAELoader", &[], &json!({"vae_name": "taesd"}));
+    node(&g, "VAESave", &[("vae", &vae)], &json!({"filename_prefix": "saved"}));
+    let error = bench.run(g).unwrap_err().to_string();
+    assert!(error.contains("tiny autoencoder"), "{error}");
+    assert!(bench.files(DirKind::Output).is_empty(), "nothing half-written");
 }
 
 #[test]

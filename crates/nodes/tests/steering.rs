@@ -7,7 +7,8 @@ use common::{Bench, Start, distance, node, write_computed};
 use kiln_exec::{GraphBuilder, Link};
 use kiln_memory::Budget;
 use kiln_models::Checkpoint;
-use kiln_models::controlnet::ControlNetConfig;
+use kiln_models::controlnet::{ControlNetConfig, UnionConfig};
+use kiln_models::gligen::{FuserConfig, GligenConfig};
 use kiln_models::t2i::{AdapterConfig, AdapterKind};
 use serde_json::json;
 
@@ -20,7 +21,7 @@ fn bench() -> Bench {
     let unet = checkpoint.model.unet.config().clone();
     let channels = unet.channel_mult.iter().map(|mult| mult * unet.model_channels).collect();
     let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
-    let net = ControlNetConfig { hint, unet, hint_channels: 3 };
+    let net = ControlNetConfig { hint, unet, hint_channels: 3, union: None };
     write_computed(&bench.model_path("controlnet", "net.safetensors"), &net.tensors().unwrap());
     let kind = AdapterKind::Full { blocks: 2, kernel: 1, halves_by_conv: false };
     let adapter = AdapterConfig { image: 3, shuffle: 8, channels, kind };
@@ -135,7 +136,12 @@ fn a_controlnet_and_an_adapter_work_together() {
 fn write_control_lora(bench: &Bench) {
     let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
     let unet = checkpoint.model.unet.config().clone();
-    let net = ControlNetConfig { hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels], unet, hint_channels: 3 };
+    let net = ControlNetConfig {
+        hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels],
+        unet,
+        hint_channels: 3,
+        union: None,
+    };
     let mut names = kiln_memory::TensorShapes::default();
     names.insert("lora_controlnet", [1]);
     for (name, shape) in net.tensors().unwrap().iter() {
@@ -201,4 +207,163 @@ fn an_adapter_of_another_width_is_told_by_its_shape() {
     node(&g, "PreviewAny", &[("source", &sampled)], &json!({}));
     let error = bench.run(g).unwrap_err().to_string();
     assert!(error.contains("control.input") && error.contains("32"), "{error}");
+}
+
+/// A union ControlNet for the bundled model that knows six kinds of images.
+fn write_union(bench: &Bench) {
+    let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
+    let unet = checkpoint.model.unet.config().clone();
+    let union = Some(UnionConfig { kinds: 6, width: unet.model_channels, layers: 1, spread: 256 });
+    let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
+    let net = ControlNetConfig { hint, unet, hint_channels: 3, union };
+    write_computed(&bench.model_path("controlnet", "union.safetensors"), &net.tensors().unwrap());
+}
+
+/// A network that was told what kind of image it is given.
+fn told(g: &GraphBuilder, file: &str, kind: &str) -> Link {
+    node(g, "SetUnionControlNetType", &[("control_net", &net(g, file))], &json!({"type": kind}))
+}
+
+/// Both conditions through a node that takes an autoencoder, too.
+fn with_vae(g: &GraphBuilder, s: &mut Start, class: &str, net: &Link) {
+    let image = image(g);
+    let mut links = vec![("positive", &s.positive), ("negative", &s.negative), ("control_net", net), ("image", &image)];
+    links.push(("vae", &s.vae));
+    let mask = node(g, "SolidMask", &[], &json!({"value": 1.0, "width": 32, "height": 32}));
+    if class == "ControlNetInpaintingAliMamaApply" {
+        links.push(("mask", &mask));
+    }
+    let widgets = json!({"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0});
+    s.positive = node(g, class, &links, &widgets);
+    s.negative = Link::new(&s.positive.node, 1);
+}
+
+#[test]
+fn a_union_controlnet_draws_by_the_kind_it_is_told_and_auto_is_no_kind() {
+    let bench = bench();
+    write_union(&bench);
+    let run_as = |kind: Option<&str>| {
+        run(&bench, |g, s| {
+            let net = kind.map_or_else(|| net(g, "union.safetensors"), |kind| told(g, "union.safetensors", kind));
+            with_vae(g, s, "ControlNetApplySD3", &net);
+        })
+    };
+    let untold = run_as(None);
+    assert_eq!(run_as(Some("auto")), untold);
+    let (depth, segment) = (run_as(Some("depth")), run_as(Some("segment")));
+    assert!(distance(&depth, &untold) > 1e-3 && distance(&depth, &segment) > 1e-4);
+    let g = GraphBuilder::new();
+    node(&g, "PreviewAny", &[("source", &told(&g, "union.safetensors", "repaint"))], &json!({}));
+    let error = bench.run(g).unwrap_err();
+    assert_eq!(error.class_type(), Some("SetUnionControlNetType"));
+    let message = error.to_string();
+    assert!(message.contains("repaint") && message.contains("segment"), "{message}");
+}
+
+#[test]
+fn networks_that_look_at_images_need_no_autoencoder_and_no_mask() {
+    let bench = bench();
+    let plain = run(&bench, |g, s| steered(g, s, "net.safetensors", 1.0, [0.0, 1.0]));
+    for class in ["ControlNetApplySD3", "ControlNetInpaintingAliMamaApply"] {
+        for net_of in [net, |g: &GraphBuilder, file: &str| told(g, file, "tile")] {
+            let found = run(&bench, |g, s| {
+                let net = net_of(g, "net.safetensors");
+                with_vae(g, s, class, &net);
+            });
+            assert_eq!(found, plain, "{class}");
+        }
+    }
+    let adapter = run(&bench, |g, s| steered(g, s, "adapter.safetensors", 1.0, [0.0, 1.0]));
+    let found = run(&bench, |g, s| {
+        let net = told(g, "adapter.safetensors", "tile");
+        with_vae(g, s, "ControlNetApplySD3", &net);
+    });
+    assert_eq!(found, adapter);
+}
+
+/// A GLIGEN for the bundled model in files' names; `text` is the width of its texts.
+fn write_gligen(bench: &Bench, file: &str, text: usize, transformers: usize) {
+    let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
+    let names = checkpoint.model.weights.map().names();
+    let ends = ".transformer_blocks.0.attn1.to_q.weight";
+    let mut places: Vec<(&str, usize)> =
+        names.iter().filter_map(|(name, shape)| Some((name.strip_suffix(ends)?, shape[0]))).collect();
+    let number = |place: &str| place.split('.').nth(1).and_then(|n| n.parse::<usize>().ok());
+    let kind = |place: &str| place.split('.').next().map(str::to_owned);
+    places.sort_by_key(|(place, _)| (kind(place), number(place)));
+    // Names sort as the blocks do: input, middle, output.
+    places.truncate(transformers.min(places.len()));
+    let fusers = places.iter().map(|(_, channels)| FuserConfig { channels: *channels, heads: channels / 64 }).collect();
+    let config = GligenConfig { fusers, text, hidden: 48, token: text };
+    let named = |name: &str| match name.strip_prefix("fusers.").and_then(|rest| rest.split_once('.')) {
+        Some((n, end)) => format!("{}.transformer_blocks.0.fuser.{end}", places[n.parse::<usize>().unwrap()].0),
+        None => name.to_owned(),
+    };
+    let tensors = config.tensors().unwrap();
+    let tensors = tensors.iter().map(|(name, shape)| (named(name), shape.to_vec())).collect();
+    write_computed(&bench.model_path("gligen", file), &tensors);
+}
+
+/// A box with a text on a condition.
+fn boxed(g: &GraphBuilder, s: &Start, condition: &Link, file: &str, x: usize) -> Link {
+    let net = node(g, "GLIGENLoader", &[], &json!({"gligen_name": file}));
+    let links = [("conditioning_to", condition), ("clip", &s.clip), ("gligen_textbox_model", &net)];
+    node(g, "GLIGENTextBoxApply", &links, &json!({"text": "a pear", "width": 32, "height": 24, "x": x, "y": 8}))
+}
+
+#[test]
+fn boxes_with_texts_change_the_run_by_their_places() {
+    let bench = bench();
+    write_gligen(&bench, "gligen.safetensors", 64, 99);
+    let at = |places: &'static [usize]| {
+        run(&bench, |g, s| {
+            for x in places {
+                s.positive = boxed(g, s, &s.positive, "gligen.safetensors", *x);
+            }
+        })
+    };
+    let (plain, left, right, both) = (at(&[]), at(&[0]), at(&[32]), at(&[0, 32]));
+    assert!(distance(&left, &plain) > 1e-4, "{}", distance(&left, &plain));
+    assert!(left != right && both != left && both != right);
+    // The negative is given the same boxes when it has none.
+    let on_both = run(&bench, |g, s| {
+        s.positive = boxed(g, s, &s.positive, "gligen.safetensors", 0);
+        s.negative = boxed(g, s, &s.negative, "gligen.safetensors", 0);
+    });
+    assert_eq!(on_both, left);
+}
+
+#[test]
+fn a_gligen_that_does_not_fit_is_told() {
+    let bench = bench();
+    write_gligen(&bench, "gligen.safetensors", 64, 99);
+    write_gligen(&bench, "wide.safetensors", 128, 99);
+    write_gligen(&bench, "few.safetensors", 64, 1);
+    std::fs::copy(common::assets().join(MODEL), bench.model_path("gligen", "model.safetensors")).unwrap();
+    let message = |file: &'static str, boxes: usize, sampled: bool| {
+        let g = GraphBuilder::new();
+        let mut s = Start::new(&g, MODEL);
+        for _ in 0..boxes {
+            s.positive = boxed(&g, &s, &s.positive, file, 0);
+        }
+        let mut shown = s.positive.clone();
+        if sampled {
+            let latent = node(&g, "EmptyLatentImage", &[], &json!({"width": 64, "height": 64, "batch_size": 1}));
+            let links =
+                [("model", &s.model), ("positive", &s.positive), ("negative", &s.negative), ("latent_image", &latent)];
+            let widgets = json!({
+                "seed": 4, "steps": 1, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0
+            });
+            shown = node(&g, "KSampler", &links, &widgets);
+        }
+        node(&g, "PreviewAny", &[("source", &shown)], &json!({}));
+        bench.run(g).unwrap_err().to_string()
+    };
+    let told = |message: String, words: [&str; 2]| {
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    };
+    told(message("model.safetensors", 1, false), ["no GLIGEN", "a UNet"]);
+    told(message("wide.safetensors", 1, false), ["width 64", "takes 128"]);
+    told(message("few.safetensors", 1, true), ["GLIGEN", "another model"]);
+    told(message("gligen.safetensors", 31, false), ["conditioning_to", "30 boxes"]);
 }

@@ -126,6 +126,10 @@ impl TensorSource for RenamedSource {
         self.inner.read_part(&seen.tensor, first + elements.start..first + elements.end, out)
     }
 
+    fn scale(&self, name: &str) -> Result<Option<f32>, SourceError> {
+        self.inner.scale(&self.seen(name)?.tensor)
+    }
+
     fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
         let seen = self.seen(name)?;
         let start = seen.info.range.start;

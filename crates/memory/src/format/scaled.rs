@@ -52,13 +52,13 @@ impl Scaled {
     /// Multiplies elements of a weight, from number `first` on, by its scale.
     fn scaled(&self, name: &str, first: usize, out: &mut [f32]) -> Result<(), SourceError> {
         let (Some(scale), Some(weight)) = (self.scales.get(name), self.inner.info(name)) else { return Ok(()) };
-        let scale = self.scale(scale, weight)?;
+        let scale = self.factors(scale, weight)?;
         let row = (weight.elements() / scale.len().max(1)).max(1);
         out.iter_mut().enumerate().for_each(|(i, v)| *v *= scale[(first + i) / row]);
         Ok(())
     }
 
-    fn scale(&self, name: &str, weight: &TensorInfo) -> Result<Vec<f32>, SourceError> {
+    fn factors(&self, name: &str, weight: &TensorInfo) -> Result<Vec<f32>, SourceError> {
         let elements = self.inner.info(name).map_or(0, TensorInfo::elements);
         let rows = weight.shape.first().copied().unwrap_or(1);
         if elements != 1 && elements != rows {
@@ -103,6 +103,12 @@ impl TensorSource for Scaled {
         let first = elements.start;
         self.inner.read_part(name, elements, out)?;
         self.scaled(name, first, out)
+    }
+
+    fn scale(&self, name: &str) -> Result<Option<f32>, SourceError> {
+        let (Some(scale), Some(weight)) = (self.scales.get(name), self.inner.info(name)) else { return Ok(None) };
+        let factors = self.factors(scale, weight)?;
+        Ok(if let [factor] = factors.as_slice() { Some(*factor) } else { None })
     }
 }
 

@@ -68,6 +68,20 @@ pub trait TensorSource: Send + Sync {
         Ok(())
     }
 
+    /// The one number that a stored weight was multiplied by, where it has one. A source that has other names than those
+    /// below it asks for theirs.
+    ///
+    /// # Errors
+    /// When that number can't be read.
+    fn scale(&self, name: &str) -> Result<Option<f32>, SourceError> {
+        for source in self.inner() {
+            if let Some(scale) = source.scale(name)? {
+                return Ok(Some(scale));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether what was opened is still there unchanged. Cheap enough to ask before every use.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ impl DiffusionModel {
         let prediction = Prediction::of(family, unet, &**source)?;
         let latent = if prediction == Prediction::Edm { LatentFormat::PLAYGROUND } else { family.latent() };
         let weights = ModelWeights::new(source.clone(), unet.map.clone(), &owner("unet", &**source), budget);
+        let weights = weights.scoped("diffusion_model.");
         let weights = match rounding {
             Some(rounding) => weights.with_rounding(rounding),
             None => weights,

@@ -133,6 +133,7 @@ fn text_over(
 ) -> Result<Encoder, ModelError> {
     let owner = owner("clip", &**source);
     let weights = ModelWeights::new(source.clone(), found.map.clone(), &owner, budget).with_rounding(Rounding::F16);
+    let weights = weights.scoped(&format!("{}.transformer.", role.name()));
     Ok(Encoder { role: *role, model: Arc::new(found.config.init(&weights)?), weights })
 }
 

@@ -1,6 +1,10 @@
 //! The conditioning nodes, as methods that return a changed copy.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
+
+use crate::nets::gligen::{Gligen, GroundedBox, Grounding};
 
 use super::{Area, Concat, Condition, Conditioning, ControlLink, Mask, Sizes};
 
@@ -83,6 +87,15 @@ impl Conditioning {
     /// What CLIPTextEncodeControlnet adds: another encoded prompt for ControlNets alone.
     pub fn set_control_context(&self, context: &Tensor<3>) -> Self {
         self.each(|entry| entry.control_context = Some(context.clone()))
+    }
+
+    /// GLIGENTextBoxApply: one more box behind those that an entry has; all of them are `net`'s now.
+    pub fn add_box(&self, net: &Arc<Gligen>, found: &GroundedBox) -> Self {
+        self.each(|entry| {
+            let mut boxes = entry.grounding.take().map(|grounding| grounding.boxes).unwrap_or_default();
+            boxes.push(found.clone());
+            entry.grounding = Some(Grounding { net: net.clone(), boxes });
+        })
     }
 
     /// What InpaintModelConditioning and InstructPixToPixConditioning add.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::nets::ControlSource;
+use crate::nets::{ControlSource, gligen::Grounding};
 
 /// A list of conditions; their predictions are averaged by strength.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +43,8 @@ pub struct Condition {
     pub control_context: Option<Tensor<3>>,
     /// An image to work on, for inpainting and instruct-pix2pix networks.
     pub concat: Option<Concat>,
+    /// Boxes with a text each, and the network that puts them into the image.
+    pub grounding: Option<Grounding>,
 }
 
 /// A part of the image.
@@ -134,6 +136,7 @@ impl Condition {
             control: None,
             control_context: None,
             concat: None,
+            grounding: None,
         }
     }
 }

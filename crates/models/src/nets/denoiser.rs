@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use burn::tensor::Tensor;
 
 use super::{
-    hooks::{Hooks, MiddleAttention},
+    hooks::{BetweenAttentions, Hooks, MiddleAttention},
     residuals::Residuals,
 };
 use crate::error::ModelError;
@@ -74,6 +74,8 @@ pub struct Extras<'a> {
 pub struct PassModifiers<'a> {
     /// The model's changes.
     pub hooks: Option<&'a Hooks>,
+    /// What the condition puts between the attentions.
+    pub between: Option<&'a dyn BetweenAttentions>,
     /// What the middle does.
     pub middle: MiddleAttention<'a>,
     /// The run's RNG.

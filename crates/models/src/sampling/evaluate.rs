@@ -8,7 +8,7 @@ use super::inpaint::repeat_batch;
 use super::predictor::{Inputs, Predictor};
 use super::prepare::{Prepared, Rect};
 use crate::nets::PassModifiers;
-use crate::nets::hooks::MiddleAttention;
+use crate::nets::hooks::{BetweenAttentions, MiddleAttention};
 use crate::random::TorchGenerator;
 use crate::sampler::SamplingError;
 
@@ -96,6 +96,7 @@ fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, 
         .iter()
         .map(|task| task.condition.inputs.control_context.clone().map(|context| repeat_batch(context, items)))
         .collect();
+    let between = between(batch)?;
     let inputs = Inputs {
         context: Tensor::cat(context.collect(), 0),
         control_context: control_contexts.map(|contexts| Tensor::cat(contexts, 0)),
@@ -104,7 +105,7 @@ fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, 
         control: batch[0].condition.control.as_deref(),
         conditions: batch.len(),
         negative: batch.iter().flat_map(|task| std::iter::repeat_n(task.condition.inputs.negative, items)).collect(),
-        modifiers: modifiers(request, batch),
+        modifiers: PassModifiers { between: between.as_deref(), ..modifiers(request, batch) },
     };
     let x = Tensor::cat(batch.iter().map(|task| task.x.clone()).collect(), 0);
     let output = request.model.denoised(x, request.sigma, inputs)?;
@@ -121,7 +122,14 @@ fn modifiers<'a>(request: &EvalRequest<'a>, batch: &[Task<'_>]) -> PassModifiers
         middle => middle,
     };
     let hooks = request.model.patches().map(|patches| &patches.hooks);
-    PassModifiers { hooks, middle, rng: request.rng }
+    PassModifiers { hooks, between: None, middle, rng: request.rng }
+}
+
+/// What the first condition puts between the attentions; one that does so is alone in its batch.
+fn between(batch: &[Task<'_>]) -> Result<Option<Box<dyn BetweenAttentions>>, SamplingError> {
+    let Some(grounding) = &batch[0].condition.grounding else { return Ok(None) };
+    let [_, _, height, width] = batch[0].x.dims();
+    Ok(Some(Box::new(grounding.at([height, width], &batch[0].x.device())?)))
 }
 
 fn first_negative(batch: &[Task<'_>]) -> Option<usize> {
@@ -161,6 +169,10 @@ impl<'a> Task<'a> {
             (None, None) => true,
             _ => false,
         };
+        let grounded = self.condition.grounding.is_some() || other.condition.grounding.is_some();
+        if grounded && !std::ptr::eq(self.condition, other.condition) {
+            return false;
+        }
         let (own, theirs) = (a.context.dims(), b.context.dims());
         let shortest = own[1].min(theirs[1]).max(1);
         let tokens_fit = own[1] == theirs[1] || lcm(own[1], theirs[1]) / shortest <= MOST_REPEATS;

@@ -11,7 +11,7 @@ use super::vector::size_vector;
 use crate::conditioning::{Area, Condition, Conditioning, Mask};
 use crate::image::{Crop, ImageError, Method, Planes, common_upscale};
 use crate::latent::LatentFormat;
-use crate::nets::ControlSource;
+use crate::nets::{ControlSource, gligen::Grounding};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 
@@ -78,6 +78,7 @@ pub(super) struct Prepared {
     pub(super) range: Option<(f32, f32)>,
     pub(super) control: Option<Arc<dyn ControlSource>>,
     control_to_negative: bool,
+    pub(super) grounding: Option<Grounding>,
 }
 
 impl Prepared {
@@ -130,7 +131,10 @@ pub(super) fn prepare(
     }
     if let Some(positive) = order.first().copied().filter(|&i| lists[i].0 == Role::Positive) {
         let source = prepared[positive].clone();
-        order.iter().filter(|&&i| i != positive).for_each(|&i| share_controls(&source, &mut prepared[i]));
+        for &other in order.iter().filter(|&&i| i != positive) {
+            share_controls(&source, &mut prepared[other]);
+            share(&source, &mut prepared[other], |entry| entry.grounding.clone(), |entry| &mut entry.grounding);
+        }
     }
     Ok(prepared)
 }
@@ -155,22 +159,29 @@ fn mirror_area(entry: &Prepared, list: &mut Vec<Prepared>) {
     list.push(copy);
 }
 
-/// Controls of the positive entries without an area are handed to the negative ones without an area, one after the other
-/// and round and round, if none of those has a control of its own: the last one handed to an entry stays, and with fewer
-/// controls than entries some get none.
+/// Hands controls to the negative that are meant for it, too.
 fn share_controls(positive: &[Prepared], list: &mut [Prepared]) {
-    let controls: Vec<_> = positive
-        .iter()
-        .filter(|p| p.control_to_negative && p.area.is_none())
-        .filter_map(|p| p.control.clone())
-        .collect();
+    let meant = |entry: &Prepared| entry.control.clone().filter(|_| entry.control_to_negative);
+    share(positive, list, meant, |entry| &mut entry.control);
+}
+
+/// What the positive entries without an area have is handed to the negative ones without an area, one after the other
+/// and round and round, if none of those has one of its own: the last one handed to an entry stays, and with fewer of them
+/// than entries some get none.
+fn share<T: Clone>(
+    positive: &[Prepared],
+    list: &mut [Prepared],
+    has: impl Fn(&Prepared) -> Option<T>,
+    place: impl Fn(&mut Prepared) -> &mut Option<T>,
+) {
+    let shared: Vec<T> = positive.iter().filter(|p| p.area.is_none()).filter_map(has).collect();
     let mut free: Vec<&mut Prepared> = list.iter_mut().filter(|p| p.area.is_none()).collect();
-    if free.is_empty() || free.iter().any(|p| p.control.is_some()) {
+    if free.is_empty() || free.iter_mut().any(|entry| place(entry).is_some()) {
         return;
     }
     let entries = free.len();
-    for (i, control) in controls.into_iter().enumerate() {
-        free[i % entries].control = Some(control);
+    for (i, shared) in shared.into_iter().enumerate() {
+        *place(free[i % entries]) = Some(shared);
     }
 }
 
@@ -214,6 +225,7 @@ impl PrepareContext<'_> {
             range: entry.range.map(|(start, end)| (level(start), level(end))),
             control: entry.control.as_ref().map(|link| link.source.clone()),
             control_to_negative: entry.control.as_ref().is_some_and(|link| link.to_negative),
+            grounding: entry.grounding.clone(),
         })
     }
 

@@ -42,6 +42,18 @@ impl PromptEncoder<'_> {
     /// # Errors
     /// [`ModelError::Text`], and those of the networks.
     pub fn encode_two(&self, text_l: &str, text_g: &str) -> Result<Prompt, ModelError> {
+        self.encoded(text_l, text_g, self.encoders.family.projects_pooled())
+    }
+
+    /// As [`encode`](Self::encode), with a pooled encoding that is not projected, whatever the family.
+    ///
+    /// # Errors
+    /// [`ModelError::Text`], and those of the networks.
+    pub fn encode_unprojected(&self, text: &str) -> Result<Prompt, ModelError> {
+        self.encoded(text, text, false)
+    }
+
+    fn encoded(&self, text_l: &str, text_g: &str, projected: bool) -> Result<Prompt, ModelError> {
         let encoders = &self.encoders.encoders;
         let tokenize =
             |Stage { role, .. }: &Stage| self.chunks(*role, if *role == TextEncoderKind::G { text_g } else { text_l });
@@ -53,12 +65,7 @@ impl PromptEncoder<'_> {
             if text_l != text_g {
                 chunks.resize_with(longest, || chunk::empty(pad));
             }
-            let encoder = ClipEncoder {
-                model,
-                hidden: self.hidden(),
-                projected: self.encoders.family.projects_pooled(),
-                device: self.device,
-            };
+            let encoder = ClipEncoder { model, hidden: self.hidden(), projected, device: self.device };
             let prompt = encode(&encoder, chunks, pad)?;
             joined = Some(match joined {
                 Some(first) => join(first, prompt),

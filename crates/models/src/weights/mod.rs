@@ -7,6 +7,7 @@ mod mix;
 mod model_weights;
 mod open;
 mod patches;
+mod stochastic;
 
 pub(crate) use builder::WeightBuilder;
 pub use mix::Mix;

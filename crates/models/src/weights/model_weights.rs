@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kiln_memory::{Budget, KeyMap, RenamedSource, Rounding, TensorShapes, TensorSource, Weights};
 
-use super::{mix::Mix, patches::Patches};
+use super::{mix::Mix, patches::Patches, stochastic::StochasticRounding};
 
 /// The weights of one network under its own keys, with the map back to the file's names.
 #[derive(Debug, Clone)]
@@ -15,13 +15,16 @@ pub struct ModelWeights {
     map: KeyMap,
     /// What changes them on their way from the file.
     patches: Patches,
+    rounding: Option<Rounding>,
+    /// What the reference has before the keys: the seeds of rounding depend on it.
+    scope: Arc<str>,
 }
 
 impl ModelWeights {
     /// The places of `map` in `source`, held by `holder` under `budget`.
     pub fn new(source: Arc<dyn TensorSource>, map: KeyMap, holder: &str, budget: &Arc<Budget>) -> Self {
         let weights = Weights::new(RenamedSource::new(source, &map), holder, budget);
-        Self { weights, map, patches: Patches::default() }
+        Self { weights, map, patches: Patches::default(), rounding: None, scope: "".into() }
     }
 
     /// Every tensor of `source` under its own name.
@@ -33,15 +36,30 @@ impl ModelWeights {
     /// These weights, each rounded when it is loaded.
     #[must_use]
     pub fn with_rounding(self, rounding: Rounding) -> Self {
-        Self { weights: self.weights.with_rounding(rounding), ..self }
+        Self { weights: self.weights.with_rounding(rounding), rounding: Some(rounding), ..self }
     }
 
-    /// These weights with more patches, applied after those that are there. What neither view changes is shared.
+    /// These weights as the reference names them: `scope` before each key (`diffusion_model.`).
+    #[must_use]
+    pub fn scoped(self, scope: &str) -> Self {
+        Self { scope: scope.into(), ..self }
+    }
+
+    /// These weights with more patches, applied after those that are there. What neither view changes is shared. What is
+    /// held in eight bits is rounded to them again after its last patch.
     #[must_use]
     pub fn patched(&self, patches: &Patches) -> Self {
         let mut all = self.patches.clone();
         all.extend(patches);
-        Self { weights: self.weights.patched(all.to_set()), patches: all, map: self.map.clone() }
+        let mut set = all.to_set();
+        let changed: Vec<String> = set.weights().map(str::to_owned).collect();
+        for key in changed {
+            let name = format!("{}{key}", self.scope);
+            if let Some(last) = StochasticRounding::of(self.weights.source(), &key, &name, self.rounding) {
+                set.add(key, last);
+            }
+        }
+        Self { weights: self.weights.patched(set), patches: all, ..self.clone() }
     }
 
     /// These weights, each mixed with `other`'s of the same key: `own · W + others · W2` where `share` returns

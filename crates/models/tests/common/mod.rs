@@ -65,3 +65,24 @@ pub(crate) fn write(path: &Path, names: &TensorShapes) {
     file.resize(file.len() + at, 0);
     std::fs::write(path, file).unwrap();
 }
+
+/// `a · u(i) + base` as a tensor: inputs that reference scripts make alike.
+pub(crate) fn uniform<const D: usize>(name: &str, shape: [usize; D], a: f32, base: f32) -> burn::tensor::Tensor<D> {
+    let mut values = vec![0.0; shape.iter().product()];
+    kiln_memory::fill_uniform(name, base, a, &mut values);
+    let data = burn::tensor::TensorData::new(values, shape);
+    burn::tensor::Tensor::from_data(data, &burn::tensor::Device::flex())
+}
+
+/// Checks mean, deviation, largest size, first and last value against a reference's, to a share of the largest size.
+pub(crate) fn assert_five<const D: usize>(found: burn::tensor::Tensor<D>, expected: [f64; 5], tolerance: f64) {
+    let values = found.into_data().try_to_vec::<f32>().unwrap();
+    let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+    let largest = values.iter().fold(0f64, |most, v| most.max(v.abs()));
+    let found = [mean, deviation, largest, values[0], values[values.len() - 1]];
+    let close = found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * expected[2]);
+    assert!(close, "{found:?}, expected {expected:?}");
+}

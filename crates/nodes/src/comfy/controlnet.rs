@@ -10,23 +10,35 @@ use kiln_models::image::Planes;
 use kiln_models::t2i::{Adapter, AdapterControl};
 
 use crate::comfy::loaders::fingerprint::file_fingerprint;
-use crate::payload::{Conditioning, Image, Model, Vae};
+use crate::payload::{Conditioning, Image, Mask, Model, Vae};
 use crate::runtime::environment::{CxExt, models};
 
 crate::comfy::classes::classes! {
-    ControlNetLoader, DiffControlNetLoader, ControlNetApply, ControlNetApplyAdvanced,
+    ControlNetLoader, DiffControlNetLoader, ControlNetApply, ControlNetApplyAdvanced, ControlNetApplySD3,
+    SetUnionControlNetType, ControlNetInpaintingAliMamaApply,
 }
 
 /// A network that steers another one.
 #[derive(Clone, Debug)]
 pub enum ControlNet {
     /// A second way down beside the UNet's.
-    Net(ControlNetwork),
+    Net {
+        /// The network.
+        network: ControlNetwork,
+        /// What kind of image it is given, by number; only union networks ask.
+        kind: Option<usize>,
+    },
     /// A small network that looks at the image once.
     Adapter(Arc<Adapter>),
 }
 
 object!(ControlNet, "CONTROL_NET");
+
+impl From<ControlNetwork> for ControlNet {
+    fn from(network: ControlNetwork) -> Self {
+        Self::Net { network, kind: None }
+    }
+}
 
 fn controlnets(host: &Host) -> Vec<String> {
     models(host, "controlnet")
@@ -54,7 +66,7 @@ impl Execute for ControlNetLoader {
         if Adapter::is_in(&path)? {
             return Ok(ControlNet::Adapter(Arc::new(Adapter::open(&path, environment.budget())?)));
         }
-        Ok(ControlNet::Net(ControlNetwork::open(&path, environment.budget())?))
+        Ok(ControlNetwork::open(&path, environment.budget())?.into())
     }
 }
 
@@ -80,7 +92,7 @@ impl Execute for DiffControlNetLoader {
         let environment = cx.environment()?;
         let path = environment.folders().model("controlnet", &self.control_net_name)?;
         let net = Network::open(&path, Some(&self.model.network), environment.budget())?;
-        Ok(ControlNet::Net(Arc::new(net).into()))
+        Ok(ControlNetwork::from(Arc::new(net)).into())
     }
 }
 
@@ -157,6 +169,144 @@ impl Execute for ControlNetApplyAdvanced {
     }
 }
 
+/// Steers positive and negative conditions by an image, for networks that look at it through an autoencoder.
+#[derive(Node)]
+#[node(
+    display_name = "Apply Controlnet with VAE",
+    category = "conditioning/controlnet",
+    module = "comfy_extras.nodes_sd3",
+    outputs("positive", "negative"),
+    deprecated
+)]
+pub struct ControlNetApplySD3 {
+    /// What to draw.
+    positive: Conditioning,
+    /// What to move away from.
+    negative: Conditioning,
+    /// The network that steers.
+    #[input(carries)]
+    control_net: ControlNet,
+    /// For networks that look at latents; those of Stable Diffusion look at images.
+    vae: Vae,
+    /// The image it looks at.
+    image: Image,
+    /// How strongly.
+    #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
+    strength: f64,
+    /// From where in the run, 0 for its start.
+    #[input(default = 0.0, min = 0.0, max = 1.0, step = 0.001)]
+    start_percent: f64,
+    /// To where in the run, 1 for its end.
+    #[input(default = 1.0, min = 0.0, max = 1.0, step = 0.001)]
+    end_percent: f64,
+}
+
+impl Execute for ControlNetApplySD3 {
+    type Output = (Conditioning, Conditioning);
+
+    fn execute(self, cx: &mut Cx) -> Result<(Conditioning, Conditioning), NodeError> {
+        let Self { positive, negative, control_net, vae, image, strength, start_percent, end_percent } = self;
+        let vae = Some(vae);
+        ControlNetApplyAdvanced { positive, negative, control_net, image, strength, start_percent, end_percent, vae }
+            .execute(cx)
+    }
+}
+
+/// The kinds of images that union ControlNets know, by number.
+const KINDS: [&str; 8] = [
+    "openpose",
+    "depth",
+    "hed/pidi/scribble/ted",
+    "canny/lineart/anime_lineart/mlsd",
+    "normal",
+    "segment",
+    "tile",
+    "repaint",
+];
+
+/// Tells a union ControlNet what kind of image it is given.
+#[derive(Node)]
+#[node(category = "conditioning/controlnet", module = "comfy_extras.nodes_controlnet")]
+pub struct SetUnionControlNetType {
+    /// The network; one that is not a union takes no notice.
+    #[input(carries)]
+    control_net: ControlNet,
+    /// The kind; auto tells it nothing.
+    #[input(options = [
+        "auto", "openpose", "depth", "hed/pidi/scribble/ted", "canny/lineart/anime_lineart/mlsd", "normal", "segment",
+        "tile", "repaint"
+    ], option("multiselect" = false))]
+    #[input(name = "type")]
+    kind: String,
+}
+
+impl Execute for SetUnionControlNetType {
+    type Output = ControlNet;
+
+    fn execute(self, _: &mut Cx) -> Result<ControlNet, NodeError> {
+        let ControlNet::Net { network, .. } = self.control_net else { return Ok(self.control_net) };
+        let kind = KINDS.iter().position(|known| *known == self.kind);
+        if let (Some(kind), Some(known)) = (kind, network.kinds())
+            && kind >= known
+        {
+            let known = KINDS[..known.min(KINDS.len())].join(", ");
+            let found = KINDS[kind];
+            return Err(NodeError::new(format!(
+                "`type` {found}: this ControlNet only knows {known}; take one of them"
+            )));
+        }
+        Ok(ControlNet::Net { network, kind })
+    }
+}
+
+/// Steers positive and negative conditions by an image of which a part is to be drawn anew. Networks that look at latents
+/// are given the mask; those of Stable Diffusion see the image alone, as in ComfyUI.
+#[derive(Node)]
+#[node(
+    category = "conditioning/controlnet",
+    module = "comfy_extras.nodes_controlnet",
+    outputs("positive", "negative"),
+    aliases("masked controlnet")
+)]
+pub struct ControlNetInpaintingAliMamaApply {
+    /// What to draw.
+    positive: Conditioning,
+    /// What to move away from.
+    negative: Conditioning,
+    /// The network that steers.
+    #[input(carries)]
+    control_net: ControlNet,
+    /// For networks that look at latents; those of Stable Diffusion look at images.
+    vae: Vae,
+    /// The image it looks at.
+    image: Image,
+    /// 1 where the image is drawn anew.
+    mask: Mask,
+    /// How strongly.
+    #[input(default = 1.0, min = 0.0, max = 10.0, step = 0.01)]
+    strength: f64,
+    /// From where in the run, 0 for its start.
+    #[input(default = 0.0, min = 0.0, max = 1.0, step = 0.001)]
+    start_percent: f64,
+    /// To where in the run, 1 for its end.
+    #[input(default = 1.0, min = 0.0, max = 1.0, step = 0.001)]
+    end_percent: f64,
+}
+
+impl Execute for ControlNetInpaintingAliMamaApply {
+    type Output = (Conditioning, Conditioning);
+
+    fn execute(self, cx: &mut Cx) -> Result<(Conditioning, Conditioning), NodeError> {
+        let Self { positive, negative, control_net, vae, image, mask, strength, start_percent, end_percent } = self;
+        if mask.tensor().dims()[0] == 0 {
+            return Err(NodeError::new("input `mask` holds no mask; link one to it"));
+        }
+        let vae = Some(vae);
+        ControlNetApplyAdvanced { positive, negative, control_net, image, strength, start_percent, end_percent, vae }
+            .execute(cx)
+    }
+}
+
 /// Whatever steers.
 type Source = Arc<dyn ControlSource>;
 
@@ -206,7 +356,9 @@ impl Chain {
         let Self { network, hint, strength, range, .. } = self;
         let (hint, previous) = (hint.clone(), before.clone());
         let source: Source = match network {
-            ControlNet::Net(net) => Arc::new(Control::new(net.clone(), hint, *strength, *range, previous)),
+            ControlNet::Net { network, kind } => {
+                Arc::new(Control::new(network.clone(), hint, *strength, *range, previous).with_kind(*kind))
+            }
             ControlNet::Adapter(net) => Arc::new(AdapterControl::new(net.clone(), hint, *strength, *range, previous)),
         };
         self.made.push((before, source.clone()));

@@ -6,6 +6,8 @@ mod classes;
 pub mod conditioning;
 pub mod controlnet;
 pub mod flow;
+pub mod gligen;
+pub mod hypernetwork;
 pub mod image;
 pub mod latent;
 pub mod loaders;
@@ -52,6 +54,8 @@ pub fn register(registry: &mut Registry) {
     conditioning::register(registry);
     vision::register(registry);
     controlnet::register(registry);
+    gligen::register(registry);
+    hypernetwork::register(registry);
     sampling::register(registry);
     model::register(registry);
     patches::register(registry);

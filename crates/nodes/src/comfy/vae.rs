@@ -36,9 +36,9 @@ impl Execute for VAEDecode {
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
         let latent = self.samples.tensor();
         let vae = self.vae.network()?;
-        let ([_, _, height, width], config) = (latent.dims(), vae.config());
-        let image = [height * config.scale(), width * config.scale()];
-        let _room = cx.room("decoding", config.activations(image), "VAEDecodeTiled takes less")?;
+        let ([_, _, height, width], scale) = (latent.dims(), vae.scale());
+        let image = [height * scale, width * scale];
+        let _room = cx.room("decoding", vae.activations(image), "VAEDecodeTiled takes less")?;
         // One by one: as fast, and a long batch needs no more memory than a short one.
         let mut images = Vec::new();
         for i in 0..latent.dims()[0] {
@@ -70,7 +70,7 @@ impl Execute for VAEEncode {
         let pixels = self.pixels.rgb().pixels();
         let [_, height, width, _] = pixels.dims();
         let vae = self.vae.network()?;
-        let bytes = vae.config().activations([height, width]);
+        let bytes = vae.activations([height, width]);
         let _room = cx.room("encoding", bytes, "VAEEncodeTiled takes less")?;
         let mut latents = Vec::new();
         for i in 0..pixels.dims()[0] {
@@ -115,7 +115,7 @@ impl Execute for VAEDecodeTiled {
     fn execute(self, _: &mut Cx) -> Result<Image, NodeError> {
         let overlap = if self.tile_size < self.overlap * 4 { self.tile_size / 4 } else { self.overlap };
         let vae = self.vae.network()?;
-        let scale = vae.config().scale();
+        let scale = vae.scale();
         let tiles = Tiles::square(self.tile_size / scale, overlap / scale);
         Ok(Image::new(vae.decode_tiled(self.samples.tensor(), tiles)?))
     }
@@ -196,7 +196,7 @@ pub(crate) struct Cropped {
 impl Cropped {
     pub(crate) fn new(pixels: &Image, mask: &Mask, vae: &Vae) -> Result<Self, NodeError> {
         let [_, height, width, _] = pixels.dims();
-        let scale = vae.network()?.config().scale();
+        let scale = vae.network()?.scale();
         let (tall, wide) = (height / scale * scale, width / scale * scale);
         if tall == 0 || wide == 0 {
             return Err(NodeError::new(format!("an image of {width}x{height} is smaller than one cell of {scale}")));

@@ -8,7 +8,7 @@ use kiln_models::conditioning::Conditioning as Conditions;
 use kiln_models::sampling::{Guidance, ModelPatches};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::upscale::Upscaler;
-use kiln_models::vae::Vae as Network;
+use kiln_models::vae::Autoencoder;
 use kiln_models::{DiffusionModel, TextEncoders};
 
 use super::part::{MissingPart, Part};
@@ -127,14 +127,14 @@ impl Clip {
 
 /// An autoencoder between images and latents.
 #[derive(Clone, Debug)]
-pub struct Vae(Part<Network>);
+pub struct Vae(Part<dyn Autoencoder>);
 
 object!(Vae, "VAE");
 
 impl Vae {
     /// An autoencoder.
-    pub fn new(network: impl Into<Arc<Network>>) -> Self {
-        Self(Part::There(network.into()))
+    pub fn new(network: Arc<impl Autoencoder + 'static>) -> Self {
+        Self(Part::There(network))
     }
 
     /// An autoencoder that a file lacks.
@@ -146,8 +146,8 @@ impl Vae {
     ///
     /// # Errors
     /// When the file has none.
-    pub fn network(&self) -> Result<&Arc<Network>, NodeError> {
-        self.0.get()
+    pub fn network(&self) -> Result<&dyn Autoencoder, NodeError> {
+        Ok(&**self.0.get()?)
     }
 }
 

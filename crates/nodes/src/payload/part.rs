@@ -7,7 +7,7 @@ use kiln_exec::NodeError;
 
 /// A network, or why there is none.
 #[derive(Debug)]
-pub(super) enum Part<T> {
+pub(super) enum Part<T: ?Sized> {
     /// There it is.
     There(Arc<T>),
     /// Its file lacks it.
@@ -25,7 +25,7 @@ pub struct MissingPart {
     pub loader: &'static str,
 }
 
-impl<T> Part<T> {
+impl<T: ?Sized> Part<T> {
     /// The network.
     pub(super) fn get(&self) -> Result<&Arc<T>, NodeError> {
         match self {
@@ -43,7 +43,7 @@ impl<T> Part<T> {
     }
 }
 
-impl<T> Clone for Part<T> {
+impl<T: ?Sized> Clone for Part<T> {
     fn clone(&self) -> Self {
         match self {
             Self::There(network) => Self::There(network.clone()),

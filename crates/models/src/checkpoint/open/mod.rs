@@ -2,6 +2,8 @@
 
 mod based;
 mod controlnet;
+mod gligen;
+mod hypernetwork;
 mod style;
 mod t2i;
 mod taesd;

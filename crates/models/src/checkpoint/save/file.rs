@@ -13,7 +13,7 @@ use crate::checkpoint::{
 use crate::{
     checkpoint::detect::{Family, TextEncoderKind},
     latent::LatentFormat,
-    nets::vae::Vae,
+    nets::vae::Autoencoder,
     schedule::{Levels, ModelSampling, Prediction},
     weights::ModelWeights,
 };
@@ -49,9 +49,10 @@ impl ModelFile {
         self
     }
 
-    /// Adds an autoencoder below `prefix`: `first_stage_model.` in checkpoints, nothing in a file of its own.
+    /// Adds an autoencoder below `prefix`: `first_stage_model.` in checkpoints, nothing in a file of its own. One without
+    /// [weights](Autoencoder::weights) for that adds nothing.
     #[must_use]
-    pub fn with_vae(mut self, vae: &Vae, prefix: &str) -> Self {
+    pub fn with_vae(mut self, vae: &dyn Autoencoder, prefix: &str) -> Self {
         if let Some(weights) = vae.weights() {
             self.add_weights(weights, prefix, Dtype::F32);
         }

@@ -1,5 +1,6 @@
 //! The shape of a ControlNet: the way down of a UNet, and the convolutions its image goes through first.
 
+use super::union::UnionConfig;
 use crate::{error::ModelError, nets::unet::UNetConfig};
 use kiln_memory::TensorShapes;
 
@@ -12,6 +13,8 @@ pub struct ControlNetConfig {
     pub hint_channels: usize,
     /// Outputs of the convolutions that the image goes through; the last one has the UNet's channels.
     pub hint: Vec<usize>,
+    /// What it has beside that if it is told what kind of image it is given.
+    pub union: Option<UnionConfig>,
 }
 
 impl ControlNetConfig {
@@ -22,7 +25,8 @@ impl ControlNetConfig {
     /// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
     pub fn from_names(names: &TensorShapes) -> Result<Option<Self>, ModelError> {
         let Some((hint_channels, hint)) = Self::hint_of(names) else { return Ok(None) };
-        Ok(Some(Self { unet: UNetConfig::from_names(names)?, hint_channels, hint }))
+        let (unet, union) = (UNetConfig::from_names(names)?, UnionConfig::from_names(names));
+        Ok(Some(Self { unet, hint_channels, hint, union }))
     }
 
     /// Channels of the image, and outputs of the convolutions it goes through.

@@ -58,7 +58,8 @@ impl ControlLora {
     /// As [`on`](Self::on), built anew.
     pub(crate) fn network(&self, base: &ModelWeights) -> Result<ControlNet, ModelError> {
         let unet = UNetConfig::from_names(&base.map().names())?;
-        let config = ControlNetConfig { unet, hint_channels: self.hint_channels, hint: self.hint.clone() };
+        let (hint_channels, hint) = (self.hint_channels, self.hint.clone());
+        let config = ControlNetConfig { unet, hint_channels, hint, union: None };
         let needed = config.tensors()?;
         let file = LoraFile::new(self.source.clone());
         let patches = self.changes(&file, &needed)?;

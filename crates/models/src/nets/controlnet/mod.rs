@@ -7,9 +7,11 @@ mod keys;
 mod lora;
 mod model;
 mod source;
+mod union;
 
 pub use config::ControlNetConfig;
 pub(crate) use keys::canonical;
 pub use lora::ControlLora;
-pub use model::ControlNet;
+pub use model::{ControlNet, Hint};
 pub use source::{Control, ControlNetwork};
+pub use union::UnionConfig;

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use kiln_memory::TensorShapes;
 
-use super::config::ControlNetConfig;
+use super::{config::ControlNetConfig, union::Union};
 use crate::{
     error::ModelError,
     nets::{
@@ -27,6 +27,22 @@ pub struct ControlNet {
     zero: Vec<Conv2d>,
     middle: Vec<Unit>,
     middle_out: Conv2d,
+    union: Option<Union>,
+}
+
+/// What a ControlNet sees beside what its UNet sees.
+#[derive(Debug, Clone)]
+pub struct Hint {
+    /// `[batch, 3, 8h, 8w]` in 0..1.
+    pub image: Tensor<4>,
+    /// What kind of image that is, for union ControlNets; others don't ask.
+    pub kind: Option<usize>,
+}
+
+impl From<Tensor<4>> for Hint {
+    fn from(image: Tensor<4>) -> Self {
+        Self { image, kind: None }
+    }
 }
 
 impl ControlNetConfig {
@@ -56,8 +72,11 @@ impl ControlNet {
         let top = builder.channels();
         let zero =
             |(n, channels): (usize, &usize)| Conv2d::new(wb, &format!("zero_convs.{n}.0"), *channels, *channels, 1);
+        let outputs = config.hint.last().copied().unwrap_or(config.hint_channels);
+        let union = |union| Union::new(union, wb, outputs, config.unet.embed_dim());
         Ok(Self {
             embedding,
+            union: config.union.as_ref().map(union).transpose()?,
             hint: hint(config, wb)?,
             zero: builder.skips().iter().enumerate().map(zero).collect::<Result<_, _>>()?,
             input,
@@ -75,13 +94,13 @@ impl ControlNet {
     /// What it adds to the UNet's skips and middle.
     ///
     /// # Shapes
-    /// As [`UNet::forward`](crate::nets::unet::UNet::forward); `hint` `[batch, 3, 8h, 8w]` in 0..1.
+    /// As [`UNet::forward`](crate::nets::unet::UNet::forward), one image of `hint` for each latent.
     /// # Errors
-    /// `ModelError::Input` when a shape doesn't fit, or when weights can't be had.
+    /// `ModelError::Input` when a shape doesn't fit or the kind is unknown, or when weights can't be had.
     pub fn forward(
         &self,
         x: Tensor<4>,
-        hint: Tensor<4>,
+        hint: impl Into<Hint>,
         timesteps: &[f32],
         context: &Tensor<3>,
         y: Option<&Tensor<2>>,
@@ -89,8 +108,10 @@ impl ControlNet {
         // A model without `y` may be used by a family that has one.
         let y = y.filter(|_| self.config.unet.adm_channels.is_some());
         Call { network: "ControlNet", x: &x, timesteps, context, y }.check(&self.config.unet)?;
+        let hint = hint.into();
+        let kind = self.union.as_ref().map(|union| union.embedding(hint.kind, &x.device())).transpose()?;
         let guide = self.guide(hint, &x)?;
-        let embed = self.embedding.forward(timesteps, y, &x, ActivationTap::default())?;
+        let embed = self.embedding.forward(timesteps, y, kind, &x, ActivationTap::default())?;
         let pass = Pass { embed, context, tap: ActivationTap::default(), hooks: ActiveHooks::default() };
         let (mut h, mut output) = (x, Vec::with_capacity(self.input.len()));
         for (n, (block, zero)) in self.input.iter().zip(&self.zero).enumerate() {
@@ -104,7 +125,7 @@ impl ControlNet {
         Ok(Residuals { input: Vec::new(), middle: Some(middle), output })
     }
 
-    fn guide(&self, hint: Tensor<4>, x: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
+    fn guide(&self, Hint { image: hint, kind }: Hint, x: &Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let ([batch, _, height, width], channels) = (x.dims(), self.config.hint_channels);
         // Three halvings: a pixel of the latent is eight of the image.
         let wanted = [batch, channels, height * 8, width * 8];
@@ -114,7 +135,11 @@ impl ControlNet {
         }
         let Some((last, convs)) = self.hint.split_last() else { return Ok(hint) };
         let h = convs.iter().try_fold(hint, |h, conv| Ok::<_, ModelError>(ops::silu(conv.forward(h)?)?))?;
-        last.forward(h)
+        let h = last.forward(h)?;
+        match (&self.union, kind) {
+            (Some(union), Some(kind)) => union.merged(h, kind),
+            _ => Ok(h),
+        }
     }
 }
 

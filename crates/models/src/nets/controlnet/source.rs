@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Tensor;
 
-use super::{lora::ControlLora, model::ControlNet};
+use super::{
+    lora::ControlLora,
+    model::{ControlNet, Hint},
+};
 use crate::{
     error::ModelError,
     image::Planes,
@@ -26,6 +29,14 @@ pub enum ControlNetwork {
 }
 
 impl ControlNetwork {
+    /// How many kinds of images it tells apart; `None` for a network that isn't told.
+    pub fn kinds(&self) -> Option<usize> {
+        match self {
+            Self::Whole(net) => net.config().union.as_ref().map(|union| union.kinds),
+            Self::Lora(_) => None,
+        }
+    }
+
     fn on(&self, base: Option<&ModelWeights>) -> Result<Arc<ControlNet>, ModelError> {
         match self {
             Self::Whole(net) => Ok(net.clone()),
@@ -44,6 +55,8 @@ impl From<Arc<ControlNet>> for ControlNetwork {
 #[derive(Debug)]
 pub struct Control {
     net: ControlNetwork,
+    /// What kind of image the hint is, for union ControlNets.
+    kind: Option<usize>,
     setup: ControlSetup,
     /// The hint at the size of the last call: all steps of a run need the same one.
     fitted: Mutex<Option<Tensor<4>>>,
@@ -58,7 +71,14 @@ impl Control {
         range: [f64; 2],
         previous: Option<Arc<dyn ControlSource>>,
     ) -> Self {
-        Self { net: net.into(), setup: ControlSetup { hint, strength, range, previous }, fitted: Mutex::default() }
+        let setup = ControlSetup { hint, strength, range, previous };
+        Self { net: net.into(), kind: None, setup, fitted: Mutex::default() }
+    }
+
+    /// The same, told what kind of image the hint is: its number among those that union ControlNets know.
+    #[must_use]
+    pub fn with_kind(self, kind: Option<usize>) -> Self {
+        Self { kind, ..self }
     }
 
     /// The image at eight times the latent's size, cut to its proportions, once per batch item.
@@ -84,7 +104,8 @@ impl ControlSource for Control {
             let timesteps = vec![call.sampling.levels.timestep(call.sigma); call.x.dims()[0]];
             let x = network_input(call.sampling, call.x.clone(), call.sigma);
             let net = self.net.on(call.base)?;
-            let own = net.forward(x, self.hint_for(call)?, &timesteps, call.context, call.vector)?;
+            let hint = Hint { image: self.hint_for(call)?, kind: self.kind };
+            let own = net.forward(x, hint, &timesteps, call.context, call.vector)?;
             Ok(own.scaled(self.setup.strength))
         })
     }

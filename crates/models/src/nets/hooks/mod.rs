@@ -6,22 +6,25 @@
 mod downscale;
 mod free_u;
 mod merging;
+mod patch;
 mod read;
 mod record;
 mod tiles;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::Tensor;
 
 pub use downscale::Downscale;
 pub use free_u::FreeU;
+pub use patch::{BetweenAttentions, KeyValueChange, KeyValueSources};
 pub(crate) use record::AttentionRecord;
 pub use record::AttentionRecorder;
 pub use tiles::HyperTile;
 
 use crate::{error::ModelError, random::TorchGenerator};
 use merging::Matching;
+use patch::KeyValueChanges;
 use tiles::Grid;
 
 /// One change.
@@ -41,6 +44,8 @@ pub enum Hook {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hooks {
     list: Vec<Hook>,
+    /// What changes keys and values of every attention.
+    key_values: KeyValueChanges,
 }
 
 impl Hooks {
@@ -51,9 +56,16 @@ impl Hooks {
         self
     }
 
+    /// These hooks and one more change of keys and values.
+    #[must_use]
+    pub fn with_key_values(mut self, change: Arc<dyn KeyValueChange>) -> Self {
+        self.key_values.0.push(change);
+        self
+    }
+
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.is_empty() && self.key_values.0.is_empty()
     }
 
     /// Whether one of them draws random numbers.
@@ -82,6 +94,9 @@ pub enum MiddleAttention<'a> {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ActiveHooks<'a> {
     pub(crate) hooks: &'a [Hook],
+    pub(crate) key_values: &'a [Arc<dyn KeyValueChange>],
+    /// What a condition puts between the attentions.
+    pub(crate) between: Option<&'a dyn BetweenAttentions>,
     /// The noise level.
     pub(crate) sigma: f32,
     /// Rows and columns of the latent.
@@ -100,6 +115,10 @@ pub(crate) enum Undo {
 impl<'a> Hooks {
     pub(crate) fn as_slice(&'a self) -> &'a [Hook] {
         &self.list
+    }
+
+    pub(crate) fn key_values(&'a self) -> &'a [Arc<dyn KeyValueChange>] {
+        &self.key_values.0
     }
 }
 
@@ -135,6 +154,20 @@ impl ActiveHooks<'_> {
             };
         }
         Ok(pair)
+    }
+
+    /// What an attention to `context` makes its keys and values of.
+    pub(crate) fn sources(&self, context: Tensor<3>) -> Result<KeyValueSources, ModelError> {
+        let plain = KeyValueSources { values: context.clone(), keys: context };
+        self.key_values.iter().try_fold(plain, |pair, change| change.changed(pair))
+    }
+
+    /// The tokens between the attentions of a transformer.
+    pub(crate) fn between(&self, transformer: usize, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        match self.between {
+            Some(change) => change.changed(transformer, x),
+            None => Ok(x),
+        }
     }
 
     /// The tokens that a self-attention is asked for, and how to put the results back.

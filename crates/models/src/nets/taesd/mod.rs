@@ -4,12 +4,14 @@
 
 mod block;
 mod keys;
+mod tiny_vae;
 
 use burn::tensor::Tensor;
 use kiln_memory::TensorShapes;
 
 pub(crate) use keys::canonical;
 pub use keys::{TaesdConfig, TaesdHalf};
+pub use tiny_vae::TinyVae;
 
 use crate::{
     error::ModelError,
@@ -82,6 +84,16 @@ impl Taesd {
             encoder: config.encoder.as_ref().map(encoder).transpose()?,
             decoder: config.decoder.as_ref().map(decoder).transpose()?,
         })
+    }
+
+    /// Whether it has a way from images to latents.
+    pub(crate) fn encodes(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    /// Whether it has a way from latents to images.
+    pub(crate) fn decodes(&self) -> bool {
+        self.decoder.is_some()
     }
 
     /// A latent's image in 0..1 (not clamped). The latent is in the model's space, as a sampler's callback sees it.

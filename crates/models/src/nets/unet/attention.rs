@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::nets::hooks::{ActiveHooks, AttentionRecord, MiddleAttention, Undo};
+use crate::nets::hooks::{ActiveHooks, AttentionRecord, KeyValueSources, MiddleAttention, Undo};
 use crate::{
     error::ModelError,
     nets::layers::Linear,
@@ -12,7 +12,7 @@ use crate::{
 
 /// Projections to queries, keys and values, and back.
 #[derive(Debug)]
-pub(super) struct Attention {
+pub(crate) struct Attention {
     q: Linear,
     k: Linear,
     v: Linear,
@@ -21,7 +21,7 @@ pub(super) struct Attention {
 }
 
 impl Attention {
-    pub(super) fn new(
+    pub(crate) fn new(
         wb: &WeightBuilder<'_>,
         path: &str,
         channels: usize,
@@ -40,9 +40,15 @@ impl Attention {
 
     /// # Shapes
     /// `x` `[batch, tokens, channels]`, kept; `context` `[batch, keys, width]`.
-    pub(super) fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        context: Tensor<3>,
+        hooks: &ActiveHooks<'_>,
+    ) -> Result<Tensor<3>, ModelError> {
         let q = self.q.forward(x)?;
-        let (k, v) = (self.k.forward(context.clone())?, self.v.forward(context)?);
+        let KeyValueSources { keys, values } = hooks.sources(context)?;
+        let (k, v) = (self.k.forward(keys)?, self.v.forward(values)?);
         self.out.forward(ops::attention(q, k, v, self.heads, Mask::None)?)
     }
 
@@ -53,11 +59,12 @@ impl Attention {
         hooks: &ActiveHooks<'_>,
         sides: Option<[usize; 2]>,
     ) -> Result<Tensor<3>, ModelError> {
-        let v = self.v.forward(x.clone())?;
+        let KeyValueSources { keys, values } = hooks.sources(x.clone())?;
+        let v = self.v.forward(values)?;
         if let MiddleAttention::Itself = hooks.middle {
             return self.out.forward(v);
         }
-        let k = self.k.forward(x.clone())?;
+        let k = self.k.forward(keys)?;
         let (queries, undo) = hooks.queries(x)?;
         let q = self.q.forward(queries)?;
         if let (MiddleAttention::Recorded(recorder), Some(sides)) = (hooks.middle, sides) {

@@ -14,11 +14,13 @@ pub(crate) struct Builder<'a, 's> {
     wb: &'a WeightBuilder<'s>,
     channels: usize,
     skips: Vec<usize>,
+    /// How many transformers there are so far.
+    transformers: usize,
 }
 
 impl<'a, 's> Builder<'a, 's> {
     pub(crate) fn new(config: &'a UNetConfig, wb: &'a WeightBuilder<'s>) -> Self {
-        Self { config, wb, channels: config.model_channels, skips: Vec::new() }
+        Self { config, wb, channels: config.model_channels, skips: Vec::new(), transformers: 0 }
     }
 
     /// Channels that flow out of what was laid out last.
@@ -54,10 +56,9 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     pub(crate) fn middle(&mut self) -> Result<Vec<Unit>, ModelError> {
-        let residual = |n: usize| {
-            let path = format!("middle_block.{n}");
-            Residual::new(self.wb, path, self.channels, self.channels, self.config.embed_dim()).map(Unit::Residual)
-        };
+        let (wb, channels, embed) = (self.wb, self.channels, self.config.embed_dim());
+        let residual =
+            |n: usize| Residual::new(wb, format!("middle_block.{n}"), channels, channels, embed).map(Unit::Residual);
         Ok(match self.config.middle {
             Middle::Nothing => Vec::new(),
             Middle::Residual => vec![residual(0)?],
@@ -98,14 +99,16 @@ impl<'a, 's> Builder<'a, 's> {
         Ok(units)
     }
 
-    fn transformer(&self, path: String, depth: usize) -> Result<Unit, ModelError> {
+    fn transformer(&mut self, path: String, depth: usize) -> Result<Unit, ModelError> {
         let config = self.config;
         let heads = config.heads.of(self.channels);
         if heads == 0 || !self.channels.is_multiple_of(heads) {
             let detail = format!("{} channels don't split into {:?}", self.channels, config.heads);
             return Err(ModelError::Unrecognised { what: "a UNet".into(), detail });
         }
-        let kind = Kind { context: config.context_dim.unwrap_or(0), linear: config.linear_projection };
+        let number = self.transformers;
+        self.transformers += 1;
+        let kind = Kind { number, context: config.context_dim.unwrap_or(0), linear: config.linear_projection };
         SpatialTransformer::new(self.wb, path, self.channels, heads, depth, kind).map(Unit::Transformer)
     }
 }

@@ -21,6 +21,7 @@ impl Network for UNet {
             y: extras.vector.as_ref(),
             control: extras.control.as_ref(),
             hooks: extras.modifiers.hooks,
+            between: extras.modifiers.between,
             middle: extras.modifiers.middle,
             rng: extras.modifiers.rng,
             sigma: extras.sigma,

@@ -35,16 +35,21 @@ impl Embedding {
     }
 
     /// The embedding after the SiLU that every residual block starts with, `[batch, embed]`, in the type of `like`.
+    /// `more`, `[1, embed]`, is added to the time's.
     pub(crate) fn forward(
         &self,
         timesteps: &[f32],
         y: Option<&Tensor<2>>,
+        more: Option<Tensor<2>>,
         like: &Tensor<4>,
         tap: ActivationTap<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         let steps = sinusoidal(timesteps, self.channels, &like.device()).cast(like.dtype());
         let mut embed = mlp(&self.time, steps, "time_embed", tap)?;
         tap.record("time_embed", &embed);
+        if let Some(more) = more {
+            embed = embed + more;
+        }
         if let (Some(label), Some(y)) = (&self.label, y) {
             let label = mlp(label, y.clone().cast(like.dtype()), "label_emb.0", tap)?;
             tap.record("label_emb.0", &label);
@@ -71,7 +76,7 @@ fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, tap: ActivationTap<'_>) -
 ///
 /// # Shapes
 /// Returns `[values, dim]`.
-pub(super) fn sinusoidal(values: &[f32], dim: usize, device: &Device) -> Tensor<2> {
+pub(crate) fn sinusoidal(values: &[f32], dim: usize, device: &Device) -> Tensor<2> {
     let half = dim / 2;
     let frequencies: Vec<f32> = (0..half).map(|k| frequency(k, half)).collect();
     let mut data = Vec::with_capacity(values.len() * dim);

@@ -13,11 +13,12 @@ mod pass;
 mod residual;
 mod transformer;
 
+pub(crate) use attention::Attention;
 pub(crate) use block::Unit;
 pub(crate) use builder::Builder;
 pub(crate) use check::Call;
 pub use config::{Heads, Middle, UNetConfig};
-pub(crate) use embed::Embedding;
+pub(crate) use embed::{Embedding, sinusoidal};
 pub(crate) use keys::Layout;
 pub(crate) use keys::is_diffusers;
 pub use keys::{diffusers, original};

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use burn::tensor::Tensor;
 
 use super::{block::Unit, builder::Builder, check::Call, config::UNetConfig, embed::Embedding, pass::Pass};
-use crate::nets::hooks::{ActiveHooks, Hooks, MiddleAttention};
+use crate::nets::hooks::{ActiveHooks, BetweenAttentions, Hooks, MiddleAttention};
 use crate::nets::residuals::Residuals;
 use crate::{
     error::ModelError,
@@ -48,6 +48,8 @@ pub struct Extras<'a> {
     pub tap: ActivationTap<'a>,
     /// What the model carries to change the pass.
     pub hooks: Option<&'a Hooks>,
+    /// What the condition puts between the attentions of each transformer.
+    pub between: Option<&'a dyn BetweenAttentions>,
     /// What the middle block's self-attention does.
     pub middle: MiddleAttention<'a>,
     /// The noise level, for changes that hold for a part of a run.
@@ -60,7 +62,9 @@ impl<'a> Extras<'a> {
     /// The changes at work outside of the middle.
     fn active_hooks(&self, latent: [usize; 2]) -> ActiveHooks<'a> {
         let hooks = self.hooks.map_or(&[][..], Hooks::as_slice);
-        ActiveHooks { hooks, sigma: self.sigma, latent, middle: MiddleAttention::Plain, rng: self.rng }
+        let key_values = self.hooks.map_or(&[][..], Hooks::key_values);
+        let (sigma, between, rng) = (self.sigma, self.between, self.rng);
+        ActiveHooks { hooks, key_values, between, sigma, latent, middle: MiddleAttention::Plain, rng }
     }
 }
 
@@ -124,7 +128,7 @@ impl UNet {
         extras: &Extras<'_>,
     ) -> Result<Tensor<4>, ModelError> {
         Call { network: "UNet", x: &x, timesteps, context, y: extras.y }.check(&self.config)?;
-        let embed = self.embedding.forward(timesteps, extras.y, &x, extras.tap)?;
+        let embed = self.embedding.forward(timesteps, extras.y, None, &x, extras.tap)?;
         let hooks = extras.active_hooks([x.dims()[2], x.dims()[3]]);
         let mut pass = Pass { embed, context, tap: extras.tap, hooks };
         let (h, skips) = self.down(x, &pass, extras.control)?;

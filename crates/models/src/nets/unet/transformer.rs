@@ -16,6 +16,8 @@ use crate::{
 /// What the transformers of one UNet have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
+    /// Its number among the transformers of its UNet.
+    pub(super) number: usize,
     /// Width of the context.
     pub(super) context: usize,
     /// Whether the projections are linear layers rather than 1x1 convolutions.
@@ -28,6 +30,7 @@ pub(super) struct Kind {
 #[derive(Debug)]
 pub(crate) struct SpatialTransformer {
     path: String,
+    number: usize,
     norm: GroupNorm,
     proj_in: Projection,
     blocks: Vec<Block>,
@@ -63,6 +66,7 @@ impl SpatialTransformer {
             proj_in: projection("proj_in")?,
             blocks: (0..depth).map(block).collect::<Result<_, _>>()?,
             proj_out: projection("proj_out")?,
+            number: kind.number,
             path,
         })
     }
@@ -75,7 +79,8 @@ impl SpatialTransformer {
         tap.record_part(&self.path, "norm", &h);
         let mut tokens = self.enter(h, tap)?;
         for (n, block) in self.blocks.iter().enumerate() {
-            tokens = block.forward(tokens, pass, (n == 0).then_some([height, width]))?;
+            let place = Place { transformer: self.number, sides: (n == 0).then_some([height, width]) };
+            tokens = block.forward(tokens, pass, place)?;
         }
         let y = self.leave(tokens, height, width, tap)? + x;
         tap.record(&self.path, &y);
@@ -130,6 +135,15 @@ fn to_pixels(tokens: Tensor<3>, height: usize, width: usize) -> Tensor<4> {
     tokens.swap_dims(1, 2).reshape([batch, channels, height, width])
 }
 
+/// Where a block stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The number of its transformer.
+    transformer: usize,
+    /// Rows and columns of the map, for the first block of a stack.
+    sides: Option<[usize; 2]>,
+}
+
 /// Self-attention, attention to the context, gated feed-forward; each added to its input.
 #[derive(Debug)]
 struct Block {
@@ -162,10 +176,11 @@ impl Block {
         })
     }
 
-    /// `sides`: rows and columns of the map, for the first block of a stack.
-    fn forward(&self, x: Tensor<3>, pass: &Pass<'_>, sides: Option<[usize; 2]>) -> Result<Tensor<3>, ModelError> {
-        let x = self.itself.to_itself(self.norm1.forward(x.clone())?, &pass.hooks, sides)? + x;
-        let x = self.context.forward(self.norm2.forward(x.clone())?, pass.context.clone())? + x;
+    fn forward(&self, x: Tensor<3>, pass: &Pass<'_>, place: Place) -> Result<Tensor<3>, ModelError> {
+        let hooks = &pass.hooks;
+        let x = self.itself.to_itself(self.norm1.forward(x.clone())?, hooks, place.sides)? + x;
+        let x = hooks.between(place.transformer, x)?;
+        let x = self.context.forward(self.norm2.forward(x.clone())?, pass.context.clone(), hooks)? + x;
         let gated = ops::geglu(self.gate.forward(self.norm3.forward(x.clone())?)?)?;
         Ok(self.out.forward(gated)? + x)
     }

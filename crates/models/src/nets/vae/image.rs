@@ -4,7 +4,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::model::Vae;
+use super::{autoencoder::Autoencoder, model::Vae};
 use crate::error::ModelError;
 
 /// Sizes of tiles, counted in cells of what is cut: latent cells for decoding, pixels for encoding.
@@ -42,13 +42,13 @@ impl Tiles {
     }
 }
 
-impl Vae {
+impl dyn Autoencoder + '_ {
     /// A latent as an image.
     ///
     /// # Shapes
     /// `[batch, channels, h, w]` to `[batch, h · scale, w · scale, 3]` in 0..1.
     /// # Errors
-    /// As [`Vae::decode`].
+    /// As [`Autoencoder::decode`].
     pub fn decode_image(&self, latent: Tensor<4>) -> Result<Tensor<4>, ModelError> {
         Ok(to_image(self.decode(latent)?))
     }
@@ -58,30 +58,30 @@ impl Vae {
     /// # Shapes
     /// `[batch, height, width, 3 or more]` in 0..1 to `[batch, channels, height / scale, width / scale]`.
     /// # Errors
-    /// As [`Vae::encode`].
+    /// As [`Autoencoder::encode`].
     pub fn encode_image(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
         self.encode(self.from_image(image)?)
     }
 
-    /// [`Vae::decode_image`] in tiles: the mean of three passes with square, tall and wide ones.
+    /// [`decode_image`](Self::decode_image) in tiles: the mean of three passes with square, tall and wide ones.
     ///
     /// # Errors
-    /// When tiles are not wider than twice their overlap; otherwise as [`Vae::decode`].
+    /// When tiles are not wider than twice their overlap; otherwise as [`Autoencoder::decode`].
     pub fn decode_tiled(&self, latent: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
         tiles.check()?;
-        let scale = self.config().scale() as f64;
+        let scale = self.scale() as f64;
         let pass = |tiles| tiled(latent.clone(), tiles, scale, |tile| self.decode(tile));
         let sum = pass(tiles.tall())? + pass(tiles.wide())? + pass(tiles)?;
         Ok(to_image(sum / 3.0))
     }
 
-    /// [`Vae::encode_image`] in tiles, likewise.
+    /// [`encode_image`](Self::encode_image) in tiles, likewise.
     ///
     /// # Errors
-    /// As [`Vae::decode_tiled`].
+    /// As [`decode_tiled`](Self::decode_tiled).
     pub fn encode_tiled(&self, image: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
         tiles.check()?;
-        let scale = 1.0 / self.config().scale() as f64;
+        let scale = 1.0 / self.scale() as f64;
         let image = self.from_image(image)?;
         let pass = |tiles| tiled(image.clone(), tiles, scale, |tile| self.encode(tile));
         Ok((pass(tiles)? + pass(tiles.wide())? + pass(tiles.tall())?) / 3.0)
@@ -90,8 +90,8 @@ impl Vae {
     /// `[batch, h, w, c]` in 0..1 to `[batch, 3, h', w']` in -1..1.
     #[allow(clippy::wrong_self_convention)]
     fn from_image(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let ([batch, height, width, channels], side) = (image.dims(), self.config().scale());
-        let wanted = self.config().image_channels;
+        let ([batch, height, width, channels], side) = (image.dims(), self.scale());
+        let wanted = self.image_channels();
         if channels < wanted || height < side || width < side {
             let expected = format!("[batch, {side} or more, {side} or more, {wanted}]");
             return Err(ModelError::Input { network: "VAE", what: "image", expected, found: image.dims().to_vec() });
@@ -100,6 +100,40 @@ impl Vae {
         let (height, width) = (height - height % side, width - width % side);
         let cut = image.slice([0..batch, top..top + height, left..left + width, 0..wanted]);
         Ok(cut.permute([0, 3, 1, 2]) * 2.0 - 1.0)
+    }
+}
+
+impl Vae {
+    /// [`decode_image`](Autoencoder#method.decode_image) of this network.
+    ///
+    /// # Errors
+    /// As [`Vae::decode`].
+    pub fn decode_image(&self, latent: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        (self as &dyn Autoencoder).decode_image(latent)
+    }
+
+    /// [`encode_image`](Autoencoder#method.encode_image) of this network.
+    ///
+    /// # Errors
+    /// As [`Vae::encode`].
+    pub fn encode_image(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        (self as &dyn Autoencoder).encode_image(image)
+    }
+
+    /// [`decode_tiled`](Autoencoder#method.decode_tiled) of this network.
+    ///
+    /// # Errors
+    /// When tiles are not wider than twice their overlap; otherwise as [`Vae::decode`].
+    pub fn decode_tiled(&self, latent: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
+        (self as &dyn Autoencoder).decode_tiled(latent, tiles)
+    }
+
+    /// [`encode_tiled`](Autoencoder#method.encode_tiled) of this network.
+    ///
+    /// # Errors
+    /// As [`Vae::decode_tiled`].
+    pub fn encode_tiled(&self, image: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
+        (self as &dyn Autoencoder).encode_tiled(image, tiles)
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use kiln_memory::TensorShapes;
 
 use super::{
+    autoencoder::Autoencoder,
     block::{Level, LevelPlan, Middle, norm},
     config::VaeConfig,
 };
@@ -83,11 +84,6 @@ impl Vae {
         })
     }
 
-    /// Where its weights come from.
-    pub(crate) fn weights(&self) -> Option<&ModelWeights> {
-        self.weights.as_ref()
-    }
-
     /// The sizes of this network.
     pub fn config(&self) -> &VaeConfig {
         &self.config
@@ -162,6 +158,32 @@ impl Vae {
             Some(attention) => attention.forward(x),
             None => Ok(x),
         }
+    }
+}
+
+impl Autoencoder for Vae {
+    fn decode(&self, latent: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        self.decode(latent)
+    }
+
+    fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        self.encode(image)
+    }
+
+    fn scale(&self) -> usize {
+        self.config.scale()
+    }
+
+    fn image_channels(&self) -> usize {
+        self.config.image_channels
+    }
+
+    fn activations(&self, image: [usize; 2]) -> u64 {
+        self.config.activations(image)
+    }
+
+    fn weights(&self) -> Option<&ModelWeights> {
+        self.weights.as_ref()
     }
 }
 

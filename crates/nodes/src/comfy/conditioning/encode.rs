@@ -1,6 +1,8 @@
 //! Prompts to conditioning.
 
+use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
+use kiln_models::ModelError;
 use kiln_models::conditioning::{Conditioning as Conditions, Sizes};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::EmbeddingFolders;
@@ -9,8 +11,12 @@ use crate::comfy::image::limits::MAX_SIDE;
 use crate::payload::{Clip, Conditioning};
 use crate::runtime::environment::CxExt;
 
-/// Encodes a text for each of two encoders; families with one take the text that belongs to it.
-fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
+/// What `encode` gives with a model's text encoders.
+fn prompt(
+    cx: &Cx,
+    clip: &Clip,
+    encode: impl FnOnce(&PromptEncoder<'_>) -> Result<Prompt, ModelError>,
+) -> Result<Prompt, NodeError> {
     let environment = cx.environment()?;
     let encoder = PromptEncoder {
         encoders: clip.text()?,
@@ -19,8 +25,18 @@ fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions
         clip_skip: clip.stop_at,
         device: environment.device(),
     };
-    let Prompt { context, pooled } = encoder.encode_two(text_l, text_g)?;
+    Ok(encode(&encoder)?)
+}
+
+/// Encodes a text for each of two encoders; families with one take the text that belongs to it.
+fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
+    let Prompt { context, pooled } = prompt(cx, clip, |encoder| encoder.encode_two(text_l, text_g))?;
     Ok(Conditions::new(context, Some(pooled)))
+}
+
+/// A text's pooled encoding before its projection, `[1, width]`.
+pub(in crate::comfy) fn unprojected(cx: &Cx, clip: &Clip, text: &str) -> Result<Tensor<2>, NodeError> {
+    Ok(prompt(cx, clip, |encoder| encoder.encode_unprojected(text))?.pooled)
 }
 
 /// Turns a prompt into what a diffusion model understands.

@@ -6,6 +6,7 @@ mod inpaint;
 mod region;
 
 pub use combine::{ConditioningAverage, ConditioningCombine, ConditioningConcat, ConditioningZeroOut};
+pub(in crate::comfy) use encode::unprojected;
 pub use encode::{
     CLIPSetLastLayer, CLIPTextEncode, CLIPTextEncodeControlnet, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
 };

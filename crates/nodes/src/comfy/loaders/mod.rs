@@ -4,6 +4,7 @@
 
 pub(in crate::comfy) mod fingerprint;
 mod save;
+mod vae;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
 
 use self::fingerprint::file_fingerprint;
 pub use self::save::{CLIPSave, CheckpointSave, LoraSave, ModelSave, VAESave};
+pub use self::vae::VAELoader;
 use crate::payload::{Clip, MissingPart, Model, Vae};
 use crate::runtime::environment::{CxExt, models};
 
@@ -34,10 +36,6 @@ fn unets(host: &Host) -> Vec<String> {
 
 fn text_encoders(host: &Host) -> Vec<String> {
     models(host, "text_encoders")
-}
-
-fn vaes(host: &Host) -> Vec<String> {
-    models(host, "vae")
 }
 
 fn loras(host: &Host) -> Vec<String> {
@@ -180,29 +178,6 @@ impl Execute for DualCLIPLoader {
         let paths: [PathBuf; 2] = [find(&self.clip_name1)?, find(&self.clip_name2)?];
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
         Ok(Clip::new(TextEncoders::open(&paths, Family::Sdxl, environment.budget())?))
-    }
-}
-
-/// Opens an autoencoder that lies in a file of its own.
-#[derive(Node)]
-#[node(display_name = "Load VAE", category = "loaders")]
-pub struct VAELoader {
-    /// A file of the folder `vae`.
-    #[input(choices = vaes, provides(VAE = "vae"))]
-    vae_name: String,
-}
-
-impl Execute for VAELoader {
-    type Output = Vae;
-
-    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
-        file_fingerprint(known, "vae", &["vae_name"])
-    }
-
-    fn execute(self, cx: &mut Cx) -> Result<Vae, NodeError> {
-        let environment = cx.environment()?;
-        let path = environment.folders().model("vae", &self.vae_name)?;
-        Ok(Vae::new(kiln_models::vae::Vae::open(&path, environment.budget())?))
     }
 }
 

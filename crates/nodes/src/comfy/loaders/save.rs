@@ -9,6 +9,7 @@ use kiln_exec::{ConstantInputs, Cx, Execute, ExtraPngInfo, Node, NodeError, Subm
 use kiln_models::detect::{Family, Prediction};
 use kiln_models::save::ModelFile;
 use kiln_models::save::{Extraction, extract};
+use kiln_models::vae::Autoencoder;
 
 use crate::files::{DirKind, Moment, SavePath, json_text};
 use crate::payload::{Clip, Model, Vae};
@@ -109,7 +110,7 @@ impl Execute for CheckpointSave {
         let Self { model, clip, vae, filename_prefix, prompt, extra_pnginfo } = self;
         let graph = graph(cx, &prompt, &extra_pnginfo)?;
         let file = ModelFile::default().with_model(&model.network, &model.sampling);
-        let file = file.with_text(clip.text()?).with_vae(vae.network()?, "first_stage_model.");
+        let file = file.with_text(clip.text()?).with_vae(saved(&vae)?, "first_stage_model.");
         save(cx, &filename_prefix, |path| described(&model, path).into_iter().chain(graph).collect(), &file)
     }
 }
@@ -186,6 +187,17 @@ impl Execute for CLIPSave {
     }
 }
 
+/// An autoencoder that checkpoints have names for.
+fn saved(vae: &Vae) -> Result<&dyn Autoencoder, NodeError> {
+    let network = vae.network()?;
+    if network.weights().is_none() {
+        return Err(NodeError::new(
+            "`vae` is a tiny autoencoder, which checkpoints have no names for; copy its own files instead",
+        ));
+    }
+    Ok(network)
+}
+
 /// Writes an autoencoder alone.
 #[derive(Node)]
 #[node(
@@ -213,7 +225,7 @@ impl Execute for VAESave {
 
     fn execute(self, cx: &mut Cx) -> Result<(), NodeError> {
         let texts = graph(cx, &self.prompt, &self.extra_pnginfo)?;
-        save(cx, &self.filename_prefix, |_| texts, &ModelFile::default().with_vae(self.vae.network()?, ""))
+        save(cx, &self.filename_prefix, |_| texts, &ModelFile::default().with_vae(saved(&self.vae)?, ""))
     }
 }
 

@@ -37,9 +37,13 @@ impl PayloadCodec for ConditioningCodec {
 
 fn write(entry: &Condition, to: &mut Encoder<'_>) -> Result<(), CodecError> {
     // Without `..`: a new field does not compile until it is written.
-    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat } = entry;
-    if control.is_some() {
-        return Err(CodecError::unencodable(NAME, "it holds a ControlNet, which lies in a file of its own"));
+    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat, grounding } =
+        entry;
+    for (there, network) in [(control.is_some(), "ControlNet"), (grounding.is_some(), "GLIGEN")] {
+        if there {
+            let why = format!("it holds a {network}, which lies in a file of its own");
+            return Err(CodecError::unencodable(NAME, why));
+        }
     }
     tensor::write(NAME, context, to)?;
     to.option(pooled.as_ref(), tensor)?;
@@ -73,6 +77,7 @@ fn read(from: &mut Decoder<'_>, device: &Device) -> Result<Condition, CodecError
             let latent = tensor::read(from, device)?;
             Ok(Concat { latent, mask: from.option(|from| tensor::read(from, device))? })
         })?,
+        grounding: None,
     })
 }
 
