@@ -71,8 +71,9 @@ impl Union {
         embed: usize,
     ) -> Result<Self, ModelError> {
         let UnionConfig { kinds, width, layers, spread } = *config;
-        if width % HEADS != 0 {
-            let detail = format!("`task_embedding` has {width} channels, which {HEADS} heads don't divide");
+        if width % HEADS != 0 || [kinds, width, spread].contains(&0) {
+            let detail =
+                format!("{kinds} kinds, {width} channels for {HEADS} heads, {spread} channels for a kind's number");
             return Err(ModelError::Unrecognised { what: "a union ControlNet".into(), detail });
         }
         let linear = |name: &str, inputs, outputs| Linear::new(wb, name, inputs, outputs);

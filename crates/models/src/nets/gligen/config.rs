@@ -47,8 +47,9 @@ impl GligenConfig {
         if fusers.is_empty() {
             return Ok(None);
         }
-        if text != token {
-            return Err(odd(format!("its texts have {text} channels, its fusers take {token}")));
+        if text != token || [text, hidden].contains(&0) {
+            let detail = format!("its texts have {text} channels, its layers {hidden}, its fusers take {token}");
+            return Err(odd(detail));
         }
         Ok(Some(Self { fusers, text, hidden, token }))
     }

@@ -108,8 +108,9 @@ impl Traits {
             let [outputs, inputs] = **shape else {
                 return Err(odd(format!("`{name}.weight` is {shape:?}, no matrix of a linear layer")));
             };
-            if inputs != channels {
-                return Err(odd(format!("`{name}.weight` takes {inputs} channels, the layer before gives {channels}")));
+            if inputs != channels || outputs == 0 {
+                let detail = format!("`{name}.weight` is {shape:?}, the layer before gives {channels} channels");
+                return Err(odd(detail));
             }
             let bends = self.bends && (at + 1 < weights.len() || self.bends_last);
             layers.push(LayerConfig::Linear { name, inputs, outputs, bends });
