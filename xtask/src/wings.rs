@@ -41,7 +41,7 @@ pub const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/server",
-        wings: &[&["config", "http"], &["hub"], &["queue"], &["state"], &["routes"], &["server"]],
+        wings: &[&["config", "http"], &["files", "hub"], &["queue"], &["state"], &["routes"], &["server"]],
     },
     House {
         folder: "crates/cli",

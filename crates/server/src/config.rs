@@ -26,6 +26,10 @@ pub struct Config {
     pub multi_user: bool,
     /// The folder of the web page.
     pub front_end: Option<PathBuf>,
+    /// Folders of templates for the page.
+    pub templates: Vec<PathBuf>,
+    /// The folder of the page's help texts.
+    pub help: Option<PathBuf>,
     /// The command line, for `/system_stats`.
     pub arguments: Vec<String>,
 }
@@ -64,6 +68,8 @@ impl Default for Config {
             user_directory: "user".into(),
             multi_user: false,
             front_end: None,
+            templates: Vec::new(),
+            help: None,
             arguments: Vec::new(),
         }
     }

@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod files;
 mod http;
 mod hub;
 mod queue;
@@ -29,4 +30,5 @@ mod server;
 mod state;
 
 pub use config::{Config, PreviewMethod};
+pub use files::packages::Packages;
 pub use server::{Server, ServerError};

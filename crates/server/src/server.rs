@@ -17,6 +17,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use crate::config::Config;
+use crate::files::users::Users;
 use crate::http::around::{Cors, guard};
 use crate::hub;
 use crate::queue::{Queue, Setup};
@@ -83,7 +84,10 @@ impl Server {
         let setup =
             Setup { session: Arc::clone(&session), options, previews: config.previews, history: config.history };
         let queue = Queue::start(setup, hub.clone());
-        let router = router(App { config, session, hub: hub.clone(), queue: queue.clone() }, cors);
+        let users = Arc::new(Users::new(config.user_directory.clone(), config.multi_user));
+        let (hub_, queue_) = (hub.clone(), queue.clone());
+        let app = App { config, session, hub: hub_, queue: queue_, users, catalogue: Arc::default() };
+        let router = router(app, cors);
         let (end, ended) = watch::channel(false);
         let serving = listeners.into_iter().map(|listener| {
             let mut ended = ended.clone();
@@ -130,7 +134,8 @@ async fn listen(addresses: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, Ser
 fn router(app: App, cors: Option<Cors>) -> Router {
     let (compress, most) = (app.config.compress, app.config.max_upload);
     let api = routes::api();
-    let router = Router::new().merge(api.clone()).nest("/api", api);
+    let page = routes::page(app.config.front_end.as_deref());
+    let router = Router::new().merge(api.clone()).nest("/api", api).merge(routes::internal()).merge(page);
     let router = router.layer(DefaultBodyLimit::max(most));
     let router = if compress { router.layer(CompressionLayer::new().compress_when(texts())) } else { router };
     router.layer(middleware::from_fn_with_state(cors, guard)).with_state(app)

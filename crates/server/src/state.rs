@@ -1,11 +1,14 @@
-//! What every handler is given: handles and settings, nothing that changes.
+//! What every handler is given: handles and settings. What changes is behind a handle, but for the last catalogue of
+//! nodes, which is only a saved computation.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use bytes::Bytes;
 use kiln_nodes::Session;
 
 use crate::config::Config;
+use crate::files::users::Users;
 use crate::http::answer::Refusal;
 use crate::hub::Hub;
 use crate::queue::Queue;
@@ -18,6 +21,41 @@ pub(crate) struct App {
     pub(crate) session: Arc<Session>,
     pub(crate) hub: Hub,
     pub(crate) queue: Queue,
+    pub(crate) users: Arc<Users>,
+    pub(crate) catalogue: Arc<Latest>,
+}
+
+impl App {
+    /// The folder of whoever sent a request.
+    ///
+    /// # Errors
+    /// 401 for somebody unknown.
+    pub(crate) fn user(&self, headers: &HeaderMap) -> Result<std::path::PathBuf, Refusal> {
+        self.users.folder(headers.get("comfy-user").and_then(|user| user.to_str().ok()))
+    }
+}
+
+/// All node classes as JSON, for as long as no folder changes.
+pub(crate) struct Catalogue {
+    /// Of the folders when it was made.
+    pub(crate) stamp: u64,
+    pub(crate) tag: HeaderValue,
+    pub(crate) json: Bytes,
+    pub(crate) gzip: Bytes,
+}
+
+/// The catalogue that was made last.
+#[derive(Default)]
+pub(crate) struct Latest(RwLock<Option<Arc<Catalogue>>>);
+
+impl Latest {
+    pub(crate) fn get(&self) -> Option<Arc<Catalogue>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, catalogue: Arc<Catalogue>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(catalogue);
+    }
 }
 
 impl From<Closed> for Refusal {

@@ -9,7 +9,7 @@ use kiln_cli::Terminal;
 use kiln_cli::options::{EngineArgs, EnvironmentArgs};
 use kiln_cli::streams::note;
 use kiln_nodes::files::DirKind;
-use kiln_server::{Config, PreviewMethod, Server};
+use kiln_server::{Config, Packages, PreviewMethod, Server};
 
 use super::Done;
 
@@ -69,6 +69,12 @@ struct Users {
     /// Where workflows and settings are kept. Default: `user` in the base directory, or in KILN_DATA_DIR.
     #[arg(long, value_name = "DIR")]
     user_directory: Option<PathBuf>,
+    /// Keep users apart by the header `Comfy-User`.
+    #[arg(long)]
+    multi_user: bool,
+    /// The folder of ComfyUI's web page. Default: where the Python package `comfyui-frontend-package` is installed.
+    #[arg(long, value_name = "DIR")]
+    front_end_root: Option<PathBuf>,
 }
 
 /// Flags of ComfyUI that change nothing here.
@@ -163,6 +169,7 @@ impl Serve {
     fn config(&self, here: &Path) -> Config {
         let base = self.environment.base_directory.as_deref().unwrap_or(here);
         let data = std::env::var_os("KILN_DATA_DIR").map(PathBuf::from);
+        let packages = Packages::find();
         let user = data.unwrap_or_else(|| base.to_path_buf()).join("user");
         Config {
             listen: self.network.listen.clone(),
@@ -174,6 +181,10 @@ impl Serve {
                 Previews::None => PreviewMethod::None,
                 _ => PreviewMethod::Latent,
             },
+            multi_user: self.users.multi_user,
+            front_end: self.users.front_end_root.clone().or(packages.page),
+            templates: packages.templates,
+            help: packages.help,
             user_directory: self.users.user_directory.clone().unwrap_or(user),
             arguments: std::env::args().collect(),
             ..Config::default()

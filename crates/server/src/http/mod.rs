@@ -2,5 +2,6 @@
 
 pub(crate) mod answer;
 pub(crate) mod around;
+pub(crate) mod blocking;
 pub(crate) mod body;
 pub(crate) mod origin;

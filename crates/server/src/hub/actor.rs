@@ -1,6 +1,6 @@
 //! The hub's task: owns the table of sockets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, Utf8Bytes};
@@ -8,12 +8,15 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::frame::{PreviewFrame, text};
-use super::handle::{Command, Current, Hub, Joined};
+use super::handle::{Command, Current, Hub, Joined, LogLine};
 
 /// So many messages may wait for a slow client; one more, and its socket is closed.
 const WAITING: usize = 4096;
 /// So many may wait before steps of progress and pictures are left out.
 const PATIENT: usize = 256;
+
+/// So many lines of the log are kept.
+const LINES: usize = 300;
 
 /// A connected client.
 struct Socket {
@@ -44,6 +47,10 @@ struct Table {
     /// What the last status said.
     remaining: usize,
     current: Option<Current>,
+    /// The last lines of the log.
+    lines: VecDeque<LogLine>,
+    /// Who reads the log.
+    readers: HashSet<Arc<str>>,
 }
 
 /// Starts the hub.
@@ -69,6 +76,7 @@ impl Table {
                 self.replaced.remove(&serial);
                 if self.sockets.get(&sid).is_some_and(|socket| socket.serial == serial) {
                     self.sockets.remove(&sid);
+                    self.readers.remove(&sid);
                 }
             }
             Command::Flags { sid, serial, previews_with_metadata } => {
@@ -84,6 +92,18 @@ impl Table {
             Command::To { sid, text } => self.to(&sid, Message::Text(text)),
             Command::Step { sid, text, preview } => self.step(&sid, text, preview.as_ref()),
             Command::Current(current) => self.current = current,
+            Command::Log(line) => self.log(line),
+            Command::Lines { reply } => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.lines.iter().cloned().collect());
+            }
+            Command::Subscribe { sid, enabled } => {
+                if enabled && self.sockets.contains_key(&sid) {
+                    self.readers.insert(sid);
+                } else {
+                    self.readers.remove(&sid);
+                }
+            }
             Command::Close => {
                 self.sockets.clear();
                 self.replaced.clear();
@@ -114,6 +134,19 @@ impl Table {
         if self.sockets.get(sid).is_some_and(|socket| !socket.send(message)) {
             tracing::warn!("a client that reads too slowly was disconnected");
             self.sockets.remove(sid);
+        }
+    }
+
+    fn log(&mut self, line: LogLine) {
+        if !self.readers.is_empty() {
+            let message = text("logs", json!({"entries": [line], "size": null}));
+            for sid in self.readers.clone() {
+                self.to(&sid, Message::Text(message.clone()));
+            }
+        }
+        self.lines.push_back(line);
+        if self.lines.len() > LINES {
+            self.lines.pop_front();
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, Utf8Bytes};
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::frame::{PreviewFrame, text};
@@ -17,7 +18,21 @@ pub(super) enum Command {
     To { sid: Arc<str>, text: Utf8Bytes },
     Step { sid: Arc<str>, text: Utf8Bytes, preview: Option<PreviewFrame> },
     Current(Option<Current>),
+    Log(LogLine),
+    Lines { reply: oneshot::Sender<Vec<LogLine>> },
+    Subscribe { sid: Arc<str>, enabled: bool },
     Close,
+}
+
+/// A line of the log, as the page shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LogLine {
+    /// When, as ISO 8601.
+    #[serde(rename = "t")]
+    pub(crate) time: String,
+    /// What, with the end of the line.
+    #[serde(rename = "m")]
+    pub(crate) text: String,
 }
 
 /// The node at work, for a client that connects again.
@@ -87,6 +102,24 @@ impl Hub {
         if let Some(sid) = sid {
             self.to(sid, text("executing", serde_json::json!({"node": null, "prompt_id": prompt_id})));
         }
+    }
+
+    /// A line for the log, and for clients that read it.
+    pub(crate) fn log(&self, text: impl Into<String>) {
+        let text = text.into() + "\n";
+        self.send(Command::Log(LogLine { time: jiff::Timestamp::now().to_string(), text }));
+    }
+
+    /// The last lines of the log.
+    pub(crate) async fn log_lines(&self) -> Vec<LogLine> {
+        let (reply, lines) = oneshot::channel();
+        self.send(Command::Lines { reply });
+        lines.await.unwrap_or_default()
+    }
+
+    /// A client hears of new lines of the log, or no more.
+    pub(crate) fn subscribe(&self, sid: Arc<str>, enabled: bool) {
+        self.send(Command::Subscribe { sid, enabled });
     }
 
     /// Closes every socket after what was sent until now.

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::history::Page;
 use super::job::Job;
+use super::summary::Summary;
 use super::worker::{Command, Setup, Worker};
 use crate::hub::Hub;
 
@@ -68,17 +69,41 @@ impl Queue {
 
     /// Takes every waiting job out.
     pub(crate) async fn clear(&self) -> Result<(), Closed> {
-        self.ask(|worker| worker.remove(|_| true)).await
+        self.ask(|worker| _ = worker.remove(|_| true)).await
     }
 
     /// Takes these waiting jobs out.
     pub(crate) async fn remove(&self, ids: Vec<String>) -> Result<(), Closed> {
-        self.ask(move |worker| worker.remove(|id| ids.iter().any(|meant| meant == id))).await
+        self.ask(move |worker| _ = worker.remove(|id| ids.iter().any(|meant| meant == id))).await
     }
 
     /// Stops what runs; with an id, only if it is that one.
     pub(crate) async fn interrupt(&self, id: Option<String>) -> Result<bool, Closed> {
         self.ask(move |worker| worker.interrupt(|running| id.as_deref().is_none_or(|id| id == running))).await
+    }
+
+    /// Ends a job that runs, or takes it out where it waits. `false` if it does neither.
+    pub(crate) async fn cancel(&self, ids: Vec<String>) -> Result<bool, Closed> {
+        self.ask(move |worker| {
+            let is_meant = |id: &str| ids.iter().any(|meant| meant == id);
+            let waited = worker.remove(is_meant) > 0;
+            worker.interrupt(is_meant) || waited
+        })
+        .await
+    }
+
+    /// Everything that waits, runs or is finished, as the lists of jobs show it.
+    pub(crate) async fn jobs(&self) -> Result<Vec<Arc<Summary>>, Closed> {
+        self.ask(|worker| worker.jobs()).await
+    }
+
+    /// A job that waits or runs.
+    pub(crate) async fn job(&self, id: String) -> Result<Option<Job>, Closed> {
+        self.ask(move |worker| {
+            let running = worker.running.iter().map(|running| &running.job);
+            running.chain(worker.waiting.iter()).find(|job| *job.id == *id).cloned()
+        })
+        .await
     }
 
     /// Gives back what is kept between prompts, after the one that runs.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::summary::Summary;
+
 /// A part of the history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page {
@@ -26,9 +28,17 @@ impl Page {
     }
 }
 
+/// What is kept of a finished prompt.
+pub(super) struct Finished {
+    /// The entry as clients get it.
+    pub(super) text: Arc<str>,
+    /// For lists of jobs.
+    pub(super) job: Arc<Summary>,
+}
+
 /// Finished prompts.
 pub(super) struct History {
-    entries: IndexMap<Arc<str>, Arc<str>>,
+    entries: IndexMap<Arc<str>, Finished>,
     most: usize,
 }
 
@@ -39,9 +49,9 @@ impl History {
     }
 
     /// Adds the newest; the oldest goes when there are too many.
-    pub(super) fn add(&mut self, id: Arc<str>, entry: Arc<str>) {
+    pub(super) fn add(&mut self, id: Arc<str>, finished: Finished) {
         self.entries.shift_remove(&id);
-        self.entries.insert(id, entry);
+        self.entries.insert(id, finished);
         while self.entries.len() > self.most {
             self.entries.shift_remove_index(0);
         }
@@ -49,14 +59,19 @@ impl History {
 
     /// The entry of that id.
     pub(super) fn get(&self, id: &str) -> Option<(Arc<str>, Arc<str>)> {
-        self.entries.get_key_value(id).map(|(id, entry)| (Arc::clone(id), Arc::clone(entry)))
+        self.entries.get_key_value(id).map(|(id, found)| (Arc::clone(id), Arc::clone(&found.text)))
+    }
+
+    /// All of it, for lists of jobs.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &Arc<Summary>> {
+        self.entries.values().map(|finished| &finished.job)
     }
 
     /// A part of it, the oldest first.
     pub(super) fn page(&self, page: Page) -> Vec<(Arc<str>, Arc<str>)> {
         let (first, most) = page.of(self.entries.len());
         let entries = self.entries.iter().skip(first).take(most);
-        entries.map(|(id, entry)| (Arc::clone(id), Arc::clone(entry))).collect()
+        entries.map(|(id, found)| (Arc::clone(id), Arc::clone(&found.text))).collect()
     }
 
     /// Forgets one.
@@ -73,6 +88,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::summary;
 
     fn ids(history: &History, offset: Option<usize>, most: Option<usize>) -> String {
         history.page(Page { offset, most }).iter().map(|(id, _)| &**id).collect()
@@ -82,7 +98,8 @@ mod tests {
     fn pages_count_from_the_oldest_or_hold_the_newest() {
         let mut history = History::new(4);
         for id in ["a", "b", "c", "d", "e"] {
-            history.add(id.into(), "{}".into());
+            let job = summary::of_finished(&serde_json::json!({})).into();
+            history.add(id.into(), Finished { text: "{}".into(), job });
         }
         assert_eq!(ids(&history, None, None), "bcde", "the oldest has gone");
         assert_eq!(ids(&history, Some(0), None), "bcde");

@@ -9,6 +9,7 @@ pub(crate) mod job;
 mod pending;
 mod record;
 mod running;
+pub(crate) mod summary;
 mod teller;
 mod worker;
 

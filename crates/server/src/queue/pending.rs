@@ -20,9 +20,11 @@ impl Pending {
         self.0.pop_front()
     }
 
-    /// Takes those of these ids out.
-    pub(super) fn remove(&mut self, is_meant: impl Fn(&str) -> bool) {
+    /// Takes those of these ids out, and says how many there were.
+    pub(super) fn remove(&mut self, is_meant: impl Fn(&str) -> bool) -> usize {
+        let before = self.0.len();
         self.0.retain(|job| !is_meant(&job.id));
+        before - self.0.len()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use kiln_exec::{Cancel, Report, RunError, RunFuture, RunOptions};
 use kiln_nodes::Session;
@@ -18,6 +19,9 @@ pub(super) struct Running {
     cancel: Cancel,
     run: RunFuture,
     notes: Receiver<Note>,
+    pub(super) begun: Instant,
+    /// Milliseconds since 1970.
+    pub(super) began: u64,
 }
 
 impl Running {
@@ -34,7 +38,7 @@ impl Running {
         };
         let run = session.start(Arc::clone(&job.prompt)).options(options).validated(job.validated.clone());
         let run = run.cancelled_by(&cancel).on_event(move |event| teller.hear(event)).into_future();
-        Self { job, cancel, run, notes }
+        Self { job, cancel, run, notes, begun: Instant::now(), began: record::now() }
     }
 
     /// Waits for the end.

@@ -7,10 +7,11 @@ use kiln_exec::{Report, RunError, RunOptions};
 use kiln_nodes::Session;
 use tokio::sync::mpsc;
 
-use super::history::History;
+use super::history::{Finished, History};
 use super::job::Job;
 use super::pending::Pending;
 use super::running::Running;
+use super::summary::{self, Summary};
 use crate::config::PreviewMethod;
 use crate::hub::Hub;
 
@@ -90,8 +91,14 @@ impl Worker {
     fn finish(&mut self, ended: &Result<Report, RunError>) {
         let Some(running) = self.running.take() else { return };
         let (entry, missing) = running.record(ended);
+        let seconds = running.begun.elapsed().as_secs_f64();
+        self.hub.log(match ended {
+            Ok(_) => format!("Prompt executed in {seconds:.2} seconds"),
+            Err(error) => format!("Prompt ended after {seconds:.2} seconds: {error}"),
+        });
         let (id, client) = (Arc::clone(&running.job.id), running.job.client());
-        self.history.add(Arc::clone(&id), entry.to_string().into());
+        let finished = Finished { text: entry.to_string().into(), job: summary::of_finished(&entry).into() };
+        self.history.add(Arc::clone(&id), finished);
         if let (Some(note), Some(client)) = (missing, &client) {
             self.hub.to(client, note.message());
         }
@@ -100,14 +107,23 @@ impl Worker {
     }
 
     pub(super) fn put(&mut self, job: Job) {
+        self.hub.log("got prompt");
         self.waiting.put(job);
         self.tell_status();
     }
 
-    /// Takes waiting jobs out.
-    pub(super) fn remove(&mut self, is_meant: impl Fn(&str) -> bool) {
-        self.waiting.remove(is_meant);
+    /// Takes waiting jobs out, and says how many there were.
+    pub(super) fn remove(&mut self, is_meant: impl Fn(&str) -> bool) -> usize {
+        let gone = self.waiting.remove(is_meant);
         self.tell_status();
+        gone
+    }
+
+    /// Everything that waits, runs or is finished, as the lists of jobs show it.
+    pub(super) fn jobs(&self) -> Vec<Arc<Summary>> {
+        let running = self.running.iter().map(|running| summary::of_running(&running.job, running.began).into());
+        let waiting = self.waiting.iter().map(|job| summary::of_waiting(job).into());
+        running.chain(waiting).chain(self.history.jobs().cloned()).collect()
     }
 
     /// Stops what runs, if it is meant.

@@ -1,7 +1,9 @@
 //! A server in this process, driven over real sockets by an HTTP client and a websocket client.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod files;
 mod harness;
 mod hostile;
+mod page;
 mod queueing;
 mod running;
