@@ -95,7 +95,7 @@ pub const HOUSES: &[House] = &[
             &["error", "image"],
             &["sampler", "weights"],
             &["lora", "nets/activations", "nets/hooks", "nets/layers", "nets/residuals"],
-            &["nets/control", "nets/denoiser"],
+            &["nets/control", "nets/denoiser", "weight_hooks"],
             &["nets/clip", "nets/hypernetwork", "nets/t2i", "nets/unet", "nets/vae"],
             &["nets/controlnet", "nets/gligen", "nets/taesd", "nets/upscale", "nets/vision"],
             &["nets"],

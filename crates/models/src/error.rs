@@ -45,6 +45,9 @@ pub enum ModelError {
         /// Each wrong tensor.
         faults: TensorMismatches,
     },
+    /// A change of weights that belongs to a condition doesn't suit the network.
+    #[error(transparent)]
+    Hook(Box<dyn std::error::Error + Send + Sync>),
     /// A tensor given to a network doesn't fit it.
     #[error("{network}: input `{what}` should be {expected}, found {found:?}")]
     Input {

@@ -17,11 +17,12 @@
 //! of every kind. [`image`] resizes images with PyTorch's and PIL's numbers. [`ops`] are the tensor operators below
 //! all of it, with shapes checked before burn sees them.
 //!
-//! [`sampling::ModelPatches`] are what a model carries to change its sampling; [`save`] makes files of models again.
+//! [`sampling::ModelPatches`] are what a model carries to change its sampling, [`weight_hooks`] what a condition carries to
+//! change the model's weights; [`save`] makes files of models again.
 //!
 //! # The wings, from the ground up
 //! Each imports from those before it only: [`ops`], [`random`], the latent formats and [`image`]; `weights` (opened,
-//! handed out by key, patched) and [`schedule`]; [`lora`] and `nets`; `checkpoint`, [`conditioning`], [`tokenizer`] and
+//! handed out by key, patched) and [`schedule`]; [`lora`], [`weight_hooks`] and `nets`; `checkpoint`, [`conditioning`], [`tokenizer`] and
 //! [`sampler`]; [`text`] and [`sampling`]. Networks know no files, sampling knows no network family.
 //!
 //! # Where other families go
@@ -69,13 +70,15 @@ pub mod sampling;
 pub mod schedule;
 pub mod text;
 pub mod tokenizer;
+pub mod weight_hooks;
 mod weights;
 
 pub use checkpoint::{
-    Checkpoint, Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save, text_keys, unet_keys,
+    Checkpoint, Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save, text_keys,
 };
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
+pub use nets::unet::unet_keys;
 pub use nets::{
     ActivationFn, ActivationTap, ControlCall, ControlSource, Extras, Network, PassModifiers, Residuals, clip,
     controlnet, gligen, hooks, hypernetwork, layers, t2i, taesd, unet, upscale, vae, vision,

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use kiln_exec::{CodecError, Codecs, FromValue, IntoValue, Values};
+use kiln_memory::MemorySource;
 use kiln_models::ModelError;
 use kiln_models::conditioning::{
     Area, Concat, Condition, Conditioning as Conditions, ControlLink, Mask as Region, Sizes,
 };
+use kiln_models::lora::LoraFile;
+use kiln_models::weight_hooks::{HookGroup, HookSource, HookWeights};
 use kiln_models::{ControlCall, ControlSource, Residuals};
 use kiln_nodes::payload::{Noise, Sigmas};
 use kiln_nodes::{Conditioning, Image, Latent, Mask};
@@ -83,8 +86,10 @@ fn condition() -> impl Strategy<Value = Condition> {
     let region = (tensor::<3>(), double(), any::<bool>());
     let region = region.prop_map(|(weights, strength, bounds)| Region { weights, strength, bounds });
     let concat = (tensor::<4>(), maybe(tensor::<4>())).prop_map(|(latent, mask)| Concat { latent, mask });
-    let rest = (maybe(area()), double(), maybe(region), maybe((double(), double())), sizes(), maybe(concat));
-    (tensors, rest).prop_map(|((context, pooled, control_context), (area, strength, mask, range, sizes, concat))| {
+    let times = (maybe((double(), double())), maybe((double(), double())), any::<bool>());
+    let rest = (maybe(area()), double(), maybe(region), times, sizes(), maybe(concat));
+    (tensors, rest).prop_map(|((context, pooled, control_context), (area, strength, mask, times, sizes, concat))| {
+        let (range, encoded_for, default) = times;
         Condition {
             context,
             pooled,
@@ -97,14 +102,18 @@ fn condition() -> impl Strategy<Value = Condition> {
             control_context,
             concat,
             grounding: None,
+            hooks: None,
+            default,
+            encoded_for,
         }
     })
 }
 
 /// All of a condition as text, numbers by their bits.
 fn spelled(condition: &Condition) -> String {
-    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat, grounding } =
+    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat, .. } =
         condition;
+    let Condition { grounding, hooks, default, encoded_for, .. } = condition;
     assert!(grounding.is_none());
     let area = area.map(|area| match area {
         Area::Cells { height, width, y, x } => [height, width, y, x].map(|n| n as u64),
@@ -114,7 +123,7 @@ fn spelled(condition: &Condition) -> String {
     let Sizes { width, height, crop_w, crop_h, target_width, target_height, aesthetic_score } = *sizes;
     let sizes = [width, height, crop_w, crop_h, target_width, target_height, aesthetic_score];
     format!(
-        "{:?} {:?} {:?} {area:?} {} {mask:?} {:?} {:?} {} {:?} {:?}",
+        "{:?} {:?} {:?} {area:?} {} {mask:?} {:?} {:?} {} {:?} {:?} {} {default} {:?}",
         bits(context),
         pooled.as_ref().map(bits),
         matches!(condition.area, Some(Area::Cells { .. })),
@@ -124,6 +133,8 @@ fn spelled(condition: &Condition) -> String {
         control.is_some(),
         control_context.as_ref().map(bits),
         concat.as_ref().map(|concat| (bits(&concat.latent), concat.mask.as_ref().map(bits))),
+        hooks.is_some(),
+        encoded_for.map(|(start, end)| (start.to_bits(), end.to_bits())),
     )
 }
 
@@ -195,6 +206,17 @@ fn a_conditioning_that_holds_a_network_says_that_it_cannot_be_written() {
         Conditions::new(context, None).set_control(|_| ControlLink { source: Arc::new(Nothing), to_negative: true });
     let error = written(Conditioning::new(conditions)).unwrap_err().to_string();
     let reason = "this CONDITIONING cannot be written down: it holds a ControlNet, which lies in a file of its own";
+    assert_eq!(error, reason);
+}
+
+#[test]
+fn a_conditioning_with_hooks_says_that_it_cannot_be_written() {
+    let file = LoraFile::new(Arc::new(MemorySource::new("a lora")));
+    let weights = HookWeights { source: HookSource::Lora(file), strength_model: 1.0, strength_clip: 1.0 };
+    let hooks = Arc::new(HookGroup::of(weights).unwrap());
+    let conditions = Conditions::new(Tensor::zeros([1, 2, 3], &Device::flex()), None).set_hooks(&hooks);
+    let error = written(Conditioning::new(conditions)).unwrap_err().to_string();
+    let reason = "this CONDITIONING cannot be written down: it holds hooks, whose weights lie in files of their own";
     assert_eq!(error, reason);
 }
 

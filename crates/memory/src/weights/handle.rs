@@ -115,6 +115,13 @@ impl Weights {
         Self { model: self.model.clone(), patches: (!patches.is_empty()).then(|| Arc::new(patches)) }
     }
 
+    /// The same weights without changes, as a model of its own that shares nothing with this one but source, owner and
+    /// budget: for a change that needs a weight as its file has it, while the changed one is being made.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { model: Arc::new(Model::new(self.model.core.fresh())), patches: None }
+    }
+
     /// The weight of that name.
     ///
     /// # Errors

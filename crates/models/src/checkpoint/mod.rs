@@ -18,7 +18,7 @@ use crate::checkpoint::detect::Detected;
 use crate::{error::ModelError, nets::vae::Vae, weights};
 use recognise::{not_there, recognised};
 
-pub use crate::checkpoint::lora::{text_keys, unet_keys};
+pub use crate::checkpoint::lora::text_keys;
 pub use diffusion::DiffusionModel;
 pub use inventory::{Component, Inventory};
 pub use text::{Encoder, TextEncoders};

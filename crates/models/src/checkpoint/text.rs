@@ -36,6 +36,11 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// What stands before its keys in model keys: `clip_l.transformer.`.
+    pub fn scope(&self) -> String {
+        format!("{}.transformer.", self.role.name())
+    }
+
     pub(super) fn with_weights(&self, weights: ModelWeights) -> Result<Self, ModelError> {
         Ok(Self { role: self.role, model: Arc::new(self.model.config().init(&weights)?), weights })
     }

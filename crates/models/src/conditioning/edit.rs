@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::nets::gligen::{Gligen, GroundedBox, Grounding};
 
 use super::{Area, Concat, Condition, Conditioning, ControlLink, Mask, Sizes};
+use crate::weight_hooks::HookGroup;
 
 /// Latent cells per side of a cell in pixels.
 const CELL: usize = 8;
@@ -101,6 +102,21 @@ impl Conditioning {
     /// What InpaintModelConditioning and InstructPixToPixConditioning add.
     pub fn set_concat(&self, concat: &Concat) -> Self {
         self.each(|entry| entry.concat = Some(concat.clone()))
+    }
+
+    /// Adds hooks to those that each entry has.
+    pub fn set_hooks(&self, hooks: &Arc<HookGroup>) -> Self {
+        self.each(|entry| {
+            entry.hooks = Some(match &entry.hooks {
+                Some(own) => Arc::new(own.with(hooks)),
+                None => hooks.clone(),
+            });
+        })
+    }
+
+    /// Lets each entry hold where no other does.
+    pub fn set_default(&self) -> Self {
+        self.each(|entry| entry.default = true)
     }
 
     fn with_area(&self, area: Area, strength: f64) -> Self {

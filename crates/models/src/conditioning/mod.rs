@@ -12,6 +12,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use crate::nets::{ControlSource, gligen::Grounding};
+use crate::weight_hooks::HookGroup;
 
 /// A list of conditions; their predictions are averaged by strength.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,13 @@ pub struct Condition {
     pub concat: Option<Concat>,
     /// Boxes with a text each, and the network that puts them into the image.
     pub grounding: Option<Grounding>,
+    /// What changes the model's weights where this condition is evaluated.
+    pub hooks: Option<Arc<HookGroup>>,
+    /// Whether it holds where no other condition of the list does, at what weight they leave; its own mask and strength
+    /// count for nothing then.
+    pub default: bool,
+    /// The part of the run that the prompt was encoded for, when text encoders change over the run.
+    pub encoded_for: Option<(f64, f64)>,
 }
 
 /// A part of the image.
@@ -137,7 +145,19 @@ impl Condition {
             control_context: None,
             concat: None,
             grounding: None,
+            hooks: None,
+            default: false,
+            encoded_for: None,
         }
+    }
+}
+
+impl Condition {
+    /// The part of the run it holds for: the one that was set, within the one that its prompt was encoded for.
+    pub fn holds_for(&self) -> Option<(f64, f64)> {
+        let Some((from, to)) = self.encoded_for else { return self.range };
+        let (start, end) = self.range.unwrap_or((0.0, 1.0));
+        Some((start.max(from), end.min(to)))
     }
 }
 

@@ -97,6 +97,11 @@ const BESIDE: [&str; 14] = [
 ];
 
 impl Target {
+    /// Whether it puts a value in the weight's place, at whatever strength.
+    pub fn sets(&self) -> bool {
+        self.kind == Kind::Set
+    }
+
     /// Every tensor that it may have in a file.
     fn tensors(&self) -> Vec<String> {
         let ends: Vec<&str> = match self.kind {

@@ -3,7 +3,7 @@
 //! Knows tensors. Knows nothing of noise levels: input scaling and the meaning of the output belong to
 //! [`ModelSampling`](crate::schedule::ModelSampling).
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::Tensor;
 
@@ -12,6 +12,7 @@ use super::{
     residuals::Residuals,
 };
 use crate::error::ModelError;
+use crate::lora::Prefixes;
 use crate::random::TorchGenerator;
 use crate::weights::ModelWeights;
 
@@ -48,9 +49,26 @@ pub trait Network: std::fmt::Debug {
         None
     }
 
-    /// Where its weights come from: control-LoRAs stand on them.
+    /// Where its weights come from: control-LoRAs stand on them, and hooks change them.
     fn weights(&self) -> Option<&ModelWeights> {
         None
+    }
+
+    /// Which weights the prefixes of LoRA files mean, by model keys (`diffusion_model.` before the network's own).
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        Ok(Prefixes::new())
+    }
+
+    /// The same network over other weights of the same keys and shapes.
+    ///
+    /// # Errors
+    /// When it can't be built over them.
+    fn over(&self, weights: &ModelWeights) -> Result<Arc<dyn Network>, ModelError> {
+        let what = format!("the weights of {} can't be changed for a condition", weights.weights().owner());
+        Err(ModelError::Hook(what.into()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{Tensor, TensorData};
 
+use super::hooked::HookedModels;
 use super::inpaint::repeat_batch;
 use super::predictor::{Inputs, Predictor};
 use super::prepare::{Prepared, Rect};
@@ -11,6 +12,7 @@ use crate::nets::PassModifiers;
 use crate::nets::hooks::{BetweenAttentions, MiddleAttention};
 use crate::random::TorchGenerator;
 use crate::sampler::SamplingError;
+use crate::weight_hooks::HookGroup;
 
 /// How far an area without a mask fades at its inner edges, in cells.
 const FEATHER: usize = 8;
@@ -21,6 +23,8 @@ const MOST_REPEATS: usize = 4;
 #[derive(Clone, Copy)]
 pub(super) struct EvalRequest<'a> {
     pub(super) model: &'a dyn Predictor,
+    /// The model where hooks of conditions change it.
+    pub(super) hooks: &'a dyn HookedModels,
     /// The noisy latents, `[B, C, h, w]`.
     pub(super) x: &'a Tensor<4>,
     pub(super) sigma: f32,
@@ -54,12 +58,8 @@ pub(super) fn evaluate(
     request: &EvalRequest<'_>,
     lists: &[Option<&[Prepared]>],
 ) -> Result<Vec<Option<Tensor<4>>>, SamplingError> {
-    let EvalRequest { x, sigma, max_batch, .. } = *request;
-    let mut pending: Vec<Task<'_>> = Vec::new();
-    for (list, conditions) in lists.iter().enumerate() {
-        let holding = conditions.iter().copied().flatten().filter(|c| c.holds_at(sigma));
-        pending.extend(holding.map(|condition| Task::new(list, condition, x)));
-    }
+    let EvalRequest { x, max_batch, .. } = *request;
+    let mut pending = tasks(request, lists)?;
     let mut sums: Vec<Sum> = lists.iter().map(|_| Sum::default()).collect();
     while !pending.is_empty() {
         let batch = take_batch(&mut pending, max_batch);
@@ -69,6 +69,55 @@ pub(super) fn evaluate(
         }
     }
     Ok(lists.iter().zip(sums).map(|(list, sum)| list.map(|_| sum.average(x))).collect())
+}
+
+/// What is to be evaluated at this level: the conditions of each list that hold, and default ones where those leave room.
+/// Conditions with the same hooks follow each other.
+fn tasks<'a>(request: &EvalRequest<'_>, lists: &[Option<&'a [Prepared]>]) -> Result<Vec<Task<'a>>, SamplingError> {
+    let EvalRequest { x, sigma, .. } = *request;
+    let mut tasks: Vec<Task<'a>> = Vec::new();
+    let holding = |list: usize, default: bool| {
+        lists[list].into_iter().flatten().filter(move |c| c.default == default && c.holds_at(sigma))
+    };
+    for list in 0..lists.len() {
+        tasks.extend(holding(list, false).map(|condition| Task::new(list, condition, x)));
+    }
+    for list in 0..lists.len() {
+        let mut defaults = holding(list, true).peekable();
+        if defaults.peek().is_none() {
+            continue;
+        }
+        let rest = uncovered(x, tasks.iter().filter(|task| task.list == list && !task.condition.default));
+        if largest(&rest)? == 0.0 {
+            continue;
+        }
+        tasks.extend(defaults.map(|condition| {
+            let task = Task::new(list, condition, x);
+            Task { mult: Mult::Map(Box::new(crop(&rest, task.area))), ..task }
+        }));
+    }
+    for hooks in tasks.iter().filter_map(Task::hooks) {
+        request.hooks.tick(hooks, sigma);
+    }
+    let first = |task: &Task<'_>| tasks.iter().position(|other| other.shares_hooks(task)).unwrap_or(0);
+    let order: Vec<usize> = tasks.iter().map(first).collect();
+    let mut ordered: Vec<(usize, Task<'a>)> = order.into_iter().zip(tasks).collect();
+    // Stable: without hooks everything stays where it is.
+    ordered.sort_by_key(|(first, _)| *first);
+    Ok(ordered.into_iter().map(|(_, task)| task).collect())
+}
+
+/// Where conditions leave room for others: 1 less their weights, and not less than 0. `[B, C, h, w]`.
+fn uncovered<'t, 'a: 't>(x: &Tensor<4>, tasks: impl Iterator<Item = &'t Task<'a>>) -> Tensor<4> {
+    let rest = tasks.fold(x.ones_like(), |rest, task| match &task.mult {
+        Mult::Even(weight) => rest - *weight,
+        Mult::Map(map) => added(rest, -map.clone().expand(task.x.dims()), task.area),
+    });
+    rest.clamp_min(0.0)
+}
+
+fn largest(map: &Tensor<4>) -> Result<f32, SamplingError> {
+    map.clone().max().try_into_scalar::<f32>().map_err(|error| SamplingError::Read(error.to_string()))
 }
 
 /// Takes the first task and those that can share its batch, the last one first, as many as may go together.
@@ -108,7 +157,10 @@ fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, 
         modifiers: PassModifiers { between: between.as_deref(), ..modifiers(request, batch) },
     };
     let x = Tensor::cat(batch.iter().map(|task| task.x.clone()).collect(), 0);
-    let output = request.model.denoised(x, request.sigma, inputs)?;
+    let output = match &batch[0].condition.hooks {
+        Some(hooks) => request.hooks.model(hooks)?.denoised(x, request.sigma, inputs)?,
+        None => request.model.denoised(x, request.sigma, inputs)?,
+    };
     if let (MiddleAttention::Recorded(recorder), Some(negative)) = (request.middle, first_negative(batch)) {
         recorder.narrow(negative * items, items);
     }
@@ -157,6 +209,19 @@ impl<'a> Task<'a> {
         Self { list, condition, area, x: crop(x, area), mult }
     }
 
+    fn hooks(&self) -> Option<&'a HookGroup> {
+        self.condition.hooks.as_deref()
+    }
+
+    /// Whether the model's weights are the same for both.
+    fn shares_hooks(&self, other: &Self) -> bool {
+        match (self.hooks(), other.hooks()) {
+            (Some(own), Some(theirs)) => own.is_same(theirs),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     fn tokens(&self) -> usize {
         self.condition.inputs.context.dims()[1]
     }
@@ -176,7 +241,8 @@ impl<'a> Task<'a> {
         let (own, theirs) = (a.context.dims(), b.context.dims());
         let shortest = own[1].min(theirs[1]).max(1);
         let tokens_fit = own[1] == theirs[1] || lcm(own[1], theirs[1]) / shortest <= MOST_REPEATS;
-        self.x.dims() == other.x.dims()
+        self.shares_hooks(other)
+            && self.x.dims() == other.x.dims()
             && same_control
             && own[2] == theirs[2]
             && tokens_fit

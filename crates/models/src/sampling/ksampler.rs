@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::evaluate::{EvalRequest, evaluate};
 use super::guidance::{Guidance, Mixing};
+use super::hooked::HookRun;
 use super::inpaint::{DifferentialMask, InpaintMask, Inpainting, fitted_mask};
 use super::patches::ModelPatches;
 use super::predictor::Predictor;
@@ -99,8 +100,10 @@ impl SamplingRun<'_> {
         let lists = prepare(&cx, &self.guidance.lists())?;
         let maximal = self.sampling.starts_maximal(first);
         let x = scaling::noisy(self.sampling, self.noise.clone(), latent.clone(), first, maximal);
+        let hooks = HookRun::new(self.model, self.sampling, self.sigmas, lists.iter().flatten())?;
         let mut guided = Guided {
             model: self.model,
+            hooks,
             guidance: self.guidance,
             lists,
             wanted: self.guidance.wanted(self.sampler.needs_uncond() || self.wants_negative()),
@@ -190,6 +193,7 @@ impl SamplingRun<'_> {
 /// A model under guidance, as samplers see it.
 struct Guided<'a> {
     model: &'a dyn Predictor,
+    hooks: HookRun<'a>,
     guidance: &'a Guidance,
     lists: Vec<Vec<Prepared>>,
     wanted: Vec<bool>,
@@ -214,6 +218,7 @@ impl Denoiser for Guided<'_> {
         let recording = patches.is_some_and(ModelPatches::records_attention);
         let plain = EvalRequest {
             model: self.model,
+            hooks: &self.hooks,
             x,
             sigma,
             max_batch: self.max_batch,

@@ -10,6 +10,7 @@
 
 mod evaluate;
 mod guidance;
+mod hooked;
 mod inpaint;
 mod ksampler;
 mod patches;

@@ -1,14 +1,18 @@
 //! A model that returns denoised latents, and the one made of a network and its noise schedule.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 
 use super::patches::ModelPatches;
+use crate::error::ModelError;
 use crate::nets::ControlCall;
 use crate::nets::ControlSource;
 use crate::nets::{Extras, Network, PassModifiers};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::schedule::scaling;
+use crate::weight_hooks::{HookGroup, HookTarget, HookedPart};
 
 /// Anything that denoises a batch of latents under a condition.
 pub trait Predictor {
@@ -36,6 +40,14 @@ pub trait Predictor {
     /// What the model carries to change how it is sampled.
     fn patches(&self) -> Option<&ModelPatches> {
         None
+    }
+
+    /// The model with its weights under hooks, where `strengths` has a factor for each: what its keyframes say.
+    ///
+    /// # Errors
+    /// When a hook doesn't suit the model.
+    fn hooked(&self, _hooks: &HookGroup, _strengths: &[f64]) -> Result<Box<dyn Predictor + '_>, SamplingError> {
+        Err(ModelError::Hook("the weights of this model can't be changed for a condition".into()).into())
     }
 }
 
@@ -93,6 +105,55 @@ impl Predictor for NetworkPredictor<'_> {
             Extras { vector: inputs.vector, control, negative: inputs.negative, sigma, modifiers: inputs.modifiers };
         let output = self.network.forward(input, &timesteps, inputs.context, &extras)?;
         Ok(scaling::denoised(self.sampling, x, output, sigma))
+    }
+
+    fn channels(&self) -> usize {
+        self.network.channels()
+    }
+
+    fn extra_channels(&self) -> usize {
+        self.network.extra_channels()
+    }
+
+    fn vector_width(&self) -> Option<usize> {
+        self.network.vector_width()
+    }
+
+    fn patches(&self) -> Option<&ModelPatches> {
+        self.patches
+    }
+
+    fn hooked(&self, hooks: &HookGroup, strengths: &[f64]) -> Result<Box<dyn Predictor + '_>, SamplingError> {
+        let Some(weights) = self.network.weights() else {
+            return Err(ModelError::Hook("this network has no weights to change".into()).into());
+        };
+        let prefixes = self.network.lora_keys()?;
+        let target = HookTarget { part: HookedPart::Model, prefixes: &prefixes, scope: "diffusion_model.", weights };
+        let patches = hooks.patches(strengths, &target).map_err(ModelError::from)?;
+        if patches.is_empty() {
+            return Ok(Box::new(*self));
+        }
+        let network = self.network.over(&weights.patched(&patches))?;
+        Ok(Box::new(HookedPredictor { network, sampling: self.sampling, patches: self.patches }))
+    }
+}
+
+/// A network over weights of its own, with the meaning of its time steps and outputs.
+struct HookedPredictor<'a> {
+    network: Arc<dyn Network>,
+    sampling: &'a ModelSampling,
+    patches: Option<&'a ModelPatches>,
+}
+
+impl HookedPredictor<'_> {
+    fn plain(&self) -> NetworkPredictor<'_> {
+        NetworkPredictor { network: &*self.network, sampling: self.sampling, patches: self.patches }
+    }
+}
+
+impl Predictor for HookedPredictor<'_> {
+    fn denoised(&self, x: Tensor<4>, sigma: f32, inputs: Inputs<'_>) -> Result<Tensor<4>, SamplingError> {
+        self.plain().denoised(x, sigma, inputs)
     }
 
     fn channels(&self) -> usize {

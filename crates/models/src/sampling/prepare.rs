@@ -14,6 +14,7 @@ use crate::latent::LatentFormat;
 use crate::nets::{ControlSource, gligen::Grounding};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
+use crate::weight_hooks::HookGroup;
 
 /// Which conditioning a list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,9 @@ pub(super) struct Prepared {
     pub(super) control: Option<Arc<dyn ControlSource>>,
     control_to_negative: bool,
     pub(super) grounding: Option<Grounding>,
+    pub(super) hooks: Option<Arc<HookGroup>>,
+    /// Whether it holds where no other condition of its list does.
+    pub(super) default: bool,
 }
 
 impl Prepared {
@@ -222,10 +226,12 @@ impl PrepareContext<'_> {
             area,
             strength: entry.strength,
             mask,
-            range: entry.range.map(|(start, end)| (level(start), level(end))),
+            range: entry.holds_for().map(|(start, end)| (level(start), level(end))),
             control: entry.control.as_ref().map(|link| link.source.clone()),
             control_to_negative: entry.control.as_ref().is_some_and(|link| link.to_negative),
             grounding: entry.grounding.clone(),
+            hooks: entry.hooks.clone().filter(|hooks| !hooks.is_empty()),
+            default: entry.default,
         })
     }
 

@@ -22,6 +22,11 @@ impl Patches {
         self.list.push((key.into(), Change(Arc::new(change))));
     }
 
+    /// Whether the weight under `key` is changed.
+    pub fn has(&self, key: &str) -> bool {
+        self.list.iter().any(|(changed, _)| changed == key)
+    }
+
     /// How many changes there are.
     pub fn len(&self) -> usize {
         self.list.len()

@@ -7,6 +7,7 @@ pub mod conditioning;
 pub mod controlnet;
 pub mod flow;
 pub mod gligen;
+pub mod hooks;
 pub mod hypernetwork;
 pub mod image;
 pub mod latent;
@@ -52,6 +53,7 @@ pub fn register(registry: &mut Registry) {
     image::register(registry);
     vae::register(registry);
     conditioning::register(registry);
+    hooks::register(registry);
     vision::register(registry);
     controlnet::register(registry);
     gligen::register(registry);

@@ -2,7 +2,9 @@
 //!
 //! Each knows its bytes, so that runs can be held to a budget. None knows a node.
 
+mod clip;
 pub mod codec;
+mod hooks;
 mod image;
 mod latent;
 mod mask;
@@ -11,10 +13,13 @@ mod part;
 mod sampling;
 mod tensor;
 
+pub use clip::Clip;
+pub(crate) use clip::Encoding;
+pub use hooks::{Floats, HookKeyframes, Hooks, TimestepsRange};
 pub use image::Image;
 pub use latent::Latent;
 pub use mask::Mask;
-pub use model::{Clip, Conditioning, Model, PerpNegative, UpscaleModel, Vae};
+pub use model::{Conditioning, Model, PerpNegative, UpscaleModel, Vae};
 pub use part::MissingPart;
 pub use sampling::{Guider, Noise, Sampler, Sigmas};
 pub use tensor::tensor_bytes;

@@ -1,15 +1,15 @@
-//! `MODEL`, `CLIP`, `VAE`: networks and how they are to be used. Weights lie in files and count against the budget of the
+//! `MODEL`, `VAE`: networks and how they are to be used. Weights lie in files and count against the budget of the
 //! environment, not here.
 
 use std::sync::Arc;
 
 use kiln_exec::{NodeError, object};
+use kiln_models::DiffusionModel;
 use kiln_models::conditioning::Conditioning as Conditions;
 use kiln_models::sampling::{Guidance, ModelPatches};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::upscale::Upscaler;
 use kiln_models::vae::Autoencoder;
-use kiln_models::{DiffusionModel, TextEncoders};
 
 use super::part::{MissingPart, Part};
 
@@ -77,51 +77,6 @@ impl Model {
             },
             None => Guidance::Cfg { positive, negative, scale, rescale: self.rescale_cfg },
         }
-    }
-}
-
-/// The text encoders of a model.
-#[derive(Clone, Debug)]
-pub struct Clip {
-    text: Part<TextEncoders>,
-    /// The layer to stop at, counted from the end; the family's own without.
-    pub(crate) stop_at: Option<i32>,
-}
-
-object!(Clip, "CLIP");
-
-impl Clip {
-    /// Text encoders as their family uses them.
-    pub fn new(text: TextEncoders) -> Self {
-        Self { text: Part::There(Arc::new(text)), stop_at: None }
-    }
-
-    /// Text encoders that a file lacks.
-    pub fn missing(part: MissingPart) -> Self {
-        Self { text: Part::Missing(Arc::new(part)), stop_at: None }
-    }
-
-    /// The networks.
-    ///
-    /// # Errors
-    /// When the file has none.
-    pub fn text(&self) -> Result<&Arc<TextEncoders>, NodeError> {
-        self.text.get()
-    }
-
-    /// Whether there are networks.
-    pub fn is_there(&self) -> bool {
-        self.text.is_there()
-    }
-
-    /// The same, stopped at a layer counted from the end.
-    pub(crate) fn stopped_at(self, layer: i32) -> Self {
-        Self { stop_at: Some(layer), ..self }
-    }
-
-    /// The same with other networks.
-    pub(crate) fn with_text(self, text: TextEncoders) -> Self {
-        Self { text: Part::There(Arc::new(text)), ..self }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kiln_memory::TensorShapes;
 
-use super::keys::{text_keys, unet_keys};
+use super::keys::text_keys;
 use crate::{
     checkpoint::{
         diffusion::DiffusionModel,
@@ -10,6 +10,8 @@ use crate::{
     },
     error::ModelError,
     lora::{LoraFile, Prefixes, Target},
+    nets::unet::unet_keys,
+    weight_hooks::{HookGroup, HookTarget, HookedPart},
     weights::Patches,
 };
 
@@ -27,7 +29,7 @@ impl TextEncoders {
     pub fn lora_shapes(&self) -> TensorShapes {
         let scoped = |encoder: &Encoder| {
             let names = encoder.weights.map().names();
-            let scope = format!("{}.transformer.", encoder.role.name());
+            let scope = encoder.scope();
             names.iter().map(|(key, shape)| (format!("{scope}{key}"), shape.to_vec())).collect::<Vec<_>>()
         };
         self.encoders.iter().flat_map(scoped).collect()
@@ -40,11 +42,27 @@ impl TextEncoders {
     pub fn patched(&self, file: &LoraFile, targets: &[Target], strength: f32) -> Result<Self, ModelError> {
         let patch = |encoder: &Encoder| {
             let mut patches = Patches::default();
-            patches.add(file, targets, &format!("{}.transformer.", encoder.role.name()), strength);
+            patches.add(file, targets, &encoder.scope(), strength);
             if patches.is_empty() {
                 return Ok(encoder.clone());
             }
             encoder.with_weights(encoder.weights.patched(&patches))
+        };
+        let encoders = self.encoders.iter().map(patch).collect::<Result<_, ModelError>>()?;
+        Ok(Self { family: self.family, encoders })
+    }
+
+    /// These encoders under hooks, where `strengths` has a factor for each hook: what its keyframes say.
+    ///
+    /// # Errors
+    /// When a hook is of another family, or a network can't be built again.
+    pub fn hooked(&self, hooks: &HookGroup, strengths: &[f64]) -> Result<Self, ModelError> {
+        let prefixes = self.lora_keys()?;
+        let patch = |encoder: &Encoder| {
+            let (scope, weights) = (encoder.scope(), &encoder.weights);
+            let target = HookTarget { part: HookedPart::Text, prefixes: &prefixes, scope: &scope, weights };
+            let patches = hooks.patches(strengths, &target)?;
+            if patches.is_empty() { Ok(encoder.clone()) } else { encoder.with_weights(weights.patched(&patches)) }
         };
         let encoders = self.encoders.iter().map(patch).collect::<Result<_, ModelError>>()?;
         Ok(Self { family: self.family, encoders })

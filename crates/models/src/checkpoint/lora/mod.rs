@@ -3,4 +3,4 @@
 mod apply;
 mod keys;
 
-pub use keys::{text_keys, unet_keys};
+pub use keys::text_keys;

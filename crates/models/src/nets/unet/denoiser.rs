@@ -1,10 +1,14 @@
 //! The UNet as a denoising network.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 
+use super::lora_keys::unet_keys;
 use super::model::{self, UNet};
 use crate::{
     error::ModelError,
+    lora::Prefixes,
     nets::denoiser::{Extras, Network},
     weights::ModelWeights,
 };
@@ -44,5 +48,13 @@ impl Network for UNet {
 
     fn weights(&self) -> Option<&ModelWeights> {
         self.weights()
+    }
+
+    fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        unet_keys(self.config())
+    }
+
+    fn over(&self, weights: &ModelWeights) -> Result<Arc<dyn Network>, ModelError> {
+        Ok(Arc::new(self.config().init(weights)?))
     }
 }

@@ -2,24 +2,25 @@
 
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
-use kiln_models::ModelError;
-use kiln_models::conditioning::{Conditioning as Conditions, Sizes};
+use kiln_models::conditioning::{Condition, Conditioning as Conditions, Sizes};
 use kiln_models::text::{Prompt, PromptEncoder};
 use kiln_models::tokenizer::EmbeddingFolders;
+use kiln_models::{ModelError, TextEncoders};
 
 use crate::comfy::image::limits::MAX_SIDE;
-use crate::payload::{Clip, Conditioning};
+use crate::payload::{Clip, Conditioning, Encoding};
 use crate::runtime::environment::CxExt;
 
-/// What `encode` gives with a model's text encoders.
+/// What `encode` gives with text encoders.
 fn prompt(
     cx: &Cx,
     clip: &Clip,
+    text: &TextEncoders,
     encode: impl FnOnce(&PromptEncoder<'_>) -> Result<Prompt, ModelError>,
 ) -> Result<Prompt, NodeError> {
     let environment = cx.environment()?;
     let encoder = PromptEncoder {
-        encoders: clip.text()?,
+        encoders: text,
         vocabulary: &environment.vocabulary()?,
         embeddings: &EmbeddingFolders::new(environment.folders().model_folders("embeddings")),
         clip_skip: clip.stop_at,
@@ -28,15 +29,22 @@ fn prompt(
     Ok(encode(&encoder)?)
 }
 
-/// Encodes a text for each of two encoders; families with one take the text that belongs to it.
+/// Encodes a text for each of two encoders; families with one take the text that belongs to it. Where hooks change the
+/// encoders over the run, there is a condition for each part of it.
 fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
-    let Prompt { context, pooled } = prompt(cx, clip, |encoder| encoder.encode_two(text_l, text_g))?;
-    Ok(Conditions::new(context, Some(pooled)))
+    let mut entries = Vec::new();
+    for Encoding { text, range } in clip.encodings()? {
+        let Prompt { context, pooled } = prompt(cx, clip, &text, |encoder| encoder.encode_two(text_l, text_g))?;
+        let hooks = clip.hooks_for_conditions().cloned();
+        entries.push(Condition { encoded_for: range, hooks, ..Condition::new(context, Some(pooled)) });
+    }
+    Ok(Conditions { entries })
 }
 
 /// A text's pooled encoding before its projection, `[1, width]`.
 pub(in crate::comfy) fn unprojected(cx: &Cx, clip: &Clip, text: &str) -> Result<Tensor<2>, NodeError> {
-    Ok(prompt(cx, clip, |encoder| encoder.encode_unprojected(text))?.pooled)
+    let encoders = clip.encoding()?;
+    Ok(prompt(cx, clip, &encoders, |encoder| encoder.encode_unprojected(text))?.pooled)
 }
 
 /// Turns a prompt into what a diffusion model understands.
@@ -77,9 +85,9 @@ impl Execute for CLIPTextEncodeControlnet {
     type Output = Conditioning;
 
     fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
-        let encoded = encode(cx, &self.clip, &self.text, &self.text)?;
-        let Some(entry) = encoded.entries.first() else { return Ok(self.conditioning) };
-        Ok(Conditioning::new(self.conditioning.0.set_control_context(&entry.context)))
+        let (clip, text) = (&self.clip, &self.text);
+        let Prompt { context, .. } = prompt(cx, clip, &*clip.encoding()?, |encoder| encoder.encode_two(text, text))?;
+        Ok(Conditioning::new(self.conditioning.0.set_control_context(&context)))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError};
 use kiln_memory::{Rounding, TensorShapes};
 use kiln_models::detect::Family;
-use kiln_models::lora::{LoraFile, Prefixes, ShapeMismatch, Target};
+use kiln_models::lora::{LoraFile, Prefixes, Target};
 use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
 
 use self::fingerprint::file_fingerprint;
@@ -26,7 +26,7 @@ crate::comfy::classes::classes! {
     CheckpointSave, ModelSave, CLIPSave, VAESave, LoraSave,
 }
 
-fn checkpoints(host: &Host) -> Vec<String> {
+pub(in crate::comfy) fn checkpoints(host: &Host) -> Vec<String> {
     models(host, "checkpoints")
 }
 
@@ -38,7 +38,7 @@ fn text_encoders(host: &Host) -> Vec<String> {
     models(host, "text_encoders")
 }
 
-fn loras(host: &Host) -> Vec<String> {
+pub(in crate::comfy) fn loras(host: &Host) -> Vec<String> {
     models(host, "loras")
 }
 
@@ -268,27 +268,8 @@ impl Execute for LoraLoaderModelOnly {
 
 /// What of the file belongs to the model; a file of which nothing does, or nothing fits, is for another family.
 fn matched(file: &LoraFile, prefixes: &Prefixes, shapes: &TensorShapes, name: &str) -> Result<Vec<Target>, NodeError> {
-    let found = file.find(prefixes);
-    if found.targets.is_empty() {
-        let example = found.unmatched.first().map(|key| format!(" (it has `{key}`)")).unwrap_or_default();
-        return Err(NodeError::new(format!(
-            "`lora_name` {name}: none of its {} tensors fits this model{example}; it is for another family",
-            found.unmatched.len()
-        )));
-    }
-    let mismatch = |target: &Target| shapes.shape(&target.key).and_then(|shape| file.shape_mismatch(target, shape));
-    let mismatches: Vec<(&Target, ShapeMismatch)> =
-        found.targets.iter().filter_map(|t| Some((t, mismatch(t)?))).collect();
-    if let Some((target, ShapeMismatch { tensor, found: shape, weight })) = mismatches.first()
-        && mismatches.len() == found.targets.len()
-    {
-        return Err(NodeError::new(format!(
-            "`lora_name` {name}: none of its {} adapters fits this model: tensor `{tensor}` is {shape:?}, and \
-             `{}` is {weight:?}; it is for another family",
-            mismatches.len(),
-            target.key
-        )));
-    }
+    let found = file.fitting(prefixes, shapes);
+    let found = found.map_err(|misfit| NodeError::new(format!("`lora_name` {name}: {misfit}")))?;
     for key in &found.unmatched {
         tracing::warn!(lora = name, key, "a tensor that this model has no weight for");
     }

@@ -1,4 +1,4 @@
-//! `CONDITIONING` as bytes: a list of conditions. One that holds a ControlNet cannot be written.
+//! `CONDITIONING` as bytes: a list of conditions. One that holds a ControlNet or hooks cannot be written.
 
 use std::sync::Arc;
 
@@ -37,23 +37,39 @@ impl PayloadCodec for ConditioningCodec {
 
 fn write(entry: &Condition, to: &mut Encoder<'_>) -> Result<(), CodecError> {
     // Without `..`: a new field does not compile until it is written.
-    let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat, grounding } =
-        entry;
+    let Condition {
+        context,
+        pooled,
+        area,
+        strength,
+        mask,
+        range,
+        sizes,
+        control,
+        control_context,
+        concat,
+        grounding,
+        hooks,
+        default,
+        encoded_for,
+    } = entry;
     for (there, network) in [(control.is_some(), "ControlNet"), (grounding.is_some(), "GLIGEN")] {
         if there {
             let why = format!("it holds a {network}, which lies in a file of its own");
             return Err(CodecError::unencodable(NAME, why));
         }
     }
+    if hooks.is_some() {
+        return Err(CodecError::unencodable(NAME, "it holds hooks, whose weights lie in files of their own"));
+    }
     tensor::write(NAME, context, to)?;
     to.option(pooled.as_ref(), tensor)?;
     to.option(area.as_ref(), write_area)?;
     to.f64(*strength)?;
     to.option(mask.as_ref(), write_mask)?;
-    to.option(range.as_ref(), |to, (start, end)| {
-        to.f64(*start)?;
-        Ok::<_, CodecError>(to.f64(*end)?)
-    })?;
+    to.option(range.as_ref(), write_range)?;
+    to.bool(*default)?;
+    to.option(encoded_for.as_ref(), write_range)?;
     write_sizes(sizes, to)?;
     to.option(control_context.as_ref(), tensor)?;
     to.option(concat.as_ref(), |to, Concat { latent, mask }| {
@@ -69,9 +85,12 @@ fn read(from: &mut Decoder<'_>, device: &Device) -> Result<Condition, CodecError
         area: from.option(read_area)?,
         strength: from.f64()?,
         mask: from.option(|from| read_mask(from, device))?,
-        range: from.option(|from| Ok((from.f64()?, from.f64()?)))?,
+        range: from.option(read_range)?,
+        default: from.bool()?,
+        encoded_for: from.option(read_range)?,
         sizes: read_sizes(from)?,
         control: None,
+        hooks: None,
         control_context: from.option(|from| tensor::read(from, device))?,
         concat: from.option(|from| {
             let latent = tensor::read(from, device)?;
@@ -83,6 +102,15 @@ fn read(from: &mut Decoder<'_>, device: &Device) -> Result<Condition, CodecError
 
 fn tensor<const D: usize>(to: &mut Encoder<'_>, tensor: &Tensor<D>) -> Result<(), CodecError> {
     tensor::write(NAME, tensor, to)
+}
+
+fn write_range(to: &mut Encoder<'_>, (start, end): &(f64, f64)) -> Result<(), CodecError> {
+    to.f64(*start)?;
+    Ok(to.f64(*end)?)
+}
+
+fn read_range(from: &mut Decoder<'_>) -> Result<(f64, f64), CodecError> {
+    Ok((from.f64()?, from.f64()?))
 }
 
 fn write_area(to: &mut Encoder<'_>, area: &Area) -> Result<(), CodecError> {
