@@ -55,7 +55,9 @@ pub enum FileError {
         folder: PathBuf,
     },
     /// An image that cannot be decoded.
-    #[error("`{path}` is no image that Kiln can read (png, jpeg, webp, bmp, gif): {detail}")]
+    #[error(
+        "`{path}` is no image that Kiln can read (png, jpeg, webp, bmp, gif, tiff, tga, ico, ppm, jpeg 2000): {detail}"
+    )]
     Image {
         /// The file.
         path: PathBuf,

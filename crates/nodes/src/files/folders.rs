@@ -38,7 +38,10 @@ pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
 /// File name endings that are listed as models: ComfyUI's, and GGUF's.
 const MODEL_ENDINGS: &[&str] = &["safetensors", "sft", "gguf", "ckpt", "pt", "pt2", "bin", "pth", "pkl"];
 /// File name endings that Kiln lists as images.
-const IMAGE_ENDINGS: &[&str] = &["png", "jpg", "jpeg", "webp", "bmp", "gif"];
+const IMAGE_ENDINGS: &[&str] = &[
+    "png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "tga", "ico", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k",
+    "jpx",
+];
 /// Kinds whose files may also lie under the output folder, where the save nodes put them.
 const ALSO_IN_OUTPUT: &[(&str, &str)] = &[
     ("checkpoints", "checkpoints"),

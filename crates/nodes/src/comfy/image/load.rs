@@ -91,12 +91,22 @@ impl Execute for LoadImageMask {
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Mask, NodeError> {
-        let (image, alpha) = load(cx, &self.image, DirKind::Input)?;
-        let Some(channel) = ["red", "green", "blue"].iter().position(|c| *c == self.channel) else {
-            return Ok(alpha);
+        let environment = cx.environment()?;
+        let Frames { width, height, rgb, mask, key, .. } =
+            load_image(&environment.folders().image(&self.image, DirKind::Input)?)?;
+        // Of an animation the first image; without opacity nothing of it is masked.
+        let size = width * height;
+        let values = match ["red", "green", "blue"].iter().position(|c| *c == self.channel) {
+            Some(channel) => rgb.into_iter().skip(channel).step_by(3).take(size).collect(),
+            None => mask.or(key).map_or_else(
+                || vec![0.0; size],
+                |mut mask| {
+                    mask.truncate(size);
+                    mask
+                },
+            ),
         };
-        let [b, h, w, _] = image.dims();
-        Ok(Mask::new(image.pixels().slice([0..b, 0..h, 0..w, channel..channel + 1]).reshape([b, h, w])))
+        Mask::from_values(values, [1, height, width], environment.device())
     }
 }
 
@@ -117,11 +127,11 @@ fn load(cx: &Cx, name: &str, dir: DirKind) -> Result<(Image, Mask), NodeError> {
 
 /// The colours and the mask; without opacity a small mask that masks nothing.
 fn tensors(frames: Frames, device: &Device) -> Result<(Image, Mask), NodeError> {
-    let Frames { count, width, height, rgb, mask } = frames;
+    let Frames { count, width, height, rgb, mask, .. } = frames;
     let image = Image::from_values(rgb, [count, height, width, 3], device)?;
     let mask = match mask {
         Some(values) => Mask::from_values(values, [count, height, width], device)?,
-        None => Mask::from_values(vec![0.0; NO_MASK * NO_MASK], [1, NO_MASK, NO_MASK], device)?,
+        None => Mask::from_values(vec![0.0; count * NO_MASK * NO_MASK], [count, NO_MASK, NO_MASK], device)?,
     };
     Ok((image, mask))
 }
