@@ -34,7 +34,8 @@ fn expected() -> BTreeMap<String, Expected> {
 }
 
 fn hex(values: impl IntoIterator<Item = f32>) -> String {
-    values.into_iter().map(|value| format!("{:02x}", (value * 255.0).round() as u8)).collect()
+    let byte = |value: f32| format!("{:02x}", (value * 255.0).round() as u8);
+    values.into_iter().map(byte).collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -53,10 +54,20 @@ fn every_format_is_read_as_comfyui_reads_it() {
 
 /// What a loading node returns for a file of the input folder.
 fn loaded<T: kiln_exec::FromValue>(file: &str, class: &str, more: &serde_json::Value, socket: usize) -> T {
+    loaded_from(&folder(), file, class, more, socket)
+}
+
+fn loaded_from<T: kiln_exec::FromValue>(
+    folder: &Path,
+    file: &str,
+    class: &str,
+    more: &serde_json::Value,
+    socket: usize,
+) -> T {
     let bench = Bench::new();
     let input = bench.folder(kiln_nodes::files::DirKind::Input);
     std::fs::create_dir_all(&input).unwrap();
-    std::fs::copy(folder().join(file), input.join(file)).unwrap();
+    std::fs::copy(folder.join(file), input.join(file)).unwrap();
     let g = GraphBuilder::new();
     let mut widgets = json!({"image": file});
     widgets.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -80,6 +91,25 @@ fn images_without_opacity_have_a_small_mask_each() {
     assert_eq!(dims("pages.tif"), ([3, 5, 7, 3], [3, 64, 64]));
     assert_eq!(dims("key_rgb.png"), ([1, 5, 7, 3], [1, 64, 64]));
     assert_eq!(dims("clear_three_2.gif"), ([4, 5, 7, 3], [4, 5, 7]));
+}
+
+#[test]
+fn files_that_people_brought_give_the_images_and_masks_of_comfyui() {
+    // What ComfyUI 0.3.75 saved of LoadImage's two outputs.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/brought");
+    for file in ["clear.gif", "key.png", "crc.png", "short.png", "alpha.tga", "lzw.tif"] {
+        let image: Image = loaded_from(&folder, file, "LoadImage", &json!({}), 0);
+        let colours = load_image(&folder.join(format!("{file}.colours.png"))).unwrap();
+        assert_eq!(image.dims(), [1, colours.height, colours.width, 3], "{file}");
+        assert_eq!(hex(image.values().unwrap()), hex(colours.rgb), "{file}");
+        let mask: Mask = loaded_from(&folder, file, "LoadImage", &json!({}), 1);
+        let grey = load_image(&folder.join(format!("{file}.mask.png"))).unwrap();
+        assert_eq!(mask.dims(), [1, grey.height, grey.width], "{file}");
+        // A saved value is cut off, not rounded.
+        let bytes: Vec<u8> = mask.values().unwrap().iter().map(|v| (v * 255.0) as u8).collect();
+        let expected: Vec<u8> = grey.rgb.iter().step_by(3).map(|v| (v * 255.0).round() as u8).collect();
+        assert_eq!(bytes, expected, "{file}");
+    }
 }
 
 #[test]

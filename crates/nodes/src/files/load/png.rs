@@ -24,6 +24,7 @@ enum Transparency {
 /// # Errors
 /// What the decoder says of a file of which nothing can be read.
 pub(super) fn read(bytes: &[u8]) -> Result<Read, String> {
+    check_frames(bytes)?;
     match whole(bytes) {
         Ok(frames) => Ok(Read::whole(frames)),
         Err(error) => match repair::repaired(bytes) {
@@ -31,6 +32,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, String> {
             None => Err(error),
         },
     }
+}
+
+/// Whether the frames that the file speaks of may be held: too many are no damage.
+fn check_frames(bytes: &[u8]) -> Result<(), String> {
+    let Ok(reader) = png::Decoder::new(Cursor::new(bytes)).read_info() else { return Ok(()) };
+    let info = reader.info();
+    let Some(control) = info.animation_control else { return Ok(()) };
+    check_room(control.num_frames as usize, info.width as usize, info.height as usize)
 }
 
 fn whole(bytes: &[u8]) -> Result<Vec<Frame>, String> {

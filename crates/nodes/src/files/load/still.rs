@@ -55,6 +55,9 @@ fn filled_up(bytes: &[u8], format: ImageFormat) -> Option<DynamicImage> {
     match format {
         ImageFormat::Jpeg => longer.extend([0xff, 0xd9]),
         ImageFormat::Bmp | ImageFormat::Tga | ImageFormat::Pnm => {
+            if !has_pixels(bytes, format)? {
+                return None;
+            }
             let size = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()?;
             // Two bytes for each of four channels are the most a pixel takes.
             let most =
@@ -64,6 +67,37 @@ fn filled_up(bytes: &[u8], format: ImageFormat) -> Option<DynamicImage> {
         _ => return None,
     }
     decoded(&longer, format).ok()
+}
+
+/// Whether anything stands behind the header; `None` if not even that is whole.
+fn has_pixels(bytes: &[u8], format: ImageFormat) -> Option<bool> {
+    let header = match format {
+        ImageFormat::Bmp => u32::from_le_bytes(*bytes.get(10..)?.first_chunk()?) as usize,
+        // A name, of which the first byte gives the length, stands between the header and what follows.
+        ImageFormat::Tga => 18 + usize::from(*bytes.first()?),
+        ImageFormat::Pnm => pnm_header(bytes)?,
+        _ => 0,
+    };
+    Some(bytes.len() > header)
+}
+
+/// How long the header of a PNM file is: its mark, then numbers or, in the newest kind, lines up to `ENDHDR`.
+fn pnm_header(bytes: &[u8]) -> Option<usize> {
+    if bytes.starts_with(b"P7") {
+        const END: &[u8] = b"ENDHDR\n";
+        return bytes.windows(END.len()).position(|part| part == END).map(|at| at + END.len());
+    }
+    let mut numbers = if matches!(bytes.get(1)?, b'1' | b'4') { 2 } else { 3 };
+    let (mut at, mut in_number) = (2, false);
+    while numbers > 0 {
+        match bytes.get(at)? {
+            b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n')?,
+            byte if byte.is_ascii_whitespace() => numbers -= usize::from(std::mem::take(&mut in_number)),
+            _ => in_number = true,
+        }
+        at += 1;
+    }
+    Some(at)
 }
 
 /// An icon file that begins with its largest image; the decoder would prefer one of more colours.
