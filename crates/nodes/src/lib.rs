@@ -42,8 +42,8 @@ pub mod payload;
 pub mod runtime;
 
 pub use comfy::{
-    conditioning, controlnet, flow, gligen, hooks, hypernetwork, image, latent, loaders, logic, mask, merge, model,
-    patches, primitive, sampling, text, upscale, vae, vision,
+    conditioning, controlnet, dataset, flow, gligen, hooks, hypernetwork, image, latent, loaders, logic, mask, merge,
+    model, patches, primitive, sampling, text, upscale, vae, vision,
 };
 pub use comfy::{register, registry};
 pub use conditioning::CLIPTextEncode;

@@ -32,6 +32,32 @@ pub enum ImageError {
         /// Width.
         width: usize,
     },
+    /// Fewer pixels than an operation looks at.
+    #[error("an image of {height} x {width} is too small here; both sides need {least} pixels")]
+    TooSmall {
+        /// Height.
+        height: usize,
+        /// Width.
+        width: usize,
+        /// The least that either needs.
+        least: usize,
+    },
+    /// A palette that can't be.
+    #[error("{colours} colours are asked for; a palette has 1 to 256")]
+    Colours {
+        /// How many.
+        colours: usize,
+    },
+    /// Thresholds in the wrong order.
+    #[error(
+        "the low threshold is {low} and the high one {high}; the low one must be above 0 and not above the high one"
+    )]
+    Thresholds {
+        /// The low one.
+        low: f32,
+        /// The high one.
+        high: f32,
+    },
     /// A method that doesn't exist.
     #[error("unknown upscale method `{name}`; known are {}", .known.join(", "))]
     UnknownMethod {

@@ -7,18 +7,24 @@
 //! Sources: PyTorch `UpSampleKernel.cpp`; PIL `Resample.c`; ComfyUI `comfy/utils.py`, `nodes.py`.
 
 mod bislerp;
+mod canny;
 mod error;
 mod lanczos;
 mod mask;
 mod method;
+mod pillow;
 mod planes;
 mod preview;
+mod quantize;
 mod resize;
 mod taps;
 
+pub use canny::canny;
 pub use error::ImageError;
 pub use mask::grown;
 pub use method::Method;
+pub use pillow::Pixels;
 pub use planes::Planes;
 pub use preview::linear_preview;
+pub use quantize::{Dither, quantized};
 pub use resize::{Crop, common_upscale};

@@ -5,6 +5,7 @@
 mod classes;
 pub mod conditioning;
 pub mod controlnet;
+pub mod dataset;
 pub mod flow;
 pub mod gligen;
 pub mod hooks;
@@ -51,6 +52,7 @@ pub fn register(registry: &mut Registry) {
     loaders::register(registry);
     upscale::register(registry);
     image::register(registry);
+    dataset::register(registry);
     vae::register(registry);
     conditioning::register(registry);
     hooks::register(registry);

@@ -299,6 +299,57 @@ impl Folders {
         if really_inside(&path, folder) { Ok(path) } else { Err(outside()) }
     }
 
+    /// Folders below the folder of `dir`, relative with `/` between them, sorted.
+    pub fn subfolders(&self, dir: DirKind) -> Vec<String> {
+        let root = self.dir(dir);
+        let (mut found, mut todo) = (Vec::new(), vec![(root.to_path_buf(), MAX_DEPTH)]);
+        while let Some((folder, depth)) = todo.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            for path in entries.flatten().map(|e| e.path()).filter(|path| path.is_dir() && !path.is_symlink()) {
+                if let Ok(relative) = path.strip_prefix(root) {
+                    found.push(relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"));
+                }
+                if depth > 1 {
+                    todo.push((path, depth - 1));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Where a folder in that of `dir` is or would be. Creates nothing.
+    ///
+    /// # Errors
+    /// [`FileError::Outside`] for an absolute name and for `..`.
+    pub fn inside(&self, name: &str, dir: DirKind) -> Result<PathBuf, FileError> {
+        let root = self.dir(dir);
+        if is_plain_relative(name) { Ok(root.join(name)) } else { Err(outside(name, root)) }
+    }
+
+    /// A folder in that of `dir`, which exists.
+    ///
+    /// # Errors
+    /// As [`inside`](Self::inside), also for a link that leads out of the folder; [`FileError::NoSuchInput`] if there is no
+    /// such folder.
+    pub fn folder(&self, name: &str, dir: DirKind) -> Result<PathBuf, FileError> {
+        let path = self.inside(name, dir)?;
+        if !path.is_dir() {
+            return Err(FileError::NoSuchInput { name: name.to_owned(), path });
+        }
+        if really_inside(&path, self.dir(dir)) { Ok(path) } else { Err(outside(name, self.dir(dir))) }
+    }
+
+    /// A folder in that of `dir`, created unless it is there.
+    ///
+    /// # Errors
+    /// As [`inside`](Self::inside), also for a link that leads out of the folder; [`FileError::Io`] if it can't be created.
+    pub fn made(&self, name: &str, dir: DirKind) -> Result<PathBuf, FileError> {
+        let path = self.inside(name, dir)?;
+        std::fs::create_dir_all(&path).map_err(|e| FileError::io("create the folder", &path, e))?;
+        if really_inside(&path, self.dir(dir)) { Ok(path) } else { Err(outside(name, self.dir(dir))) }
+    }
+
     /// Whether images can be written to the output folder: creates the folder and tries a file in it.
     ///
     /// # Errors
@@ -314,6 +365,10 @@ impl Folders {
 
 fn endings(kind: &str) -> &'static [&'static str] {
     if MODEL_FOLDERS.iter().any(|(known, _)| *known == kind) { MODEL_ENDINGS } else { ANY_ENDING }
+}
+
+fn outside(name: &str, root: &Path) -> FileError {
+    FileError::Outside { name: name.to_owned(), folder: root.to_path_buf() }
 }
 
 fn canonical_kind(kind: &str) -> &str {

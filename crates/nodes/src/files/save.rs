@@ -119,6 +119,19 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
     write_new_with(path, &mut |out: &mut dyn Write| out.write_all(bytes))
 }
 
+/// Writes a file, in the place of one that has its name: first under a temporary name beside it, then renamed.
+///
+/// # Errors
+/// [`FileError::Io`]; the temporary file is removed, and what had the name stays.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let temporary = temporary_name(path);
+    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    written.map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        FileError::io("write", path, e)
+    })
+}
+
 /// Writes the contents of a file.
 type Fill<'a> = dyn FnMut(&mut dyn Write) -> std::io::Result<()> + 'a;
 

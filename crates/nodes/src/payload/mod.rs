@@ -11,6 +11,7 @@ mod mask;
 mod model;
 mod part;
 mod sampling;
+mod svg;
 mod tensor;
 
 pub use clip::Clip;
@@ -22,5 +23,6 @@ pub use mask::Mask;
 pub use model::{Conditioning, Model, PerpNegative, UpscaleModel, Vae};
 pub use part::MissingPart;
 pub use sampling::{Guider, Noise, Sampler, Sigmas};
+pub use svg::Svg;
 pub use tensor::tensor_bytes;
 pub(crate) use tensor::values;

@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, json};
 
+use super::limits::MAX_SIDE;
 use crate::files::{DirKind, Frames, load_image};
 use crate::payload::{Image, Mask};
 use crate::runtime::environment::{CxExt, Environment};
@@ -64,6 +65,43 @@ impl Execute for LoadImageOutput {
 
     fn execute(self, cx: &mut Cx) -> Result<(Image, Mask), NodeError> {
         load(cx, &self.image, DirKind::Output)
+    }
+}
+
+/// Reads an image that the page took with a camera.
+#[derive(Node)]
+#[node(display_name = "Webcam Capture", category = "image", module = "comfy_extras.nodes_webcam", validates(image))]
+pub struct WebcamCapture {
+    /// The file of the input or temporary folder that the page made.
+    #[input(type = "WEBCAM")]
+    image: String,
+    /// The width that the page takes images of, in pixels; 0 is the camera's.
+    #[input(default = 0, min = 0, max = MAX_SIDE, step = 1)]
+    #[allow(dead_code, reason = "the page's")]
+    width: usize,
+    /// The height that the page takes images of, in pixels; 0 is the camera's.
+    #[input(default = 0, min = 0, max = MAX_SIDE, step = 1)]
+    #[allow(dead_code, reason = "the page's")]
+    height: usize,
+    /// Whether the page takes a new image for every run.
+    #[input(default = true)]
+    #[allow(dead_code, reason = "the page's")]
+    capture_on_queue: bool,
+}
+
+impl Execute for WebcamCapture {
+    type Output = Image;
+
+    fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
+        fingerprint(known, DirKind::Input)
+    }
+
+    fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
+        validate(known, DirKind::Input)
+    }
+
+    fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
+        Ok(load(cx, &self.image, DirKind::Input)?.0)
     }
 }
 

@@ -37,11 +37,7 @@ impl Execute for SaveImage {
     type Output = WithUi<()>;
 
     fn validate(known: &ConstantInputs<'_>) -> Result<(), String> {
-        let Ok(environment) = known.host::<Environment>() else { return Ok(()) };
-        if let Some(prefix) = known.get_as::<String>("filename_prefix") {
-            SavePath::check(environment.folders(), DirKind::Output, &prefix).map_err(|e| e.to_string())?;
-        }
-        environment.folders().check_output_writable().map_err(|e| e.to_string())
+        check_prefix(known)
     }
 
     fn execute(self, cx: &mut Cx) -> Result<WithUi<()>, NodeError> {
@@ -91,6 +87,15 @@ impl Execute for MaskPreview {
     }
 }
 
+/// Whether the input `filename_prefix` stays in the output folder, and whether that can be written.
+pub(super) fn check_prefix(known: &ConstantInputs<'_>) -> Result<(), String> {
+    let Ok(environment) = known.host::<Environment>() else { return Ok(()) };
+    if let Some(prefix) = known.get_as::<String>("filename_prefix") {
+        SavePath::check(environment.folders(), DirKind::Output, &prefix).map_err(|e| e.to_string())?;
+    }
+    environment.folders().check_output_writable().map_err(|e| e.to_string())
+}
+
 /// Where and how images are written.
 struct Target<'a> {
     dir: DirKind,
@@ -131,7 +136,11 @@ pub(crate) fn shown(file: &SavedFile) -> serde_json::Value {
 }
 
 /// The text chunks: `prompt`, then each part of the extra information, `workflow` first in practice.
-fn texts(cx: &Cx, prompt: &SubmittedPrompt, extra: &ExtraPngInfo) -> Result<IndexMap<String, String>, NodeError> {
+pub(super) fn texts(
+    cx: &Cx,
+    prompt: &SubmittedPrompt,
+    extra: &ExtraPngInfo,
+) -> Result<IndexMap<String, String>, NodeError> {
     if !cx.environment()?.metadata() {
         return Ok(IndexMap::new());
     }

@@ -117,7 +117,7 @@ fn capitalised(text: &str, every_word: bool) -> String {
 }
 
 /// What Python takes for white space: Unicode's, and the four separators below it.
-fn is_blank(c: char) -> bool {
+pub(in crate::comfy) fn is_blank(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
