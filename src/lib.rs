@@ -109,12 +109,15 @@
 //! | [`models`](kiln_models), [`burn`] | `models`, on by default | text encoders, UNets, autoencoders, samplers; the tensors they compute with |
 //! | [`nodes`](kiln_nodes) | `nodes`, on by default | ComfyUI's nodes on top of these |
 //! | `cli` | `cli` | what a terminal shows while a graph runs |
+//! | `community` | `community` | small nodes of other packs that shared workflows use most |
 //! | `testing_nodes` | `testing-nodes` | the nodes of ComfyUI's own execution tests |
 
 #[cfg(feature = "models")]
 pub use burn;
 #[cfg(feature = "cli")]
 pub use kiln_cli as cli;
+#[cfg(feature = "community")]
+pub use kiln_community as community;
 pub use kiln_exec as exec;
 pub use kiln_graph as graph;
 pub use kiln_memory as memory;

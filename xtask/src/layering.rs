@@ -32,6 +32,7 @@ pub const RULES: &[Rule] = &[
     rule("kiln-kernels", &["burn", "burn-*", "kiln-*", "tokio"]),
     rule("kiln-models", &["kiln-graph", "kiln-exec", "kiln-nodes", "tokio", "axum"]),
     rule("kiln-nodes", &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"]),
+    rule("kiln-community", &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"]),
     rule("kiln-testing-nodes", &["kiln-cli", "kiln-server", "tokio", "axum", "hyper", "clap"]),
     // The facade of an app with nodes of its own: graph, exec and memory, built in seconds.
     Rule {
@@ -52,6 +53,7 @@ pub const RULES: &[Rule] = &[
             "kiln-models",
             "kiln-nodes",
             "kiln-testing-nodes",
+            "kiln-community",
             "kiln-cli",
         ],
     },

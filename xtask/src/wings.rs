@@ -44,6 +44,13 @@ pub const HOUSES: &[House] = &[
         wings: &[&["config", "http"], &["files", "hub"], &["queue"], &["state"], &["routes"], &["server"]],
     },
     House {
+        folder: "crates/community",
+        wings: &[
+            &["constants", "fill", "gguf", "lora_name", "seed", "size", "switch", "tokens"],
+            &["power_lora", "resize", "text"],
+        ],
+    },
+    House {
         folder: "crates/cli",
         wings: &[
             &["streams"],

@@ -5,7 +5,8 @@
 //! who held the memory. The main example uses the same pieces.
 //!
 //! # Features
-//! `server` (on by default, so that the command has it): `kiln serve`. `testing-nodes`: the command also has the nodes of ComfyUI's own execution tests.
+//! `server` and `community` (on by default, so that the command has them): `kiln serve`, and small nodes of other packs.
+//! `testing-nodes`: the command also has the nodes of ComfyUI's own execution tests.
 //!
 //! # Example
 //! ```

@@ -46,6 +46,12 @@ pub enum Failure {
 /// The node classes that the command knows.
 fn registry() -> Registry {
     let registry = kiln_nodes::registry();
+    #[cfg(feature = "community")]
+    let registry = {
+        let mut registry = registry;
+        kiln_community::register(&mut registry);
+        registry
+    };
     #[cfg(feature = "testing-nodes")]
     let registry = {
         let mut registry = registry;

@@ -382,3 +382,42 @@ fn a_list_of_proxies_reaches_widgets_at_any_depth_in_every_form_that_was_written
         as_stored.map(str::to_owned)
     );
 }
+
+#[test]
+fn widgets_that_packs_add_while_a_node_is_drawn_are_sent() {
+    let loras = NodeDef::new("Power Lora Loader (rgthree)")
+        .input(InputDef::new("model", "MODEL").optional())
+        .output(OutputDef::new("MODEL"))
+        .output_node(true);
+    let video = NodeDef::new("VHS_VideoCombine")
+        .input(InputDef::new("frame_rate", "FLOAT"))
+        .input(InputDef::combo("format", ["image/gif", "image/webp"]))
+        .output_node(true);
+    let defs = defs().with(loras).with(video);
+    let row = |strength_two: Value| json!({"on": true, "lora": "a.safetensors", "strength": 0.5, "strengthTwo": strength_two});
+    let list = |rows: Vec<Value>| {
+        let header = json!({"type": "PowerLoraLoaderHeaderWidget"});
+        json!([&[json!({}), header][..], &rows, &[json!({}), json!("")]].concat())
+    };
+    let separate = json!({"Show Strengths": "Separate Model & Clip"});
+    let video = json!({"frame_rate": 12, "format": "image/webp", "lossless": false, "pix_fmt": "yuv420p", "none": null,
+        "videopreview": {"hidden": false, "params": {}}});
+    let nodes = json!([
+        {"id": 1, "type": "Power Lora Loader (rgthree)", "widgets_values": list(vec![row(json!(2)), json!({"lora": null})])},
+        {"id": 2, "type": "Power Lora Loader (rgthree)", "properties": separate, "widgets_values": list(vec![row(json!(2)), row(Value::Null)])},
+        {"id": 3, "type": "VHS_VideoCombine", "widgets_values": video},
+    ]);
+    let workflow = Workflow::from_value(&json!({"nodes": nodes, "links": []})).unwrap();
+    let sent = workflow.lower(&defs, &LowerOptions::default()).unwrap().to_value();
+    let around = |rows: Value| {
+        let mut inputs = json!({"PowerLoraLoaderHeaderWidget": {"type": "PowerLoraLoaderHeaderWidget"}});
+        inputs.as_object_mut().unwrap().extend(rows.as_object().unwrap().clone());
+        inputs["\u{2795} Add Lora"] = json!("");
+        inputs
+    };
+    let one = json!({"on": true, "lora": "a.safetensors", "strength": 0.5});
+    assert_eq!(sent["1"]["inputs"], around(json!({"lora_1": one, "lora_2": {"lora": null}})));
+    assert_eq!(sent["2"]["inputs"], around(json!({"lora_1": row(json!(2)), "lora_2": row(json!(1))})));
+    let settings = json!({"frame_rate": 12, "format": "image/webp", "lossless": false, "pix_fmt": "yuv420p"});
+    assert_eq!(sent["3"]["inputs"], settings);
+}

@@ -11,7 +11,7 @@ use super::order::order;
 use super::resolve::{Resolver, Source};
 use super::text::Rewriter;
 use super::ui::{Mode, UiNode, Workflow};
-use super::{primitives, promoted, unfold, widgets};
+use super::{grown, primitives, promoted, unfold, widgets};
 use crate::def::{Definitions, NodeDef};
 use crate::id::NodeId;
 use crate::input::Input;
@@ -81,6 +81,9 @@ impl<'w> Lowering<'_, 'w> {
                 self.rewriter.replace(&mut value);
             }
             self.literal(def, &input.name, value, &mut node);
+        }
+        for (name, value) in grown::values(ui) {
+            node.inputs.insert(name.into(), stored(value));
         }
         for input in &ui.inputs {
             if let Some(source) = self.resolver.input(instance, id, input)? {

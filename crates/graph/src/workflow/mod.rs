@@ -9,6 +9,7 @@ mod error;
 mod everywhere;
 mod frames;
 mod groups;
+mod grown;
 mod instance;
 mod json;
 mod lower;

@@ -15,7 +15,7 @@ use kiln_models::detect::Family;
 use kiln_models::lora::{LoraFile, Prefixes, Target};
 use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
 
-use self::fingerprint::file_fingerprint;
+pub use self::fingerprint::{file_fingerprint, stamps};
 pub use self::save::{CLIPSave, CheckpointSave, LoraSave, ModelSave, VAESave};
 pub use self::vae::VAELoader;
 use crate::payload::{Clip, MissingPart, Model, Vae};
