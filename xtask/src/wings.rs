@@ -46,7 +46,7 @@ pub const HOUSES: &[House] = &[
     House {
         folder: "crates/community",
         wings: &[
-            &["constants", "fill", "gguf", "lora_name", "seed", "size", "switch", "tokens"],
+            &["compare", "constants", "fill", "gguf", "lora_name", "seed", "size", "switch", "tokens"],
             &["power_lora", "resize", "text"],
         ],
     },

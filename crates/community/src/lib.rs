@@ -6,7 +6,7 @@
 //! | pack | classes |
 //! |---|---|
 //! | `kijai/ComfyUI-KJNodes` | `INTConstant`, `FloatConstant`, `BOOLConstant`, `StringConstant`, `StringConstantMultiline`, `ImageResizeKJv2` |
-//! | `rgthree/rgthree-comfy` | `Seed (rgthree)`, `Any Switch (rgthree)`, `Power Lora Loader (rgthree)` |
+//! | `rgthree/rgthree-comfy` | `Seed (rgthree)`, `Any Switch (rgthree)`, `Power Lora Loader (rgthree)`, `Image Comparer (rgthree)` |
 //! | `cubiq/ComfyUI_essentials` | `GetImageSize+` |
 //! | `pythongosssss/ComfyUI-Custom-Scripts` | `ShowText\|pysssss` |
 //! | `WASasquatch/was-node-suite-comfyui` | `Text Multiline`, `Text Concatenate` |
@@ -18,6 +18,7 @@
 //! assert!(registry.get("GetImageSize+").is_some());
 //! ```
 
+mod compare;
 mod constants;
 mod fill;
 mod gguf;
@@ -39,6 +40,7 @@ pub fn register(registry: &mut Registry) {
     switch::register(registry);
     text::register(registry);
     size::register(registry);
+    compare::register(registry);
     resize::register(registry);
     power_lora::register(registry);
     gguf::register(registry);

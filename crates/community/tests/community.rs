@@ -82,6 +82,29 @@ fn the_size_of_images_is_width_height_and_count() {
 }
 
 #[test]
+fn images_to_compare_are_shown_beside_each_other() {
+    let bench = Bench::new();
+    let image = |count: u32, color: u32| json!({"class_type": "EmptyImage", "inputs": {"width": 4, "height": 2, "batch_size": count, "color": color}});
+    let nodes = json!({"a": image(1, 0x00ff_0000), "b": image(2, 255),
+        "1": {"class_type": "Image Comparer (rgthree)", "inputs": {"image_a": ["a", 0], "image_b": ["b", 0]}},
+        "2": {"class_type": "Image Comparer (rgthree)", "inputs": {"image_a": ["b", 0]}}});
+    let report = bench.run(&nodes, &[]).unwrap();
+    let files = |node: &str, list: &str| -> Vec<String> {
+        let files = report.ui(node).unwrap().get(list).unwrap();
+        assert!(files.iter().all(|file| file["type"] == "temp" && file["subfolder"] == ""));
+        files.iter().map(|file| file["filename"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!([files("1", "a_images").len(), files("1", "b_images").len()], [1, 2]);
+    assert_eq!([files("2", "a_images").len(), files("2", "b_images").len()], [2, 0]);
+    for (name, colour) in [(&files("1", "a_images")[0], [1.0, 0.0, 0.0]), (&files("1", "b_images")[1], [0.0, 0.0, 1.0])]
+    {
+        assert!(name.starts_with("rgthree.compare._temp_") && name.ends_with("_.png"), "{name}");
+        let image = kiln_nodes::files::load_image(&bench.root.path().join("temp").join(name)).unwrap();
+        assert_eq!(image.rgb[..3], colour);
+    }
+}
+
+#[test]
 fn a_switch_passes_the_first_value_on_that_is_there_and_links_of_any_type_take_it() {
     let bench = Bench::new();
     let int = |value: i32| json!({"class_type": "INTConstant", "inputs": {"value": value}});

@@ -105,6 +105,30 @@ struct Target<'a> {
 }
 
 fn save(cx: &Cx, images: &Image, target: &Target<'_>) -> Result<WithUi<()>, NodeError> {
+    let files = written(cx, images, target)?;
+    let ui = files.into_iter().fold(Ui::new(), |ui, file| ui.with("images", file));
+    Ok(WithUi { outcome: (), ui })
+}
+
+/// Writes images into the folder for temporary files, with the graph inside, and returns how clients find them. `prefix` is
+/// what their names begin with, before what tells nodes apart.
+///
+/// # Errors
+/// When the folder cannot be written, or the run was cancelled.
+pub fn save_preview(
+    cx: &Cx,
+    images: &Image,
+    prefix: &str,
+    prompt: &SubmittedPrompt,
+    extra_pnginfo: &ExtraPngInfo,
+) -> Result<Vec<serde_json::Value>, NodeError> {
+    let texts = texts(cx, prompt, extra_pnginfo)?;
+    let prefix = format!("{prefix}_temp_{}", letters(cx));
+    written(cx, images, &Target { dir: DirKind::Temp, prefix: &prefix, level: PREVIEW, texts })
+}
+
+/// Writes the files of a save, and returns how clients find them.
+fn written(cx: &Cx, images: &Image, target: &Target<'_>) -> Result<Vec<serde_json::Value>, NodeError> {
     let environment = cx.environment()?;
     let [batch, height, width, channels] = images.dims();
     let (image, colour) = match Colour::of_channels(channels) {
@@ -113,7 +137,7 @@ fn save(cx: &Cx, images: &Image, target: &Target<'_>) -> Result<WithUi<()>, Node
     };
     let bytes = image.to_bytes()?;
     let mut path = SavePath::new(environment.folders(), target.dir, target.prefix, (width, height), Moment::now())?;
-    let mut ui = Ui::new();
+    let mut files = Vec::new();
     for (i, pixels) in bytes.chunks_exact((bytes.len() / batch.max(1)).max(1)).enumerate() {
         cx.checkpoint()?;
         let picture = PngImage {
@@ -125,9 +149,9 @@ fn save(cx: &Cx, images: &Image, target: &Target<'_>) -> Result<WithUi<()>, Node
         };
         let saved = path.write(i, ".png", &write_png(&picture, target.level)?)?;
         tracing::info!(path = %saved.path.display(), "saved");
-        ui.push("images", shown(&saved));
+        files.push(shown(&saved));
     }
-    Ok(WithUi { outcome: (), ui })
+    Ok(files)
 }
 
 /// How clients find a file.
@@ -152,7 +176,10 @@ pub(super) fn texts(
 
 /// `ComfyUI_temp_` and five letters that belong to the node.
 fn preview_prefix(cx: &Cx) -> String {
+    format!("ComfyUI_temp_{}", letters(cx))
+}
+
+fn letters(cx: &Cx) -> String {
     let hash = blake3::hash(cx.node_id().to_string().as_bytes());
-    let letters: String = hash.as_bytes()[..5].iter().map(|b| char::from(b'a' + b % 26)).collect();
-    format!("ComfyUI_temp_{letters}")
+    hash.as_bytes()[..5].iter().map(|b| char::from(b'a' + b % 26)).collect()
 }
