@@ -265,5 +265,7 @@ async fn the_page_is_served_from_its_folder_and_nothing_beside_it() {
         assert_eq!(server.json(path).await, json!({}), "{path}");
     }
     let none = Running::start().await;
+    assert_eq!(none.json("/templates/index.json").await, json!([]));
+    assert_eq!(none.get("/templates/index_logo.json").await.status(), StatusCode::NOT_FOUND);
     assert!(none.get("/").await.text().await.unwrap().contains("comfyui-frontend-package"));
 }
