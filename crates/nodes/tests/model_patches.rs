@@ -188,3 +188,12 @@ fn a_hypernetwork_changes_the_run_by_its_strength_and_a_strange_one_is_told() {
     told("broken.pt", &["broken.pt", "64"]);
     told("model.safetensors", &["no hypernetwork", "a UNet"]);
 }
+
+#[test]
+fn whatever_a_model_is_to_be_computed_in_it_is_computed_in_f32() {
+    let bench = Bench::new();
+    let plain = plain(&bench);
+    for dtype in ["default", "fp32", "fp16", "bf16"] {
+        assert_eq!(with(&bench, "ModelComputeDtype", &json!({"dtype": dtype})), plain, "{dtype}");
+    }
+}

@@ -8,7 +8,7 @@ use crate::payload::Model;
 
 crate::comfy::classes::classes! {
     ModelSamplingDiscrete, ModelSamplingContinuousEDM, ModelSamplingContinuousV, ModelSamplingSD3,
-    ModelSamplingAuraFlow, ModelSamplingFlux, RescaleCFG,
+    ModelSamplingAuraFlow, ModelSamplingFlux, RescaleCFG, ModelComputeDtype,
 }
 
 fn prediction(name: &str) -> Result<Prediction, NodeError> {
@@ -197,5 +197,31 @@ impl Execute for RescaleCFG {
     fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
         // The last node that says how predictions are mixed has its way.
         Ok(Model { rescale_cfg: Some(self.multiplier), perp_negative: None, ..self.model })
+    }
+}
+
+/// Says how exactly a model is to be computed. Kiln computes in f32, whatever is said.
+#[derive(Node)]
+#[node(
+    display_name = "ModelComputeDtype",
+    category = "advanced/debug/model",
+    module = "comfy_extras.nodes_model_advanced"
+)]
+pub struct ModelComputeDtype {
+    /// The model.
+    model: Model,
+    /// The numbers to compute with; fewer bits than those of fp32 are a wish that is warned of.
+    #[input(combo = ["default", "fp32", "fp16", "bf16"])]
+    dtype: String,
+}
+
+impl Execute for ModelComputeDtype {
+    type Output = Model;
+
+    fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
+        if ["fp16", "bf16"].contains(&self.dtype.as_str()) {
+            tracing::warn!(dtype = self.dtype, "this model is computed in f32 all the same, which is more exact");
+        }
+        Ok(self.model)
     }
 }

@@ -228,6 +228,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_condition_carries_is_planned_whatever_stands_between() {
+        let mut prompt = classic(ksampler("euler"));
+        prompt["5"]["inputs"]["steps"] = json!(1);
+        prompt["5"]["inputs"]["positive"] = json!(["7", 0]);
+        prompt["7"] = json!({"class_type": "ControlNetApplySD3", "inputs": {"positive": ["9", 0],
+            "control_net": ["11", 0], "vae": ["12", 0]}});
+        prompt["8"] = json!({"class_type": "ControlNetLoader", "inputs": {"control_net_name": "union.safetensors"}});
+        prompt["11"] = json!({"class_type": "SetUnionControlNetType", "inputs": {"control_net": ["8", 0]}});
+        prompt["12"] = json!({"class_type": "VAELoader", "inputs": {"vae_name": "taesd"}});
+        prompt["9"] = json!({"class_type": "GLIGENTextBoxApply", "inputs": {"conditioning_to": ["3", 0],
+            "clip": ["2", 1], "gligen_textbox_model": ["10", 0]}});
+        prompt["10"] = json!({"class_type": "GLIGENLoader", "inputs": {"gligen_name": "boxes.safetensors"}});
+        prompt["6"]["inputs"]["vae"] = json!(["12", 0]);
+        let found = runs(prompt, &["3", "9"]);
+        assert_eq!(found, "gligen of boxes 1, controlnet of union 1, unet of a 1, vae of taesd 3");
+    }
+
+    #[test]
     fn what_leads_nowhere_or_in_circles_is_left_out() {
         assert_eq!(runs(json!({"1": {"class_type": "KSampler", "inputs": {"model": ["9", 0]}}}), &[]), "");
         let circle = json!({"1": {"class_type": "KSampler", "inputs": {"model": ["2", 0], "latent_image": ["1", 0]}},
