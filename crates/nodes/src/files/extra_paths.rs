@@ -329,9 +329,9 @@ mod tests {
     #[test]
     fn what_is_no_list_of_folders_is_refused_with_file_and_line() {
         let nested = "[".repeat(100_000);
-        let aliases = (1..40).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect::<String>();
+        let aliases = (1..40).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect::<Vec<_>>().concat();
         let bomb = format!("a0: &a0 [x, x]\n{aliases}");
-        let values = bomb.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        let values = bomb.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
         for (text, parts) in [
             ("a:\n  loras: 7\n", &["line 2", "`loras` is the number 7", "one per line"][..]),
             ("a:\n  vae: x\n  loras:\n    - x\n", &["line 4", "`loras` is a list"]),
