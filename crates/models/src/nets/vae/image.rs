@@ -63,7 +63,7 @@ impl dyn Autoencoder + '_ {
         self.encode(self.from_image(image)?)
     }
 
-    /// [`decode_image`](Self::decode_image) in tiles: the mean of three passes with square, tall and wide ones.
+    /// `decode_image` in tiles: the mean of three passes with square, tall and wide ones.
     ///
     /// # Errors
     /// When tiles are not wider than twice their overlap; otherwise as [`Autoencoder::decode`].
@@ -75,10 +75,10 @@ impl dyn Autoencoder + '_ {
         Ok(to_image(sum / 3.0))
     }
 
-    /// [`encode_image`](Self::encode_image) in tiles, likewise.
+    /// `encode_image` in tiles, likewise.
     ///
     /// # Errors
-    /// As [`decode_tiled`](Self::decode_tiled).
+    /// As `decode_tiled`.
     pub fn encode_tiled(&self, image: Tensor<4>, tiles: Tiles) -> Result<Tensor<4>, ModelError> {
         tiles.check()?;
         let scale = 1.0 / self.scale() as f64;
