@@ -76,7 +76,7 @@ pub const HOUSES: &[House] = &[
     House {
         folder: "crates/kernels",
         wings: &[
-            &["error", "simd"],
+            &["error", "scratch", "simd"],
             &["isa", "math"],
             &["gemm"],
             &["activation", "attention", "conv", "linear", "norm", "resize", "softmax", "winograd"],

@@ -5,29 +5,29 @@ use rayon::prelude::*;
 use crate::error::{Check, KernelError};
 use crate::isa::Isa;
 use crate::math;
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{Kernel, Simd};
 
 /// Elements that one task handles: enough to outweigh its start, few enough to spread.
 const CHUNK: usize = 16 * 1024;
 
 /// `x · sigmoid(x)` in place.
 pub fn silu(isa: Isa, x: &mut [f32]) {
-    map(isa, x, Function::Swish(1.0));
+    map(isa, x, Swish(1.0));
 }
 
 /// `x · sigmoid(1.702 x)` in place: the activation of OpenAI's CLIP.
 pub fn quick_gelu(isa: Isa, x: &mut [f32]) {
-    map(isa, x, Function::Swish(1.702));
+    map(isa, x, Swish(1.702));
 }
 
 /// `x · Φ(x)` in place, with the exact error function.
 pub fn gelu(isa: Isa, x: &mut [f32]) {
-    map(isa, x, Function::Gelu);
+    map(isa, x, Gelu);
 }
 
 /// `x` where it is positive, `slope · x` elsewhere, in place.
 pub fn leaky_relu(isa: Isa, x: &mut [f32], slope: f32) {
-    map(isa, x, Function::Leaky(slope));
+    map(isa, x, Leaky(slope));
 }
 
 /// `out[r][i] = x[r][i] · gelu(x[r][width + i])` for rows of `2 · width` in `x` and `width` in `out`.
@@ -45,48 +45,58 @@ pub fn geglu(isa: Isa, x: &[f32], width: usize, out: &mut [f32]) -> Result<(), K
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-enum Function {
-    Swish(f32),
-    Gelu,
-    Leaky(f32),
+/// A function of one element, on lanes. A trait and no closure: closures are not compiled with a set's instructions.
+trait Function: Copy + Send + Sync {
+    fn of<S: Simd>(self, s: S, x: S::F) -> S::F;
 }
 
-fn map(isa: Isa, x: &mut [f32], function: Function) {
+#[derive(Clone, Copy)]
+struct Swish(f32);
+
+impl Function for Swish {
+    #[inline(always)]
+    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+        math::swish(s, x, self.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Gelu;
+
+impl Function for Gelu {
+    #[inline(always)]
+    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+        math::gelu(s, x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Leaky(f32);
+
+impl Function for Leaky {
+    #[inline(always)]
+    fn of<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.if_negative(x, s.mul(x, s.splat(self.0)), x)
+    }
+}
+
+fn map(isa: Isa, x: &mut [f32], function: impl Function) {
     x.par_chunks_mut(CHUNK).for_each(|x| isa.run(Map { x, function }));
 }
 
-struct Map<'a> {
+struct Map<'a, F> {
     x: &'a mut [f32],
-    function: Function,
+    function: F,
 }
 
-impl Kernel for Map<'_> {
+impl<F: Function> Kernel for Map<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match self.function {
-            Function::Swish(slope) => each(s, self.x, |x| math::swish(s, x, slope)),
-            Function::Gelu => each(s, self.x, |x| math::gelu(s, x)),
-            Function::Leaky(slope) => {
-                let slope = s.splat(slope);
-                each(s, self.x, |x| s.if_negative(x, s.mul(x, slope), x));
-            }
+        for x in self.x.chunks_mut(S::LANES) {
+            s.store_some(self.function.of(s, s.load_some(x)), x);
         }
-    }
-}
-
-#[inline(always)]
-fn each<S: Simd>(s: S, x: &mut [f32], f: impl Fn(S::F) -> S::F) {
-    let (full, rest) = x.as_chunks_mut::<LANES>();
-    for x in full {
-        let y = f(s.load(x));
-        s.store(y, x);
-    }
-    if !rest.is_empty() {
-        let y = f(s.load_some(rest));
-        s.store_some(y, rest);
     }
 }
 
@@ -104,7 +114,8 @@ impl Kernel for Geglu<'_> {
         let Self { x, width, out } = self;
         for (x, out) in x.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
             let (value, gate) = x.split_at(width);
-            for ((value, gate), out) in value.chunks(LANES).zip(gate.chunks(LANES)).zip(out.chunks_mut(LANES)) {
+            let vectors = value.chunks(S::LANES).zip(gate.chunks(S::LANES));
+            for ((value, gate), out) in vectors.zip(out.chunks_mut(S::LANES)) {
                 let y = s.mul(s.load_some(value), math::gelu(s, s.load_some(gate)));
                 s.store_some(y, out);
             }

@@ -6,7 +6,10 @@ use std::ops::Range;
 use crate::error::{Check, KernelError};
 use crate::gemm::{Bias, Gemm, Right};
 use crate::isa::Isa;
-use crate::simd::{COLUMNS, Simd};
+use crate::simd::{MOST_LANES, Simd};
+
+/// Columns of the widest panel.
+const MOST_COLUMNS: usize = 2 * MOST_LANES;
 
 /// The sizes of one convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,32 +92,41 @@ struct Patches<'a> {
 
 impl Right for Patches<'_> {
     #[inline(always)]
-    fn pack<S: Simd>(&self, s: S, depth: Range<usize>, column: usize, to: &mut [f32]) {
+    fn pack<S: Simd>(&self, s: S, depth: Range<usize>, column: usize, vectors: usize, to: &mut [f32]) {
         let pixels = self.sizes.image[0] * self.sizes.image[1];
+        let width = vectors * S::LANES;
         if self.sizes.kernel == [1, 1] && self.sizes.stride == 1 && self.sizes.padding == [0; 4] {
-            for (channel, to) in depth.zip(to.chunks_exact_mut(COLUMNS)) {
+            for (channel, to) in depth.zip(to.chunks_exact_mut(width)) {
                 let from = &self.x[channel * pixels..(channel + 1) * pixels][column..];
-                let (low, high) = to.split_at_mut(COLUMNS / 2);
-                s.store_some(s.load_some(from), low);
-                s.store_some(s.load_some(from.get(COLUMNS / 2..).unwrap_or(&[])), high);
+                for (i, to) in to.chunks_exact_mut(S::LANES).enumerate() {
+                    s.store(s.load_some(from.get(i * S::LANES..).unwrap_or(&[])), to);
+                }
             }
             return;
         }
         let corners = self.corners(column);
         let [rows, columns] = self.sizes.kernel;
-        for (row, to) in depth.zip(to.chunks_exact_mut(COLUMNS)) {
-            let (channel, i, j) = (row / (rows * columns), row / columns % rows, row % columns);
-            self.gather(&self.x[channel * pixels..(channel + 1) * pixels], i, j, &corners, to);
+        for at in 0..rows * columns {
+            let sources = self.sources(&corners, at / columns, at % columns);
+            // The rows of the panel that belong to this place of the kernel, one for each channel.
+            let skip = (at + rows * columns - depth.start % (rows * columns)) % (rows * columns);
+            let channels = (depth.start + skip) / (rows * columns)..;
+            for (to, channel) in to.chunks_exact_mut(width).skip(skip).step_by(rows * columns).zip(channels) {
+                let plane = &self.x[channel * pixels..(channel + 1) * pixels];
+                for (to, &source) in to.iter_mut().zip(&sources) {
+                    *to = plane.get(source).copied().unwrap_or(0.0);
+                }
+            }
         }
     }
 }
 
 impl Patches<'_> {
-    /// For sixteen output pixels from `column` on, the row and the column of the padded image that their patches begin
-    /// at; beyond every image for those behind the last one.
+    /// For the output pixels of a panel from `column` on, the row and the column of the padded image that their patches
+    /// begin at; beyond every image for those behind the last one.
     #[inline(always)]
-    fn corners(&self, column: usize) -> [[usize; 2]; COLUMNS] {
-        let mut corners = [[usize::MAX / 2; 2]; COLUMNS];
+    fn corners(&self, column: usize) -> [[usize; 2]; MOST_COLUMNS] {
+        let mut corners = [[usize::MAX / 2; 2]; MOST_COLUMNS];
         let outputs = self.sizes.output()[0] * self.width;
         for (corner, pixel) in corners.iter_mut().zip(column..outputs) {
             *corner = [pixel / self.width * self.sizes.stride, pixel % self.width * self.sizes.stride];
@@ -122,13 +134,15 @@ impl Patches<'_> {
         corners
     }
 
+    /// The pixel of a plane that the weight at `(i, j)` meets, for each of the corners; beyond every plane where it
+    /// meets a zero.
     #[inline(always)]
-    fn gather(&self, plane: &[f32], i: usize, j: usize, corners: &[[usize; 2]; COLUMNS], to: &mut [f32]) {
+    fn sources(&self, corners: &[[usize; 2]; MOST_COLUMNS], i: usize, j: usize) -> [usize; MOST_COLUMNS] {
         let [height, width] = self.sizes.image;
         let [top, _, left, _] = self.sizes.padding;
-        for (to, [row, column]) in to.iter_mut().zip(corners) {
+        corners.map(|[row, column]| {
             let (row, column) = ((row + i).wrapping_sub(top), (column + j).wrapping_sub(left));
-            *to = if row < height && column < width { plane[row * width + column] } else { 0.0 };
-        }
+            if row < height && column < width { row * width + column } else { usize::MAX }
+        })
     }
 }

@@ -17,8 +17,16 @@
 //!
 //! # Instruction sets
 //! Every kernel that computes takes an [`Isa`]. [`Isa::best`] finds out at run time what the machine has; [`Isa::PORTABLE`] is plain
-//! Rust, runs everywhere and is what the others are tested against. A kernel is written once, over eight lanes, and
-//! compiled for each set; `unsafe` lives in the `simd` modules alone.
+//! Rust, runs everywhere and is what the others are tested against. A kernel is written once, over vectors of whatever
+//! length, and compiled for each set; `unsafe` lives in the `simd` modules alone.
+//!
+//! | set | lanes | tile of a product | needs |
+//! |---|---|---|---|
+//! | `portable` | 8 | 6 x 16 | nothing |
+//! | `avx2` | 8 | 6 x 16 | AVX2, FMA |
+//! | `avx512` | 16 | 12 x 32 | AVX-512 F, DQ, BW, VL |
+//!
+//! The environment's `KILN_ISA` takes one of these names, for comparisons.
 //!
 //! # Threads
 //! Work is spread over the current rayon pool. How it is cut never changes an order of summation: one, two and four
@@ -65,6 +73,7 @@ mod linear;
 mod math;
 mod norm;
 mod resize;
+mod scratch;
 mod simd;
 mod softmax;
 mod winograd;
@@ -73,7 +82,7 @@ pub use activation::{geglu, gelu, leaky_relu, quick_gelu, silu};
 pub use attention::{Attention, Strided, attention};
 pub use conv::{Conv, conv2d};
 pub use error::KernelError;
-pub use isa::Isa;
+pub use isa::{Isa, IsaError};
 pub use linear::linear;
 pub use norm::{GroupNorm, group_norm, layer_norm};
 pub use resize::nearest;

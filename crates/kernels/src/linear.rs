@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::{Check, KernelError};
 use crate::gemm::{Bias, Gemm, Right};
 use crate::isa::Isa;
-use crate::simd::{COLUMNS, LANES, Simd};
+use crate::simd::{LINE, MOST_LANES, Simd, four};
 
 /// `out = x · weightᵀ + bias`.
 ///
@@ -45,19 +45,31 @@ struct Transposed<'a> {
 
 impl Right for Transposed<'_> {
     #[inline(always)]
-    fn pack<S: Simd>(&self, s: S, depth: Range<usize>, column: usize, to: &mut [f32]) {
-        for (i, to) in to.chunks_mut(LANES * COLUMNS).enumerate() {
-            let depth = depth.start + i * LANES..depth.end.min(depth.start + (i + 1) * LANES);
-            for half in 0..2 {
-                let mut rows = [s.splat(0.0); LANES];
-                for (j, row) in rows.iter_mut().enumerate() {
-                    let column = column + half * LANES + j;
-                    if column * self.len < self.rows.len() {
-                        *row = s.load_some(&self.rows[column * self.len..][depth.clone()]);
+    fn pack<S: Simd>(&self, s: S, depth: Range<usize>, column: usize, vectors: usize, to: &mut [f32]) {
+        let width = vectors * S::LANES;
+        for vector in 0..vectors {
+            let column = column + vector * S::LANES;
+            let columns = (self.rows.len() / self.len).saturating_sub(column);
+            let rows = self.rows.get(column * self.len..).unwrap_or(&[]);
+            for (i, to) in to.chunks_mut(4 * width).enumerate() {
+                let at = depth.start + 4 * i;
+                if i % (LINE / 4) == 0 {
+                    for j in 0..S::LANES {
+                        s.fetch_early(rows, (width + j) * self.len + at);
                     }
                 }
-                for (row, to) in s.transpose(rows).into_iter().zip(to.chunks_exact_mut(COLUMNS)) {
-                    s.store_first(row, &mut to[half * LANES..][..LANES]);
+                let part = if columns >= S::LANES && at + 4 <= depth.end {
+                    s.turn(|j| four(&rows[j * self.len + at..]))
+                } else {
+                    let mut padded = [[0.0; 4]; MOST_LANES];
+                    for (j, padded) in padded.iter_mut().enumerate().take(columns.min(S::LANES)) {
+                        let row = &rows[j * self.len..][at..depth.end.min(at + 4)];
+                        padded[..row.len()].copy_from_slice(row);
+                    }
+                    s.turn(|j| &padded[j])
+                };
+                for (part, to) in part.into_iter().zip(to.chunks_exact_mut(width)) {
+                    s.store(part, &mut to[vector * S::LANES..]);
                 }
             }
         }

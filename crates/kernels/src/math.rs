@@ -1,4 +1,4 @@
-//! Exponential, logistic and error function on eight lanes. Relative errors are a few units in the last place.
+//! Exponential, logistic and error function on lanes. Relative errors are a few units in the last place.
 
 use crate::simd::Simd;
 
@@ -17,9 +17,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
         p = s.mul_add(p, r, s.splat(c));
     }
     let p = s.add(s.mul_add(p, s.mul(r, r), r), s.splat(1.0));
-    // Two factors: the exponent reaches from -150 to 128, further than one factor can.
-    let half = s.round(s.mul(n, s.splat(0.5)));
-    s.mul(s.mul(p, s.pow2(half)), s.pow2(s.sub(n, half)))
+    s.scale(p, n)
 }
 
 /// `2^x` for `x <= 0`, 0 below -126.5, NaN stays NaN. The softmax of attention needs no more.
@@ -27,14 +25,12 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
 /// Polynomial of Cephes' `exp2f` (Moshier), relative error below 2e-7.
 #[inline(always)]
 pub(crate) fn exp2_negative<S: Simd>(s: S, x: S::F) -> S::F {
-    let x = s.max(s.splat(-127.0), x);
-    let n = s.round(x);
-    let r = s.sub(x, n);
+    let (n, r) = s.whole_and_rest(x);
     let mut p = s.splat(1.535_336_2e-4);
     for c in [1.339_887_4e-3, 9.618_437e-3, 5.550_332_5e-2, 2.402_264_8e-1, 6.931_472e-1, 1.0] {
         p = s.mul_add(p, r, s.splat(c));
     }
-    s.mul(p, s.pow2(n))
+    s.scale_down(p, n)
 }
 
 /// `x / (1 + e^(-slope x))`: SiLU for slope 1, CLIP's quick GELU for 1.702.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::error::{Check, KernelError};
 use crate::isa::Isa;
 use crate::math;
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{Kernel, Simd};
 
 /// Elements per block of a sum: 16 KiB, so that the second look at them finds them in the first-level cache.
 const BLOCK: usize = 4096;
@@ -121,7 +121,7 @@ struct Affine {
 #[inline(always)]
 fn scale_shift<S: Simd>(s: S, x: &[f32], affine: Affine, silu: bool, out: &mut [f32]) {
     let (mean, scale, shift) = (s.splat(affine.mean), s.splat(affine.scale), s.splat(affine.shift));
-    for (x, out) in x.chunks(LANES).zip(out.chunks_mut(LANES)) {
+    for (x, out) in x.chunks(S::LANES).zip(out.chunks_mut(S::LANES)) {
         let y = s.mul_add(s.sub(s.load_some(x), mean), scale, shift);
         let y = if silu { math::swish(s, y, 1.0) } else { y };
         s.store_some(y, out);
@@ -146,8 +146,8 @@ impl Kernel for Rows<'_> {
         for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
             let moments = Moments::of(s, x);
             let (mean, factor) = (s.splat(moments.mean as f32), s.splat(moments.inverse_deviation(eps) as f32));
-            let weights = gamma.chunks(LANES).zip(beta.chunks(LANES));
-            for ((x, out), (gamma, beta)) in x.chunks(LANES).zip(out.chunks_mut(LANES)).zip(weights) {
+            let weights = gamma.chunks(S::LANES).zip(beta.chunks(S::LANES));
+            for ((x, out), (gamma, beta)) in x.chunks(S::LANES).zip(out.chunks_mut(S::LANES)).zip(weights) {
                 let normal = s.mul(s.sub(s.load_some(x), mean), factor);
                 s.store_some(s.mul_add(normal, s.load_some(gamma), s.load_some(beta)), out);
             }
@@ -200,11 +200,11 @@ fn sums<S: Simd>(s: S, block: &[f32], near: f32) -> (f64, f64) {
     let centre = s.splat(near);
     let mut sum = [s.splat(0.0); 4];
     let mut squares = sum;
-    let (quads, rest) = block.as_chunks::<{ 4 * LANES }>();
+    let quads = block.chunks_exact(4 * S::LANES);
+    let rest = quads.remainder();
     for quad in quads {
-        let (parts, _) = quad.as_chunks::<LANES>();
         for i in 0..4 {
-            let d = s.sub(s.load(&parts[i]), centre);
+            let d = s.sub(s.load(&quad[i * S::LANES..]), centre);
             sum[i] = s.add(sum[i], d);
             squares[i] = s.mul_add(d, d, squares[i]);
         }
@@ -221,7 +221,7 @@ fn sums<S: Simd>(s: S, block: &[f32], near: f32) -> (f64, f64) {
 fn wide_sum<S: Simd>(s: S, parts: [S::F; 4]) -> f64 {
     let mut total = 0.0;
     for part in parts {
-        for lane in s.lanes(part) {
+        for &lane in s.lanes(part).as_ref() {
             total += f64::from(lane);
         }
     }

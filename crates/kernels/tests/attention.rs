@@ -76,6 +76,19 @@ fn the_autoencoders_single_wide_head_works() {
 }
 
 #[test]
+fn heads_that_do_not_fit_together_give_what_each_gives_alone() {
+    // 11 MiB of keys and values per head where a group holds 32.
+    let sizes = Attention { batch: 2, heads: 3, width: 512, queries: 2, keys: 2800, causal: false };
+    let [q, k, v] = inputs(&mut Random::new(18), sizes);
+    let together = run(Isa::best(), sizes, &q, &k, &v);
+    for head in 0..3 {
+        let part = |x: &[f32]| x.chunks(1536).flat_map(|row| row[head * 512..][..512].to_vec()).collect::<Vec<_>>();
+        let alone = run(Isa::best(), Attention { heads: 1, ..sizes }, &part(&q), &part(&k), &part(&v));
+        assert!(part(&together) == alone, "head {head}");
+    }
+}
+
+#[test]
 fn scores_far_below_zero_still_make_a_softmax() {
     let sizes = Attention { batch: 1, heads: 1, width: 8, queries: 5, keys: 77, causal: false };
     let [q, k, v] = inputs(&mut Random::new(14), sizes);

@@ -2,14 +2,17 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m256, _CMP_LT_OQ, _CMP_NEQ_UQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_andnot_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps,
-    _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps,
-    _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    __m256, _CMP_LT_OQ, _CMP_NEQ_UQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_ET0, _MM_HINT_T0,
+    _MM_HINT_T1, _mm_loadu_ps, _mm_prefetch, _mm256_add_epi32, _mm256_add_ps, _mm256_andnot_ps, _mm256_blendv_ps,
+    _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
+    _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set_m128,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_storeu_ps,
+    _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-use super::{Kernel, LANES, Simd};
+use super::lanes::{Kernel, Simd};
+
+const LANES: usize = 8;
 
 /// Proof that this machine has AVX2 and FMA: only [`Avx2::detect`] makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +36,15 @@ impl Avx2 {
     }
 }
 
-// Every `unsafe` below calls an instruction of AVX2 or FMA on values, or on an array of exactly eight floats.
-// SAFETY of each: `self` exists, so the machine has the instruction; loads and stores stay inside of the array.
+// Every `unsafe` below calls an instruction of AVX2 or FMA on values, or on a slice of exactly eight floats.
+// SAFETY of each: `self` exists, so the machine has the instruction; loads and stores stay inside of the slice.
 impl Simd for Avx2 {
+    const LANES: usize = LANES;
+    // Six rows of two vectors leave four of sixteen registers for operands.
+    const ROWS: usize = 6;
+
     type F = __m256;
+    type Array = [f32; LANES];
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -45,15 +53,24 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn load(self, from: &[f32; LANES]) -> __m256 {
+    fn load(self, from: &[f32]) -> __m256 {
+        let from = &from[..LANES];
         // SAFETY: as said above the impl.
         unsafe { _mm256_loadu_ps(from.as_ptr()) }
     }
 
     #[inline(always)]
-    fn store(self, v: __m256, to: &mut [f32; LANES]) {
+    fn store(self, v: __m256, to: &mut [f32]) {
+        let to = &mut to[..LANES];
         // SAFETY: as said above the impl.
         unsafe { _mm256_storeu_ps(to.as_mut_ptr(), v) }
+    }
+
+    #[inline(always)]
+    fn lanes(self, v: __m256) -> [f32; LANES] {
+        let mut all = [0.0; LANES];
+        self.store(v, &mut all);
+        all
     }
 
     #[inline(always)]
@@ -138,63 +155,56 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn transpose(self, r: [__m256; LANES]) -> [__m256; LANES] {
-        // SAFETY: as said above the impl.
-        unsafe {
-            let mut t = r;
-            for i in 0..4 {
-                t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-                t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-            }
-            let mut u = t;
-            for half in 0..2 {
-                let i = 4 * half;
-                u[i] = _mm256_shuffle_ps::<0x44>(t[i], t[i + 2]);
-                u[i + 1] = _mm256_shuffle_ps::<0xEE>(t[i], t[i + 2]);
-                u[i + 2] = _mm256_shuffle_ps::<0x44>(t[i + 1], t[i + 3]);
-                u[i + 3] = _mm256_shuffle_ps::<0xEE>(t[i + 1], t[i + 3]);
-            }
-            let mut out = u;
-            for i in 0..4 {
-                out[i] = _mm256_permute2f128_ps::<0x20>(u[i], u[i + 4]);
-                out[i + 4] = _mm256_permute2f128_ps::<0x31>(u[i], u[i + 4]);
-            }
-            out
+    fn turn<'a>(self, row: impl Fn(usize) -> &'a [f32; 4]) -> [__m256; 4] {
+        // Rows `i` and `i + 4` share a vector, so that turning each half for itself puts every row in its lane.
+        let pairs = [
+            pair(self, row(0), row(4)),
+            pair(self, row(1), row(5)),
+            pair(self, row(2), row(6)),
+            pair(self, row(3), row(7)),
+        ];
+        turn_halves(self, pairs)
+    }
+
+    #[inline(always)]
+    fn turn_back(self, columns: [__m256; 4], mut put: impl FnMut(usize, &[f32; 4])) {
+        for (i, pair) in turn_halves(self, columns).into_iter().enumerate() {
+            let all = self.lanes(pair);
+            let (rows, _) = all.as_chunks::<4>();
+            put(i, &rows[0]);
+            put(i + 4, &rows[1]);
         }
     }
 
     #[inline(always)]
-    fn every_fourth(self, v: [__m256; 4]) -> [__m256; 4] {
-        // SAFETY: as said above the impl.
-        let halves = unsafe {
-            [
-                _mm256_permute2f128_ps::<0x20>(v[0], v[2]),
-                _mm256_permute2f128_ps::<0x31>(v[0], v[2]),
-                _mm256_permute2f128_ps::<0x20>(v[1], v[3]),
-                _mm256_permute2f128_ps::<0x31>(v[1], v[3]),
-            ]
-        };
-        transpose_halves(self, halves)
+    fn fetch(self, from: &[f32], at: usize) {
+        // SAFETY: a hint reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(at).cast()) }
     }
 
     #[inline(always)]
-    fn interleave(self, v: [__m256; 4]) -> [__m256; 4] {
-        let t = transpose_halves(self, v);
-        // SAFETY: as said above the impl.
-        unsafe {
-            [
-                _mm256_permute2f128_ps::<0x20>(t[0], t[1]),
-                _mm256_permute2f128_ps::<0x20>(t[2], t[3]),
-                _mm256_permute2f128_ps::<0x31>(t[0], t[1]),
-                _mm256_permute2f128_ps::<0x31>(t[2], t[3]),
-            ]
-        }
+    fn fetch_early(self, from: &[f32], at: usize) {
+        // SAFETY: a hint reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.as_ptr().wrapping_add(at).cast()) }
+    }
+
+    #[inline(always)]
+    fn fetch_to_write(self, from: &[f32], at: usize) {
+        // SAFETY: a hint reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(from.as_ptr().wrapping_add(at).cast()) }
     }
 }
 
-/// Transposes the 4x4 matrix in the lower halves and that in the upper halves.
+/// Two rows in one vector.
 #[inline(always)]
-fn transpose_halves(_: Avx2, v: [__m256; 4]) -> [__m256; 4] {
+fn pair(_: Avx2, low: &[f32; 4], high: &[f32; 4]) -> __m256 {
+    // SAFETY: the token exists, so the machine has AVX2; both loads read four floats of an array of four.
+    unsafe { _mm256_set_m128(_mm_loadu_ps(high.as_ptr()), _mm_loadu_ps(low.as_ptr())) }
+}
+
+/// Turns the 4x4 matrix in the lower halves and that in the upper halves.
+#[inline(always)]
+fn turn_halves(_: Avx2, v: [__m256; 4]) -> [__m256; 4] {
     // SAFETY: the token exists, so the machine has AVX2.
     unsafe {
         let (a, b) = (_mm256_unpacklo_ps(v[0], v[1]), _mm256_unpackhi_ps(v[0], v[1]));

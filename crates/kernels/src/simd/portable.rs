@@ -1,6 +1,8 @@
 //! Eight lanes as an array: plain Rust that runs everywhere and defines what the other sets should compute.
 
-use super::{LANES, Simd};
+use super::lanes::Simd;
+
+const LANES: usize = 8;
 
 /// The token of the set that needs nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +20,11 @@ fn each(a: F, b: F, f: impl Fn(f32, f32) -> f32) -> F {
 }
 
 impl Simd for Portable {
+    const LANES: usize = LANES;
+    const ROWS: usize = 6;
+
     type F = F;
+    type Array = F;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F {
@@ -26,13 +32,20 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn load(self, from: &[f32; LANES]) -> F {
-        *from
+    fn load(self, from: &[f32]) -> F {
+        let mut out = [0.0; LANES];
+        out.copy_from_slice(&from[..LANES]);
+        out
     }
 
     #[inline(always)]
-    fn store(self, v: F, to: &mut [f32; LANES]) {
-        *to = v;
+    fn store(self, v: F, to: &mut [f32]) {
+        to[..LANES].copy_from_slice(&v);
+    }
+
+    #[inline(always)]
+    fn lanes(self, v: F) -> F {
+        v
     }
 
     #[inline(always)]
@@ -107,13 +120,20 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: [F; LANES]) -> [F; LANES] {
-        let mut out = [[0.0; LANES]; LANES];
-        for (i, row) in rows.iter().enumerate() {
-            for (j, &x) in row.iter().enumerate() {
-                out[j][i] = x;
+    fn turn<'a>(self, row: impl Fn(usize) -> &'a [f32; 4]) -> [F; 4] {
+        let mut out = [[0.0; LANES]; 4];
+        for i in 0..LANES {
+            for (column, &x) in out.iter_mut().zip(row(i)) {
+                column[i] = x;
             }
         }
         out
+    }
+
+    #[inline(always)]
+    fn turn_back(self, columns: [F; 4], mut put: impl FnMut(usize, &[f32; 4])) {
+        for i in 0..LANES {
+            put(i, &columns.map(|column| column[i]));
+        }
     }
 }

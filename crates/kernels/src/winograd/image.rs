@@ -1,139 +1,123 @@
-//! `V = Bᵀ d B`: sixteen tiles of the image, a lane for each tile.
+//! `V = Bᵀ d B`: a panel of tiles of the image, a lane for each tile.
 
-use super::plan::{POINTS, SIDE, Winograd};
-use crate::simd::{COLUMNS, Kernel, LANES, Simd};
+use super::place::{Places, Run};
+use super::plan::{POINTS, Plan, SIDE, Winograd};
+use crate::simd::{Kernel, LINE, MOST_LANES, Simd, four};
 
 /// Rows and columns of pixels that a tile sees.
 const SEEN: usize = SIDE + 2;
-/// Pixels in a row of eight neighbouring tiles, rounded up to whole vectors.
-const SPAN: usize = 5 * LANES;
+/// Pixels kept of a row that neighbouring tiles see, at most.
+const SPAN: usize = SIDE * MOST_LANES + SIDE;
 
-/// Sixteen tiles from `first_tile` on, transformed into `to` `[36][inputs][16]`. Lanes behind the last tile become 0.
+/// Some channels of the tiles of a panel, transformed. Lanes behind the last tile become 0.
 pub(super) struct Panel<'a> {
-    pub(super) sizes: Winograd,
+    pub(super) plan: Plan,
     pub(super) x: &'a [f32],
     pub(super) first_tile: usize,
-    /// Floats from one point to the next in `to`.
-    pub(super) point_len: usize,
-    pub(super) to: &'a mut [f32],
+    pub(super) first_channel: usize,
+    /// `[36]` times `[channels][columns]`.
+    pub(super) to: Vec<&'a mut [f32]>,
 }
 
 impl Kernel for Panel<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { sizes, x, first_tile, point_len, to } = self;
-        let firsts = [first_tile, first_tile + LANES];
-        let neighbours = firsts.map(|first| Neighbours::of(&sizes, first));
-        for channel in 0..sizes.inputs {
-            for half in 0..2 {
-                let pixels = match neighbours[half] {
-                    Some(at) => at.pixels(s, &sizes, x, channel),
-                    None => scattered(s, &sizes, x, channel, firsts[half]),
-                };
+    fn run<S: Simd>(mut self, s: S) {
+        for vector in 0..self.plan.vectors {
+            let places = Places::of(&self.plan.sizes, self.first_tile + vector * S::LANES, S::LANES);
+            let mut seen = Spans::new(self.plan.sizes, &places);
+            for channel in 0..self.to[0].len() / self.plan.columns {
+                let pixels = seen.pixels(s, self.x, self.first_channel + channel);
                 let points = both_ways(s, pixels);
-                let at = channel * COLUMNS + half * LANES;
-                for (point, to) in points.iter().zip(to.chunks_exact_mut(point_len)) {
-                    s.store_first(*point, &mut to[at..at + LANES]);
+                let at = channel * self.plan.columns + vector * S::LANES;
+                for (point, to) in points.iter().zip(&mut self.to) {
+                    s.store(*point, &mut to[at..]);
                 }
             }
         }
     }
 }
 
-/// Where a tile begins in the padded image.
-#[derive(Clone, Copy)]
-struct Corner {
-    image: usize,
-    row: usize,
-    column: usize,
+/// What the tiles of a vector see of one channel, copied to where no edge is near.
+struct Spans {
+    sizes: Winograd,
+    runs: Vec<Run>,
+    side_by_side: bool,
+    /// Where each lane's tile begins in `pixels`; behind the last run are zeros for the lanes without a tile.
+    starts: [usize; MOST_LANES],
+    /// `[runs + 1][6][SPAN]`. What lies outside of the image stays 0.
+    pixels: Vec<f32>,
 }
 
-impl Corner {
-    fn of(sizes: &Winograd, tile: usize) -> Self {
-        let [rows, columns] = sizes.tile_grid();
-        Self { image: tile / (rows * columns), row: tile / columns % rows * SIDE, column: tile % columns * SIDE }
-    }
-}
-
-/// Eight tiles of one row, side by side.
-#[derive(Clone, Copy)]
-struct Neighbours(Corner);
-
-impl Neighbours {
-    fn of(sizes: &Winograd, first: usize) -> Option<Self> {
-        let side_by_side = first % sizes.tile_grid()[1] + LANES <= sizes.tile_grid()[1];
-        (side_by_side && first + LANES <= sizes.tiles()).then(|| Self(Corner::of(sizes, first)))
-    }
-
-    #[inline(always)]
-    fn pixels<S: Simd>(self, s: S, sizes: &Winograd, x: &[f32], channel: usize) -> [[S::F; SEEN]; SEEN] {
-        let mut pixels = [[s.splat(0.0); SEEN]; SEEN];
-        let [height, width] = sizes.image;
-        let plane = &x[(self.0.image * sizes.inputs + channel) * height * width..][..height * width];
-        let [top, _, left, _] = sizes.padding;
-        for (i, pixels) in pixels.iter_mut().enumerate() {
-            let row = (self.0.row + i).wrapping_sub(top);
-            if row >= height {
-                continue;
+impl Spans {
+    fn new(sizes: Winograd, places: &Places) -> Self {
+        let runs = places.runs();
+        let mut starts = [runs.len() * SEEN * SPAN; MOST_LANES];
+        for (i, run) in runs.iter().enumerate() {
+            for j in 0..run.count {
+                starts[run.lane + j] = i * SEEN * SPAN + j * SIDE;
             }
-            let mut span = [0.0; SPAN];
-            copy_span(&plane[row * width..(row + 1) * width], self.0.column, left, &mut span);
-            let (vectors, _) = span.as_chunks::<LANES>();
-            let load = |i: usize| s.load(&vectors[i]);
-            let first = s.every_fourth([load(0), load(1), load(2), load(3)]);
-            let (shifted, _) = span[SIDE..].as_chunks::<LANES>();
-            let load = |i: usize| s.load(&shifted[i]);
-            let next = s.every_fourth([load(0), load(1), load(2), load(3)]);
+        }
+        let pixels = vec![0.0; (runs.len() + 1) * SEEN * SPAN];
+        Self { sizes, runs, side_by_side: places.side_by_side().is_some(), starts, pixels }
+    }
+
+    /// The pixels that each tile sees: `[row][column]`, a lane for each tile.
+    #[inline(always)]
+    fn pixels<S: Simd>(&mut self, s: S, x: &[f32], channel: usize) -> [[S::F; SEEN]; SEEN] {
+        for (run, pixels) in self.runs.iter().zip(self.pixels.chunks_exact_mut(SEEN * SPAN)) {
+            if self.side_by_side {
+                fetch_run(s, &self.sizes, x, channel + 1, run);
+            }
+            copy_run(&self.sizes, x, channel, run, pixels);
+        }
+        let mut pixels = [[s.splat(0.0); SEEN]; SEEN];
+        for (i, pixels) in pixels.iter_mut().enumerate() {
+            let (first, next) = if self.side_by_side {
+                let row = &self.pixels[i * SPAN..][..SIDE * (S::LANES + 1)];
+                (s.turn(|lane| four(&row[lane * SIDE..])), s.turn(|lane| four(&row[(lane + 1) * SIDE..])))
+            } else {
+                let row = &self.pixels[i * SPAN..];
+                let at = |lane: usize| &row[self.starts[lane]..][..2 * SIDE];
+                (s.turn(|lane| four(at(lane))), s.turn(|lane| four(&at(lane)[SIDE..])))
+            };
             *pixels = [first[0], first[1], first[2], first[3], next[0], next[1]];
         }
         pixels
     }
 }
 
-/// Pixels of `row` from padded column `column` on, as many as eight tiles see; zeros outside of the row.
+/// Lets the rows that [`copy_run`] will copy come near.
 #[inline(always)]
-fn copy_span(row: &[f32], column: usize, left: usize, span: &mut [f32; SPAN]) {
-    if column >= left && column - left + SPAN <= row.len() {
-        span.copy_from_slice(&row[column - left..][..SPAN]);
-        return;
+fn fetch_run<S: Simd>(s: S, sizes: &Winograd, x: &[f32], channel: usize, run: &Run) {
+    let [height, width] = sizes.image;
+    let first = (run.corner.image * sizes.inputs + channel) * height * width;
+    let (row, column) =
+        (run.corner.row.saturating_sub(sizes.padding[0]), run.corner.column.saturating_sub(sizes.padding[2]));
+    for row in row..row + SEEN {
+        for column in (column..column + SIDE * run.count).step_by(LINE) {
+            s.fetch(x, first + row * width + column);
+        }
     }
-    let zeros = left.saturating_sub(column).min(SPAN);
-    let start = (column + zeros).saturating_sub(left).min(row.len());
-    let count = (row.len() - start).min(SPAN - zeros);
-    span[zeros..zeros + count].copy_from_slice(&row[start..start + count]);
 }
 
-/// Eight tiles that lie anywhere, pixel by pixel.
+/// The six rows of pixels that neighbouring tiles see, as far as they lie in the image.
 #[inline(always)]
-fn scattered<S: Simd>(s: S, sizes: &Winograd, x: &[f32], channel: usize, first: usize) -> [[S::F; SEEN]; SEEN] {
+fn copy_run(sizes: &Winograd, x: &[f32], channel: usize, run: &Run, to: &mut [f32]) {
     let [height, width] = sizes.image;
     let [top, _, left, _] = sizes.padding;
-    let mut lanes = [[[0.0; LANES]; SEEN]; SEEN];
-    for lane in 0..LANES.min(sizes.tiles().saturating_sub(first)) {
-        let corner = Corner::of(sizes, first + lane);
-        let plane = &x[(corner.image * sizes.inputs + channel) * height * width..][..height * width];
-        for (i, lanes) in lanes.iter_mut().enumerate() {
-            let row = (corner.row + i).wrapping_sub(top);
-            if row >= height {
-                continue;
-            }
-            let pixels = &plane[row * width..(row + 1) * width];
-            for (j, lanes) in lanes.iter_mut().enumerate() {
-                if let Some(&pixel) = pixels.get((corner.column + j).wrapping_sub(left)) {
-                    lanes[lane] = pixel;
-                }
-            }
+    let plane = &x[(run.corner.image * sizes.inputs + channel) * height * width..][..height * width];
+    let column = run.corner.column;
+    let zeros = left.saturating_sub(column);
+    let start = (column + zeros).saturating_sub(left).min(width);
+    let len = (width - start).min((SIDE * run.count + 2).saturating_sub(zeros));
+    for (i, to) in to.chunks_exact_mut(SPAN).enumerate() {
+        let row = (run.corner.row + i).wrapping_sub(top);
+        if row < height {
+            to[zeros..][..len].copy_from_slice(&plane[row * width + start..][..len]);
         }
     }
-    let mut pixels = [[s.splat(0.0); SEEN]; SEEN];
-    for (pixels, lanes) in pixels.iter_mut().zip(&lanes) {
-        for (pixel, lanes) in pixels.iter_mut().zip(lanes) {
-            *pixel = s.load(lanes);
-        }
-    }
-    pixels
 }
 
 #[inline(always)]

@@ -2,9 +2,9 @@
 //! (Lavin and Gray 2015, arXiv:1509.09308).
 //!
 //! ```text
-//! weights g ──G g Gᵀ──▶ U [36][out][in] ┐
-//!                                        ├─▶ M = U V for each of 36 ──Aᵀ M A + bias──▶ 4x4 outputs
-//! image   d ──Bᵀ d B──▶ V [36][in][16] ─┘
+//! weights g ──G g Gᵀ──▶ U [36][out][in] ───┐
+//!                                           ├─▶ M = U V for each of 36 ──Aᵀ M A + bias──▶ 4x4 outputs
+//! image   d ──Bᵀ d B──▶ V [36][in][tiles] ─┘
 //! ```
 //! Transformed weights are four times their source, so they are never kept: a task transforms those of a few output
 //! channels into scratch, uses them for all tiles of its group and forgets them. Scratch belongs to the call and is
@@ -15,6 +15,7 @@
 
 mod block;
 mod image;
+mod place;
 mod plan;
 mod weights;
 
@@ -27,7 +28,10 @@ use rayon::prelude::*;
 use self::plan::Plan;
 use crate::error::{Check, KernelError};
 use crate::isa::Isa;
-use crate::simd::COLUMNS;
+use crate::scratch::Scratch;
+
+/// Channels that a task transforms at least.
+const CHANNELS: usize = 16;
 
 /// Convolution (cross-correlation, as in torch) with a 3x3 kernel and stride 1.
 ///
@@ -53,22 +57,16 @@ pub fn winograd(
     if out.is_empty() {
         return Ok(());
     }
-    let plan = Plan::new(sizes, rayon::current_num_threads());
-    let mut image = vec![0.0; plan.panels * plan.panel_len()];
+    let threads = rayon::current_num_threads();
+    let plan = Plan::new(sizes, threads, isa.shape());
+    let mut image = Scratch::zeros(plan.panels * plan.panel_len());
     let blocks = Spare::new(plan.block_len());
-    let total = sizes.tiles().div_ceil(COLUMNS);
+    let total = sizes.tiles().div_ceil(plan.columns);
     for first in (0..total).step_by(plan.panels) {
         let panels = plan.panels.min(total - first);
         let image = &mut image[..panels * plan.panel_len()];
-        image.par_chunks_mut(plan.panel_len()).enumerate().for_each(|(i, panel)| {
-            isa.run(image::Panel {
-                sizes,
-                x,
-                first_tile: (first + i) * COLUMNS,
-                point_len: plan.point_len(),
-                to: panel,
-            });
-        });
+        let tasks = channels_of_tasks(plan, threads, first, x, image);
+        tasks.into_par_iter().for_each(|task| isa.run(task));
         let image = &*image;
         planes_of_tasks(plan, out).into_par_iter().enumerate().for_each(|(i, planes)| {
             let mut scratch = blocks.take();
@@ -89,6 +87,37 @@ pub fn winograd(
     Ok(())
 }
 
+/// The transforms of a group's panels, cut up by channels where the panels are few.
+fn channels_of_tasks<'a>(
+    plan: Plan,
+    threads: usize,
+    first_panel: usize,
+    x: &'a [f32],
+    image: &'a mut [f32],
+) -> Vec<image::Panel<'a>> {
+    let panels = image.len() / plan.panel_len();
+    let channels = plan.sizes.inputs.div_ceil((4 * threads).div_ceil(panels)).max(CHANNELS);
+    let mut tasks = Vec::new();
+    for (i, panel) in image.chunks_exact_mut(plan.panel_len()).enumerate() {
+        let first_tile = (first_panel + i) * plan.columns;
+        let first = tasks.len();
+        tasks.extend((0..plan.sizes.inputs).step_by(channels).map(|first_channel| image::Panel {
+            plan,
+            x,
+            first_tile,
+            first_channel,
+            to: Vec::with_capacity(plan::POINTS),
+        }));
+        for point in panel.chunks_exact_mut(plan.point_len()) {
+            let point = &mut point[..plan.sizes.inputs * plan.columns];
+            for (task, to) in tasks[first..].iter_mut().zip(point.chunks_mut(channels * plan.columns)) {
+                task.to.push(to);
+            }
+        }
+    }
+    tasks
+}
+
 /// Each task's planes of `out`: those of its output channels, first of the first image, then of the next.
 fn planes_of_tasks(plan: Plan, out: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
     let Winograd { outputs, .. } = plan.sizes;
@@ -103,7 +132,7 @@ fn planes_of_tasks(plan: Plan, out: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
 /// Scratch that tasks of one call hand on to each other: as many blocks as run at once, freed with the call.
 struct Spare {
     len: usize,
-    blocks: Mutex<Vec<Vec<f32>>>,
+    blocks: Mutex<Vec<Scratch>>,
 }
 
 impl Spare {
@@ -111,16 +140,16 @@ impl Spare {
         Self { len, blocks: Mutex::new(Vec::new()) }
     }
 
-    fn take(&self) -> Vec<f32> {
+    fn take(&self) -> Scratch {
         let block = self.blocks().pop();
-        block.unwrap_or_else(|| vec![0.0; self.len])
+        block.unwrap_or_else(|| Scratch::zeros(self.len))
     }
 
-    fn give(&self, block: Vec<f32>) {
+    fn give(&self, block: Scratch) {
         self.blocks().push(block);
     }
 
-    fn blocks(&self) -> MutexGuard<'_, Vec<Vec<f32>>> {
+    fn blocks(&self) -> MutexGuard<'_, Vec<Scratch>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! The sizes of a convolution, and how a call is cut up into tiles, panels and tasks. Computes nothing.
 
-use crate::simd::{COLUMNS, ROWS};
+use crate::simd::{MOST_LANES, MOST_ROWS, Shape};
 
 /// Points of the transformed domain, 6 x 6.
 pub(super) const POINTS: usize = 36;
@@ -13,11 +13,15 @@ const GROUP_BYTES: usize = 8 << 20;
 const POINT_BYTES: usize = 192 << 10;
 /// Output channels of one task at most: more would not read the image's tiles much less often.
 const OUTPUTS: usize = 96;
-/// Panels up to which a task transforms its weights in pieces of [`PIECE`] input channels and [`PIECE_OUTPUTS`] output
+/// Tiles up to which a task transforms its weights in pieces of [`PIECE`] input channels and [`PIECE_OUTPUTS`] output
 /// channels, all 36 points of which fit into a second-level cache beside the products.
-const FEW_PANELS: usize = 4;
+const FEW_TILES: usize = 64;
 const PIECE: usize = 64;
 const PIECE_OUTPUTS: usize = 24;
+/// The same with vectors of sixteen lanes, which come with second-level caches of at least 1 MiB.
+const LONG_PIECE_OUTPUTS: usize = 48;
+/// Panels that a task multiplies before it transforms their products back.
+const PANELS_AT_ONCE: usize = 2;
 
 /// The sizes of one 3x3 convolution with stride 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +46,21 @@ impl Winograd {
         [side(self.image[0], top, bottom), side(self.image[1], left, right)]
     }
 
-    /// Tiles of all images: what the transformed weights are shared by. Below sixteen most of the work is wasted.
+    /// Tiles of all images: what the transformed weights are shared by. Below eight most of the work is wasted.
     pub fn tiles(&self) -> usize {
         let [rows, columns] = self.tile_grid();
         self.batch * rows * columns
     }
 
-    /// Bytes of scratch that a call takes on `threads` threads, besides its output.
+    /// Bytes of scratch that a call takes at most on `threads` threads, besides its output, on any instruction set.
     pub fn scratch_bytes(&self, threads: usize) -> usize {
-        let plan = Plan::new(*self, threads);
-        4 * (plan.panels * plan.panel_len() + threads * plan.block_len())
+        let shapes =
+            [Shape { lanes: MOST_LANES, rows: MOST_ROWS }, Shape { lanes: MOST_LANES / 2, rows: MOST_ROWS / 2 }];
+        let bytes = shapes.map(|shape| {
+            let plan = Plan::new(*self, threads, shape);
+            4 * (plan.panels * plan.panel_len() + threads * plan.block_len())
+        });
+        bytes[0].max(bytes[1])
     }
 
     pub(super) fn tile_grid(&self) -> [usize; 2] {
@@ -63,7 +72,11 @@ impl Winograd {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) sizes: Winograd,
-    /// Panels of 16 tiles per group.
+    /// Vectors of a row of a panel: one or two.
+    pub(super) vectors: usize,
+    /// Tiles of a panel: one for each lane of its vectors.
+    pub(super) columns: usize,
+    /// Panels per group.
     pub(super) panels: usize,
     /// Output channels per task.
     pub(super) outputs: usize,
@@ -72,35 +85,39 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(sizes: Winograd, threads: usize) -> Self {
-        let total = sizes.tiles().div_ceil(COLUMNS).max(1);
-        let mut plan = Self { sizes, panels: total, outputs: PIECE_OUTPUTS, piece: PIECE };
+    pub(super) fn new(sizes: Winograd, threads: usize, shape: Shape) -> Self {
+        let tiles = sizes.tiles().max(1);
+        let vectors = vectors(tiles, shape.lanes);
+        let columns = vectors * shape.lanes;
+        let total = tiles.div_ceil(columns);
+        let outputs = if shape.lanes > 8 { LONG_PIECE_OUTPUTS } else { PIECE_OUTPUTS };
+        let mut plan = Self { sizes, vectors, columns, panels: total, outputs, piece: PIECE };
         plan.panels = (GROUP_BYTES / (4 * plan.panel_len())).clamp(1, total);
-        if total > FEW_PANELS {
+        if tiles > FEW_TILES {
             plan.piece = sizes.inputs;
             let fitting = (POINT_BYTES / (4 * plan.row_len())).clamp(12, OUTPUTS);
             let tasks = threads * sizes.outputs.div_ceil(threads * fitting).max(1);
-            plan.outputs = sizes.outputs.div_ceil(tasks).next_multiple_of(ROWS);
+            plan.outputs = sizes.outputs.div_ceil(tasks).next_multiple_of(shape.rows);
         }
         plan
     }
 
     /// Panels that a task multiplies before it transforms their products back. With several pieces it is all of them.
     pub(super) fn panels_at_once(&self) -> usize {
-        if self.piece < self.sizes.inputs { FEW_PANELS } else { 2 }
+        if self.piece < self.sizes.inputs { self.panels } else { PANELS_AT_ONCE.min(self.panels) }
     }
 
-    /// Floats of the products of one panel from one point to the next: `[outputs + 1][16]`.
+    /// Floats of the products of one panel from one point to the next: `[outputs + 1][columns]`.
     pub(super) fn product_len(&self) -> usize {
-        self.outputs * COLUMNS + COLUMNS
+        self.outputs * self.columns + 16
     }
 
     /// Floats from one point to the next in a panel. The odd sixteen keep the points off the same lines of the cache.
     pub(super) fn point_len(&self) -> usize {
-        self.sizes.inputs * COLUMNS + COLUMNS
+        self.sizes.inputs * self.columns + 16
     }
 
-    /// Floats of a panel: `[36][inputs + 1][16]`.
+    /// Floats of a panel: `[36][inputs][columns]`.
     pub(super) fn panel_len(&self) -> usize {
         POINTS * self.point_len()
     }
@@ -118,4 +135,11 @@ impl Plan {
     pub(super) fn weights_len(&self) -> usize {
         POINTS * self.outputs * self.row_len()
     }
+}
+
+/// Panels of one vector where they hold fewer lanes without a tile. A tenth is what they cost: they load an operand for
+/// each product, those of two vectors for every other one.
+fn vectors(tiles: usize, lanes: usize) -> usize {
+    let (one, two) = (11 * tiles.div_ceil(lanes), 20 * tiles.div_ceil(2 * lanes));
+    if one < two { 1 } else { 2 }
 }

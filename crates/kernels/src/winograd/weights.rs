@@ -1,15 +1,15 @@
-//! `U = G g Gᵀ`: the weights of some output channels, eight input channels at a time.
+//! `U = G g Gᵀ`: the weights of some output channels, a vector of input channels at a time.
 
 use std::ops::Range;
 
 use super::plan::POINTS;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LINE, MOST_LANES, Simd, four};
 
 /// Transforms `weight` `[outputs, inputs, 3, 3]`, of it the input channels `piece`, into `to` `[36][outputs][row]`, whose
 /// rows hold those channels.
 ///
 /// `per_point` is the distance between two points in `to`, `row` that between two output channels; `row` is at least the
-/// number of channels rounded up to eight.
+/// number of channels rounded up to whole vectors.
 #[inline(always)]
 pub(super) fn transform<S: Simd>(
     s: S,
@@ -20,41 +20,36 @@ pub(super) fn transform<S: Simd>(
     per_point: usize,
     to: &mut [f32],
 ) {
+    let all = weight;
     for (output, weight) in weight.chunks_exact(9 * inputs).enumerate() {
-        for (i, weight) in weight[9 * piece.start..9 * piece.end].chunks(9 * LANES).enumerate() {
-            let kernels = match weight.first_chunk() {
-                Some(eight) => columns(s, eight),
-                None => columns(s, &padded(weight)),
+        for (i, weight) in weight[9 * piece.start..9 * piece.end].chunks(9 * S::LANES).enumerate() {
+            let next = 9 * ((output + 1) * inputs + piece.start + i * S::LANES);
+            for line in (0..9 * S::LANES).step_by(LINE) {
+                s.fetch(all, next + line);
+            }
+            let kernels = if weight.len() == 9 * S::LANES {
+                columns(s, weight)
+            } else {
+                let mut all = [0.0; 9 * MOST_LANES];
+                all[..weight.len()].copy_from_slice(weight);
+                columns(s, &all[..9 * S::LANES])
             };
             let points = both_ways(s, kernels);
-            let at = output * row + i * LANES;
+            let at = output * row + i * S::LANES;
             for (point, to) in points.iter().zip(to.chunks_mut(per_point)) {
-                s.store_first(*point, &mut to[at..at + LANES]);
+                s.store(*point, &mut to[at..]);
             }
         }
     }
 }
 
-fn padded(weight: &[f32]) -> [f32; 9 * LANES] {
-    let mut all = [0.0; 9 * LANES];
-    all[..weight.len()].copy_from_slice(weight);
-    all
-}
-
-/// The nine weights of eight kernels, a vector for each place in the kernel.
+/// The nine weights of a vector of kernels, a vector for each place in the kernel.
 #[inline(always)]
-fn columns<S: Simd>(s: S, weight: &[f32; 9 * LANES]) -> [S::F; 9] {
-    let mut rows = [s.splat(0.0); LANES];
-    let mut last = [0.0; LANES];
-    let (kernels, _) = weight.as_chunks::<9>();
-    for (i, kernel) in kernels.iter().enumerate() {
-        rows[i] = s.load_some(kernel);
-        last[i] = kernel[8];
-    }
-    let first = s.transpose(rows);
-    let mut all = [s.load(&last); 9];
-    all[..LANES].copy_from_slice(&first);
-    all
+fn columns<S: Simd>(s: S, weight: &[f32]) -> [S::F; 9] {
+    let [a, b, c, d] = s.turn(|i| four(&weight[9 * i..]));
+    let [e, f, g, h] = s.turn(|i| four(&weight[9 * i + 4..]));
+    let [.., last] = s.turn(|i| four(&weight[9 * i + 5..]));
+    [a, b, c, d, e, f, g, h, last]
 }
 
 #[inline(always)]

@@ -36,7 +36,7 @@ impl Random {
 
 /// Every instruction set of this machine.
 pub fn sets() -> Vec<Isa> {
-    std::iter::once(Isa::PORTABLE).chain(Isa::avx2()).collect()
+    Isa::all()
 }
 
 /// Runs `work` on a pool of `threads`.
