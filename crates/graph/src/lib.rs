@@ -74,7 +74,9 @@ mod view;
 mod workflow;
 
 pub use carrier::enough as enough_of_file;
-pub use def::{Definitions, Group, InputDef, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef};
+pub use def::{
+    Definitions, Group, InputDef, LoopBoundary, NodeDef, NodeDefs, ObjectInfoError, OutputDef, SocketType, ValidatorDef,
+};
 pub use document::Document;
 pub use dynamic::{DynamicPrompt, Ephemeral, expansion_prefix, short_id};
 pub use id::{Link, NodeId};

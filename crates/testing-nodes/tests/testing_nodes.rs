@@ -3,10 +3,11 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::Bench;
-use kiln_exec::{CachePolicy, Prompt, Retention, RunError, RunOptions};
+use kiln_exec::{CachePolicy, Event, Link, Prompt, Retention, RunError, RunOptions, Value};
 use kiln_nodes::files::{DirKind, load_image};
 use serde_json::{Map, Value as Json, json};
 
@@ -307,4 +308,159 @@ fn releasing_outputs_lowers_the_peak_of_the_hungry_step() {
     for level in [Retention::Unreadable, Retention::Eager] {
         assert_eq!(peak(level), 128, "{level:?}");
     }
+}
+
+#[test]
+fn a_fingerprint_of_constants_tells_when_a_node_has_to_run_again() {
+    let bench = Bench::new();
+    let run = |value: f64| {
+        let mut g = Graph::default();
+        let grey = json!({"value": 0.5, "height": 8, "width": 8, "batch_size": 1});
+        let grey = g.add("StubConstantImage", grey);
+        let darker = g.add("TestIsChangedWithConstants", json!({"image": grey, "value": value}));
+        g.save(darker);
+        g.run(&bench).unwrap().summary.executed
+    };
+    assert_eq!((run(0.5), bytes(&bench)), (3, vec![63]));
+    assert_eq!(run(0.5), 0, "the same constant");
+    assert_eq!((run(1.0), bytes(&bench)), (2, vec![63, 127]));
+}
+
+/// What a run reports: progress of which node, in its order, and how often each node began.
+fn reported(bench: &Bench, g: &Graph) -> (Vec<(String, f64, f64)>, Map<String, Json>) {
+    let (steps, began) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Map::new())));
+    let (seen, counted) = (Arc::clone(&steps), Arc::clone(&began));
+    let run = bench.engine.start(g.prompt()).on_event(move |event| match event {
+        Event::Progress { node, value, max, .. } => seen.lock().unwrap().push((node.to_string(), *value, *max)),
+        Event::Executing { node: Some(node), .. } => {
+            let mut counted = counted.lock().unwrap();
+            let count = counted.get(node.as_str()).and_then(Json::as_i64).unwrap_or_default();
+            counted.insert(node.to_string(), json!(count + 1));
+        }
+        _ => {}
+    });
+    run.run().unwrap();
+    let (steps, began) = (steps.lock().unwrap().clone(), began.lock().unwrap().clone());
+    (steps, began)
+}
+
+#[test]
+fn images_are_inverted_one_by_one_with_a_step_each() {
+    let bench = Bench::new();
+    let mut g = Graph::default();
+    let images = g.add("StubConstantImage", json!({"value": 0.25, "height": 8, "width": 8, "batch_size": 3}));
+    let inverted = g.add("TestAsyncBatchProcessing", json!({"images": images, "process_time_per_item": 0.01}));
+    g.save(inverted.clone());
+    let (steps, _) = reported(&bench, &g);
+    let id = inverted[0].as_str().unwrap();
+    let expected: Vec<_> = [1.0, 2.0, 3.0].into_iter().map(|step| (id.to_owned(), step, 3.0)).collect();
+    assert_eq!(steps, expected);
+    assert_eq!(bytes(&bench), [191, 191, 191]);
+}
+
+#[test]
+fn of_two_lazy_inputs_only_the_one_that_is_asked_for_is_computed() {
+    for condition in [true, false] {
+        let bench = Bench::new();
+        let mut g = Graph::default();
+        let (one, two) = (g.image("BLACK", 8), g.image("NOISE", 8));
+        let inputs = json!({"input1": one, "input2": two, "condition": condition});
+        let white = g.add("TestAsyncLazyCheck", inputs);
+        g.save(white);
+        let (_, began) = reported(&bench, &g);
+        let ran = |link: &Json| began.contains_key(link[0].as_str().unwrap());
+        assert_eq!((ran(&one), ran(&two)), (condition, !condition));
+        assert_eq!(bytes(&bench), [255]);
+    }
+}
+
+#[test]
+fn progress_goes_from_nothing_to_one_whether_the_node_waits_or_holds_its_thread() {
+    for class in ["TestAsyncProgressUpdate", "TestSyncProgressUpdate"] {
+        let bench = Bench::new();
+        let mut g = Graph::default();
+        let white = g.image("WHITE", 8);
+        let passed = g.add(class, json!({"value": white, "sleep_seconds": 0.1}));
+        g.save(passed.clone());
+        let (steps, _) = reported(&bench, &g);
+        assert!(steps.len() > 1, "{class}: {steps:?}");
+        let mut last = 0.0;
+        for (node, value, max) in steps {
+            assert_eq!((node.as_str(), max), (passed[0].as_str().unwrap(), 1.0), "{class}");
+            assert!((last..=1.0).contains(&value), "{class}: {value} after {last}");
+            last = value;
+        }
+        assert_eq!(bytes(&bench), [255], "{class}");
+    }
+}
+
+#[test]
+fn as_many_sleepers_as_asked_for_wait_side_by_side_and_are_averaged() {
+    for (count, byte) in [(1, 0), (2, 127), (5, 102)] {
+        let bench = Bench::new();
+        let mut g = Graph::default();
+        let (black, white) = (g.image("BLACK", 8), g.image("WHITE", 8));
+        let inputs = json!({"image1": black, "image2": white, "num_async_nodes": count, "sleep_duration": 0.4});
+        let mixed = g.add("TestDynamicAsyncGeneration", inputs);
+        g.save(mixed);
+        let begun = Instant::now();
+        g.run(&bench).unwrap();
+        assert!(begun.elapsed() < Duration::from_millis(1600), "one after the other they take 2 s");
+        assert_eq!(bytes(&bench), [byte], "{count}");
+    }
+}
+
+#[test]
+fn a_loop_goes_on_while_its_condition_holds() {
+    let bench = Bench::new();
+    for (from, factorial) in [(1, 1), (4, 24), (6, 720)] {
+        let mut g = Graph::default();
+        let number = g.add("StubInt", json!({"value": 1}));
+        let open = json!({"condition": true, "initial_value0": from, "initial_value1": number});
+        let open = g.add("TestWhileLoopOpen", open);
+        let (left, product) = (socket(&open, 1), socket(&open, 2));
+        let product = g.add("TestIntMathOperation", json!({"a": product, "b": left, "operation": "multiply"}));
+        let left = g.add("TestIntMathOperation", json!({"a": left, "b": 1, "operation": "subtract"}));
+        let more = g.add("TestIntConditions", json!({"a": left, "b": 0, "operation": ">"}));
+        let close = json!({"flow_control": open, "condition": more, "initial_value0": left, "initial_value1": product});
+        let close = g.add("TestWhileLoopClose", close);
+        g.add("PreviewAny", json!({"source": socket(&close, 1)}));
+        let link = |n| Link::new(close[0].as_str().unwrap(), n);
+        let options = RunOptions::new().fetching(link(0)).fetching(link(1)).fetching(link(2));
+        let report = bench.engine.start(g.prompt()).options(options).run().unwrap();
+        let value = |n| report.values(&link(n)).unwrap().at(0).cloned().unwrap();
+        assert_eq!((value(0), value(1), value(2)), (Value::Int(0), Value::Int(factorial), Value::Null), "{from}!");
+    }
+}
+
+#[test]
+fn sampling_in_an_expansion_draws_what_the_same_nodes_draw_in_a_prompt() {
+    let drawn = |expanded: bool| {
+        let bench = Bench::with_assets();
+        let mut g = Graph::default();
+        let loaded = g.add("CheckpointLoaderSimple", json!({"ckpt_name": "fluent-tiny.safetensors"}));
+        let (model, clip, vae) = (loaded.clone(), socket(&loaded, 1), socket(&loaded, 2));
+        let image = if expanded {
+            let inputs = json!({"model": model, "clip": clip, "vae": vae, "seed": 7, "steps": 1, "cfg": 2.0,
+                                "prompt": "a fox", "negative_prompt": "blue"});
+            g.add("TestSamplingInExpansion", inputs)
+        } else {
+            let positive = g.add("CLIPTextEncode", json!({"text": "a fox", "clip": clip}));
+            let negative = g.add("CLIPTextEncode", json!({"text": "blue", "clip": clip}));
+            let latent = g.add("EmptyLatentImage", json!({"width": 512, "height": 512, "batch_size": 1}));
+            let inputs = json!({"model": model, "seed": 7, "steps": 1, "cfg": 2.0, "sampler_name": "euler_ancestral",
+                                "scheduler": "normal", "positive": positive, "negative": negative,
+                                "latent_image": latent, "denoise": 1.0});
+            let sampled = g.add("KSampler", inputs);
+            g.add("VAEDecode", json!({"samples": sampled, "vae": vae}))
+        };
+        g.save(image);
+        g.run(&bench).unwrap();
+        let file = bench.files(DirKind::Output).remove(0);
+        load_image(&bench.folder(DirKind::Output).join(file)).unwrap().rgb
+    };
+    let (expanded, plain) = (drawn(true), drawn(false));
+    assert_eq!(expanded.len(), 512 * 512 * 3);
+    assert!(expanded.iter().any(|x| (x - expanded[0]).abs() > 0.1), "an image, not a plain colour");
+    assert!(expanded == plain);
 }

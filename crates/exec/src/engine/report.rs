@@ -115,6 +115,8 @@ pub(crate) struct RunErrorInner {
     pub class_type: Option<Arc<str>>,
     /// From the node of the submitted prompt down to the node that failed, one step per expansion.
     pub path: Vec<NodeId>,
+    /// The node that is shown in place of the failed one, where that is another than the path's first.
+    pub shown: Option<NodeId>,
     pub inputs: Vec<InputReport>,
     pub executed: Vec<NodeId>,
     pub refused: Option<Arc<PromptError>>,
@@ -132,6 +134,7 @@ impl RunError {
             error,
             class_type: None,
             path: Vec::new(),
+            shown: None,
             inputs: Vec::new(),
             executed: Vec::new(),
             refused: None,
@@ -192,6 +195,11 @@ impl RunError {
         self.inner.path.first()
     }
 
+    /// The node that people see in place of the one that failed: for a copy in a loop the node that was copied.
+    pub fn shown_node(&self) -> Option<&NodeId> {
+        self.inner.shown.as_ref().or_else(|| self.node())
+    }
+
     /// Types and sizes of the failed node's inputs.
     pub fn inputs(&self) -> &[InputReport] {
         &self.inner.inputs
@@ -226,6 +234,9 @@ impl fmt::Display for RunError {
         }
         for id in last {
             write!(f, " → \"{id}\"")?;
+        }
+        if let Some(shown) = &self.inner.shown {
+            write!(f, " (node \"{shown}\")")?;
         }
         if !self.node_path().is_empty() {
             f.write_str(": ")?;

@@ -143,6 +143,7 @@ pub struct Behaviour {
     pub(crate) lane: Lane,
     pub(crate) version: u32,
     pub(crate) cacheable: bool,
+    pub(crate) takes_blockers: bool,
     pub(crate) resources: Resources,
 }
 
@@ -186,6 +187,7 @@ impl Behaviour {
             lane: Lane::Inline,
             version: 0,
             cacheable: true,
+            takes_blockers: false,
             resources: Resources::default(),
         }
     }
@@ -205,6 +207,13 @@ impl Behaviour {
     /// Never kept from prompt to prompt.
     pub fn uncached(mut self) -> Self {
         self.cacheable = false;
+        self
+    }
+
+    /// Called also where an input is blocked: it gets the blockers among its values. Only for classes that get whole
+    /// lists.
+    pub fn taking_blockers(mut self) -> Self {
+        self.takes_blockers = true;
         self
     }
 

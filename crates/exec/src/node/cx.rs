@@ -147,6 +147,16 @@ impl Cx {
         Progress { cx: self.clone(), value: 0.0, max: max.into() }
     }
 
+    /// Shows a line of text at a node, this one or another: how far a loop is.
+    pub fn show_text(&self, node: &NodeId, text: impl FnOnce() -> String) {
+        let shared = &self.shared;
+        shared.emit(|| Event::ProgressText {
+            prompt_id: shared.prompt_id.clone(),
+            node: node.clone(),
+            text: text().into(),
+        });
+    }
+
     /// A builder whose nodes get ids under this node's own.
     pub fn graph(&mut self) -> GraphBuilder {
         let prefix = kiln_graph::expansion_prefix(&self.ids.id, self.call, self.graphs);

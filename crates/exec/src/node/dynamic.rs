@@ -159,6 +159,12 @@ impl DynNode {
         self
     }
 
+    /// As [`Behaviour::taking_blockers`].
+    pub fn taking_blockers(mut self) -> Self {
+        self.behaviour = self.behaviour.taking_blockers();
+        self
+    }
+
     /// As [`Behaviour::uses`].
     pub fn uses(mut self, input: &str, passes: impl Fn(NodeView<'_>) -> u32 + Send + Sync + 'static) -> Self {
         self.behaviour = self.behaviour.uses(input, passes);

@@ -63,6 +63,15 @@ pub enum Event {
         #[serde(skip)]
         preview: Option<Preview>,
     },
+    /// A line of text that stands at a node: how far a loop is. (ComfyUI sends it as a binary message.)
+    ProgressText {
+        /// Which run.
+        prompt_id: Arc<str>,
+        /// Which node.
+        node: NodeId,
+        /// What stands there.
+        text: Arc<str>,
+    },
     /// A node has something to show, or is an output node served from the cache (then `output` may be null).
     Executed {
         /// The node.

@@ -27,6 +27,8 @@ pub(super) struct Prepared {
     pub calls: usize,
     /// The node gets whole lists.
     pub whole_lists: bool,
+    /// Blockers are values like others to it.
+    pub takes_blockers: bool,
 }
 
 /// What one call returned.
@@ -40,6 +42,7 @@ impl Prepared {
         self.inputs.clear();
         self.calls = 1;
         self.whole_lists = false;
+        self.takes_blockers = false;
     }
 
     /// Counts the calls, once all inputs are in: as many as the longest list has elements; none when one is empty.
@@ -65,7 +68,9 @@ impl Prepared {
         for (to, arg) in &self.inputs {
             let arg = match arg {
                 Arg::Values(values) if self.whole_lists => {
-                    if let Some(blocker) = values.iter().find_map(Value::as_blocker) {
+                    if !self.takes_blockers
+                        && let Some(blocker) = values.iter().find_map(Value::as_blocker)
+                    {
                         return Err(blocker.clone());
                     }
                     Arg::Values(values.clone())

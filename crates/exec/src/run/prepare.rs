@@ -23,6 +23,7 @@ impl Execution<'_> {
     ) -> Result<(), NodeFailure> {
         to.clear();
         to.whole_lists = class.def.input_is_list;
+        to.takes_blockers = class.behaviour.takes_blockers;
         to.inputs.reserve(node.inputs.len() + class.hidden.len());
         let mut edges = self.list.inputs(ix).peekable();
         for (at, (name, input)) in node.inputs.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kiln_graph::NodeId;
 use kiln_graph::schedule::{NodeIx, State};
 
 use crate::engine::{InputReport, Report, RunError, RunErrorInner};
@@ -98,11 +99,18 @@ impl Execution<'_> {
             error,
             class_type: class,
             path: node.map(|ix| self.graph.path(&self.nodes.id(ix))).unwrap_or_default(),
+            shown: node.and_then(|ix| self.shown_instead(ix)),
             inputs: node.map(|ix| self.input_reports(ix)).unwrap_or_default(),
             executed,
             refused: None,
             report: None,
         })
+    }
+
+    /// The node that is shown in place of one out of an expansion, unless that is where the expansion comes from.
+    fn shown_instead(&self, ix: NodeIx) -> Option<NodeId> {
+        let ids = self.nodes.ids(ix);
+        Some(ids.display()).filter(|shown| *shown != ids.real() && Some(*shown) != ids.parent()).cloned()
     }
 
     /// Types and sizes of a node's inputs, as far as they are there.

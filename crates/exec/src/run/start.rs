@@ -263,6 +263,7 @@ impl Wait {
             error: NodeError::of(ErrorKind::Interrupted, message),
             class_type,
             path,
+            shown: None,
             inputs: Vec::new(),
             executed: Vec::new(),
             refused: None,

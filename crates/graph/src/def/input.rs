@@ -35,6 +35,8 @@ pub struct InputDef {
     /// The node's code wants the whole list that the socket holds. (Not shown in `/object_info`, which only knows
     /// [`super::NodeDef::input_is_list`].)
     pub is_list: bool,
+    /// The input exists only while the [dynamic choice](InputDef::dynamic_combo) of that name stands at that option.
+    pub only_for: Option<(Arc<str>, Arc<str>)>,
     /// `default`, `min`, `max`, `step`, `tooltip`, `multiline`, `options`, ... as `/object_info` shows them, without
     /// `lazy` and `rawLink`, which are fields.
     pub options: Map<Arc<str>, Value>,
@@ -50,6 +52,7 @@ impl InputDef {
             lazy: false,
             raw_link: false,
             is_list: false,
+            only_for: None,
             options: Map::default(),
         }
     }
@@ -136,6 +139,9 @@ impl InputDef {
         }
         if let Some(choices) = self.choices() {
             return choices.first().cloned();
+        }
+        if self.is_dynamic_combo() {
+            return self.option_keys().next().map(Value::from);
         }
         match self.ty.name()? {
             "INT" | "FLOAT" => Some(Value::from(0)),

@@ -2,13 +2,14 @@
 //!
 //! All names are owned, so that a class can be described while the program runs.
 
+mod dynamic_combo;
 mod input;
 mod node;
 mod object_info;
 mod socket_type;
 
 pub use self::input::{Group, InputDef};
-pub use self::node::{NodeDef, OutputDef, ValidatorDef};
+pub use self::node::{LoopBoundary, NodeDef, OutputDef, ValidatorDef};
 pub use self::object_info::ObjectInfoError;
 pub use self::socket_type::SocketType;
 

@@ -15,6 +15,8 @@ pub struct OutputDef {
     pub is_list: bool,
     /// What people read when they point at the socket.
     pub tooltip: Option<Arc<str>>,
+    /// For an output that is of whatever type stands in certain inputs: the name of the template that they share.
+    pub match_template: Option<Arc<str>>,
 }
 
 impl OutputDef {
@@ -22,13 +24,25 @@ impl OutputDef {
     pub fn new(ty: impl Into<SocketType>) -> Self {
         let ty = ty.into();
         let name = ty.name().unwrap_or("COMBO").into();
-        Self { name, ty, is_list: false, tooltip: None }
+        Self { name, ty, is_list: false, tooltip: None, match_template: None }
     }
 
     /// Sets another name.
     #[must_use]
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// An output of the type of the inputs that share this template.
+    pub fn matching(template: &str) -> Self {
+        Self { match_template: Some(template.into()), ..Self::new("COMFY_MATCHTYPE_V3") }
+    }
+
+    /// Sets what people read when they point at the socket.
+    #[must_use]
+    pub fn tooltip(mut self, text: &str) -> Self {
+        self.tooltip = Some(text.into());
         self
     }
 
@@ -56,6 +70,15 @@ impl ValidatorDef {
     pub fn takes(&self, input: &str) -> bool {
         self.takes_kwargs || self.inputs.iter().any(|name| &**name == input)
     }
+}
+
+/// Which end of a loop the nodes of a class are. Validation pairs them; the class does the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoopBoundary {
+    /// What depends on the node is repeated.
+    Start,
+    /// What the node depends on, back to the start that it is paired with, was repeated.
+    End,
 }
 
 /// One node class, as `/object_info` shows it.
@@ -98,6 +121,8 @@ pub struct NodeDef {
     pub dev_only: bool,
     /// Asks a paid service.
     pub api_node: bool,
+    /// The nodes are where a loop begins or ends.
+    pub loop_boundary: Option<LoopBoundary>,
 }
 
 impl NodeDef {
@@ -123,6 +148,7 @@ impl NodeDef {
             experimental: false,
             dev_only: false,
             api_node: false,
+            loop_boundary: None,
         }
     }
 
@@ -154,11 +180,17 @@ impl NodeDef {
         self
     }
 
-    /// Adds an input.
+    /// Adds an input, and what the options of a dynamic choice bring.
     #[must_use]
     pub fn input(mut self, input: InputDef) -> Self {
-        self.inputs.push(input);
+        self.add_input(input);
         self
+    }
+
+    pub(super) fn add_input(&mut self, input: InputDef) {
+        let brought = input.brought_inputs();
+        self.inputs.push(input);
+        self.inputs.extend(brought);
     }
 
     /// Adds an output.

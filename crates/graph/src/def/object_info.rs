@@ -48,7 +48,7 @@ impl InputDef {
         options
     }
 
-    fn from_spec(name: &str, group: Group, spec: &Value) -> Option<Self> {
+    pub(super) fn from_spec(name: &str, group: Group, spec: &Value) -> Option<Self> {
         let (ty, options) = match spec {
             Value::String(_) => (spec, None),
             Value::Array(parts) => (parts.first()?, parts.get(1)),
@@ -72,7 +72,7 @@ impl NodeDef {
     pub fn to_object_info(&self) -> Value {
         let (mut input, mut order) = (Object::new(), Object::new());
         for (group, key) in GROUPS {
-            let specs: Object<_, _> = self.group(group).map(|i| (i.name.to_string(), i.spec())).collect();
+            let specs: Object<_, _> = self.shown(group).map(|i| (i.name.to_string(), i.spec())).collect();
             if !specs.is_empty() || group == Group::Required {
                 order.insert(key.into(), specs.keys().cloned().collect());
                 input.insert(key.into(), specs.into());
@@ -99,6 +99,9 @@ impl NodeDef {
             if outputs.iter().any(|o| o.tooltip.is_some()) {
                 info.insert("output_tooltips".into(), outputs.iter().map(|o| json!(o.tooltip)).collect());
             }
+            if outputs.iter().any(|o| o.match_template.is_some()) {
+                info.insert("output_matchtypes".into(), outputs.iter().map(|o| json!(o.match_template)).collect());
+            }
             let flags = [
                 ("deprecated", self.deprecated),
                 ("experimental", self.experimental),
@@ -108,6 +111,11 @@ impl NodeDef {
             info.extend(flags.iter().filter(|(_, on)| *on).map(|(key, _)| ((*key).into(), true.into())));
         }
         info
+    }
+
+    /// The inputs of a group that stand by themselves, not inside of an option of a dynamic choice.
+    fn shown(&self, group: Group) -> impl Iterator<Item = &InputDef> {
+        self.group(group).filter(|input| input.only_for.is_none())
     }
 
     /// Reads one entry of `/object_info`. What it does not show (validators, `not_idempotent`) stays unset.
@@ -141,7 +149,7 @@ impl NodeDef {
         for (group, key) in GROUPS {
             for (name, spec) in ordered_inputs(info, key) {
                 let input = InputDef::from_spec(name, group, spec);
-                def.inputs.push(input.ok_or_else(|| wrong(format!("input `{name}` has no type")))?);
+                def.add_input(input.ok_or_else(|| wrong(format!("input `{name}` has no type")))?);
             }
         }
         def.outputs = outputs(info).ok_or_else(|| wrong("an output has no type".into()))?;
@@ -177,6 +185,7 @@ fn outputs(info: &Value) -> Option<Vec<OutputDef>> {
         }
         output.is_list = at("output_is_list", i).and_then(Value::as_bool).unwrap_or_default();
         output.tooltip = at("output_tooltips", i).and_then(Value::as_str).map(Arc::from);
+        output.match_template = at("output_matchtypes", i).and_then(Value::as_str).map(Arc::from);
         Some(output)
     };
     types.iter().enumerate().map(one).collect()

@@ -166,6 +166,18 @@ pub struct NodeErrors {
 }
 
 impl NodeErrors {
+    /// None yet.
+    pub(super) fn new(class_type: Arc<str>) -> Self {
+        Self { errors: Vec::new(), class_type, failing: Arc::default(), since: 0 }
+    }
+
+    /// One more, on which exactly these outputs depend.
+    pub(super) fn add(&mut self, error: ValidationError, outputs: &[NodeId]) {
+        self.errors.push(error);
+        let all: std::collections::BTreeSet<_> = self.dependent_outputs().iter().chain(outputs).cloned().collect();
+        (self.failing, self.since) = (all.into_iter().collect(), 0);
+    }
+
     /// The output nodes that cannot run, from the first that needs this node on. As in ComfyUI, some of them may be
     /// there for another reason. In JSON at most 100.
     pub fn dependent_outputs(&self) -> &[NodeId] {

@@ -91,7 +91,13 @@ fn out_of_range(input: &InputDef, value: &Value) -> Option<ValidationError> {
 }
 
 fn not_a_choice(input: &InputDef, value: &Value) -> Option<ValidationError> {
-    let choices = input.choices()?;
+    let options: Vec<Value>;
+    let choices = if input.is_dynamic_combo() {
+        options = input.option_keys().map(Value::from).collect();
+        &options
+    } else {
+        input.choices()?
+    };
     if input.flag("remote_combo") {
         return None;
     }

@@ -11,6 +11,8 @@ mod cycle;
 mod error;
 mod links;
 mod literal;
+mod loop_graph;
+mod loops;
 mod node;
 mod replace;
 mod routes;
@@ -75,20 +77,35 @@ pub fn validate(
         return Err(no_outputs(prompt.is_empty(), targets.is_some()).into());
     }
     let mut walk = walk::Walk::new(prompt, &defs, Routes::new(numbers, names), validators);
-    let (good, bad): (Vec<u32>, Vec<u32>) = outputs.into_iter().partition(|output| walk.is_valid(*output));
-    let (node_errors, routes) = walk.finish(&bad);
+    let (mut good, bad): (Vec<u32>, Vec<u32>) = outputs.into_iter().partition(|output| walk.is_valid(*output));
+    let broken_loops = walk.pair_loops(&good, &bad);
+    good.retain(|output| !broken_loops.iter().any(|broken| broken.outputs.contains(output)));
+    let (mut node_errors, routes) = walk.finish(&bad);
     let outputs: Vec<NodeId> = good.iter().filter_map(|i| id_at(prompt, *i)).cloned().collect();
     if outputs.is_empty() {
-        let own = bad.iter().filter_map(|i| node_errors.get(id_at(prompt, *i)?));
-        let lines: Vec<String> =
-            own.flat_map(|node| &node.errors).map(|e| format!("{}: {}", e.message, e.details)).collect();
+        let own = bad.iter().filter_map(|i| node_errors.get(id_at(prompt, *i)?)).flat_map(|node| &node.errors);
+        let of_loops = broken_loops.iter().map(|broken| &*broken.error);
+        let lines: Vec<String> = own.chain(of_loops).map(|e| format!("{}: {}", e.message, e.details)).collect();
+        report_loops(prompt, broken_loops, &mut node_errors);
         let error = ValidationError::new(ErrorKind::PromptOutputsFailedValidation)
             .message("Prompt outputs failed validation")
             .details(lines.join("\n"))
             .plain("the prompt cannot run");
         return Err(PromptError { error: Box::new(error), node_errors });
     }
+    report_loops(prompt, broken_loops, &mut node_errors);
     Ok(Validated { outputs, node_errors, routes: Arc::new(routes) })
+}
+
+/// What is wrong with a loop stands with every node that takes part in it.
+fn report_loops(prompt: &Prompt, broken: Vec<loops::LoopError>, node_errors: &mut Map<NodeId, NodeErrors>) {
+    for loops::LoopError { nodes, outputs, error } in broken {
+        let outputs: Vec<NodeId> = outputs.iter().filter_map(|output| id_at(prompt, *output)).cloned().collect();
+        for (id, node) in nodes.iter().filter_map(|node| prompt.nodes.get_index(*node as usize)) {
+            let errors = node_errors.entry(id.clone()).or_insert_with(|| NodeErrors::new(node.class_type.clone()));
+            errors.add((*error).clone(), &outputs);
+        }
+    }
 }
 
 fn id_at(prompt: &Prompt, index: u32) -> Option<&NodeId> {

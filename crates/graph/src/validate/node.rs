@@ -40,6 +40,9 @@ pub(super) fn check(
     let mut seen = 0;
     for input in def.inputs.iter().filter(|input| input.group != Group::Hidden) {
         let Some((_, node)) = prompt.nodes.get_index(index as usize) else { return };
+        if !input.exists_with(&node.inputs) {
+            continue;
+        }
         let Some((place, given)) = find(&node.inputs, seen, &input.name) else {
             if input.is_required() {
                 errors.push(missing(input, def, &node.inputs));
@@ -106,7 +109,8 @@ fn undeclared(
     let def = defs[index as usize];
     for (place, (name, input)) in node.inputs.iter().enumerate() {
         let Input::Link(link) = input else { continue };
-        if def.find_input(name).is_some_and(|declared| declared.group != Group::Hidden) {
+        let visible = |declared: &InputDef| declared.group != Group::Hidden && declared.exists_with(&node.inputs);
+        if def.find_input(name).is_some_and(visible) {
             continue;
         }
         match links::resolve(prompt, defs, near(index, edges), name, None, link) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::cycle;
 use super::error::{MOST_REPORTED, NodeErrors, ValidationError};
+use super::loops::{self, LoopError};
 use super::node::{self, Edge};
 use super::routes::{Route, Routes};
 use super::validators::Validators;
@@ -141,6 +142,19 @@ impl<'p, 'd> Walk<'p, 'd> {
         if !frame.good {
             self.spoil();
         }
+    }
+
+    /// Pairs the loops of these outputs. Where there are cycles, only what has none can be looked at.
+    pub(super) fn pair_loops(&mut self, good: &[u32], bad: &[u32]) -> Vec<LoopError> {
+        let whole = self.closed.is_empty();
+        let outputs = good.iter().chain(bad.iter().filter(|_| whole)).copied().collect();
+        let state = &self.state;
+        let seen = |node: u32| match state[node as usize] {
+            State::New => false,
+            State::Good => true,
+            State::Open | State::Bad => whole,
+        };
+        loops::pair(self.prompt, self.defs, outputs, seen)
     }
 
     /// Names the cycles; returns all errors, and where the links lead. `failing` are the outputs that are not fit to

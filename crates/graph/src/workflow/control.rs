@@ -25,11 +25,11 @@ pub(super) fn advance(graph: &mut Graph, definitions: &dyn Definitions, random: 
             continue;
         }
         let Some(def) = definitions.get(&node.ty) else { continue };
-        let stored = match &node.values {
-            WidgetValues::List(list) => list.len(),
+        let stored: Vec<_> = match &node.values {
+            WidgetValues::List(list) => widgets::stored_at(def, list).collect(),
             _ => continue,
         };
-        for (place, input) in widgets::stored_at(def, stored) {
+        for (place, input) in stored {
             if widgets::controls(input) > 0 {
                 advance_at(node, place, input, random);
             }

@@ -14,6 +14,7 @@ const WIDGET_TYPES: &[&str] = &[
     "STRING",
     "BOOLEAN",
     "COMBO",
+    "COMFY_DYNAMICCOMBO_V3",
     "MARKDOWN",
     "COLOR",
     "TEXTAREA",
@@ -57,10 +58,31 @@ pub(super) fn controls(input: &InputDef) -> usize {
     }
 }
 
-/// The inputs by stored position; `None` where the page stores something that it never sends.
-fn positions(def: &NodeDef, forced: bool) -> Vec<Option<&InputDef>> {
+/// What stands in the dynamic choices of a node, as far as they were looked at.
+#[derive(Default)]
+struct Chosen<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Chosen<'a> {
+    /// Whether the node has this input. A choice is remembered, its first option where nothing is `stored` for it.
+    fn has(&mut self, input: &'a InputDef, stored: Option<&'a Value>) -> bool {
+        let exists = input.only_for.as_ref().is_none_or(|(choice, key)| self.0.contains(&(&**choice, &**key)));
+        if exists && input.is_dynamic_combo() {
+            let key = stored.and_then(Value::as_str).or_else(|| input.option_keys().next());
+            self.0.extend(key.map(|key| (&*input.name, key)));
+        }
+        exists
+    }
+}
+
+/// The inputs by stored position; `None` where the page stores something that it never sends. Which of them there are
+/// depends on what is stored for dynamic choices.
+fn positions<'d>(def: &'d NodeDef, forced: bool, list: &[Value]) -> Vec<Option<&'d InputDef>> {
     let mut places = Vec::new();
+    let mut chosen = Chosen::default();
     for input in in_order(def).filter(|input| widget_type(input)) {
+        if !chosen.has(input, list.get(places.len())) {
+            continue;
+        }
         if !input.flag("forceInput") {
             places.push(Some(input));
             places.extend(std::iter::repeat_n(None, controls(input)));
@@ -84,7 +106,7 @@ pub(super) fn values<'d>(def: &'d NodeDef, node: &UiNode) -> Vec<(&'d InputDef, 
             None => by_position(def, &[]),
         },
         WidgetValues::List(list) => {
-            let fits = |forced| positions(def, forced).len() == list.len();
+            let fits = |forced| positions(def, forced, list).len() == list.len();
             match &node.named {
                 Some(named) if !fits(false) && !fits(true) => by_name(def, named),
                 _ => by_position(def, list),
@@ -95,14 +117,16 @@ pub(super) fn values<'d>(def: &'d NodeDef, node: &UiNode) -> Vec<(&'d InputDef, 
 
 fn by_name<'d>(def: &'d NodeDef, named: &Object<String, Value>) -> Vec<(&'d InputDef, Value)> {
     let value = |input: &InputDef| named.get(&*input.name).cloned().or_else(|| input.default_value());
-    widgets(def).filter_map(|input| Some((input, value(input)?))).collect()
+    let mut chosen = Chosen::default();
+    let own = widgets(def).filter(|input| chosen.has(input, named.get(&*input.name)));
+    own.filter_map(|input| Some((input, value(input)?))).collect()
 }
 
-/// The inputs with the places of their values in a list of that length.
-pub(super) fn stored_at(def: &NodeDef, length: usize) -> impl Iterator<Item = (usize, &InputDef)> {
-    let plain = positions(def, false);
+/// The inputs with the places of their values in that list.
+pub(super) fn stored_at<'d>(def: &'d NodeDef, list: &[Value]) -> impl Iterator<Item = (usize, &'d InputDef)> + use<'d> {
+    let plain = positions(def, false, list);
     // Files from before the page's version 1.16 also stored a value for inputs that are always sockets.
-    let old = Some(positions(def, true)).filter(|old| old.len() == length && old.len() != plain.len());
+    let old = Some(positions(def, true, list)).filter(|old| old.len() == list.len() && old.len() != plain.len());
     let places = old.unwrap_or(plain);
     places.into_iter().enumerate().filter_map(|(place, input)| Some((place, input?)))
 }
@@ -111,7 +135,7 @@ fn by_position<'d>(def: &'d NodeDef, list: &[Value]) -> Vec<(&'d InputDef, Value
     let value = |(place, input): (usize, &'d InputDef)| {
         Some((input, list.get(place).cloned().or_else(|| input.default_value())?))
     };
-    stored_at(def, list.len()).filter_map(value).collect()
+    stored_at(def, list).filter_map(value).collect()
 }
 
 /// The value with the names of today: samplers were once called `sample_euler`.

@@ -14,6 +14,7 @@ pub mod image;
 pub mod latent;
 pub mod loaders;
 pub mod logic;
+mod looping;
 pub mod mask;
 pub mod merge;
 pub mod model;
@@ -68,6 +69,7 @@ pub fn register(registry: &mut Registry) {
     mask::register(registry);
     logic::register(registry);
     flow::register(registry);
+    looping::register(registry);
     primitive::register(registry);
     text::register(registry);
 }

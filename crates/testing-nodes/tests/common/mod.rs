@@ -16,7 +16,20 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let environment = Environment::new(Folders::under(root.path()));
+        let folders = Folders::under(root.path());
+        Self::in_folders(root, folders)
+    }
+
+    /// With the model that comes with the project.
+    pub fn with_assets() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
+        let folders = Folders::under(root.path()).with_bundled(assets);
+        Self::in_folders(root, folders)
+    }
+
+    fn in_folders(root: TempDir, folders: Folders) -> Self {
+        let environment = Environment::new(folders);
         let mut registry = kiln_nodes::registry();
         kiln_testing_nodes::register(&mut registry);
         let host = kiln_testing_nodes::lend(Host::new());
