@@ -13,7 +13,8 @@ use kiln_models::schedule::ModelSampling;
 use kiln_models::{
     sampler::SamplingError,
     sampling::{
-        Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, SamplingRun, StartLatent, noise_for,
+        Guidance, GuidancePatch, Inputs, LatentChange, ModelPatches, Predictor, ReuseOf, SamplingRun, StartLatent,
+        StepReuse, noise_for,
     },
 };
 
@@ -248,6 +249,52 @@ fn direction_mixes_guidance_and_leap_by_their_likeness() {
     let likeness = zip(&cells, &lengths, |c, l| c / l).iter().sum::<f64>() / cells.len() as f64;
     let share = 2.0 * (likeness + 1.0);
     close(&found, &zip(&plain, &leap, |g, l| (share * g + (4.0 - share) * l) / 4.0));
+}
+
+#[test]
+fn guidance_keeps_to_a_multiple_of_the_positive_predictions_length() {
+    let plain = cfg(&image(0), &image(1));
+    let (long, own) = (norm(&plain), norm(&image(0)));
+    for factor in [0.5, 1.0, 1.5] {
+        assert!(long > own * factor, "the case is one in which the limit holds");
+        let (found, _) = guided(GuidancePatch::Renorm { trunc: 100.0, factor: factor as f32 });
+        close(&found, &zip(&plain, &plain, |g, _| g * own * factor / long));
+    }
+    for factor in [0.0, 50.0] {
+        close(&guided(GuidancePatch::Renorm { trunc: 100.0, factor }).0, &plain);
+    }
+    let above = GuidancePatch::Renorm { trunc: SIGMA, factor: 1.0 };
+    close(&guided(above).0, &image(0));
+}
+
+#[test]
+fn the_limit_of_the_length_comes_before_all_other_changes() {
+    let renorm = GuidancePatch::Renorm { trunc: 100.0, factor: 1.0 };
+    let epsilon = GuidancePatch::Epsilon { factor: 1.25 };
+    let (plain, own) = (cfg(&image(0), &image(1)), norm(&image(0)));
+    let patches = ModelPatches { guidance: vec![epsilon, renorm], ..ModelPatches::default() };
+    let (mut seen, x) = run(patches, SCALE, &[SIGMA, 0.0]).unwrap();
+    let limited = zip(&plain, &plain, |g, _| g * own / norm(&plain));
+    close(&seen.remove(0), &zip(&x, &limited, |x, d| x - (x - d) / 1.25));
+}
+
+#[test]
+fn a_prediction_that_never_changes_is_guessed_from_the_third_step_on() {
+    let reuse = StepReuse { of: ReuseOf::Prediction, threshold: 0.2, start: 0.0, end: 1.0 };
+    let levels = [8.0, 6.0, 4.0, 2.0, 0.0];
+    let patches = ModelPatches { reuse: Some(reuse), ..ModelPatches::default() };
+    let (seen, mut x) = run(patches, SCALE, &levels).unwrap();
+    let plain = cfg(&image(0), &image(1));
+    let mut added = Vec::new();
+    for (step, pair) in levels.windows(2).enumerate() {
+        let denoised = if step < 2 { plain.clone() } else { zip(&x, &added, |x, a| x + a) };
+        close(&seen[step], &denoised);
+        if step < 2 {
+            added = zip(&plain, &x, |d, x| d - x);
+        }
+        let (from, to) = (f64::from(pair[0]), f64::from(pair[1]));
+        x = zip(&x, &denoised, |x, d| x + (x - d) / from * (to - from));
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use kiln_models::LatentFormat;
 use kiln_models::conditioning::Conditioning;
 use kiln_models::image::Method;
 use kiln_models::sampler::{Options, ProgressiveUpscale, SamplerKind};
-use kiln_models::schedule::{ModelSampling, levels};
+use kiln_models::schedule::shifted::{self, LtxvShift};
+use kiln_models::schedule::{ModelSampling, levels, searched};
 use kiln_models::{
     sampler::SamplingError,
     sampling::{Guidance, Inputs, Outcome, Predictor, SamplingRun, StartLatent, noise_for},
@@ -145,6 +146,49 @@ fn a_mask_over_a_latent_that_grows_is_told() {
     let error =
         run(SamplerKind::LCM_UPSCALE, growing(2.0, Some(1)), &[4.0, 2.0, 0.0], true, 0.0).unwrap_err().to_string();
     assert!(error.contains("[1, 4, 4, 6] throughout"), "{error}");
+}
+
+/// 1e-6 of each: a few operations in f32.
+fn alike(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found} {expected}");
+    }
+}
+
+/// Numbers by numpy 2.2 from the tables of the papers.
+#[test]
+fn searched_levels_lie_between_those_of_their_tables() {
+    let flux = |n, denoise| searched::optimal_steps("FLUX", n, denoise).unwrap();
+    alike(&flux(4, 1.0), &[0.9968, 0.978_443_9, 0.9471, 0.675_854_6, 0.0]);
+    alike(&flux(10, 0.55), &[0.966, 0.9471, 0.9158, 0.8287, 0.5512, 0.2808, 0.0]);
+    let wan = searched::optimal_steps("Wan", 7, 0.5).unwrap();
+    alike(&wan, &[0.977_139_7, 0.964_563_3, 0.919_787_3, 0.736_633_24, 0.0]);
+    let gits = searched::gits(1.2, 24, 0.25).unwrap();
+    let expected = [0.225_453_85, 0.203_139_65, 0.179_331_75, 0.153_240_25, 0.123_175_57, 0.080_243_5, 0.0];
+    alike(&gits, &expected);
+    assert!(searched::optimal_steps("SD1", 10, 1.0).is_err());
+    assert!(searched::gits(0.83, 10, 1.0).unwrap_err().to_string().contains("0.85"));
+    assert!(searched::gits(1.2, 1, 1.0).is_err());
+    assert!(searched::gits(1.2, 10, 0.0).unwrap().is_empty());
+}
+
+/// Numbers by torch 2.6 from the formulas of the pipelines of LTX-Video and FLUX.2.
+#[test]
+fn shifted_levels_follow_the_size() {
+    let shift = |max, base, terminal| LtxvShift { max, base, terminal };
+    let found = shifted::ltxv(4, 4096, shift(2.05, 0.95, Some(0.1))).unwrap();
+    alike(&found, &[1.0, 0.867_083_1, 0.631_568_85, 0.1, 0.0]);
+    let found = shifted::ltxv(5, 96 * 64, shift(2.05, 0.95, None)).unwrap();
+    alike(&found, &[1.0, 0.984_777_33, 0.960_410_6, 0.915_124, 0.801_713_65, 0.0]);
+    let found = shifted::ltxv(3, 1200, shift(1.5, 0.5, Some(0.25))).unwrap();
+    alike(&found, &[1.0, 0.687_273_8, 0.25, 0.0]);
+    assert_eq!(shifted::ltxv(1, 4096, shift(2.05, 0.95, Some(0.1))).unwrap(), [1.0, 0.0]);
+    assert!(shifted::ltxv(0, 4096, shift(2.05, 0.95, None)).is_err());
+    alike(&shifted::flux2(4, 1024, 1024).unwrap(), &[1.0, 0.967_384_04, 0.908_143_9, 0.767_199_93, 0.0]);
+    let found = shifted::flux2(5, 2048, 1024).unwrap();
+    alike(&found, &[1.0, 0.961_933_85, 0.904_546_26, 0.808_123_23, 0.612_309_93, 0.0]);
+    alike(&shifted::flux2(3, 200, 120).unwrap(), &[1.0, 0.934_166_4, 0.780_096_8, 0.0]);
 }
 
 #[test]

@@ -20,6 +20,10 @@ fn with(bench: &Bench, class: &str, widgets: &Json) -> Vec<f32> {
     s.sampled(bench, g)
 }
 
+fn reuse(threshold: f64) -> Json {
+    json!({"reuse_threshold": threshold, "start_percent": 0.0, "end_percent": 1.0, "verbose": false})
+}
+
 fn plain(bench: &Bench) -> Vec<f32> {
     let g = GraphBuilder::new();
     Start::new(&g, MODEL).sampled(bench, g)
@@ -44,6 +48,9 @@ fn neutral_numbers_give_the_plain_run() {
         ("TemporalScoreRescaling", json!({"tsr_k": 1.0, "tsr_sigma": 1.0})),
         ("UNetSelfAttentionMultiply", ones.clone()),
         ("UNetCrossAttentionMultiply", ones),
+        ("EasyCache", reuse(0.0)),
+        ("LazyCache", reuse(0.0)),
+        ("TorchCompileModel", json!({"backend": "inductor"})),
     ];
     for (class, widgets) in neutral {
         assert_eq!(with(&bench, class, &widgets), plain, "{class}");
@@ -77,6 +84,7 @@ fn every_change_changes_the_run() {
         ("PerturbedAttentionGuidance", json!({"scale": 3.0})),
         ("SelfAttentionGuidance", json!({"scale": 0.5, "blur_sigma": 2.0})),
         ("Mahiro", json!({})),
+        ("RenormCFG", json!({"cfg_trunc": 100.0, "renorm_cfg": 0.8})),
         ("CFGNorm", json!({"strength": 1.0})),
         ("CFGZeroStar", json!({})),
         ("TCFG", json!({})),
@@ -91,6 +99,26 @@ fn every_change_changes_the_run() {
         let run = with(&bench, class, &widgets);
         assert!(run.iter().all(|v| v.is_finite()), "{class}");
         assert!(distance(&run, &plain) > 1e-4, "{class}");
+    }
+}
+
+#[test]
+fn guessed_steps_come_near_to_computed_ones() {
+    let bench = Bench::new();
+    let run = |class: Option<(&str, f64)>| {
+        let g = GraphBuilder::new();
+        let mut s = Start::new(&g, MODEL);
+        if let Some((class, threshold)) = class {
+            s.model = node(&g, class, &[("model", &s.model)], &reuse(threshold));
+        }
+        s.sampled_in(8, &bench, g)
+    };
+    let plain = run(None);
+    for class in ["EasyCache", "LazyCache"] {
+        assert_eq!(run(Some((class, 0.0))), plain, "{class}: nothing is guessed");
+        let (near, far) = (distance(&run(Some((class, 0.3))), &plain), distance(&run(Some((class, 3.0))), &plain));
+        assert!(far > 1e-4, "{class}: {far}");
+        assert!(near <= far, "{class}: {near} {far}");
     }
 }
 

@@ -6,8 +6,9 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::hooked::HookedModels;
 use super::inpaint::repeat_batch;
-use super::predictor::{Inputs, Predictor};
+use super::predictor::{Inputs, Predictor, StepInputs};
 use super::prepare::{Prepared, Rect};
+use super::reuse::StepMemory;
 use crate::nets::PassModifiers;
 use crate::nets::hooks::{BetweenAttentions, MiddleAttention};
 use crate::random::TorchGenerator;
@@ -32,6 +33,8 @@ pub(super) struct EvalRequest<'a> {
     pub(super) max_batch: usize,
     pub(super) middle: MiddleAttention<'a>,
     pub(super) rng: Option<&'a Mutex<TorchGenerator>>,
+    /// What the run remembers of its steps, where the network's outputs may be guessed.
+    pub(super) memory: Option<&'a StepMemory>,
 }
 
 /// A condition that holds now.
@@ -155,6 +158,7 @@ fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, 
         conditions: batch.len(),
         negative: batch.iter().flat_map(|task| std::iter::repeat_n(task.condition.inputs.negative, items)).collect(),
         modifiers: PassModifiers { between: between.as_deref(), ..modifiers(request, batch) },
+        steps: request.memory.map(|memory| StepInputs { memory, conditions: batch.iter().map(Task::id).collect() }),
     };
     let x = Tensor::cat(batch.iter().map(|task| task.x.clone()).collect(), 0);
     let output = match &batch[0].condition.hooks {
@@ -220,6 +224,11 @@ impl<'a> Task<'a> {
             (None, None) => true,
             _ => false,
         }
+    }
+
+    /// The same for a condition as long as a run takes: where it lies.
+    fn id(&self) -> usize {
+        std::ptr::from_ref(self.condition).addr()
     }
 
     fn tokens(&self) -> usize {

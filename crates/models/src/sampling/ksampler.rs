@@ -19,6 +19,7 @@ use crate::random::{TorchGenerator, initial_noise};
 use crate::sampler::SamplingError;
 use crate::sampler::{Denoised, Denoiser, Options, SamplerContext, SamplerKind, Step, StepFn};
 use crate::sampling::patches::apply::PatchMemory;
+use crate::sampling::reuse::{ReuseOf, StepCall, StepMemory, WHOLE};
 use crate::schedule::ModelSampling;
 use crate::schedule::scaling;
 
@@ -111,6 +112,12 @@ impl SamplingRun<'_> {
             sampling: self.sampling,
             rng: self.rng(),
             memory: PatchMemory::default(),
+            steps: self
+                .model
+                .patches()
+                .and_then(|patches| patches.reuse)
+                .map(|reuse| StepMemory::new(reuse, self.sampling)),
+            last_uncond: None,
             places: None,
         };
         let [_, _, height, width] = latent.dims();
@@ -201,6 +208,10 @@ struct Guided<'a> {
     sampling: &'a ModelSampling,
     rng: Option<Mutex<TorchGenerator>>,
     memory: PatchMemory,
+    /// What was computed in earlier steps, if steps may be guessed.
+    steps: Option<StepMemory>,
+    /// The negative's prediction of the last step that was computed.
+    last_uncond: Option<Tensor<4>>,
     /// The size that conditions or a mask were prepared for, if they have places.
     places: Option<[usize; 2]>,
 }
@@ -211,6 +222,30 @@ impl Denoiser for Guided<'_> {
             let expected = format!("{cells:?} cells throughout where areas, masks or images are set to them");
             return Err(SamplingError::Shape { what: "latent", expected, found: x.dims()[2..].to_vec() });
         }
+        let Some(memory) = self.steps.take() else { return self.compute(x, sigma, None) };
+        memory.begin();
+        let denoised = self.remembered(x, sigma, &memory);
+        self.steps = Some(memory);
+        denoised
+    }
+}
+
+impl Guided<'_> {
+    /// Guesses the whole step, or lets the network's calls be guessed.
+    fn remembered(&mut self, x: &Tensor<4>, sigma: f32, memory: &StepMemory) -> Result<Denoised, SamplingError> {
+        if memory.of() == ReuseOf::Network {
+            return self.compute(x, sigma, Some(memory));
+        }
+        let call = StepCall { x: x.clone(), sigma, conditions: &[WHOLE] };
+        let guided = memory.output(call, || {
+            let Denoised { guided, uncond } = self.compute(x, sigma, None)?;
+            self.last_uncond = uncond;
+            Ok(guided)
+        })?;
+        Ok(Denoised { guided, uncond: self.last_uncond.clone() })
+    }
+
+    fn compute(&mut self, x: &Tensor<4>, sigma: f32, memory: Option<&StepMemory>) -> Result<Denoised, SamplingError> {
         let lists: Vec<Option<&[Prepared]>> =
             self.lists.iter().zip(&self.wanted).map(|(list, wanted)| wanted.then_some(list.as_slice())).collect();
         let patches = self.model.patches();
@@ -224,9 +259,10 @@ impl Denoiser for Guided<'_> {
             max_batch: self.max_batch,
             middle: MiddleAttention::Plain,
             rng: self.rng.as_ref(),
+            memory: None,
         };
         let middle = if recording { MiddleAttention::Recorded(&recorder) } else { MiddleAttention::Plain };
-        let predictions = evaluate(&EvalRequest { middle, ..plain }, &lists)?;
+        let predictions = evaluate(&EvalRequest { middle, memory, ..plain }, &lists)?;
         let mut mixing = Mixing {
             patches,
             request: plain,

@@ -16,6 +16,7 @@ mod ksampler;
 mod patches;
 mod predictor;
 mod prepare;
+mod reuse;
 mod start;
 mod vector;
 
@@ -23,5 +24,6 @@ pub use guidance::Guidance;
 pub use ksampler::{Outcome, SamplingRun, noise_for};
 pub use patches::{GuidancePatch, LatentChange, ModelPatches};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
+pub use reuse::{ReuseOf, StepReuse};
 pub use start::StartLatent;
 pub use vector::size_vector;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::patches::ModelPatches;
+use super::reuse::{StepCall, StepMemory};
 use crate::error::ModelError;
 use crate::nets::ControlCall;
 use crate::nets::ControlSource;
@@ -70,6 +71,16 @@ pub struct Inputs<'a> {
     pub negative: Vec<bool>,
     /// What changes the network's pass.
     pub modifiers: PassModifiers<'a>,
+    /// Where the network's outputs may be guessed from those of earlier steps.
+    pub(super) steps: Option<StepInputs<'a>>,
+}
+
+/// What a run remembers of its steps, and whose outputs are wanted.
+#[derive(Debug)]
+pub(super) struct StepInputs<'a> {
+    pub(super) memory: &'a StepMemory,
+    /// Which conditions share the batch.
+    pub(super) conditions: Vec<usize>,
 }
 
 /// A network with the meaning of its time steps and outputs.
@@ -103,7 +114,14 @@ impl Predictor for NetworkPredictor<'_> {
         let timesteps = vec![self.sampling.levels.timestep(sigma); x.dims()[0]];
         let extras =
             Extras { vector: inputs.vector, control, negative: inputs.negative, sigma, modifiers: inputs.modifiers };
-        let output = self.network.forward(input, &timesteps, inputs.context, &extras)?;
+        let seen = input.clone().narrow(1, 0, x.dims()[1]);
+        let compute = || Ok(self.network.forward(input, &timesteps, inputs.context, &extras)?);
+        let output = match &inputs.steps {
+            Some(StepInputs { memory, conditions }) => {
+                memory.output(StepCall { x: seen, sigma, conditions }, compute)?
+            }
+            None => compute()?,
+        };
         Ok(scaling::denoised(self.sampling, x, output, sigma))
     }
 

@@ -150,25 +150,5 @@ pub fn align_your_steps(family: &str, n: usize, denoise: f64) -> Result<Vec<f32>
     let known = || ALIGNED.iter().map(|(name, _)| *name).collect();
     let unknown = || ScheduleError::UnknownScheduler { name: family.to_owned(), known: known() };
     let table = table.ok_or_else(unknown)?;
-    if n == 0 {
-        return Err(ScheduleError::NoSteps);
-    }
-    if denoise <= 0.0 {
-        return Ok(Vec::new());
-    }
-    let wanted = if denoise < 1.0 { (n as f64 * denoise).round_ties_even() as usize } else { n };
-    let level = |i: usize| {
-        if n + 1 == table.len() {
-            return table[i];
-        }
-        let place = i as f64 * (table.len() - 1) as f64 / n as f64;
-        let low = (place as usize).min(table.len() - 2);
-        let share = place - low as f64;
-        (table[low].ln() * (1.0 - share) + table[low + 1].ln() * share).exp()
-    };
-    let mut levels: Vec<f32> = (n - wanted.min(n)..=n).map(|i| level(i) as f32).collect();
-    if let Some(last) = levels.last_mut() {
-        *last = 0.0;
-    }
-    Ok(levels)
+    super::searched::from_table(table, n, denoise)
 }

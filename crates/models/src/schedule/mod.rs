@@ -15,6 +15,8 @@ mod model_sampling;
 mod prediction;
 pub mod scaling;
 mod scheduler;
+pub mod searched;
+pub mod shifted;
 pub mod steps;
 mod table;
 

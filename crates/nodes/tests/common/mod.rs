@@ -139,6 +139,11 @@ impl Start {
 
     /// Two steps at 64 x 64 pixels: the latent's values.
     pub fn sampled(&self, bench: &Bench, g: GraphBuilder) -> Vec<f32> {
+        self.sampled_in(2, bench, g)
+    }
+
+    /// The same in so many steps.
+    pub fn sampled_in(&self, steps: u32, bench: &Bench, g: GraphBuilder) -> Vec<f32> {
         let size = serde_json::json!({"width": 64, "height": 64, "batch_size": 1});
         let latent = node(&g, "EmptyLatentImage", &[], &size);
         let links = [
@@ -148,7 +153,7 @@ impl Start {
             ("latent_image", &latent),
         ];
         let widgets = serde_json::json!({
-            "seed": 4, "steps": 2, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0
+            "seed": 4, "steps": steps, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0
         });
         let sampled = node(&g, "KSampler", &links, &widgets);
         bench.latent(g, &sampled)

@@ -19,6 +19,12 @@ impl ModelPatches {
         record: Option<&AttentionRecord>,
         mut guided: Tensor<4>,
     ) -> Result<Tensor<4>, SamplingError> {
+        // It takes the mixture's place, whatever else changes the outcome; of several the last one does.
+        if let Some(GuidancePatch::Renorm { trunc, factor }) =
+            self.guidance.iter().rfind(|patch| matches!(patch, GuidancePatch::Renorm { .. }))
+        {
+            guided = renormed(cx, pair, *trunc, *factor);
+        }
         for patch in &self.guidance {
             guided = match patch {
                 GuidancePatch::Perturbed { scale } if *scale != 0.0 => {
@@ -45,6 +51,22 @@ impl ModelPatches {
         }
         Ok(guided)
     }
+}
+
+/// Guidance of which each item is at most so many times as long as the positive prediction.
+fn renormed(cx: &GuidanceContext<'_>, pair: &CfgPair, trunc: f32, factor: f32) -> Tensor<4> {
+    if cx.request.sigma >= trunc {
+        return pair.cond.clone();
+    }
+    let uncond = pair.uncond_or_zeros();
+    let guided = uncond.clone() + (pair.cond.clone() - uncond) * cx.scale;
+    if factor <= 0.0 {
+        return guided;
+    }
+    let share = length(&pair.cond) * factor / length(&guided);
+    // An empty prediction has no length to keep to; it stays as it is.
+    let share = share.clone().mask_fill(share.is_nan(), 1.0);
+    guided * share.clamp_max(1.0)
 }
 
 impl GuidanceContext<'_> {

@@ -13,6 +13,7 @@ use burn::tensor::Tensor;
 
 use crate::nets::hooks::Hooks;
 use crate::sampler::SamplingError;
+use crate::sampling::reuse::StepReuse;
 
 /// Everything that a model carries.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct ModelPatches {
     pub guidance: Vec<GuidancePatch>,
     /// Differential diffusion (Levin and Fried 2023): the denoise mask says *when* a place is freed, to this degree.
     pub differential: Option<f64>,
+    /// Steps that may be guessed from those before (EasyCache, LazyCache).
+    pub reuse: Option<StepReuse>,
 }
 
 /// A change around guidance.
@@ -66,6 +69,14 @@ pub enum GuidancePatch {
     Direction,
     /// CFG-Zero* (arXiv 2503.18886) without its zero steps: the negative scaled to fit the positive best.
     ZeroStar,
+    /// RenormCFG (Lumina-Image 2.0): plain guidance no longer than the positive prediction, times a factor; above a
+    /// noise level the positive prediction alone.
+    Renorm {
+        /// From this level up the negative is left out.
+        trunc: f32,
+        /// The factor; 0 for no limit.
+        factor: f32,
+    },
     /// Guided cells no longer than the positive prediction's, times a factor.
     Norm {
         /// The factor.
@@ -116,6 +127,7 @@ impl ModelPatches {
                 GuidancePatch::Perturbed { scale } => &[("scale", *scale)],
                 GuidancePatch::SelfAttention { scale, blur } => &[("scale", *scale), ("blur_sigma", *blur)],
                 GuidancePatch::Norm { strength } => &[("strength", *strength)],
+                GuidancePatch::Renorm { trunc, factor } => &[("cfg_trunc", *trunc), ("renorm_cfg", *factor)],
                 GuidancePatch::Epsilon { factor } => &[("scaling_factor", *factor)],
                 GuidancePatch::Temporal { k, sigma } => &[("tsr_k", *k), ("tsr_sigma", *sigma)],
                 GuidancePatch::Tangential
@@ -125,6 +137,12 @@ impl ModelPatches {
             };
             if let Some((what, found)) = numbers.iter().find(|(_, number)| !number.is_finite()) {
                 return Err(SamplingError::Number { what, found: f64::from(*found), expected: "a finite number" });
+            }
+        }
+        if let Some(StepReuse { threshold, start, end, .. }) = self.reuse {
+            let numbers = [("reuse_threshold", f64::from(threshold)), ("start_percent", start), ("end_percent", end)];
+            if let Some((what, found)) = numbers.into_iter().find(|(_, number)| !number.is_finite()) {
+                return Err(SamplingError::Number { what, found, expected: "a finite number" });
             }
         }
         Ok(())

@@ -171,10 +171,7 @@ impl Unrolled<'_> {
     /// Whether results of other runs may be taken. A payload has no key, and neither has what depends on it; so nothing
     /// of the iteration is found in a cache, and nothing is held on to for that.
     fn reuse_cache(&self) -> Input {
-        match self.reuse {
-            true => Input::literal(true),
-            false => Input::Opaque(Arc::new(Values::One(Value::Bool(false)))),
-        }
+        if self.reuse { Input::literal(true) } else { Input::Opaque(Arc::new(Values::One(Value::Bool(false)))) }
     }
 
     fn tell(&self, position: u64, previous: Option<&NodeId>, dependencies: &[Link]) -> PromptNode {

@@ -195,6 +195,29 @@ impl Execute for FreSca {
     }
 }
 
+/// Keeps guidance from growing longer than the positive prediction, and leaves it out at high noise.
+#[derive(Node)]
+#[node(category = "advanced/model", module = "comfy_extras.nodes_lumina2")]
+pub struct RenormCFG {
+    /// The model.
+    model: Model,
+    /// From this noise level up the negative prompt is left out.
+    #[input(default = 100, min = 0.0, max = 100.0, step = 0.01)]
+    cfg_trunc: f32,
+    /// How many times as long as the positive prediction guidance may be; 0 for no limit.
+    #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01)]
+    renorm_cfg: f32,
+}
+
+impl Execute for RenormCFG {
+    type Output = Model;
+
+    fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
+        let Self { model, cfg_trunc: trunc, renorm_cfg: factor } = self;
+        Ok(guided(model, GuidancePatch::Renorm { trunc, factor }))
+    }
+}
+
 /// Divides the predicted noise by a number, against errors that add up over a run.
 #[derive(Node)]
 #[node(class = "Epsilon Scaling", category = "model_patches/unet", module = "comfy_extras.nodes_eps")]

@@ -4,6 +4,7 @@
 
 mod attention;
 mod guidance;
+mod reuse;
 mod unet;
 
 pub use attention::{
@@ -11,13 +12,14 @@ pub use attention::{
 };
 pub use guidance::{
     APG, CFGNorm, CFGZeroStar, DifferentialDiffusion, EpsilonScaling, FreSca, LatentApplyOperationCFG, Mahiro, PerpNeg,
-    PerturbedAttentionGuidance, SelfAttentionGuidance, TCFG, TemporalScoreRescaling,
+    PerturbedAttentionGuidance, RenormCFG, SelfAttentionGuidance, TCFG, TemporalScoreRescaling,
 };
+pub use reuse::{EasyCache, LazyCache, TorchCompileModel};
 pub use unet::{FreeU, FreeU_V2, HyperTile, PatchModelAddDownscale, TomePatchModel};
 
 crate::comfy::classes::classes! {
     FreeU, FreeU_V2, PatchModelAddDownscale, HyperTile, TomePatchModel, PerturbedAttentionGuidance,
     SelfAttentionGuidance, Mahiro, CFGNorm, CFGZeroStar, TCFG, APG, FreSca, EpsilonScaling, TemporalScoreRescaling,
     LatentApplyOperationCFG, DifferentialDiffusion, PerpNeg, UNetSelfAttentionMultiply, UNetCrossAttentionMultiply,
-    UNetTemporalAttentionMultiply, CLIPAttentionMultiply,
+    UNetTemporalAttentionMultiply, CLIPAttentionMultiply, RenormCFG, EasyCache, LazyCache, TorchCompileModel,
 }

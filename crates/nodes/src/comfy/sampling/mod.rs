@@ -9,6 +9,7 @@ mod passes;
 mod run;
 mod samplers;
 mod schedulers;
+mod searched;
 mod sigmas;
 
 pub use advanced::{SamplerCustom, SamplerCustomAdvanced};
@@ -25,6 +26,7 @@ pub use schedulers::{
     AlignYourStepsScheduler, BasicScheduler, BetaSamplingScheduler, ExponentialScheduler, KarrasScheduler,
     LaplaceScheduler, PolyexponentialScheduler, SDTurboScheduler, VPScheduler,
 };
+pub use searched::{Flux2Scheduler, GITSScheduler, LTXVScheduler, OptimalStepsScheduler};
 pub use sigmas::{
     ExtendIntermediateSigmas, FlipSigmas, SamplingPercentToSigma, SetFirstSigma, SplitSigmas, SplitSigmasDenoise,
 };
@@ -35,6 +37,7 @@ crate::comfy::classes::classes! {
     SamplerEulerAncestralCFGPP, SamplerLMS, SamplerDPMPP_2S_Ancestral, SamplerDPMPP_SDE, SamplerDPMPP_2M_SDE,
     SamplerDPMPP_3M_SDE, SamplerDPMAdaptative, SamplerER_SDE, SamplerSASolver, SamplerEulerCFGpp, SamplerLCMUpscale,
     BasicScheduler, KarrasScheduler, ExponentialScheduler, PolyexponentialScheduler, LaplaceScheduler, VPScheduler,
-    SDTurboScheduler, BetaSamplingScheduler, AlignYourStepsScheduler, SplitSigmas, SplitSigmasDenoise, FlipSigmas,
+    SDTurboScheduler, BetaSamplingScheduler, AlignYourStepsScheduler, OptimalStepsScheduler,
+    GITSScheduler, LTXVScheduler, Flux2Scheduler, SplitSigmas, SplitSigmasDenoise, FlipSigmas,
     SetFirstSigma, ExtendIntermediateSigmas, SamplingPercentToSigma,
 }
