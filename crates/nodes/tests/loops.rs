@@ -247,7 +247,7 @@ fn what_is_blocked_in_one_iteration_stops_neither_the_others_nor_the_loop() {
         "out": ["ShowThrough", {"x": ["end", 0]}],
     });
     let report = world.run(&prompt(&nodes)).unwrap();
-    let shown = report.ui("out").unwrap().get("n").unwrap().clone();
+    let shown = report.ui("out").unwrap().get("n").unwrap();
     assert_eq!(Json::from(shown), json!([0, 2]));
     let mut nodes = nodes;
     nodes["end"][1]["accumulate"] = json!(false);

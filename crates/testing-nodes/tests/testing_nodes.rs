@@ -326,9 +326,12 @@ fn a_fingerprint_of_constants_tells_when_a_node_has_to_run_again() {
     assert_eq!((run(1.0), bytes(&bench)), (2, vec![63, 127]));
 }
 
+/// Steps of progress: of which node, how far, of how many.
+type Steps = Vec<(String, f64, f64)>;
+
 /// What a run reports: progress of which node, in its order, and how often each node began.
-fn reported(bench: &Bench, g: &Graph) -> (Vec<(String, f64, f64)>, Map<String, Json>) {
-    let (steps, began) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Map::new())));
+fn reported(bench: &Bench, g: &Graph) -> (Steps, Map<String, Json>) {
+    let (steps, began) = (Arc::new(Mutex::new(Steps::new())), Arc::new(Mutex::new(Map::new())));
     let (seen, counted) = (Arc::clone(&steps), Arc::clone(&began));
     let run = bench.engine.start(g.prompt()).on_event(move |event| match event {
         Event::Progress { node, value, max, .. } => seen.lock().unwrap().push((node.to_string(), *value, *max)),

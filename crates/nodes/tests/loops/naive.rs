@@ -170,7 +170,7 @@ impl Loop {
     fn write(&self, nodes: &mut Json, starts: &mut Vec<String>, number: usize) {
         let (start, end) = (format!("s{number}"), format!("e{number}"));
         let mut inputs = json!({"mode": "For", "mode.start_iteration_index": self.first, "mode.max_iteration": self.stop,
-                                "mode.step": self.stride, "cache_iterations": number % 2 == 0});
+                                "mode.step": self.stride, "cache_iterations": number.is_multiple_of(2)});
         if let Some(initial) = self.initial {
             inputs["initial_iteration_value"] = written(nodes, starts, initial);
         }
