@@ -1,13 +1,12 @@
 //! A dynamic choice: an input whose options bring inputs of their own, which stand beside it under dotted names.
 //!
 //! In `/object_info` the inputs are nested in the option that brings them; here they follow their choice, each with the
-//! option that it exists for. Knows definitions, and the inputs of one node.
+//! option that it exists for. Knows definitions, and no
+//! node.
 
 use serde_json::{Map as Object, Value, json};
 
 use super::{Group, InputDef};
-use crate::input::Input;
-use crate::inputs::Inputs;
 
 /// What a dynamic choice is declared as.
 const DYNAMIC_COMBO: &str = "COMFY_DYNAMICCOMBO_V3";
@@ -61,12 +60,6 @@ impl InputDef {
         self.name = format!("{}.{}", choice.name, self.name).into();
         self.only_for = Some((choice.name.clone(), key.into()));
         self
-    }
-
-    /// Whether a node with these inputs has this one: always, unless it belongs to an option that is not chosen.
-    pub(crate) fn exists_with(&self, given: &Inputs) -> bool {
-        let Some((choice, key)) = &self.only_for else { return true };
-        given.get(choice).and_then(Input::as_value).and_then(Value::as_str) == Some(key)
     }
 }
 

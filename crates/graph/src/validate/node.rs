@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::{ErrorKind, ValidationError};
 use super::validators::{ValidatorCall, Verdict};
@@ -40,7 +40,7 @@ pub(super) fn check(
     let mut seen = 0;
     for input in def.inputs.iter().filter(|input| input.group != Group::Hidden) {
         let Some((_, node)) = prompt.nodes.get_index(index as usize) else { return };
-        if !input.exists_with(&node.inputs) {
+        if !exists(input, &node.inputs) {
             continue;
         }
         let Some((place, given)) = find(&node.inputs, seen, &input.name) else {
@@ -80,6 +80,12 @@ pub(super) fn check(
     undeclared(prompt, defs, index, seen, edges, errors);
 }
 
+/// Whether a node with these inputs has this one: always, unless it belongs to an option that is not chosen.
+fn exists(input: &InputDef, given: &Inputs) -> bool {
+    let Some((choice, key)) = &input.only_for else { return true };
+    given.get(choice).and_then(Input::as_value).and_then(Value::as_str) == Some(key)
+}
+
 /// Where the next link of the node at `index` may lead: near the node, or near where the last one led.
 fn near(index: u32, edges: &[Edge]) -> links::Near {
     links::Near { holder: index, last: edges.last().map_or(index, |edge| edge.source) }
@@ -109,7 +115,7 @@ fn undeclared(
     let def = defs[index as usize];
     for (place, (name, input)) in node.inputs.iter().enumerate() {
         let Input::Link(link) = input else { continue };
-        let visible = |declared: &InputDef| declared.group != Group::Hidden && declared.exists_with(&node.inputs);
+        let visible = |declared: &InputDef| declared.group != Group::Hidden && exists(declared, &node.inputs);
         if def.find_input(name).is_some_and(visible) {
             continue;
         }
