@@ -62,6 +62,20 @@ impl LatentFormat {
         rgb_bias: [0.0; 3],
     };
 
+    /// Stable Diffusion's x4 upscaler.
+    pub const SD_X4: Self = Self {
+        name: "SD x4",
+        scale: 0.08333,
+        statistics: None,
+        rgb: [
+            [-0.2340, -0.3863, -0.3257],
+            [0.0994, 0.0885, -0.0908],
+            [-0.2833, -0.2349, -0.3741],
+            [0.2523, -0.0055, -0.1651],
+        ],
+        rgb_bias: [0.0; 3],
+    };
+
     /// Into the model's space.
     ///
     /// # Shapes

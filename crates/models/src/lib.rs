@@ -80,7 +80,7 @@ pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
 pub use nets::unet::unet_keys;
 pub use nets::{
-    ActivationFn, ActivationTap, ControlCall, ControlSource, Extras, Network, PassModifiers, Residuals, clip,
-    controlnet, gligen, hooks, hypernetwork, layers, t2i, taesd, unet, upscale, vae, vision,
+    ActivationFn, ActivationTap, ControlCall, ControlSource, Extras, Network, PassModifiers, Residuals, SideInputs,
+    clip, controlnet, gligen, hooks, hypernetwork, layers, t2i, taesd, unet, upscale, vae, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, component_label};

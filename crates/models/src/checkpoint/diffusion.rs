@@ -12,7 +12,10 @@ use crate::checkpoint::detect::{Detected, Family, Found, Prediction, TextEncoder
 use crate::{
     error::ModelError,
     latent::LatentFormat,
-    nets::unet::{UNet, UNetConfig},
+    nets::{
+        SideInputs,
+        unet::{UNet, UNetConfig},
+    },
     weights::{ModelWeights, open, owner},
 };
 
@@ -73,7 +76,13 @@ impl DiffusionModel {
             Some(rounding) => weights.with_rounding(rounding),
             None => weights,
         };
-        Ok(Self { unet: Arc::new(unet.config.init(&weights)?), family, prediction, latent, weights })
+        let network = unet.config.init(&weights)?;
+        let network = match (family, prediction) {
+            (Family::Unclip, _) => network.with_side_inputs(SideInputs::Embeddings),
+            (Family::Sdxl, Prediction::ContinuousV { .. }) => network.with_side_inputs(SideInputs::ScaledImage),
+            _ => network,
+        };
+        Ok(Self { unet: Arc::new(network), family, prediction, latent, weights })
     }
 
     /// This model with each weight mixed with another model's: `own · W + others · W2` where `share` returns
@@ -86,6 +95,7 @@ impl DiffusionModel {
     }
 
     pub(super) fn with_weights(&self, weights: ModelWeights) -> Result<Self, ModelError> {
-        Ok(Self { unet: Arc::new(self.unet.config().init(&weights)?), weights, ..self.clone() })
+        let unet = self.unet.config().init(&weights)?.with_side_inputs(self.unet.side_inputs());
+        Ok(Self { unet: Arc::new(unet), weights, ..self.clone() })
     }
 }

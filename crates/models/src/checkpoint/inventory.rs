@@ -62,9 +62,13 @@ impl Inventory {
         {
             parts.push(Component::new("unet", &file, &source, &unet.map, &unet.config.tensors()?));
         }
-        let vae = detect::vae(&names, &["first_stage_model.", "vae.", ""]);
+        let first = detected.family.map_or("first_stage_model.", Family::vae_prefix);
+        let vae = detect::vae(&names, &[first, "first_stage_model.", "vae.", ""]);
         if let Some(vae) = recognised(path, "VAE", &names, vae)? {
             parts.push(Component::new("vae", &file, &source, &vae.map, &vae.config.tensors()?));
+        }
+        if let Some(vision) = &detected.vision {
+            parts.push(Component::new("vision", &file, &source, &vision.map, &vision.config.tensors()?));
         }
         if parts.is_empty() {
             parts.extend(Self::others(&file, &source, &names)?);

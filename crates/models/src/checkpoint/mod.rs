@@ -15,7 +15,11 @@ use std::{path::Path, sync::Arc};
 use kiln_memory::{Budget, TensorShapes};
 
 use crate::checkpoint::detect::Detected;
-use crate::{error::ModelError, nets::vae::Vae, weights};
+use crate::{
+    error::ModelError,
+    nets::{vae::Vae, vision::VisionModel},
+    weights,
+};
 use recognise::{not_there, recognised};
 
 pub use crate::checkpoint::lora::text_keys;
@@ -32,11 +36,13 @@ pub struct Checkpoint {
     pub text: Option<TextEncoders>,
     /// The autoencoder, if it is in the file.
     pub vae: Option<Arc<Vae>>,
+    /// The image encoder, if the file has one for its model.
+    pub vision: Option<Arc<VisionModel>>,
 }
 
 impl Checkpoint {
     /// Opens a full checkpoint. Its weights are held in `budget` under the names that [`component_label`](weights::component_label) gives to the parts `unet`,
-    /// `clip` and `vae`.
+    /// `clip`, `vae` and `vision`.
     ///
     /// # Errors
     /// Of the file (missing, truncated, broken header), `ModelError::NotThere` when it holds no UNet,
@@ -55,6 +61,7 @@ impl Checkpoint {
             model: DiffusionModel::over(&source, unet, family, None, budget)?,
             text: TextEncoders::over(&source, family, &detected.text, budget)?,
             vae: detected.vae.as_ref().map(|vae| open::vae::over(&source, vae, budget)).transpose()?,
+            vision: detected.vision.as_ref().map(|found| open::vision::over(&source, found, budget)).transpose()?,
         })
     }
 }

@@ -142,8 +142,11 @@ fn text_over(
     Ok(Encoder { role: *role, model: Arc::new(found.config.init(&weights)?), weights })
 }
 
-/// The encoders that `family` needs, in its order; `None` when one is missing.
+/// The encoders that `family` needs, in its order; `None` when one is missing, or it takes no prompts.
 fn in_order(family: Family, encoders: &[Encoder]) -> Option<TextEncoders> {
+    if family.roles().is_empty() {
+        return None;
+    }
     let find = |role: &TextEncoderKind| encoders.iter().find(|encoder| encoder.role == *role).cloned();
     let encoders = family.roles().iter().map(find).collect::<Option<Vec<_>>>()?;
     Some(TextEncoders { family, encoders })

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::nets::gligen::{Gligen, GroundedBox, Grounding};
 
-use super::{Area, Concat, Condition, Conditioning, ControlLink, Mask, Sizes};
+use super::{Area, Concat, Condition, Conditioning, ControlLink, ImagePrompt, LowRes, Mask, Sizes, Video};
 use crate::weight_hooks::HookGroup;
 
 /// Latent cells per side of a cell in pixels.
@@ -117,6 +117,21 @@ impl Conditioning {
     /// Lets each entry hold where no other does.
     pub fn set_default(&self) -> Self {
         self.each(|entry| entry.default = true)
+    }
+
+    /// unCLIPConditioning: images as prompts, behind those there are.
+    pub fn add_images(&self, images: &ImagePrompt) -> Self {
+        self.each(|entry| entry.images.push(images.clone()))
+    }
+
+    /// What the nodes for videos add.
+    pub fn set_video(&self, video: &Video) -> Self {
+        self.each(|entry| entry.video = video.clone())
+    }
+
+    /// What SD_4XUpscale_Conditioning adds.
+    pub fn set_low_res(&self, low_res: &LowRes) -> Self {
+        self.each(|entry| entry.low_res = Some(low_res.clone()))
     }
 
     fn with_area(&self, area: Area, strength: f64) -> Self {

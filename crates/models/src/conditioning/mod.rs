@@ -6,6 +6,9 @@
 //! Source: ComfyUI `nodes.py`.
 
 mod edit;
+mod image_prompt;
+mod low_res;
+mod video;
 
 use std::sync::Arc;
 
@@ -13,6 +16,10 @@ use burn::tensor::Tensor;
 
 use crate::nets::{ControlSource, gligen::Grounding};
 use crate::weight_hooks::HookGroup;
+
+pub use image_prompt::ImagePrompt;
+pub use low_res::LowRes;
+pub use video::{Camera, Video};
 
 /// A list of conditions; their predictions are averaged by strength.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +60,12 @@ pub struct Condition {
     pub default: bool,
     /// The part of the run that the prompt was encoded for, when text encoders change over the run.
     pub encoded_for: Option<(f64, f64)>,
+    /// Images as prompts (unCLIP), beside the encoded one.
+    pub images: Vec<ImagePrompt>,
+    /// What a video's network is told of motion and cameras.
+    pub video: Video,
+    /// A small image to be made large.
+    pub low_res: Option<LowRes>,
 }
 
 /// A part of the image.
@@ -148,6 +161,9 @@ impl Condition {
             hooks: None,
             default: false,
             encoded_for: None,
+            images: Vec::new(),
+            video: Video::default(),
+            low_res: None,
         }
     }
 }

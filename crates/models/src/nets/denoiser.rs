@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 use super::{
     hooks::{BetweenAttentions, Hooks, MiddleAttention},
     residuals::Residuals,
+    side_inputs::SideInputs,
 };
 use crate::error::ModelError;
 use crate::lora::Prefixes;
@@ -49,6 +50,19 @@ pub trait Network: std::fmt::Debug {
         None
     }
 
+    /// What it is told beside latent, level and prompt.
+    fn side_inputs(&self) -> SideInputs {
+        SideInputs::Usual
+    }
+
+    /// An encoded prompt as the network's attention takes it, `[B, T, D]`.
+    ///
+    /// # Errors
+    /// When weights can't be had.
+    fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        Ok(prompt)
+    }
+
     /// Where its weights come from: control-LoRAs stand on them, and hooks change them.
     fn weights(&self) -> Option<&ModelWeights> {
         None
@@ -83,6 +97,9 @@ pub struct Extras<'a> {
     pub negative: Vec<bool>,
     /// The noise level, for patches that depend on it.
     pub sigma: f32,
+    /// How many items of the batch, one after the other, are the frames of one clip; all of them without. Networks for
+    /// single images don't look at it.
+    pub frames: Option<usize>,
     /// What changes the pass itself.
     pub modifiers: PassModifiers<'a>,
 }

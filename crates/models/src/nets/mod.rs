@@ -1,5 +1,5 @@
 //! The networks, a folder each: `config.rs` (plain sizes, found by names and shapes), `keys.rs` (what files call the
-//! tensors), `model.rs`. Beside them what is the same for all: layers, the trait of denoising networks, control,
+//! tensors), `model.rs`. Beside them what is the same for all: layers, layers over frames, the trait of denoising networks, control,
 //! changes to a pass, a tap on activations.
 //!
 //! Knows weight handles and tensors. Knows no file and no run.
@@ -9,11 +9,13 @@ pub mod clip;
 mod control;
 pub mod controlnet;
 mod denoiser;
+mod frames;
 pub mod gligen;
 pub mod hooks;
 pub mod hypernetwork;
 pub mod layers;
 mod residuals;
+mod side_inputs;
 pub mod t2i;
 pub mod taesd;
 pub mod unet;
@@ -25,3 +27,4 @@ pub use activations::{ActivationFn, ActivationTap};
 pub use control::{ControlCall, ControlSource};
 pub use denoiser::{Extras, Network, PassModifiers};
 pub use residuals::Residuals;
+pub use side_inputs::SideInputs;

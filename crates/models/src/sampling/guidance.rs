@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::evaluate::EvalRequest;
+use super::frame_course::FrameCourse;
 use super::patches::ModelPatches;
 use super::prepare::{Prepared, Role};
 use crate::conditioning::Conditioning;
@@ -25,6 +26,19 @@ pub enum Guidance {
         scale: f64,
         /// RescaleCFG's multiplier (Lin et al. 2023), if it is on.
         rescale: Option<f64>,
+    },
+    /// Classifier-free guidance whose scale differs from frame to frame (VideoLinearCFGGuidance, VideoTriangleCFGGuidance).
+    Frames {
+        /// What to draw.
+        positive: Conditioning,
+        /// What to move away from.
+        negative: Conditioning,
+        /// How far at most.
+        scale: f64,
+        /// How far at least.
+        least: f64,
+        /// How the scale runs from frame to frame.
+        course: FrameCourse,
     },
     /// One conditioning alone.
     Basic(Conditioning),
@@ -63,7 +77,9 @@ impl Guidance {
     /// scale 1, too.
     pub(super) fn lists(&self) -> Vec<(Role, &Conditioning)> {
         match self {
-            Self::Cfg { positive, negative, .. } => vec![(Role::Positive, positive), (Role::Negative, negative)],
+            Self::Cfg { positive, negative, .. } | Self::Frames { positive, negative, .. } => {
+                vec![(Role::Positive, positive), (Role::Negative, negative)]
+            }
             Self::Basic(positive) => vec![(Role::Positive, positive)],
             Self::PerpNeg { positive, negative, empty, .. } => {
                 vec![(Role::Positive, positive), (Role::Negative, negative), (Role::Middle, empty)]
@@ -77,7 +93,7 @@ impl Guidance {
     /// For each list: whether it has to be evaluated.
     pub(super) fn wanted(&self, with_negative: bool) -> Vec<bool> {
         match self {
-            Self::Cfg { scale, .. } => vec![true, with_negative || !is_one(*scale)],
+            Self::Cfg { scale, .. } | Self::Frames { scale, .. } => vec![true, with_negative || !is_one(*scale)],
             Self::Basic(_) => vec![true],
             Self::PerpNeg { .. } | Self::Dual { nested: true, .. } => vec![true; 3],
             Self::Dual { scale_conds, scale_negative, .. } => {
@@ -91,6 +107,7 @@ impl Guidance {
     pub(super) fn check(&self) -> Result<(), SamplingError> {
         let scales: &[(&'static str, f64)] = match self {
             Self::Cfg { scale, rescale, .. } => &[("cfg", *scale), ("multiplier", rescale.unwrap_or(0.0))],
+            Self::Frames { scale, least, .. } => &[("cfg", *scale), ("min_cfg", *least)],
             Self::Basic(_) => &[],
             Self::PerpNeg { scale, negative_scale, .. } => &[("cfg", *scale), ("neg_scale", *negative_scale)],
             Self::Dual { scale_conds, scale_negative, .. } => {
@@ -134,6 +151,15 @@ impl Guidance {
                         rescaled(x, sigma, pair.cond.clone(), uncond.clone(), *scale, *multiplier)
                     }
                     (Some(uncond), None) => towards(uncond, pair.cond.clone(), *scale),
+                };
+                mixing.guide(cfg, CfgPair { cond, uncond }, mix).map(Some)
+            }
+            Self::Frames { scale, least, course, .. } => {
+                let (Some(cond), uncond) = (next(), next()) else { return Ok(None) };
+                let cfg = CfgLists { cond: 0, uncond: Some(1), scale: *scale, changed_before: true };
+                let mix = |pair: &CfgPair| {
+                    let uncond = pair.uncond.clone().unwrap_or_else(|| pair.cond.zeros_like());
+                    course.mixed(x, &uncond, &pair.cond, [*least as f32, *scale as f32])
                 };
                 mixing.guide(cfg, CfgPair { cond, uncond }, mix).map(Some)
             }

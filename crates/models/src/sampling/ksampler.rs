@@ -97,6 +97,7 @@ impl SamplingRun<'_> {
             format: self.format,
             latent: &latent,
             mask: inpaint.as_ref().map(|inpaint| &inpaint.mask),
+            seed: self.seed,
         };
         let lists = prepare(&cx, &self.guidance.lists())?;
         let maximal = self.sampling.starts_maximal(first);

@@ -9,17 +9,22 @@
 //! [`ModelSampling`]: crate::schedule::ModelSampling
 
 mod evaluate;
+mod frame_course;
 mod guidance;
 mod hooked;
+mod image_noise;
 mod inpaint;
 mod ksampler;
+mod number;
 mod patches;
 mod predictor;
 mod prepare;
 mod reuse;
+mod side;
 mod start;
 mod vector;
 
+pub use frame_course::FrameCourse;
 pub use guidance::Guidance;
 pub use ksampler::{Outcome, SamplingRun, noise_for};
 pub use patches::{GuidancePatch, LatentChange, ModelPatches};

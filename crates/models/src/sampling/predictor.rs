@@ -9,7 +9,7 @@ use super::reuse::{StepCall, StepMemory};
 use crate::error::ModelError;
 use crate::nets::ControlCall;
 use crate::nets::ControlSource;
-use crate::nets::{Extras, Network, PassModifiers};
+use crate::nets::{Extras, Network, PassModifiers, SideInputs};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::schedule::scaling;
@@ -36,6 +36,19 @@ pub trait Predictor {
     /// Width of the vector beside the time embedding, if it takes one.
     fn vector_width(&self) -> Option<usize> {
         None
+    }
+
+    /// What it is told beside latent, level and prompt.
+    fn side_inputs(&self) -> SideInputs {
+        SideInputs::Usual
+    }
+
+    /// An encoded prompt as the network takes it, `[B, T, D]`.
+    ///
+    /// # Errors
+    /// Of the network.
+    fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, SamplingError> {
+        Ok(prompt)
     }
 
     /// What the model carries to change how it is sampled.
@@ -111,9 +124,16 @@ impl Predictor for NetworkPredictor<'_> {
             Some(concat) => Tensor::cat(vec![scaled, concat], 1),
             None => scaled,
         };
+        let frames = Some((x.dims()[0] / inputs.conditions.max(1)).max(1));
         let timesteps = vec![self.sampling.levels.timestep(sigma); x.dims()[0]];
-        let extras =
-            Extras { vector: inputs.vector, control, negative: inputs.negative, sigma, modifiers: inputs.modifiers };
+        let extras = Extras {
+            vector: inputs.vector,
+            control,
+            negative: inputs.negative,
+            sigma,
+            frames,
+            modifiers: inputs.modifiers,
+        };
         let seen = input.clone().narrow(1, 0, x.dims()[1]);
         let compute = || Ok(self.network.forward(input, &timesteps, inputs.context, &extras)?);
         let output = match &inputs.steps {
@@ -135,6 +155,14 @@ impl Predictor for NetworkPredictor<'_> {
 
     fn vector_width(&self) -> Option<usize> {
         self.network.vector_width()
+    }
+
+    fn side_inputs(&self) -> SideInputs {
+        self.network.side_inputs()
+    }
+
+    fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, SamplingError> {
+        Ok(self.network.context(prompt)?)
     }
 
     fn patches(&self) -> Option<&ModelPatches> {

@@ -7,11 +7,10 @@ use burn::tensor::Tensor;
 
 use super::inpaint::{repeat_batch, resized};
 use super::predictor::Predictor;
-use super::vector::size_vector;
 use crate::conditioning::{Area, Condition, Conditioning, Mask};
 use crate::image::{Crop, ImageError, Method, Planes, common_upscale};
 use crate::latent::LatentFormat;
-use crate::nets::{ControlSource, gligen::Grounding};
+use crate::nets::{ControlSource, SideInputs, gligen::Grounding};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::weight_hooks::HookGroup;
@@ -105,6 +104,8 @@ pub(super) struct PrepareContext<'a> {
     pub(super) latent: &'a Tensor<4>,
     /// The run's denoise mask at the latent's size.
     pub(super) mask: Option<&'a Tensor<4>>,
+    /// The run's seed.
+    pub(super) seed: u64,
 }
 
 /// Prepares all lists of a run together: an area in one list makes an entry in the others.
@@ -212,10 +213,10 @@ impl PrepareContext<'_> {
         let vector = self
             .model
             .vector_width()
-            .map(|adm| size_vector(entry, adm, (height, width), negative).map(|v| repeat_batch(v, batch)))
+            .map(|adm| self.vector(entry, adm, negative).map(|v| repeat_batch(v, batch)))
             .transpose()?;
         let inputs = NetworkInputs {
-            context: entry.context.clone(),
+            context: self.model.context(entry.context.clone())?,
             control_context: entry.control_context.clone(),
             vector,
             concat: self.concat(entry)?,
@@ -243,8 +244,13 @@ impl PrepareContext<'_> {
             return Ok(None);
         }
         let fit = |x: &Tensor<4>| spread_batch(cut_to_fit(x, width, height)?, batch);
+        if self.model.side_inputs() == SideInputs::LowRes {
+            return Ok(Some(spread_batch(self.low_res(entry)?, batch)?));
+        }
         if extra == channels {
-            let image = entry.concat.as_ref().map(|concat| fit(&concat.latent)).transpose()?;
+            let scaled = self.model.side_inputs() == SideInputs::ScaledImage;
+            let scale = |x: Tensor<4>| if scaled { self.format.process_in(x) } else { x };
+            let image = entry.concat.as_ref().map(|concat| fit(&concat.latent).map(scale)).transpose()?;
             return Ok(Some(image.unwrap_or_else(|| self.latent.zeros_like())));
         }
         let own_mask = entry.concat.as_ref().and_then(|concat| concat.mask.as_ref());
@@ -269,7 +275,7 @@ fn check_finite(context: &Tensor<3>, role: Role) -> Result<(), SamplingError> {
 }
 
 /// Cut in its middle to the sides' ratio, then resized bilinearly.
-fn cut_to_fit(x: &Tensor<4>, width: usize, height: usize) -> Result<Tensor<4>, SamplingError> {
+pub(super) fn cut_to_fit(x: &Tensor<4>, width: usize, height: usize) -> Result<Tensor<4>, SamplingError> {
     let [_, _, h, w] = x.dims();
     if (h, w) == (height, width) {
         return Ok(x.clone());
@@ -281,7 +287,7 @@ fn cut_to_fit(x: &Tensor<4>, width: usize, height: usize) -> Result<Tensor<4>, S
 }
 
 /// As many items as the batch has, spread over it evenly: the reference's way with images to work on.
-fn spread_batch(x: Tensor<4>, batch: usize) -> Result<Tensor<4>, SamplingError> {
+pub(super) fn spread_batch<const D: usize>(x: Tensor<D>, batch: usize) -> Result<Tensor<D>, SamplingError> {
     let own = x.dims()[0];
     if own == batch {
         return Ok(x);

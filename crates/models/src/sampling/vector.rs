@@ -1,12 +1,10 @@
 //! The vector beside the time embedding of SDXL's networks: the pooled prompt and the image's sizes.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 
+use super::number::{SIZE as NUMBER, embedded};
 use crate::conditioning::{Condition, Sizes};
 use crate::sampler::SamplingError;
-
-/// Width of one number's embedding.
-const NUMBER: usize = 256;
 
 /// Pooled prompt and embedded numbers of one condition, `[B, width]`.
 ///
@@ -39,29 +37,8 @@ pub fn size_vector(
             });
         }
     };
-    let embedded = embedded(&numbers, &pooled.device());
+    let embedded = embedded(&numbers, NUMBER, &pooled.device()).reshape([1, numbers.len() * NUMBER]);
     Ok(Tensor::cat(vec![pooled.clone(), embedded.repeat_dim(0, batch)], 1))
-}
-
-/// Cosines and sines of the numbers, `[1, numbers * 256]`.
-fn embedded(numbers: &[f32], device: &Device) -> Tensor<2> {
-    let frequencies: Vec<f32> = (0..NUMBER / 2).map(frequency).collect();
-    let angles = |number: &f32| frequencies.iter().map(|f| f64::from(number * f)).collect::<Vec<f64>>();
-    let halves = numbers.iter().map(angles).flat_map(|angles| {
-        let cosines: Vec<f32> = angles.iter().map(|a| a.cos() as f32).collect();
-        let sines: Vec<f32> = angles.iter().map(|a| a.sin() as f32).collect();
-        [cosines, sines].concat()
-    });
-    Tensor::from_data(TensorData::new(halves.collect::<Vec<f32>>(), [1, numbers.len() * NUMBER]), device)
-}
-
-/// Frequency `k` of 128, as torch has it. Its exponential isn't correctly rounded: one of the frequencies is one unit in
-/// the last place higher, which an image's size makes visible in the fifth decimal.
-fn frequency(k: usize) -> f32 {
-    const ROUNDED_UP: usize = 12;
-    let exponent = (-(10_000f64.ln()) as f32) * k as f32 / (NUMBER / 2) as f32;
-    let exact = f64::from(exponent).exp() as f32;
-    if k == ROUNDED_UP { exact.next_up() } else { exact }
 }
 
 fn base(sizes: &Sizes, cells: (usize, usize)) -> [f32; 6] {

@@ -40,12 +40,17 @@ enum Kind {
 impl Levels {
     /// Stable Diffusion's 1000 levels (scaled linear betas from 0.00085 to 0.012).
     pub fn discrete() -> Self {
-        Self::from_sigmas(&scaled_linear(), 1)
+        Self::scaled_linear(0.000_85, 0.012)
+    }
+
+    /// 1000 levels of betas whose roots are spread evenly from the root of `start` to that of `end`.
+    pub fn scaled_linear(start: f64, end: f64) -> Self {
+        Self::from_sigmas(&scaled_linear(start, end), 1)
     }
 
     /// The same, stretched so that the last level is all but pure noise.
     pub fn zero_terminal_snr() -> Self {
-        Self::from_sigmas(&without_terminal_signal(&scaled_linear()), 1)
+        Self::from_sigmas(&without_terminal_signal(&scaled_linear(0.000_85, 0.012)), 1)
     }
 
     /// The 50 levels that a latent consistency model knows; `zsnr` picks from the stretched table.
@@ -188,8 +193,8 @@ fn nearest_index(table: &[f32], value: f32, tie: f32) -> usize {
     distances().position(|distance| distance <= least + tie).unwrap_or(0)
 }
 
-fn scaled_linear() -> Vec<f64> {
-    let roots = linspace64(0.000_85_f64.sqrt(), 0.012_f64.sqrt(), 1000);
+fn scaled_linear(start: f64, end: f64) -> Vec<f64> {
+    let roots = linspace64(start.sqrt(), end.sqrt(), 1000);
     let mut alpha = 1.0;
     roots
         .iter()

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use kiln_memory::{TensorShapes, hash_uniform};
 use kiln_models::{
     clip::{Activation, TextConfig},
-    unet::{Heads, Middle, UNetConfig},
+    unet::{Heads, Middle, UNetConfig, Variant},
     vae::VaeConfig,
 };
 
@@ -118,6 +118,7 @@ impl FamilyCase {
             linear_projection: !self.is_sd1(),
             adm_channels: self.adm(),
             heads: if self.is_sd1() { Heads::Count(8) } else { Heads::Width(64) },
+            variant: Variant::Plain,
         }
     }
 
@@ -167,6 +168,7 @@ fn vae() -> VaeConfig {
         encoder_attention: vec![false; 2],
         decoder_attention: vec![false; 2],
         middle_attention: true,
+        frames: false,
     }
 }
 

@@ -24,6 +24,7 @@ pub mod sampling;
 pub mod text;
 pub mod upscale;
 pub mod vae;
+pub mod video;
 pub mod vision;
 
 use kiln_exec::{Engine, Registry};
@@ -58,6 +59,7 @@ pub fn register(registry: &mut Registry) {
     conditioning::register(registry);
     hooks::register(registry);
     vision::register(registry);
+    video::register(registry);
     controlnet::register(registry);
     gligen::register(registry);
     hypernetwork::register(registry);

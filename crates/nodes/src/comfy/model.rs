@@ -196,7 +196,7 @@ impl Execute for RescaleCFG {
 
     fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
         // The last node that says how predictions are mixed has its way.
-        Ok(Model { rescale_cfg: Some(self.multiplier), perp_negative: None, ..self.model })
+        Ok(Model { rescale_cfg: Some(self.multiplier), perp_negative: None, frame_scale: None, ..self.model })
     }
 }
 

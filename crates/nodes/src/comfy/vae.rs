@@ -38,7 +38,12 @@ impl Execute for VAEDecode {
         let vae = self.vae.network()?;
         let ([_, _, height, width], scale) = (latent.dims(), vae.scale());
         let image = [height * scale, width * scale];
-        let _room = cx.room("decoding", vae.activations(image), "VAEDecodeTiled takes less")?;
+        // A video's frames are decoded together: each looks at its neighbours.
+        let frames = if vae.decodes_together() { latent.dims()[0] } else { 1 };
+        let _room = cx.room("decoding", vae.activations(image) * frames as u64, "VAEDecodeTiled takes less")?;
+        if frames > 1 {
+            return Ok(Image::new(vae.decode_image(latent)?));
+        }
         // One by one: as fast, and a long batch needs no more memory than a short one.
         let mut images = Vec::new();
         for i in 0..latent.dims()[0] {

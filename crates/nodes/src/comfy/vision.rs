@@ -6,28 +6,16 @@ use burn::tensor::Tensor;
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError, object};
 use kiln_models::conditioning::Conditioning as Conditions;
 use kiln_models::image::Planes;
-use kiln_models::vision::{StyleModel as Style, VisionModel, VisionOutput, prepared};
+use kiln_models::vision::{StyleModel as Style, VisionModel, prepared};
 
 use crate::comfy::loaders::fingerprint::file_fingerprint;
-use crate::payload::{Conditioning, Image, tensor_bytes};
+pub use crate::payload::{ClipVision, ClipVisionOutput};
+use crate::payload::{Conditioning, Image};
 use crate::runtime::environment::{CxExt, models};
 
 crate::comfy::classes::classes! {
     CLIPVisionLoader, CLIPVisionEncode, StyleModelLoader, StyleModelApply,
 }
-
-/// CLIP's image encoder.
-#[derive(Clone, Debug)]
-pub struct ClipVision(pub Arc<VisionModel>);
-
-object!(ClipVision, "CLIP_VISION");
-
-/// What it saw.
-#[derive(Clone, Debug)]
-pub struct ClipVisionOutput(pub Arc<VisionOutput>);
-
-object!(ClipVisionOutput, "CLIP_VISION_OUTPUT", |seen| tensor_bytes(&seen.0.tokens)
-    + tensor_bytes(&seen.0.penultimate));
 
 /// A network that makes words of a style.
 #[derive(Clone, Debug)]
@@ -48,7 +36,7 @@ fn styles(host: &Host) -> Vec<String> {
 #[node(display_name = "Load CLIP Vision", category = "loaders")]
 pub struct CLIPVisionLoader {
     /// A file of the folder `clip_vision`.
-    #[input(choices = encoders)]
+    #[input(choices = encoders, provides(CLIP_VISION = "vision"))]
     clip_name: String,
 }
 
@@ -62,7 +50,7 @@ impl Execute for CLIPVisionLoader {
     fn execute(self, cx: &mut Cx) -> Result<ClipVision, NodeError> {
         let environment = cx.environment()?;
         let path = environment.folders().model("clip_vision", &self.clip_name)?;
-        Ok(ClipVision(Arc::new(VisionModel::open(&path, environment.budget())?)))
+        Ok(ClipVision::new(VisionModel::open(&path, environment.budget())?))
     }
 }
 
@@ -71,6 +59,7 @@ impl Execute for CLIPVisionLoader {
 #[node(display_name = "CLIP Vision Encode", category = "conditioning")]
 pub struct CLIPVisionEncode {
     /// The image encoder.
+    #[input(uses)]
     clip_vision: ClipVision,
     /// The images.
     image: Image,
@@ -83,11 +72,21 @@ impl Execute for CLIPVisionEncode {
     type Output = ClipVisionOutput;
 
     fn execute(self, cx: &mut Cx) -> Result<ClipVisionOutput, NodeError> {
-        let planes = Planes::from_tensor(&self.image.rgb().planes())?;
-        let side = self.clip_vision.0.config().image;
-        let image = prepared(&planes, side, self.crop == "center", cx.environment()?.device());
-        Ok(ClipVisionOutput(Arc::new(self.clip_vision.0.forward(image)?)))
+        seen(cx, &self.clip_vision, &self.image, self.crop == "center")
     }
+}
+
+/// What an image encoder sees in images.
+pub(in crate::comfy) fn seen(
+    cx: &Cx,
+    clip_vision: &ClipVision,
+    image: &Image,
+    cropped: bool,
+) -> Result<ClipVisionOutput, NodeError> {
+    let network = clip_vision.network()?;
+    let planes = Planes::from_tensor(&image.rgb().planes())?;
+    let image = prepared(&planes, network.config().image, cropped, cx.environment()?.device());
+    Ok(ClipVisionOutput(Arc::new(network.forward(image)?)))
 }
 
 /// Opens a style adapter.

@@ -13,6 +13,7 @@ mod part;
 mod sampling;
 mod svg;
 mod tensor;
+mod vision;
 
 pub use clip::Clip;
 pub(crate) use clip::Encoding;
@@ -26,3 +27,4 @@ pub use sampling::{Guider, Noise, Sampler, Sigmas};
 pub use svg::Svg;
 pub use tensor::tensor_bytes;
 pub(crate) use tensor::values;
+pub use vision::{ClipVision, ClipVisionOutput};

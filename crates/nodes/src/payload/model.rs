@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln_exec::{NodeError, object};
 use kiln_models::DiffusionModel;
 use kiln_models::conditioning::Conditioning as Conditions;
-use kiln_models::sampling::{Guidance, ModelPatches};
+use kiln_models::sampling::{FrameCourse, Guidance, ModelPatches};
 use kiln_models::schedule::ModelSampling;
 use kiln_models::upscale::Upscaler;
 use kiln_models::vae::Autoencoder;
@@ -24,6 +24,8 @@ pub struct Model {
     pub rescale_cfg: Option<f64>,
     /// What the PerpNeg node left, if it was there.
     pub perp_negative: Option<PerpNegative>,
+    /// The least scale of a video's frames and its course over them, if a node set one.
+    pub frame_scale: Option<(f64, FrameCourse)>,
     /// What else changes how it is sampled.
     pub patches: Arc<ModelPatches>,
 }
@@ -48,6 +50,7 @@ impl Model {
             sampling: Arc::new(sampling),
             rescale_cfg: None,
             perp_negative: None,
+            frame_scale: None,
             patches: Arc::default(),
         }
     }
@@ -67,6 +70,9 @@ impl Model {
     /// Classifier-free guidance as this model wants it.
     pub(crate) fn guidance(&self, positive: &Conditioning, negative: &Conditioning, scale: f64) -> Guidance {
         let (positive, negative) = ((*positive.0).clone(), (*negative.0).clone());
+        if let Some((least, course)) = self.frame_scale {
+            return Guidance::Frames { positive, negative, scale, least, course };
+        }
         match &self.perp_negative {
             Some(PerpNegative { empty, scale: negative_scale }) => Guidance::PerpNeg {
                 positive,

@@ -15,7 +15,18 @@ pub fn ignorable(name: &str) -> bool {
         "edm_mean",
         "edm_std",
     ];
-    const STARTS: [&str; 5] = ["model_ema.", "sqrt_", "log_", "posterior_", "edm_vpred."];
+    const STARTS: [&str; 8] = [
+        "model_ema.",
+        "sqrt_",
+        "log_",
+        "posterior_",
+        "edm_vpred.",
+        // Schedules of noise in images, which follow from few numbers.
+        "noise_augmentor.",
+        "low_scale_model.",
+        // What made a video's image a latent while it was trained; the autoencoder does it.
+        "conditioner.embedders.3.",
+    ];
     ENDS.iter().any(|end| name.ends_with(end))
         || NAMES.contains(&name)
         || STARTS.iter().any(|start| name.starts_with(start))

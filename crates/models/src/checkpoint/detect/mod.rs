@@ -12,6 +12,6 @@ mod text_encoder;
 pub use describe::describe;
 pub use family::Family;
 pub use ignorable::ignorable;
-pub use parts::{Detected, Found, TextFound, text_encoders, unet, vae};
+pub use parts::{Detected, Found, TextFound, text_encoders, unet, vae, vision};
 pub use prediction::Prediction;
 pub use text_encoder::TextEncoderKind;

@@ -7,6 +7,7 @@ use crate::{
         clip::{self, Activation, TextConfig},
         unet::{self as unet_family, UNetConfig},
         vae::{self as vae_family, VaeConfig},
+        vision::{self as vision_family, VisionConfig},
     },
 };
 use kiln_memory::{KeyMap, TensorShapes};
@@ -34,6 +35,8 @@ pub struct Detected {
     pub text: Vec<TextFound>,
     /// The autoencoder.
     pub vae: Option<Found<VaeConfig>>,
+    /// The image encoder of a model that is told by images what to draw.
+    pub vision: Option<Found<VisionConfig>>,
 }
 
 impl Detected {
@@ -51,13 +54,17 @@ impl Detected {
         }
         let roles: Vec<TextEncoderKind> = text.iter().map(|(role, _)| *role).collect();
         let family = unet.as_ref().map(|unet| Family::of(&unet.config, &roles));
-        Ok(Self { family, unet, text, vae: vae(names, &["first_stage_model.", "vae."])? })
+        let first = family.map_or("first_stage_model.", Family::vae_prefix);
+        let vae = vae(names, &[first, "first_stage_model.", "vae."])?;
+        let vision = family.and_then(Family::vision_prefix).map(|prefix| vision(names, prefix)).transpose()?.flatten();
+        Ok(Self { family, unet, text, vae, vision })
     }
 
     /// Tensors that belong to no part and are not known to be ignorable.
     pub fn unused_tensors<'a>(&self, names: &'a TensorShapes) -> Vec<&'a str> {
         let maps = self.text.iter().map(|(_, found)| &found.map);
         let maps = maps.chain(self.unet.iter().map(|unet| &unet.map)).chain(self.vae.iter().map(|vae| &vae.map));
+        let maps = maps.chain(self.vision.iter().map(|vision| &vision.map));
         let known: std::collections::HashSet<&str> =
             maps.flat_map(KeyMap::iter).map(|(_, place)| place.tensor.as_str()).collect();
         let strange = |name: &&str| !known.contains(name) && !super::ignorable::ignorable(name);
@@ -71,16 +78,32 @@ impl Detected {
 /// `ModelError::Unrecognised` when it starts like a UNet but its shapes make no sense.
 pub fn unet(names: &TensorShapes) -> Result<Option<Found<UNetConfig>>, ModelError> {
     let prefix = unet_prefix(names);
-    let map = if unet_family::is_diffusers(names, prefix) {
+    let mut map = if unet_family::is_diffusers(names, prefix) {
         unet_family::diffusers(names, prefix)
     } else {
         unet_family::original(names, prefix)
     };
+    // A projection that Stable Zero123 has beside its network.
+    for key in ["cc_projection.weight", "cc_projection.bias"] {
+        if let Some(shape) = names.shape(key) {
+            map.whole(key, key, shape);
+        }
+    }
     let keys = map.names();
     if !keys.has("input_blocks.0.0.weight") || !keys.any("time_embed.") {
         return Ok(None);
     }
     Ok(Some(Found { config: UNetConfig::from_names(&keys)?, map }))
+}
+
+/// The image encoder below `prefix`, in OpenCLIP's or Hugging Face's names.
+///
+/// # Errors
+/// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
+pub fn vision(names: &TensorShapes, prefix: &str) -> Result<Option<Found<VisionConfig>>, ModelError> {
+    let map = vision_family::below(names, prefix);
+    let config = VisionConfig::from_names(&map.names())?;
+    Ok(config.map(|config| Found { config, map }))
 }
 
 /// The prefix with most tensors, if it has more than five; then `model.`, then none.

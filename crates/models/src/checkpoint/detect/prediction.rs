@@ -28,6 +28,10 @@ pub enum Prediction {
         /// Largest sigma.
         sigma_max: f32,
     },
+    /// The velocity, on the schedule of the x4 upscaler.
+    VLowRes,
+    /// The image itself, from an image that isn't scaled (Lotus).
+    Image,
 }
 
 impl Prediction {
@@ -37,8 +41,11 @@ impl Prediction {
     /// When that tensor can't be read.
     pub fn of(family: Family, unet: &Found<UNetConfig>, source: &dyn TensorSource) -> Result<Self, ModelError> {
         match family {
-            Family::Sd1 | Family::SdxlRefiner => Ok(Self::Eps),
-            Family::Sd2 => sd2(unet, source),
+            Family::Sd1 | Family::SdxlRefiner | Family::Zero123 => Ok(Self::Eps),
+            Family::Sd2 | Family::Unclip => sd2(unet, source),
+            Family::Svd | Family::Sv3d => Ok(Self::ContinuousV { sigma_min: 0.002, sigma_max: 700.0 }),
+            Family::Upscaler => Ok(Self::VLowRes),
+            Family::Lotus => Ok(Self::Image),
             Family::Sdxl => sdxl(source),
         }
     }
@@ -53,6 +60,8 @@ impl Prediction {
                 let levels = Levels::continuous_edm(f64::from(sigma_min), f64::from(sigma_max));
                 ModelSampling::new(schedule::Prediction::V, levels)
             }
+            Self::VLowRes => ModelSampling::new(schedule::Prediction::V, Levels::scaled_linear(0.0001, 0.02)),
+            Self::Image => ModelSampling::new(schedule::Prediction::ImgToImg, Levels::discrete()),
         }
     }
 }

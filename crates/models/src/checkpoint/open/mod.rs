@@ -9,4 +9,4 @@ mod t2i;
 mod taesd;
 mod upscale;
 pub(super) mod vae;
-mod vision;
+pub(super) mod vision;

@@ -2,10 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use kiln_memory::{Budget, TensorShapes};
+use kiln_memory::{Budget, TensorShapes, TensorSource};
 
 use crate::{
-    checkpoint::recognise::not_there,
+    checkpoint::{detect::Found, recognise::not_there},
     error::ModelError,
     nets::vision::{self, VisionConfig, VisionModel},
     weights::{ModelWeights, open, owner},
@@ -26,4 +26,14 @@ impl VisionModel {
         let owner = owner("vision", &*source);
         config.init(&ModelWeights::new(source, map, &owner, budget))
     }
+}
+
+/// The image encoder that was found in a source.
+pub(in crate::checkpoint) fn over(
+    source: &Arc<dyn TensorSource>,
+    vision: &Found<VisionConfig>,
+    budget: &Arc<Budget>,
+) -> Result<Arc<VisionModel>, ModelError> {
+    let weights = ModelWeights::new(source.clone(), vision.map.clone(), &owner("vision", &**source), budget);
+    Ok(Arc::new(vision.config.init(&weights)?))
 }

@@ -13,7 +13,7 @@ use crate::checkpoint::{
 use crate::{
     checkpoint::detect::{Family, TextEncoderKind},
     latent::LatentFormat,
-    nets::vae::Autoencoder,
+    nets::{vae::Autoencoder, vision::VisionModel},
     schedule::{Levels, ModelSampling, Prediction},
     weights::ModelWeights,
 };
@@ -28,7 +28,11 @@ impl ModelFile {
     /// Adds a diffusion model under `model.diffusion_model.`, with the marks of what it predicts.
     #[must_use]
     pub fn with_model(mut self, model: &DiffusionModel, sampling: &ModelSampling) -> Self {
-        self.add_weights(&model.weights, "model.diffusion_model.", Dtype::F32);
+        for (key, _) in model.weights.map().iter() {
+            // The projection of Stable Zero123 lies beside the network.
+            let prefix = if key.starts_with("cc_projection.") { "" } else { "model.diffusion_model." };
+            self.tensors.extend(Tensor::of(&model.weights, key, format!("{prefix}{key}"), Dtype::F32));
+        }
         self.mark(model, sampling);
         self
     }
@@ -54,6 +58,15 @@ impl ModelFile {
     #[must_use]
     pub fn with_vae(mut self, vae: &dyn Autoencoder, prefix: &str) -> Self {
         if let Some(weights) = vae.weights() {
+            self.add_weights(weights, prefix, Dtype::F32);
+        }
+        self
+    }
+
+    /// Adds an image encoder below `prefix`, in Hugging Face's names.
+    #[must_use]
+    pub fn with_vision(mut self, vision: &VisionModel, prefix: &str) -> Self {
+        if let Some(weights) = vision.weights() {
             self.add_weights(weights, prefix, Dtype::F32);
         }
         self
@@ -96,8 +109,8 @@ impl ModelFile {
 
     fn encoder(&mut self, encoder: &Encoder, family: Family) {
         let place = match (family, encoder.role) {
-            (Family::Sd1, _) => "cond_stage_model.transformer.",
-            (Family::Sd2, _) => "cond_stage_model.model.",
+            (Family::Sd1 | Family::Svd | Family::Sv3d | Family::Zero123, _) => "cond_stage_model.transformer.",
+            (Family::Sd2 | Family::Unclip | Family::Upscaler | Family::Lotus, _) => "cond_stage_model.model.",
             (Family::Sdxl, TextEncoderKind::L) => "conditioner.embedders.0.transformer.",
             (Family::Sdxl, _) => "conditioner.embedders.1.model.",
             (Family::SdxlRefiner, _) => "conditioner.embedders.0.model.",
@@ -114,7 +127,7 @@ impl ModelFile {
     fn mark(&mut self, model: &DiffusionModel, sampling: &ModelSampling) {
         use crate::checkpoint::detect::Prediction as Detected;
         match model.prediction {
-            Detected::V { .. } => self.marker("v_pred", Vec::new(), vec![0]),
+            Detected::V { .. } | Detected::VLowRes => self.marker("v_pred", Vec::new(), vec![0]),
             Detected::ContinuousV { .. } if sampling.prediction == Prediction::V => {
                 let levels = &sampling.levels;
                 self.marker("edm_vpred.sigma_max", vec![levels.sigma_max()], Vec::new());
@@ -125,7 +138,7 @@ impl ModelFile {
                 self.marker("edm_mean", mean.to_vec(), vec![1, 4, 1, 1]);
                 self.marker("edm_std", std.to_vec(), vec![1, 4, 1, 1]);
             }
-            Detected::Eps | Detected::ContinuousV { .. } => {}
+            Detected::Eps | Detected::Image | Detected::ContinuousV { .. } => {}
         }
         let is_v = matches!(model.prediction, Detected::V { .. });
         if is_v && sampling.levels == Levels::zero_terminal_snr() {

@@ -107,12 +107,12 @@ impl ControlNet {
     ) -> Result<Residuals, ModelError> {
         // A model without `y` may be used by a family that has one.
         let y = y.filter(|_| self.config.unet.adm_channels.is_some());
-        Call { network: "ControlNet", x: &x, timesteps, context, y }.check(&self.config.unet)?;
+        Call { network: "ControlNet", x: &x, timesteps, context, y, frames: 1 }.check(&self.config.unet)?;
         let hint = hint.into();
         let kind = self.union.as_ref().map(|union| union.embedding(hint.kind, &x.device())).transpose()?;
         let guide = self.guide(hint, &x)?;
         let embed = self.embedding.forward(timesteps, y, kind, &x, ActivationTap::default())?;
-        let pass = Pass { embed, context, tap: ActivationTap::default(), hooks: ActiveHooks::default() };
+        let pass = Pass { embed, context, frames: 1, tap: ActivationTap::default(), hooks: ActiveHooks::default() };
         let (mut h, mut output) = (x, Vec::with_capacity(self.input.len()));
         for (n, (block, zero)) in self.input.iter().zip(&self.zero).enumerate() {
             h = pass.through(block, h, None)?;

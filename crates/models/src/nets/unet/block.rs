@@ -29,7 +29,7 @@ impl Pass<'_> {
 
     fn unit(&self, unit: &Unit, h: Tensor<4>, next: Option<[usize; 2]>) -> Result<Tensor<4>, ModelError> {
         match unit {
-            Unit::Residual(block) => block.forward(h, &self.embed, self.tap),
+            Unit::Residual(block) => block.forward(h, &self.embed, self.frames, self.tap),
             Unit::Transformer(transformer) => transformer.forward(h, self),
             Unit::Conv { path, conv } | Unit::Down { path, conv } => {
                 let h = conv.forward(h)?;

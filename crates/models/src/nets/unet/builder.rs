@@ -5,6 +5,7 @@ use super::{
     config::{Middle, UNetConfig},
     residual::Residual,
     transformer::{Kind, SpatialTransformer},
+    variant::Variant,
 };
 use crate::{error::ModelError, nets::layers::Conv2d, weights::WeightBuilder};
 
@@ -56,14 +57,15 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     pub(crate) fn middle(&mut self) -> Result<Vec<Unit>, ModelError> {
-        let (wb, channels, embed) = (self.wb, self.channels, self.config.embed_dim());
-        let residual =
-            |n: usize| Residual::new(wb, format!("middle_block.{n}"), channels, channels, embed).map(Unit::Residual);
+        let channels = self.channels;
+        let residual = |builder: &Self, n: usize| {
+            builder.block(format!("middle_block.{n}"), channels, channels).map(Unit::Residual)
+        };
         Ok(match self.config.middle {
             Middle::Nothing => Vec::new(),
-            Middle::Residual => vec![residual(0)?],
+            Middle::Residual => vec![residual(self, 0)?],
             Middle::Transformer(depth) => {
-                vec![residual(0)?, self.transformer("middle_block.1".into(), depth)?, residual(2)?]
+                vec![residual(self, 0)?, self.transformer("middle_block.1".into(), depth, false)?, residual(self, 2)?]
             }
         })
     }
@@ -90,25 +92,41 @@ impl<'a, 's> Builder<'a, 's> {
     /// A residual block, and its transformer if it has one. Leaves `channels` at the level's width.
     fn residual(&mut self, name: &str, inputs: usize, level: usize, depth: usize) -> Result<Vec<Unit>, ModelError> {
         self.channels = self.config.channels(level);
-        let embed = self.config.embed_dim();
-        let block = Residual::new(self.wb, format!("{name}.0"), inputs, self.channels, embed)?;
-        let mut units = vec![Unit::Residual(block)];
+        let mut units = vec![Unit::Residual(self.block(format!("{name}.0"), inputs, self.channels)?)];
         if depth > 0 {
-            units.push(self.transformer(format!("{name}.1"), depth)?);
+            let context_only = match &self.config.variant {
+                Variant::Upscaler { context_only, .. } => context_only.get(level).copied().unwrap_or(false),
+                _ => false,
+            };
+            units.push(self.transformer(format!("{name}.1"), depth, context_only)?);
         }
         Ok(units)
     }
 
-    fn transformer(&mut self, path: String, depth: usize) -> Result<Unit, ModelError> {
+    fn block(&self, path: String, inputs: usize, outputs: usize) -> Result<Residual, ModelError> {
+        let embed = self.config.embed_dim();
+        let block = Residual::new(self.wb, path, inputs, outputs, embed)?;
+        match self.config.variant {
+            Variant::Video { .. } => block.over_frames(self.wb, outputs, embed),
+            _ => Ok(block),
+        }
+    }
+
+    fn transformer(&mut self, path: String, depth: usize, context_only: bool) -> Result<Unit, ModelError> {
         let config = self.config;
         let heads = config.heads.of(self.channels);
         if heads == 0 || !self.channels.is_multiple_of(heads) {
             let detail = format!("{} channels don't split into {:?}", self.channels, config.heads);
             return Err(ModelError::Unrecognised { what: "a UNet".into(), detail });
         }
+        let time = match config.variant {
+            Variant::Video { context } => Some(context),
+            _ => None,
+        };
         let number = self.transformers;
         self.transformers += 1;
-        let kind = Kind { number, context: config.context_dim.unwrap_or(0), linear: config.linear_projection };
+        let context = config.context_dim.unwrap_or(0);
+        let kind = Kind { number, context, linear: config.linear_projection, context_only, time };
         SpatialTransformer::new(self.wb, path, self.channels, heads, depth, kind).map(Unit::Transformer)
     }
 }

@@ -12,6 +12,7 @@ pub(crate) struct Call<'a> {
     pub(crate) timesteps: &'a [f32],
     pub(crate) context: &'a Tensor<3>,
     pub(crate) y: Option<&'a Tensor<2>>,
+    pub(crate) frames: usize,
 }
 
 impl Call<'_> {
@@ -23,13 +24,17 @@ impl Call<'_> {
         if self.timesteps.len() != batch {
             return Err(self.wrong("timesteps", format!("[{batch}], one per latent"), &[self.timesteps.len()]));
         }
+        if self.frames == 0 || !batch.is_multiple_of(self.frames) {
+            let expected = format!("a multiple of {}, the frames of a clip", self.frames);
+            return Err(self.wrong("batch", expected, &[batch]));
+        }
         let [rows, tokens, found] = self.context.dims();
         let wanted = config.context_dim.unwrap_or(found);
         if rows != batch || tokens == 0 || found != wanted {
             let expected = format!("[{batch}, tokens, {wanted}] as this model's own text encoders give it");
             return Err(self.wrong("context", expected, &self.context.dims()));
         }
-        match (config.adm_channels, self.y) {
+        match (config.vector_width(), self.y) {
             (Some(adm), Some(y)) if y.dims() != [batch, adm] => {
                 Err(self.wrong("y", format!("[{batch}, {adm}]"), &y.dims()))
             }

@@ -3,6 +3,7 @@
 //! Knows the original (LDM) names only; other conventions are renamed before they come here.
 //! Names: CompVis latent-diffusion `openaimodel.py`; the order of `depth_output` is ComfyUI's.
 
+use super::variant::Variant;
 use crate::error::ModelError;
 use kiln_memory::TensorShapes;
 
@@ -78,6 +79,8 @@ pub struct UNetConfig {
     pub adm_channels: Option<usize>,
     /// Attention heads.
     pub heads: Heads,
+    /// What it has beside the plain layout.
+    pub variant: Variant,
 }
 
 impl UNetConfig {
@@ -89,7 +92,8 @@ impl UNetConfig {
 
     /// Reads the configuration off the names and shapes of a UNet in original names, without prefix.
     ///
-    /// Heads are not in a file: 8 for models with convolutional projections and no `y`, else heads of 64.
+    /// Heads are not in a file: 8 for models with convolutional projections and no `y`, and for the x4 upscaler; else
+    /// heads of 64.
     ///
     /// # Errors
     /// `ModelError::Unrecognised` naming what was found and what is missing.
@@ -104,7 +108,9 @@ impl UNetConfig {
         let collected = InputBlocks::through(names, model_channels)?;
         let adm_channels = names.side("label_emb.0.0.weight", 1);
         let linear_projection = projection_is_linear(names);
-        let eight = !linear_projection && adm_channels.is_none();
+        let variant = Variant::from_names(names, collected.res_blocks.len())?;
+        let upscaler = matches!(variant, Variant::Upscaler { .. });
+        let eight = upscaler || (!linear_projection && adm_channels.is_none());
         Ok(Self {
             in_channels,
             out_channels: names.side("out.2.weight", 0).unwrap_or(4),
@@ -118,6 +124,7 @@ impl UNetConfig {
             linear_projection,
             adm_channels,
             heads: if eight { Heads::Count(8) } else { Heads::Width(64) },
+            variant,
         })
     }
 

@@ -9,7 +9,10 @@ use super::model::{self, UNet};
 use crate::{
     error::ModelError,
     lora::Prefixes,
-    nets::denoiser::{Extras, Network},
+    nets::{
+        denoiser::{Extras, Network},
+        side_inputs::SideInputs,
+    },
     weights::ModelWeights,
 };
 
@@ -29,6 +32,7 @@ impl Network for UNet {
             middle: extras.modifiers.middle,
             rng: extras.modifiers.rng,
             sigma: extras.sigma,
+            frames: extras.frames,
             ..model::Extras::default()
         };
         self.forward(x, timesteps, &context, &beside)
@@ -43,7 +47,15 @@ impl Network for UNet {
     }
 
     fn vector_width(&self) -> Option<usize> {
-        self.config().adm_channels
+        self.config().vector_width()
+    }
+
+    fn side_inputs(&self) -> SideInputs {
+        self.side_inputs()
+    }
+
+    fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        self.projected(prompt)
     }
 
     fn weights(&self) -> Option<&ModelWeights> {

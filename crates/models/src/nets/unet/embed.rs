@@ -2,7 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::config::UNetConfig;
+use kiln_memory::Weight;
+
+use super::{config::UNetConfig, variant::Variant};
 use crate::{
     error::ModelError,
     nets::{activations::ActivationTap, layers::Linear},
@@ -15,7 +17,18 @@ use crate::{
 pub(crate) struct Embedding {
     channels: usize,
     time: [Linear; 2],
-    label: Option<[Linear; 2]>,
+    label: Option<Label>,
+}
+
+/// What becomes of the vector beside the time step.
+#[derive(Debug)]
+enum Label {
+    Network([Linear; 2]),
+    /// It is one number: the row of a table.
+    Table {
+        table: Weight,
+        rows: usize,
+    },
 }
 
 impl Embedding {
@@ -30,7 +43,13 @@ impl Embedding {
         Ok(Self {
             channels: config.model_channels,
             time: pair("time_embed", config.model_channels)?,
-            label: config.adm_channels.map(|adm| pair("label_emb.0", adm)).transpose()?,
+            label: match (&config.variant, config.adm_channels) {
+                (Variant::Upscaler { levels, .. }, _) => {
+                    Some(Label::Table { table: wb.get("label_emb.weight", &[*levels, embed])?, rows: *levels })
+                }
+                (_, Some(adm)) => Some(Label::Network(pair("label_emb.0", adm)?)),
+                (_, None) => None,
+            },
         })
     }
 
@@ -51,13 +70,41 @@ impl Embedding {
             embed = embed + more;
         }
         if let (Some(label), Some(y)) = (&self.label, y) {
-            let label = mlp(label, y.clone().cast(like.dtype()), "label_emb.0", tap)?;
-            tap.record("label_emb.0", &label);
+            let label = label.forward(y.clone().cast(like.dtype()), tap)?;
             tap.record("label_emb", &label);
             embed = embed + label;
         }
         Ok(ops::silu(embed)?)
     }
+}
+
+impl Label {
+    fn forward(&self, y: Tensor<2>, tap: ActivationTap<'_>) -> Result<Tensor<2>, ModelError> {
+        match self {
+            Self::Network(layers) => {
+                let label = mlp(layers, y, "label_emb.0", tap)?;
+                tap.record("label_emb.0", &label);
+                Ok(label)
+            }
+            Self::Table { table, rows } => rows_of(table, *rows, &y),
+        }
+    }
+}
+
+/// The row of a table for each number of `y` `[batch, 1]`.
+fn rows_of(table: &Weight, rows: usize, y: &Tensor<2>) -> Result<Tensor<2>, ModelError> {
+    let wrong = |found: Vec<usize>| ModelError::Input {
+        network: "UNet",
+        what: "y",
+        expected: format!("[batch, 1] of whole numbers below {rows}"),
+        found,
+    };
+    let numbers = y.try_to_vec_as::<f32>().map_err(|_| wrong(y.dims().to_vec()))?;
+    let whole = |number: &f32| (*number >= 0.0 && (*number as usize) < rows).then_some(*number as usize);
+    let indices = numbers.iter().map(whole).collect::<Option<Vec<_>>>();
+    let indices = indices.ok_or_else(|| wrong(numbers.iter().map(|number| *number as usize).collect()))?;
+    let table = table.acquire::<2>(&y.device())?;
+    Ok(Tensor::cat(indices.into_iter().map(|row| table.tensor().narrow(0, row, 1)).collect(), 0))
 }
 
 fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, tap: ActivationTap<'_>) -> Result<Tensor<2>, ModelError> {

@@ -12,7 +12,9 @@ mod lora_keys;
 mod model;
 mod pass;
 mod residual;
+mod temporal;
 mod transformer;
+mod variant;
 
 pub(crate) use attention::Attention;
 pub(crate) use block::Unit;
@@ -26,3 +28,4 @@ pub use keys::{diffusers, original};
 pub use lora_keys::unet_keys;
 pub use model::{Extras, UNet};
 pub(crate) use pass::Pass;
+pub use variant::Variant;

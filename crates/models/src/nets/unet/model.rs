@@ -7,14 +7,17 @@ use std::sync::Mutex;
 
 use burn::tensor::Tensor;
 
-use super::{block::Unit, builder::Builder, check::Call, config::UNetConfig, embed::Embedding, pass::Pass};
+use super::{
+    block::Unit, builder::Builder, check::Call, config::UNetConfig, embed::Embedding, pass::Pass, variant::Variant,
+};
 use crate::nets::hooks::{ActiveHooks, BetweenAttentions, Hooks, MiddleAttention};
 use crate::nets::residuals::Residuals;
+use crate::nets::side_inputs::SideInputs;
 use crate::{
     error::ModelError,
     nets::{
         activations::ActivationTap,
-        layers::{Conv2d, GroupNorm},
+        layers::{Conv2d, GroupNorm, Linear},
     },
     ops,
     random::TorchGenerator,
@@ -33,6 +36,9 @@ pub struct UNet {
     output: Vec<Vec<Unit>>,
     norm: GroupNorm,
     conv: Conv2d,
+    /// Embedding and camera to context.
+    projection: Option<Linear>,
+    side_inputs: SideInputs,
     /// Where its weights come from; nothing in a survey.
     weights: Option<ModelWeights>,
 }
@@ -54,6 +60,8 @@ pub struct Extras<'a> {
     pub middle: MiddleAttention<'a>,
     /// The noise level, for changes that hold for a part of a run.
     pub sigma: f32,
+    /// How many items of the batch, one after the other, are the frames of one clip; all of them without.
+    pub frames: Option<usize>,
     /// The generator of changes that draw; without it they take the first choice.
     pub rng: Option<&'a Mutex<TorchGenerator>>,
 }
@@ -91,6 +99,10 @@ impl UNet {
     fn new(config: &UNetConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
         let base = config.model_channels;
         let mut builder = Builder::new(config, wb);
+        let projection = match (&config.variant, config.context_dim) {
+            (Variant::Posed { inputs }, Some(context)) => Some(Linear::new(wb, "cc_projection", *inputs, context)?),
+            _ => None,
+        };
         Ok(Self {
             embedding: Embedding::new(config, wb)?,
             input: builder.input()?,
@@ -98,6 +110,8 @@ impl UNet {
             output: builder.output()?,
             norm: GroupNorm::new(wb, "out.0", 32, base, 1e-5)?,
             conv: Conv2d::new(wb, "out.2", base, config.out_channels, 3)?,
+            projection,
+            side_inputs: config.side_inputs(),
             config: config.clone(),
             weights: None,
         })
@@ -106,6 +120,31 @@ impl UNet {
     /// The sizes of this network.
     pub fn config(&self) -> &UNetConfig {
         &self.config
+    }
+
+    /// This network, told something else beside latent, level and prompt than its shape says.
+    #[must_use]
+    pub fn with_side_inputs(self, side_inputs: SideInputs) -> Self {
+        Self { side_inputs, ..self }
+    }
+
+    /// What it is told beside latent, level and prompt.
+    pub fn side_inputs(&self) -> SideInputs {
+        self.side_inputs
+    }
+
+    /// An image's embedding with a camera as context, where the network has a projection for them (Stable Zero123); any
+    /// other context as it is.
+    ///
+    /// # Errors
+    /// When weights can't be had.
+    pub fn projected(&self, context: Tensor<3>) -> Result<Tensor<3>, ModelError> {
+        match (&self.projection, &self.config.variant) {
+            (Some(projection), Variant::Posed { inputs }) if context.dims()[2] == *inputs => {
+                projection.forward(context)
+            }
+            _ => Ok(context),
+        }
     }
 
     /// Where its weights come from.
@@ -127,10 +166,11 @@ impl UNet {
         context: &Tensor<3>,
         extras: &Extras<'_>,
     ) -> Result<Tensor<4>, ModelError> {
-        Call { network: "UNet", x: &x, timesteps, context, y: extras.y }.check(&self.config)?;
+        let frames = extras.frames.unwrap_or(x.dims()[0].max(1));
+        Call { network: "UNet", x: &x, timesteps, context, y: extras.y, frames }.check(&self.config)?;
         let embed = self.embedding.forward(timesteps, extras.y, None, &x, extras.tap)?;
         let hooks = extras.active_hooks([x.dims()[2], x.dims()[3]]);
-        let mut pass = Pass { embed, context, tap: extras.tap, hooks };
+        let mut pass = Pass { embed, context, frames, tap: extras.tap, hooks };
         let (h, skips) = self.down(x, &pass, extras.control)?;
         pass.hooks.middle = extras.middle;
         let mut h = pass.through(&self.middle, h, None)?;

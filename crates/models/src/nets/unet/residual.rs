@@ -6,6 +6,7 @@ use crate::{
     error::ModelError,
     nets::{
         activations::ActivationTap,
+        frames::{Blend, FrameResidual},
         layers::{Conv2d, GroupNorm, Linear},
     },
     weights::WeightBuilder,
@@ -23,6 +24,8 @@ pub(crate) struct Residual {
     norm_out: GroupNorm,
     conv_out: Conv2d,
     skip: Option<Conv2d>,
+    /// Over frames, with the share of the map without it.
+    time: Option<Box<(FrameResidual, Blend)>>,
 }
 
 impl Residual {
@@ -42,8 +45,18 @@ impl Residual {
             norm_out: GroupNorm::new(wb, &name("out_layers.0"), 32, outputs, 1e-5)?,
             conv_out: Conv2d::new(wb, &name("out_layers.3"), outputs, outputs, 3)?,
             skip: skip.transpose()?,
+            time: None,
             path,
         })
+    }
+
+    /// With a residual block over frames behind it, mixed with what goes in there.
+    ///
+    /// Source: Stability AI, generative-models, `VideoResBlock`.
+    pub(super) fn over_frames(self, wb: &WeightBuilder<'_>, outputs: usize, embed: usize) -> Result<Self, ModelError> {
+        let block = FrameResidual::new(wb, &format!("{}.time_stack", self.path), outputs, Some(embed))?;
+        let blend = Blend::new(wb, &format!("{}.time_mixer.mix_factor", self.path))?;
+        Ok(Self { time: Some(Box::new((block, blend))), ..self })
     }
 
     /// # Shapes
@@ -52,6 +65,7 @@ impl Residual {
         &self,
         x: Tensor<4>,
         embed_silu: &Tensor<2>,
+        frames: usize,
         tap: ActivationTap<'_>,
     ) -> Result<Tensor<4>, ModelError> {
         let h = self.conv_in.forward(self.norm_in.forward_silu(x.clone())?)?;
@@ -67,7 +81,11 @@ impl Residual {
             None => x,
         };
         tap.record_part(&self.path, "skip_connection", &skip);
-        let y = skip + h;
+        let mut y = skip + h;
+        if let Some((block, blend)) = self.time.as_deref() {
+            let later = block.forward(y.clone(), frames, Some(embed_silu))?;
+            y = blend.mix(y, later)?;
+        }
         tap.record(&self.path, &y);
         Ok(y)
     }

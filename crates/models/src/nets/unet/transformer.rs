@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{attention::Attention, pass::Pass};
+use super::{attention::Attention, pass::Pass, temporal::TimeStack};
 use crate::{
     error::ModelError,
     nets::{
@@ -22,6 +22,10 @@ pub(super) struct Kind {
     pub(super) context: usize,
     /// Whether the projections are linear layers rather than 1x1 convolutions.
     pub(super) linear: bool,
+    /// Whether the first attention, too, is to the context.
+    pub(super) context_only: bool,
+    /// Whether there are layers over frames, and those attend to the context, too.
+    pub(super) time: Option<bool>,
 }
 
 /// Norm, projection, a stack of blocks over the pixels as tokens, projection, plus the input.
@@ -35,6 +39,7 @@ pub(crate) struct SpatialTransformer {
     proj_in: Projection,
     blocks: Vec<Block>,
     proj_out: Projection,
+    time: Option<TimeStack>,
 }
 
 #[derive(Debug)]
@@ -60,13 +65,16 @@ impl SpatialTransformer {
                 Projection::Conv(Conv2d::new(wb, &name, channels, channels, 1)?)
             })
         };
-        let block = |d| Block::new(wb, &format!("{path}.transformer_blocks.{d}"), channels, heads, kind.context);
+        let block = |d| Block::new(wb, &format!("{path}.transformer_blocks.{d}"), channels, heads, kind);
+        let context = |attends: bool| attends.then_some(kind.context);
+        let time = kind.time.map(|attends| TimeStack::new(wb, &path, channels, heads, depth, context(attends)));
         Ok(Self {
             norm: GroupNorm::new(wb, &format!("{path}.norm"), 32, channels, 1e-6)?,
             proj_in: projection("proj_in")?,
             blocks: (0..depth).map(block).collect::<Result<_, _>>()?,
             proj_out: projection("proj_out")?,
             number: kind.number,
+            time: time.transpose()?,
             path,
         })
     }
@@ -81,6 +89,9 @@ impl SpatialTransformer {
         for (n, block) in self.blocks.iter().enumerate() {
             let place = Place { transformer: self.number, sides: (n == 0).then_some([height, width]) };
             tokens = block.forward(tokens, pass, place)?;
+            if let Some(time) = &self.time {
+                tokens = time.forward(n, tokens, pass)?;
+            }
         }
         let y = self.leave(tokens, height, width, tap)? + x;
         tap.record(&self.path, &y);
@@ -149,6 +160,8 @@ struct Place {
 struct Block {
     norm1: LayerNorm,
     itself: Attention,
+    /// Whether `itself` is to the context in fact.
+    context_only: bool,
     norm2: LayerNorm,
     context: Attention,
     norm3: LayerNorm,
@@ -157,17 +170,14 @@ struct Block {
 }
 
 impl Block {
-    fn new(
-        wb: &WeightBuilder<'_>,
-        path: &str,
-        channels: usize,
-        heads: usize,
-        context: usize,
-    ) -> Result<Self, ModelError> {
+    fn new(wb: &WeightBuilder<'_>, path: &str, channels: usize, heads: usize, kind: Kind) -> Result<Self, ModelError> {
         let name = |end: &str| format!("{path}.{end}");
+        let context = kind.context;
+        let first = if kind.context_only { context } else { channels };
         Ok(Self {
+            context_only: kind.context_only,
             norm1: LayerNorm::new(wb, &name("norm1"), channels)?,
-            itself: Attention::new(wb, &name("attn1"), channels, channels, heads)?,
+            itself: Attention::new(wb, &name("attn1"), channels, first, heads)?,
             norm2: LayerNorm::new(wb, &name("norm2"), channels)?,
             context: Attention::new(wb, &name("attn2"), channels, context, heads)?,
             norm3: LayerNorm::new(wb, &name("norm3"), channels)?,
@@ -178,7 +188,12 @@ impl Block {
 
     fn forward(&self, x: Tensor<3>, pass: &Pass<'_>, place: Place) -> Result<Tensor<3>, ModelError> {
         let hooks = &pass.hooks;
-        let x = self.itself.to_itself(self.norm1.forward(x.clone())?, hooks, place.sides)? + x;
+        let normal = self.norm1.forward(x.clone())?;
+        let x = x + if self.context_only {
+            self.itself.forward(normal, pass.context.clone(), hooks)?
+        } else {
+            self.itself.to_itself(normal, hooks, place.sides)?
+        };
         let x = hooks.between(place.transformer, x)?;
         let x = self.context.forward(self.norm2.forward(x.clone())?, pass.context.clone(), hooks)? + x;
         let gated = ops::geglu(self.gate.forward(self.norm3.forward(x.clone())?)?)?;

@@ -34,6 +34,11 @@ pub trait Autoencoder: std::fmt::Debug + Send + Sync {
     /// About how many bytes decoding or encoding an image of `[height, width]` pixels holds beside the weights.
     fn activations(&self, image: [usize; 2]) -> u64;
 
+    /// Whether it decodes a batch as the frames of one clip, each with its neighbours.
+    fn decodes_together(&self) -> bool {
+        false
+    }
+
     /// Its weights under the names that checkpoints have for them, if they have a place there.
     fn weights(&self) -> Option<&ModelWeights> {
         None

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 
 use crate::{
     error::ModelError,
-    nets::layers::{Conv2d, GroupNorm},
+    nets::{
+        frames::{Blend, FrameResidual},
+        layers::{Conv2d, GroupNorm},
+    },
     ops::{self, Mask, Padding},
     weights::WeightBuilder,
 };
@@ -26,6 +29,8 @@ pub(super) struct Residual {
     norm2: GroupNorm,
     conv2: Conv2d,
     shortcut: Option<Conv2d>,
+    /// Over frames, with its share.
+    time: Option<(FrameResidual, Blend)>,
 }
 
 impl Residual {
@@ -38,7 +43,22 @@ impl Residual {
             norm2: norm(wb, &name("norm2"), outputs)?,
             conv2: Conv2d::new(wb, &name("conv2"), outputs, outputs, 3)?,
             shortcut: shortcut.transpose()?,
+            time: None,
         })
+    }
+
+    /// With a residual block over frames behind it, mixed with what goes in there. The batch is one clip.
+    ///
+    /// Source: Stability AI, generative-models, `temporal_ae.py`, `VideoResBlock`.
+    fn over_frames(self, wb: &WeightBuilder<'_>, path: &str, outputs: usize) -> Result<Self, ModelError> {
+        let block = FrameResidual::new(wb, &format!("{path}.time_stack"), outputs, None)?;
+        Ok(Self { time: Some((block, Blend::new(wb, &format!("{path}.mix_factor"))?)), ..self })
+    }
+
+    /// Of a decoder, over frames or not.
+    fn of(wb: &WeightBuilder<'_>, path: &str, sides: [usize; 2], frames: bool) -> Result<Self, ModelError> {
+        let block = Self::new(wb, path, sides[0], sides[1])?;
+        if frames { block.over_frames(wb, path, sides[1]) } else { Ok(block) }
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
@@ -48,7 +68,10 @@ impl Residual {
             Some(conv) => conv.forward(x)?,
             None => x,
         };
-        Ok(x + h)
+        let y = x + h;
+        let Some((block, blend)) = &self.time else { return Ok(y) };
+        let frames = y.dims()[0];
+        blend.mix(block.forward(y.clone(), frames, None)?, y)
     }
 }
 
@@ -102,12 +125,13 @@ impl Middle {
         path: &str,
         channels: usize,
         attention: bool,
+        frames: bool,
     ) -> Result<Self, ModelError> {
         let attention = attention.then(|| Attention::new(wb, &format!("{path}.attn_1"), channels));
         Ok(Self {
-            block_1: Residual::new(wb, &format!("{path}.block_1"), channels, channels)?,
+            block_1: Residual::of(wb, &format!("{path}.block_1"), [channels; 2], frames)?,
             attention: attention.transpose()?,
-            block_2: Residual::new(wb, &format!("{path}.block_2"), channels, channels)?,
+            block_2: Residual::of(wb, &format!("{path}.block_2"), [channels; 2], frames)?,
         })
     }
 
@@ -147,6 +171,8 @@ pub(super) struct LevelPlan {
     pub(super) outputs: usize,
     pub(super) blocks: usize,
     pub(super) attention: bool,
+    /// Whether its blocks are over frames, too.
+    pub(super) frames: bool,
     /// Whether a change of size follows: on the way down after every level but the last, on the way up but level 0.
     pub(super) resize: bool,
 }
@@ -168,7 +194,7 @@ impl Level {
 
     fn blocks(wb: &WeightBuilder<'_>, path: &str, plan: &LevelPlan) -> Result<Self, ModelError> {
         let inputs = |b| if b == 0 { plan.inputs } else { plan.outputs };
-        let block = |b| Residual::new(wb, &format!("{path}.block.{b}"), inputs(b), plan.outputs);
+        let block = |b| Residual::of(wb, &format!("{path}.block.{b}"), [inputs(b), plan.outputs], plan.frames);
         let attention = |b| Attention::new(wb, &format!("{path}.attn.{b}"), plan.outputs);
         let attentions = if plan.attention { plan.blocks } else { 0 };
         Ok(Self {

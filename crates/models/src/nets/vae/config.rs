@@ -7,6 +7,7 @@ use kiln_memory::TensorShapes;
 
 /// The sizes of an `AutoencoderKL`, enough to name and shape every tensor of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each says whether a part is there")]
 pub struct VaeConfig {
     /// Width of level 0; a multiple of 32.
     pub channels: usize,
@@ -32,6 +33,8 @@ pub struct VaeConfig {
     pub decoder_attention: Vec<bool>,
     /// Whether the middle has its attention (all Stable Diffusion models do).
     pub middle_attention: bool,
+    /// Whether the decoder has layers over frames: it decodes a video's latents together (SVD).
+    pub frames: bool,
 }
 
 impl VaeConfig {
@@ -80,6 +83,7 @@ impl VaeConfig {
             encoder_attention: (0..levels).map(|l| names.any(&format!("encoder.down.{l}.attn."))).collect(),
             decoder_attention: (0..levels).map(|l| names.any(&format!("decoder.up.{l}.attn."))).collect(),
             middle_attention: names.any("decoder.mid.attn_1."),
+            frames: names.has("decoder.mid.block_1.mix_factor"),
         })
     }
 

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     error::ModelError,
-    nets::layers::{Conv2d, GroupNorm},
+    nets::{
+        frames::{FrameConv, to_clips, to_frames},
+        layers::{Conv2d, GroupNorm},
+    },
     weights::{ModelWeights, WeightBuilder},
 };
 
@@ -48,6 +51,8 @@ struct Decoder {
     levels: Vec<Level>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
+    /// Over frames, behind all of it.
+    mix_out: Option<FrameConv>,
 }
 
 impl VaeConfig {
@@ -89,7 +94,7 @@ impl Vae {
         &self.config
     }
 
-    /// A latent's image, not clamped.
+    /// A latent's image, not clamped. A video's decoder takes the batch as the frames of one clip.
     ///
     /// # Shapes
     /// `[batch, embed_dim, h, w]` to `[batch, 3, h · scale, w · scale]`.
@@ -182,6 +187,10 @@ impl Autoencoder for Vae {
         self.config.activations(image)
     }
 
+    fn decodes_together(&self) -> bool {
+        self.config.frames
+    }
+
     fn weights(&self) -> Option<&ModelWeights> {
         self.weights.as_ref()
     }
@@ -196,6 +205,7 @@ impl Encoder {
                 outputs: config.width(l),
                 blocks: config.res_blocks,
                 attention: config.encoder_attention.get(l).copied().unwrap_or(false),
+                frames: false,
                 resize: l < last,
             };
             Level::down(wb, &format!("encoder.down.{l}"), &plan)
@@ -204,7 +214,7 @@ impl Encoder {
         Ok(Self {
             conv_in: Conv2d::new(wb, "encoder.conv_in", config.image_channels, config.channels, 3)?,
             levels: (0..=last).map(level).collect::<Result<_, _>>()?,
-            middle: Middle::new(wb, "encoder.mid", top, config.middle_attention)?,
+            middle: Middle::new(wb, "encoder.mid", top, config.middle_attention, false)?,
             norm_out: norm(wb, "encoder.norm_out", top)?,
             conv_out: Conv2d::new(wb, "encoder.conv_out", top, moments, 3)?,
         })
@@ -227,24 +237,31 @@ impl Decoder {
                 outputs: config.width(l),
                 blocks: config.res_blocks + 1,
                 attention: config.decoder_attention.get(l).copied().unwrap_or(false),
+                frames: config.frames,
                 resize: l > 0,
             };
             Level::up(wb, &format!("decoder.up.{l}"), &plan)
         };
         let top = config.width(last);
+        let image = config.image_channels;
+        let mix_out = || FrameConv::new(wb, "decoder.conv_out.time_mix_conv", image, image);
         Ok(Self {
+            mix_out: config.frames.then(mix_out).transpose()?,
             conv_in: Conv2d::new(wb, "decoder.conv_in", config.z_channels, top, 3)?,
-            middle: Middle::new(wb, "decoder.mid", top, config.middle_attention)?,
+            middle: Middle::new(wb, "decoder.mid", top, config.middle_attention, config.frames)?,
             levels: (0..=last).rev().map(level).collect::<Result<_, _>>()?,
             norm_out: norm(wb, "decoder.norm_out", config.width(0))?,
-            conv_out: Conv2d::new(wb, "decoder.conv_out", config.width(0), config.image_channels, 3)?,
+            conv_out: Conv2d::new(wb, "decoder.conv_out", config.width(0), image, 3)?,
         })
     }
 
     fn forward(&self, z: Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let h = self.middle.forward(self.conv_in.forward(z)?)?;
         let h = self.levels.iter().try_fold(h, |h, level| level.forward(h))?;
-        self.conv_out.forward(self.norm_out.forward_silu(h)?)
+        let h = self.conv_out.forward(self.norm_out.forward_silu(h)?)?;
+        let Some(mix) = &self.mix_out else { return Ok(h) };
+        let [frames, _, height, width] = h.dims();
+        Ok(to_frames(mix.forward(to_clips(h, frames))?, [height, width]))
     }
 }
 

@@ -16,7 +16,14 @@ const OPEN_CLIP: [(&str, &str); 7] = [
 /// Keys in Hugging Face's names, from files of theirs or of OpenCLIP's (with or without `visual.`).
 pub(crate) fn canonical(names: &TensorShapes) -> KeyMap {
     let prefix = ["", "visual."].into_iter().find(|prefix| names.has(&format!("{prefix}conv1.weight")));
-    let Some(prefix) = prefix else { return KeyMap::under(names, "") };
+    below(names, prefix.unwrap_or_default())
+}
+
+/// Keys in Hugging Face's names of what lies below `prefix`, in theirs or in OpenCLIP's.
+pub(crate) fn below(names: &TensorShapes, prefix: &str) -> KeyMap {
+    if !names.has(&format!("{prefix}conv1.weight")) {
+        return KeyMap::under(names, prefix);
+    }
     let mut map = KeyMap::default();
     for (name, shape) in names.iter() {
         let Some(key) = name.strip_prefix(prefix) else { continue };

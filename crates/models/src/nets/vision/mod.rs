@@ -10,7 +10,7 @@ mod prepare;
 mod style;
 
 pub use config::VisionConfig;
-pub(crate) use keys::{canonical, style as style_keys};
+pub(crate) use keys::{below, canonical, style as style_keys};
 pub use model::{VisionModel, VisionOutput};
 pub use prepare::prepared;
 pub use style::{StyleConfig, StyleModel};

@@ -36,6 +36,8 @@ pub struct VisionModel {
     layers: Vec<Layer>,
     norm_out: LayerNorm,
     projection: Option<Linear>,
+    /// Where its weights come from; nothing in a survey.
+    weights: Option<ModelWeights>,
 }
 
 impl VisionConfig {
@@ -44,7 +46,8 @@ impl VisionConfig {
     /// # Errors
     /// `ModelError::Weights` listing every missing tensor and every wrong shape.
     pub fn init(&self, weights: &ModelWeights) -> Result<VisionModel, ModelError> {
-        WeightBuilder::build("CLIP image encoder", weights, |wb| VisionModel::new(self, wb))
+        let model = WeightBuilder::build("CLIP image encoder", weights, |wb| VisionModel::new(self, wb))?;
+        Ok(VisionModel { weights: Some(weights.clone()), ..model })
     }
 
     /// Name and shape of every tensor of this network, in Hugging Face's names.
@@ -73,8 +76,14 @@ impl VisionModel {
             layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
             norm_out: LayerNorm::new(wb, &name("post_layernorm"), width)?,
             projection: config.projection.map(projection).transpose()?,
+            weights: None,
             config: config.clone(),
         })
+    }
+
+    /// Where its weights come from.
+    pub(crate) fn weights(&self) -> Option<&ModelWeights> {
+        self.weights.as_ref()
     }
 
     /// The sizes of this network.

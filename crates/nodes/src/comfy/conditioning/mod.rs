@@ -4,6 +4,8 @@ mod combine;
 mod encode;
 mod inpaint;
 mod region;
+mod seen;
+mod small;
 
 pub use combine::{ConditioningAverage, ConditioningCombine, ConditioningConcat, ConditioningZeroOut};
 pub(in crate::comfy) use encode::unprojected;
@@ -15,10 +17,12 @@ pub use region::{
     ConditioningSetArea, ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask,
     ConditioningSetTimestepRange,
 };
+pub use seen::UnClipConditioning;
+pub use small::Sd4xUpscaleConditioning;
 
 crate::comfy::classes::classes! {
     CLIPTextEncode, CLIPTextEncodeControlnet, CLIPSetLastLayer, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
     ConditioningCombine, ConditioningAverage, ConditioningConcat, ConditioningZeroOut, ConditioningSetArea,
     ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask, ConditioningSetTimestepRange,
-    InpaintModelConditioning, InstructPixToPixConditioning,
+    InpaintModelConditioning, InstructPixToPixConditioning, UnClipConditioning, Sd4xUpscaleConditioning,
 }

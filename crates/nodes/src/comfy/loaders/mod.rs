@@ -3,6 +3,7 @@
 //! Files are opened by pointer: a header is read, weights come when they are used.
 
 pub(in crate::comfy) mod fingerprint;
+mod image_models;
 mod save;
 mod vae;
 
@@ -16,14 +17,15 @@ use kiln_models::lora::{LoraFile, Prefixes, Target};
 use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
 
 pub use self::fingerprint::{file_fingerprint, stamps};
+pub use self::image_models::{ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, UnClipCheckpointLoader};
 pub use self::save::{CLIPSave, CheckpointSave, LoraSave, ModelSave, VAESave};
 pub use self::vae::VAELoader;
-use crate::payload::{Clip, MissingPart, Model, Vae};
+use crate::payload::{Clip, ClipVision, MissingPart, Model, Vae};
 use crate::runtime::environment::{CxExt, models};
 
 crate::comfy::classes::classes! {
     CheckpointLoaderSimple, UNETLoader, CLIPLoader, DualCLIPLoader, VAELoader, LoraLoader, LoraLoaderModelOnly,
-    CheckpointSave, ModelSave, CLIPSave, VAESave, LoraSave,
+    UnClipCheckpointLoader, ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, CheckpointSave, ModelSave, CLIPSave, VAESave, LoraSave,
 }
 
 pub(in crate::comfy) fn checkpoints(host: &Host) -> Vec<String> {
@@ -60,16 +62,37 @@ impl Execute for CheckpointLoaderSimple {
     }
 
     fn execute(self, cx: &mut Cx) -> Result<(Model, Clip, Vae), NodeError> {
+        let Opened { model, clip, vae, .. } = Opened::checkpoint(cx, &self.ckpt_name)?;
+        Ok((model, clip, vae))
+    }
+}
+
+/// A checkpoint's parts. As in ComfyUI a file may lack what another brings.
+struct Opened {
+    model: Model,
+    clip: Clip,
+    vae: Vae,
+    vision: ClipVision,
+}
+
+impl Opened {
+    fn checkpoint(cx: &Cx, name: &str) -> Result<Self, NodeError> {
         let environment = cx.environment()?;
-        let path = environment.folders().model("checkpoints", &self.ckpt_name)?;
-        let Checkpoint { model, text, vae } = Checkpoint::open(&path, environment.budget())?;
-        // As in ComfyUI a file may lack what another brings.
+        let path = environment.folders().model("checkpoints", name)?;
+        let Checkpoint { model, text, vae, vision } = Checkpoint::open(&path, environment.budget())?;
         let lacks = |what: String, loader| MissingPart { file: path.clone(), what, loader };
-        let encoder = format!("text encoder for {}", model.family);
-        let loader = if model.family.roles().len() > 1 { "DualCLIPLoader" } else { "CLIPLoader" };
-        let clip = text.map_or_else(|| Clip::missing(lacks(encoder, loader)), Clip::new);
-        let vae = vae.map_or_else(|| Vae::missing(lacks("autoencoder".to_owned(), "VAELoader")), Vae::new);
-        Ok((Model::new(model), clip, vae))
+        let (encoder, loader) = match model.family.roles() {
+            [] => (format!("text encoder, as {} is told by an image what to draw", model.family), "CLIPLoader"),
+            [_] => (format!("text encoder for {}", model.family), "CLIPLoader"),
+            _ => (format!("text encoder for {}", model.family), "DualCLIPLoader"),
+        };
+        let seeing = || lacks("image encoder".to_owned(), "CLIPVisionLoader");
+        Ok(Self {
+            model: Model::new(model),
+            clip: text.map_or_else(|| Clip::missing(lacks(encoder, loader)), Clip::new),
+            vae: vae.map_or_else(|| Vae::missing(lacks("autoencoder".to_owned(), "VAELoader")), Vae::new),
+            vision: vision.map_or_else(|| ClipVision::missing(seeing()), ClipVision::new),
+        })
     }
 }
 

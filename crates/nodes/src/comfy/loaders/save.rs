@@ -16,7 +16,7 @@ use crate::payload::{Clip, Model, Vae};
 use crate::runtime::environment::{CxExt, Environment};
 
 /// Whether the prefix stays inside of the output folder, and that folder can be written to.
-fn check_prefix(known: &ConstantInputs<'_>) -> Result<(), String> {
+pub(super) fn check_prefix(known: &ConstantInputs<'_>) -> Result<(), String> {
     let Ok(environment) = known.host::<Environment>() else { return Ok(()) };
     if let Some(prefix) = known.get_as::<String>("filename_prefix") {
         SavePath::check(environment.folders(), DirKind::Output, &prefix).map_err(|e| e.to_string())?;
@@ -25,7 +25,11 @@ fn check_prefix(known: &ConstantInputs<'_>) -> Result<(), String> {
 }
 
 /// The graph, as texts by name.
-fn graph(cx: &Cx, prompt: &SubmittedPrompt, extra: &ExtraPngInfo) -> Result<IndexMap<String, String>, NodeError> {
+pub(super) fn graph(
+    cx: &Cx,
+    prompt: &SubmittedPrompt,
+    extra: &ExtraPngInfo,
+) -> Result<IndexMap<String, String>, NodeError> {
     let mut texts = IndexMap::new();
     if cx.environment()?.metadata() {
         texts.insert("prompt".to_owned(), json_text(&prompt.0.to_value()));
@@ -36,7 +40,7 @@ fn graph(cx: &Cx, prompt: &SubmittedPrompt, extra: &ExtraPngInfo) -> Result<Inde
 }
 
 /// Writes a file under the next free number. `metadata` gets name and number.
-fn save(
+pub(super) fn save(
     cx: &Cx,
     prefix: &str,
     metadata: impl FnOnce(&SavePath) -> IndexMap<String, String>,
@@ -51,7 +55,7 @@ fn save(
 }
 
 /// What a checkpoint's metadata says of its model, as the model specification of Stability AI has it.
-fn described(model: &Model, path: &SavePath) -> IndexMap<String, String> {
+pub(super) fn described(model: &Model, path: &SavePath) -> IndexMap<String, String> {
     let mut texts = IndexMap::new();
     let network = &model.network;
     let edits = network.unet.config().in_channels == 8;
@@ -59,7 +63,8 @@ fn described(model: &Model, path: &SavePath) -> IndexMap<String, String> {
         Family::Sdxl if edits => Some("stable-diffusion-xl-v1-edit"),
         Family::Sdxl => Some("stable-diffusion-xl-v1-base"),
         Family::SdxlRefiner => Some("stable-diffusion-xl-v1-refiner"),
-        Family::Sd1 | Family::Sd2 => None,
+        Family::Svd | Family::Sv3d => Some("stable-video-diffusion-img2vid-v1"),
+        Family::Sd1 | Family::Sd2 | Family::Unclip | Family::Upscaler | Family::Lotus | Family::Zero123 => None,
     };
     let mut say = |key: &str, value: String| drop(texts.insert(format!("modelspec.{key}"), value));
     if let Some(architecture) = architecture {
@@ -70,8 +75,8 @@ fn described(model: &Model, path: &SavePath) -> IndexMap<String, String> {
     }
     match network.prediction {
         Prediction::Eps => say("predict_key", "epsilon".to_owned()),
-        Prediction::V { .. } => say("predict_key", "v".to_owned()),
-        Prediction::Edm | Prediction::ContinuousV { .. } => {}
+        Prediction::V { .. } | Prediction::VLowRes => say("predict_key", "v".to_owned()),
+        Prediction::Edm | Prediction::Image | Prediction::ContinuousV { .. } => {}
     }
     texts
 }
@@ -110,7 +115,7 @@ impl Execute for CheckpointSave {
         let Self { model, clip, vae, filename_prefix, prompt, extra_pnginfo } = self;
         let graph = graph(cx, &prompt, &extra_pnginfo)?;
         let file = ModelFile::default().with_model(&model.network, &model.sampling);
-        let file = file.with_text(clip.text()?).with_vae(saved(&vae)?, "first_stage_model.");
+        let file = file.with_text(clip.text()?).with_vae(saved(&vae)?, model.network.family.vae_prefix());
         save(cx, &filename_prefix, |path| described(&model, path).into_iter().chain(graph).collect(), &file)
     }
 }

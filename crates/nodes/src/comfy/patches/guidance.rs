@@ -334,6 +334,6 @@ impl Execute for PerpNeg {
 
     fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
         let perp_negative = PerpNegative { empty: self.empty_conditioning, scale: self.neg_scale };
-        Ok(Model { perp_negative: Some(perp_negative), rescale_cfg: None, ..self.model })
+        Ok(Model { perp_negative: Some(perp_negative), rescale_cfg: None, frame_scale: None, ..self.model })
     }
 }

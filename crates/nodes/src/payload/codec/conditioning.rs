@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use kiln_exec::{CodecError, Decoder, Encoder, Host, Object, PayloadCodec};
-use kiln_models::conditioning::{Area, Concat, Condition, Conditioning as Conditions, Mask, Sizes};
+use kiln_models::conditioning::{
+    Area, Camera, Concat, Condition, Conditioning as Conditions, ImagePrompt, LowRes, Mask, Sizes, Video,
+};
 
 use super::own::own;
 use super::tensor;
@@ -52,6 +54,9 @@ fn write(entry: &Condition, to: &mut Encoder<'_>) -> Result<(), CodecError> {
         hooks,
         default,
         encoded_for,
+        images,
+        video,
+        low_res,
     } = entry;
     for (there, network) in [(control.is_some(), "ControlNet"), (grounding.is_some(), "GLIGEN")] {
         if there {
@@ -75,7 +80,44 @@ fn write(entry: &Condition, to: &mut Encoder<'_>) -> Result<(), CodecError> {
     to.option(concat.as_ref(), |to, Concat { latent, mask }| {
         tensor::write(NAME, latent, to)?;
         to.option(mask.as_ref(), tensor)
+    })?;
+    to.count(images.len())?;
+    for ImagePrompt { embeds, strength, noise } in images {
+        tensor(to, embeds)?;
+        to.f64(*strength)?;
+        to.f64(*noise)?;
+    }
+    write_video(video, to)?;
+    to.option(low_res.as_ref(), |to, LowRes { image, noise }| {
+        tensor(to, image)?;
+        Ok(to.f64(*noise)?)
     })
+}
+
+fn write_video(video: &Video, to: &mut Encoder<'_>) -> Result<(), CodecError> {
+    let Video { fps, motion, noise, cameras } = video;
+    [fps, motion, noise].into_iter().try_for_each(|number| to.option(*number, Encoder::f32))?;
+    to.count(cameras.len())?;
+    for Camera { elevation, azimuth } in cameras.iter() {
+        to.f32(*elevation)?;
+        to.f32(*azimuth)?;
+    }
+    Ok(())
+}
+
+fn read_video(from: &mut Decoder<'_>) -> Result<Video, CodecError> {
+    let mut next = || from.option(Decoder::f32);
+    let (fps, motion, noise) = (next()?, next()?, next()?);
+    let camera = |from: &mut Decoder<'_>| Ok(Camera { elevation: from.f32()?, azimuth: from.f32()? });
+    let cameras = (0..from.count()?).map(|_| camera(from)).collect::<Result<Vec<_>, CodecError>>()?;
+    Ok(Video { fps, motion, noise, cameras: cameras.into() })
+}
+
+fn read_images(from: &mut Decoder<'_>, device: &Device) -> Result<Vec<ImagePrompt>, CodecError> {
+    let read = |from: &mut Decoder<'_>| {
+        Ok(ImagePrompt { embeds: tensor::read(from, device)?, strength: from.f64()?, noise: from.f64()? })
+    };
+    (0..from.count()?).map(|_| read(from)).collect()
 }
 
 fn read(from: &mut Decoder<'_>, device: &Device) -> Result<Condition, CodecError> {
@@ -97,6 +139,9 @@ fn read(from: &mut Decoder<'_>, device: &Device) -> Result<Condition, CodecError
             Ok(Concat { latent, mask: from.option(|from| tensor::read(from, device))? })
         })?,
         grounding: None,
+        images: read_images(from, device)?,
+        video: read_video(from)?,
+        low_res: from.option(|from| Ok(LowRes { image: tensor::read(from, device)?, noise: from.f64()? }))?,
     })
 }
 
