@@ -347,3 +347,49 @@ fn an_embedding_of_another_width_is_refused() {
     let error = run.run(&mut |_| Ok(())).unwrap_err().to_string();
     assert!(error.contains("`clip_vision_output` should be [images, 24]"), "{error}");
 }
+
+#[test]
+fn an_image_prompt_stands_in_for_sdxls_pooled_prompt() {
+    let unet = network(&UNetConfig { adm_channels: Some(24 + 6 * 256), ..config(Variant::Plain) });
+    let pooled = Tensor::from_data(TensorData::new(expected("unclip.one")[..24].to_vec(), [1, 24]), &Device::flex());
+    let prompt = |from| Conditioning::new(numbers(from, [1, 5, 24], 1.0), Some(numbers(from, [1, 24], 1.0)));
+    let run = |positive| run(&unet, Prediction::Eps, &guided(positive, prompt(8)), 31, 3, 2);
+    let seen = ImagePrompt { embeds: numbers(4, [1, 24], 1.0), strength: 0.8, noise: 0.3 };
+    let (found, plain) = (run(prompt(6).add_images(&seen)), run(prompt(6)));
+    let given = run(Conditioning::new(numbers(6, [1, 5, 24], 1.0), Some(pooled)));
+    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(distance(&found, &given) < 1e-3 * distance(&found, &plain), "{}", distance(&found, &given));
+}
+
+#[test]
+fn the_image_of_a_scaled_edit_is_scaled_as_the_latent_is() {
+    let unet = || network(&UNetConfig { in_channels: 8, ..config(Variant::Plain) });
+    let image = numbers(7, [1, 4, 4, 4], 0.8);
+    let with = |image: Tensor<4>| {
+        let prompt = |from| with_image(numbers(from, [1, 5, 24], 1.0), image.clone());
+        guided(prompt(6), prompt(8))
+    };
+    let scaled = unet().with_side_inputs(SideInputs::ScaledImage);
+    let found = run(&scaled, Prediction::Eps, &with(image.clone()), 31, 3, 2);
+    let given = run(&unet(), Prediction::Eps, &with(LatentFormat::SD1.process_in(image.clone())), 31, 3, 2);
+    assert_eq!(found, given);
+    assert_ne!(found, run(&unet(), Prediction::Eps, &with(image), 31, 3, 2));
+}
+
+#[test]
+fn an_edit_on_continuous_velocities_is_a_scaled_one() {
+    let config = UNetConfig { in_channels: 8, adm_channels: Some(24 + 6 * 256), ..config(Variant::Plain) };
+    let dir = tempfile::tempdir().unwrap();
+    for (marked, expected) in [(true, SideInputs::ScaledImage), (false, SideInputs::Usual)] {
+        let mut names = config.tensors().unwrap();
+        if marked {
+            names.insert("edm_vpred.sigma_max", vec![1]);
+        }
+        let path = dir.path().join("edit.safetensors");
+        common::write(&path, &names);
+        let model = DiffusionModel::open(&path, &Budget::unlimited("test")).unwrap();
+        assert_eq!((model.family, model.unet.side_inputs()), (Family::Sdxl, expected));
+        let merged = model.merged(&model, |_| (0.5, 0.5)).unwrap();
+        assert_eq!(merged.unet.side_inputs(), expected);
+    }
+}

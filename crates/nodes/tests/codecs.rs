@@ -8,7 +8,8 @@ use kiln_exec::{CodecError, Codecs, FromValue, IntoValue, Values};
 use kiln_memory::MemorySource;
 use kiln_models::ModelError;
 use kiln_models::conditioning::{
-    Area, Concat, Condition, Conditioning as Conditions, ControlLink, Mask as Region, Sizes,
+    Area, Camera, Concat, Condition, Conditioning as Conditions, ControlLink, ImagePrompt, LowRes, Mask as Region,
+    Sizes, Video,
 };
 use kiln_models::lora::LoraFile;
 use kiln_models::weight_hooks::{HookGroup, HookSource, HookWeights};
@@ -81,6 +82,21 @@ fn sizes() -> impl Strategy<Value = Sizes> {
     })
 }
 
+fn single() -> impl Strategy<Value = f32> {
+    any::<u32>().prop_map(f32::from_bits)
+}
+
+fn video() -> impl Strategy<Value = Video> {
+    let camera = (single(), single()).prop_map(|(elevation, azimuth)| Camera { elevation, azimuth });
+    let numbers = (maybe(single()), maybe(single()), maybe(single()), prop::collection::vec(camera, 0..3));
+    numbers.prop_map(|(fps, motion, noise, cameras)| Video { fps, motion, noise, cameras: cameras.into() })
+}
+
+fn images() -> impl Strategy<Value = Vec<ImagePrompt>> {
+    let image = (tensor::<2>(), double(), double());
+    prop::collection::vec(image.prop_map(|(embeds, strength, noise)| ImagePrompt { embeds, strength, noise }), 0..3)
+}
+
 fn condition() -> impl Strategy<Value = Condition> {
     let tensors = (tensor::<3>(), maybe(tensor::<2>()), maybe(tensor::<3>()));
     let region = (tensor::<3>(), double(), any::<bool>());
@@ -88,32 +104,23 @@ fn condition() -> impl Strategy<Value = Condition> {
     let concat = (tensor::<4>(), maybe(tensor::<4>())).prop_map(|(latent, mask)| Concat { latent, mask });
     let times = (maybe((double(), double())), maybe((double(), double())), any::<bool>());
     let rest = (maybe(area()), double(), maybe(region), times, sizes(), maybe(concat));
-    (tensors, rest).prop_map(|((context, pooled, control_context), (area, strength, mask, times, sizes, concat))| {
-        let (range, encoded_for, default) = times;
-        Condition {
-            context,
-            pooled,
-            area,
-            strength,
-            mask,
-            range,
-            sizes,
-            control: None,
-            control_context,
-            concat,
-            grounding: None,
-            hooks: None,
-            default,
-            encoded_for,
-        }
-    })
+    let low_res = (tensor::<4>(), double()).prop_map(|(image, noise)| LowRes { image, noise });
+    let told = (images(), video(), maybe(low_res));
+    (tensors, rest, told).prop_map(
+        |(tensors, (area, strength, mask, times, sizes, concat), (images, video, low_res))| {
+            let (context, pooled, control_context) = tensors;
+            let (range, encoded_for, default) = times;
+            let plain = Condition { area, strength, mask, range, sizes, concat, ..Condition::new(context, pooled) };
+            Condition { control_context, default, encoded_for, images, video, low_res, ..plain }
+        },
+    )
 }
 
 /// All of a condition as text, numbers by their bits.
 fn spelled(condition: &Condition) -> String {
     let Condition { context, pooled, area, strength, mask, range, sizes, control, control_context, concat, .. } =
         condition;
-    let Condition { grounding, hooks, default, encoded_for, .. } = condition;
+    let Condition { grounding, hooks, default, encoded_for, images, video, low_res, .. } = condition;
     assert!(grounding.is_none());
     let area = area.map(|area| match area {
         Area::Cells { height, width, y, x } => [height, width, y, x].map(|n| n as u64),
@@ -123,7 +130,7 @@ fn spelled(condition: &Condition) -> String {
     let Sizes { width, height, crop_w, crop_h, target_width, target_height, aesthetic_score } = *sizes;
     let sizes = [width, height, crop_w, crop_h, target_width, target_height, aesthetic_score];
     format!(
-        "{:?} {:?} {:?} {area:?} {} {mask:?} {:?} {:?} {} {:?} {:?} {} {default} {:?}",
+        "{:?} {:?} {:?} {area:?} {} {mask:?} {:?} {:?} {} {:?} {:?} {} {default} {:?} {:?} {:?} {:?} {:?}",
         bits(context),
         pooled.as_ref().map(bits),
         matches!(condition.area, Some(Area::Cells { .. })),
@@ -135,6 +142,10 @@ fn spelled(condition: &Condition) -> String {
         concat.as_ref().map(|concat| (bits(&concat.latent), concat.mask.as_ref().map(bits))),
         hooks.is_some(),
         encoded_for.map(|(start, end)| (start.to_bits(), end.to_bits())),
+        images.iter().map(|i| (bits(&i.embeds), i.strength.to_bits(), i.noise.to_bits())).collect::<Vec<_>>(),
+        [video.fps, video.motion, video.noise].map(|number| number.map(f32::to_bits)),
+        video.cameras.iter().map(|c| [c.elevation, c.azimuth].map(f32::to_bits)).collect::<Vec<_>>(),
+        low_res.as_ref().map(|low| (bits(&low.image), low.noise.to_bits())),
     )
 }
 

@@ -224,5 +224,52 @@ fn the_memory_plan_knows_the_image_encoder() {
     let prompt: Prompt = g.into_prompt();
     let schedule = ModelSchedule::of(&kiln_nodes::registry(), &prompt).schedule(&[]);
     let runs: Vec<String> = schedule.runs.iter().map(|run| format!("{} {}", run.model, run.passes)).collect();
-    assert_eq!(runs, ["vision of svd 1", "vae of svd 1", "unet of svd 3", "vae of svd 1"]);
+    // The first two are one node's, in whatever order.
+    assert_eq!(runs, ["vae of svd 1", "vision of svd 1", "unet of svd 3", "vae of svd 1"]);
+}
+
+#[test]
+fn a_configuration_says_what_a_checkpoint_predicts_and_where_its_text_encoder_stops() {
+    let bench = Bench::new();
+    let config = "model:\n  params:\n    parameterization: v\n    cond_stage_config: {params: {layer_idx: -2}}\n";
+    std::fs::write(bench.model_path("configs", "own.yaml"), config).unwrap();
+    std::fs::write(bench.model_path("configs", "broken.yaml"), "model: 3\n").unwrap();
+    let opened = |config: &str| {
+        let g = GraphBuilder::new();
+        let widgets = json!({"config_name": config, "ckpt_name": "fluent-tiny.safetensors"});
+        let model = node(&g, "CheckpointLoader", &[], &widgets);
+        let clip = Link::new(&model.node, 1);
+        let words = node(&g, "CLIPTextEncode", &[("clip", &clip)], &json!({"text": "a red apple"}));
+        node(&g, "PreviewAny", &[("source", &words)], &json!({}));
+        let options = kiln_exec::RunOptions { fetch: vec![model.clone(), words.clone()], ..Default::default() };
+        let report = bench.engine.start(g.into_prompt()).options(options).run().map_err(|error| error.to_string())?;
+        let model: kiln_nodes::Model = common::one(report.values(&model).unwrap());
+        let words: kiln_nodes::Conditioning = common::one(report.values(&words).unwrap());
+        Ok::<_, String>((model.sampling, words.0.entries[0].context.clone().into_data().try_to_vec::<f32>().unwrap()))
+    };
+    let ((plain, last), (own, earlier)) = (opened("v1-inference.yaml").unwrap(), opened("own.yaml").unwrap());
+    assert_eq!(*plain, kiln_models::schedule::ModelSampling::eps());
+    assert_eq!(*own, kiln_models::schedule::ModelSampling::v_prediction(false));
+    assert_eq!(opened("v1-inference_clip_skip_2.yaml").unwrap().1, earlier);
+    assert_eq!(*opened("v2-inference-v.yaml").unwrap().0, *own);
+    assert_ne!(last, earlier);
+    let error = opened("broken.yaml").unwrap_err();
+    assert!(error.contains("broken.yaml: line 1"), "{error}");
+}
+
+#[test]
+fn the_prompt_of_lotus_is_two_tokens_of_sd2() {
+    let bench = Bench::new();
+    let g = GraphBuilder::new();
+    let words = node(&g, "LotusConditioning", &[], &json!({}));
+    node(&g, "PreviewAny", &[("source", &words)], &json!({}));
+    let words: kiln_nodes::Conditioning =
+        common::one(&bench.fetch(g, &out::<kiln_nodes::Conditioning>(&words)).unwrap());
+    let context = &words.0.entries[0].context;
+    assert_eq!(context.dims(), [1, 2, 1024]);
+    let values = context.clone().into_data().try_to_vec::<f32>().unwrap();
+    assert_eq!(
+        (values[0], values[135], values[1024], values[2047]),
+        (-0.313_476_56, -4.089_843_8, 1.411_132_8, 1.500_976_6)
+    );
 }

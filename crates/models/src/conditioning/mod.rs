@@ -7,6 +7,7 @@
 
 mod edit;
 mod image_prompt;
+mod lotus;
 mod low_res;
 mod video;
 

@@ -37,6 +37,8 @@ pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
 
 /// File name endings that are listed as models: ComfyUI's, and GGUF's.
 const MODEL_ENDINGS: &[&str] = &["safetensors", "sft", "gguf", "ckpt", "pt", "pt2", "bin", "pth", "pkl"];
+/// File name endings of the kind `configs`.
+const CONFIG_ENDINGS: &[&str] = &["yaml"];
 /// File name endings that Kiln lists as images.
 const IMAGE_ENDINGS: &[&str] = &[
     "png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "tga", "ico", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k",
@@ -364,6 +366,9 @@ impl Folders {
 }
 
 fn endings(kind: &str) -> &'static [&'static str] {
+    if kind == "configs" {
+        return CONFIG_ENDINGS;
+    }
     if MODEL_FOLDERS.iter().any(|(known, _)| *known == kind) { MODEL_ENDINGS } else { ANY_ENDING }
 }
 

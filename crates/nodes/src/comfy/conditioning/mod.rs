@@ -3,6 +3,7 @@
 mod combine;
 mod encode;
 mod inpaint;
+mod lotus;
 mod region;
 mod seen;
 mod small;
@@ -13,6 +14,7 @@ pub use encode::{
     CLIPSetLastLayer, CLIPTextEncode, CLIPTextEncodeControlnet, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
 };
 pub use inpaint::{InpaintModelConditioning, InstructPixToPixConditioning};
+pub use lotus::LotusConditioning;
 pub use region::{
     ConditioningSetArea, ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask,
     ConditioningSetTimestepRange,
@@ -25,4 +27,5 @@ crate::comfy::classes::classes! {
     ConditioningCombine, ConditioningAverage, ConditioningConcat, ConditioningZeroOut, ConditioningSetArea,
     ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask, ConditioningSetTimestepRange,
     InpaintModelConditioning, InstructPixToPixConditioning, UnClipConditioning, Sd4xUpscaleConditioning,
+    LotusConditioning,
 }

@@ -2,6 +2,8 @@
 //!
 //! Files are opened by pointer: a header is read, weights come when they are used.
 
+mod config;
+mod configured;
 pub(in crate::comfy) mod fingerprint;
 mod image_models;
 mod save;
@@ -16,6 +18,7 @@ use kiln_models::detect::Family;
 use kiln_models::lora::{LoraFile, Prefixes, Target};
 use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
 
+pub use self::configured::CheckpointLoader;
 pub use self::fingerprint::{file_fingerprint, stamps};
 pub use self::image_models::{ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, UnClipCheckpointLoader};
 pub use self::save::{CLIPSave, CheckpointSave, LoraSave, ModelSave, VAESave};
@@ -24,7 +27,7 @@ use crate::payload::{Clip, ClipVision, MissingPart, Model, Vae};
 use crate::runtime::environment::{CxExt, models};
 
 crate::comfy::classes::classes! {
-    CheckpointLoaderSimple, UNETLoader, CLIPLoader, DualCLIPLoader, VAELoader, LoraLoader, LoraLoaderModelOnly,
+    CheckpointLoaderSimple, CheckpointLoader, UNETLoader, CLIPLoader, DualCLIPLoader, VAELoader, LoraLoader, LoraLoaderModelOnly,
     UnClipCheckpointLoader, ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, CheckpointSave, ModelSave, CLIPSave, VAESave, LoraSave,
 }
 
