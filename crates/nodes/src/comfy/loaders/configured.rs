@@ -6,7 +6,7 @@ use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError}
 use kiln_models::schedule::ModelSampling;
 
 use super::config::ModelConfig;
-use super::fingerprint::file_fingerprint;
+use super::fingerprint::stamps;
 use super::{Opened, checkpoints};
 use crate::payload::{Clip, Model, Vae};
 use crate::runtime::environment::{CxExt, Environment, models};
@@ -47,12 +47,12 @@ impl Execute for CheckpointLoader {
 
     fn fingerprint(known: &ConstantInputs<'_>) -> Result<Fingerprint, NodeError> {
         let environment = known.host::<Environment>()?;
-        let name = known.get_as::<String>("config_name").unwrap_or_default();
-        match environment.folders().model("configs", &name) {
-            Ok(_) => file_fingerprint(known, "configs", &["config_name"])
-                .and_then(|config| both(config, file_fingerprint(known, "checkpoints", &["ckpt_name"])?)),
-            Err(_) => file_fingerprint(known, "checkpoints", &["ckpt_name"]),
-        }
+        let checkpoint = known.get_as::<String>("ckpt_name");
+        let checkpoint = checkpoint.map(|name| environment.folders().model("checkpoints", &name)).transpose()?;
+        // A well-known configuration has no file.
+        let config = known.get_as::<String>("config_name");
+        let config = config.and_then(|name| environment.folders().model("configs", &name).ok());
+        stamps(&checkpoint.into_iter().chain(config).collect::<Vec<_>>())
     }
 
     fn execute(self, cx: &mut Cx) -> Result<(Model, Clip, Vae), NodeError> {
@@ -65,15 +65,5 @@ impl Execute for CheckpointLoader {
             clip = clip.stopped_at(layer);
         }
         Ok((model, clip, vae))
-    }
-}
-
-/// One fingerprint of two files.
-fn both(first: Fingerprint, second: Fingerprint) -> Result<Fingerprint, NodeError> {
-    match (first, second) {
-        (Fingerprint::Value(first), Fingerprint::Value(second)) => {
-            Ok(Fingerprint::Value(kiln_exec::json!([first, second]).into()))
-        }
-        (first, _) => Ok(first),
     }
 }
