@@ -13,7 +13,7 @@ use kiln_models::{
     image::Planes,
     schedule::ModelSampling,
     t2i::{AdapterConfig, AdapterControl, AdapterKind},
-    unet::{Extras, Heads, Middle, UNetConfig},
+    unet::{Extras, Heads, Middle, UNetConfig, Variant},
 };
 
 fn bundled() -> Checkpoint {
@@ -126,6 +126,7 @@ fn union() -> ControlNetConfig {
         linear_projection: true,
         adm_channels: Some(24),
         heads: Heads::Width(64),
+        variant: Variant::Plain,
     };
     let union = Some(UnionConfig { kinds: 6, width: 64, layers: 1, spread: 256 });
     ControlNetConfig { hint: vec![16, 16, 32, 32, 96, 96, 256, 64], unet, hint_channels: 3, union }
