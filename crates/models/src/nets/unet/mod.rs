@@ -13,6 +13,7 @@ mod model;
 mod pass;
 mod residual;
 mod temporal;
+mod told;
 mod transformer;
 mod variant;
 

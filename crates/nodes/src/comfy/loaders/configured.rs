@@ -7,7 +7,7 @@ use kiln_models::schedule::ModelSampling;
 
 use super::config::ModelConfig;
 use super::fingerprint::stamps;
-use super::{Opened, checkpoints};
+use super::opened::{Opened, checkpoints};
 use crate::payload::{Clip, Model, Vae};
 use crate::runtime::environment::{CxExt, Environment, models};
 

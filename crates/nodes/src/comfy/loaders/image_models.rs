@@ -4,8 +4,8 @@ use kiln_exec::{ConstantInputs, Cx, Execute, ExtraPngInfo, Fingerprint, Node, No
 use kiln_models::save::ModelFile;
 
 use super::fingerprint::file_fingerprint;
+use super::opened::{Opened, checkpoints};
 use super::save::{check_prefix, described, graph, save};
-use super::{Opened, checkpoints};
 use crate::payload::{Clip, ClipVision, Model, Vae};
 
 /// Opens a checkpoint with an image encoder beside its other parts (Stable Diffusion unCLIP).

@@ -6,6 +6,7 @@ mod config;
 mod configured;
 pub(in crate::comfy) mod fingerprint;
 mod image_models;
+mod opened;
 mod save;
 mod vae;
 
@@ -16,23 +17,21 @@ use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError}
 use kiln_memory::{Rounding, TensorShapes};
 use kiln_models::detect::Family;
 use kiln_models::lora::{LoraFile, Prefixes, Target};
-use kiln_models::{Checkpoint, DiffusionModel, TextEncoders};
+use kiln_models::{DiffusionModel, TextEncoders};
 
 pub use self::configured::CheckpointLoader;
 pub use self::fingerprint::{file_fingerprint, stamps};
 pub use self::image_models::{ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, UnClipCheckpointLoader};
+use self::opened::Opened;
+pub(in crate::comfy) use self::opened::checkpoints;
 pub use self::save::{CLIPSave, CheckpointSave, LoraSave, ModelSave, VAESave};
 pub use self::vae::VAELoader;
-use crate::payload::{Clip, ClipVision, MissingPart, Model, Vae};
+use crate::payload::{Clip, Model, Vae};
 use crate::runtime::environment::{CxExt, models};
 
 crate::comfy::classes::classes! {
     CheckpointLoaderSimple, CheckpointLoader, UNETLoader, CLIPLoader, DualCLIPLoader, VAELoader, LoraLoader, LoraLoaderModelOnly,
     UnClipCheckpointLoader, ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, CheckpointSave, ModelSave, CLIPSave, VAESave, LoraSave,
-}
-
-pub(in crate::comfy) fn checkpoints(host: &Host) -> Vec<String> {
-    models(host, "checkpoints")
 }
 
 fn unets(host: &Host) -> Vec<String> {
@@ -67,35 +66,6 @@ impl Execute for CheckpointLoaderSimple {
     fn execute(self, cx: &mut Cx) -> Result<(Model, Clip, Vae), NodeError> {
         let Opened { model, clip, vae, .. } = Opened::checkpoint(cx, &self.ckpt_name)?;
         Ok((model, clip, vae))
-    }
-}
-
-/// A checkpoint's parts. As in ComfyUI a file may lack what another brings.
-struct Opened {
-    model: Model,
-    clip: Clip,
-    vae: Vae,
-    vision: ClipVision,
-}
-
-impl Opened {
-    fn checkpoint(cx: &Cx, name: &str) -> Result<Self, NodeError> {
-        let environment = cx.environment()?;
-        let path = environment.folders().model("checkpoints", name)?;
-        let Checkpoint { model, text, vae, vision } = Checkpoint::open(&path, environment.budget())?;
-        let lacks = |what: String, loader| MissingPart { file: path.clone(), what, loader };
-        let (encoder, loader) = match model.family.roles() {
-            [] => (format!("text encoder, as {} is told by an image what to draw", model.family), "CLIPLoader"),
-            [_] => (format!("text encoder for {}", model.family), "CLIPLoader"),
-            _ => (format!("text encoder for {}", model.family), "DualCLIPLoader"),
-        };
-        let seeing = || lacks("image encoder".to_owned(), "CLIPVisionLoader");
-        Ok(Self {
-            model: Model::new(model),
-            clip: text.map_or_else(|| Clip::missing(lacks(encoder, loader)), Clip::new),
-            vae: vae.map_or_else(|| Vae::missing(lacks("autoencoder".to_owned(), "VAELoader")), Vae::new),
-            vision: vision.map_or_else(|| ClipVision::missing(seeing()), ClipVision::new),
-        })
     }
 }
 
