@@ -13,8 +13,8 @@ use crate::simd::{Kernel, Shape, Simd, by_rows, tile, zeros};
 /// first-level cache.
 const DEPTH: usize = 384;
 /// The same with longer vectors, whose panels may come from a second-level cache: four times as much work is done for
-/// each number of a panel.
-const LONG_DEPTH: usize = 512;
+/// each number of a panel. Shorter sums would go over a large result once more.
+const LONG_DEPTH: usize = 768;
 /// Rows of a task at most: with 384 columns of the left operand they fill three quarters of a second-level cache.
 const TASK_ROWS: usize = 240;
 /// The same on machines with longer vectors, whose second-level caches are larger.

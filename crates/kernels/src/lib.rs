@@ -26,6 +26,9 @@
 //! | `avx2` | 8 | 6 x 16 | AVX2, FMA |
 //! | `avx512` | 16 | 12 x 32 | AVX-512 F, DQ, BW, VL |
 //!
+//! One kernel is faster on shorter vectors and takes them by itself: [`winograd`] of no more than eight tiles, which
+//! would leave half of AVX-512's lanes empty.
+//!
 //! The environment's `KILN_ISA` takes one of these names, for comparisons.
 //!
 //! # Threads

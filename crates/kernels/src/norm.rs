@@ -209,21 +209,10 @@ fn sums<S: Simd>(s: S, block: &[f32], near: f32) -> (f64, f64) {
             squares[i] = s.mul_add(d, d, squares[i]);
         }
     }
-    let mut totals = (wide_sum(s, sum), wide_sum(s, squares));
+    let mut totals = (s.wide_sum(sum), s.wide_sum(squares));
     for &x in rest {
         let d = f64::from(x - near);
         totals = (totals.0 + d, totals.1 + d * d);
     }
     totals
-}
-
-#[inline(always)]
-fn wide_sum<S: Simd>(s: S, parts: [S::F; 4]) -> f64 {
-    let mut total = 0.0;
-    for part in parts {
-        for &lane in s.lanes(part).as_ref() {
-            total += f64::from(lane);
-        }
-    }
-    total
 }

@@ -3,11 +3,12 @@
 
 use std::arch::x86_64::{
     __m512, _CMP_LT_OQ, _CMP_NEQ_UQ, _CMP_NLT_UQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_ET0,
-    _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_ps, _mm_prefetch, _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_broadcast_f32x4, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtps_epi32, _mm512_div_ps,
-    _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_broadcast_f32x4,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_scalef_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_reduce_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_ps, _mm_prefetch, _mm512_abs_ps, _mm512_add_epi32, _mm512_add_pd,
+    _mm512_add_ps, _mm512_broadcast_f32x4, _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtps_epi32, _mm512_cvtps_pd, _mm512_div_ps, _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+    _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_broadcast_f32x4, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+    _mm512_maskz_scalef_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_add_pd, _mm512_reduce_ps,
+    _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps,
     _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
 };
 
@@ -222,6 +223,19 @@ impl Simd for Avx512 {
     fn scale_down(self, p: __m512, n: __m512) -> __m512 {
         // SAFETY: as said above the impl. "Not less" holds for NaN, which so comes through.
         unsafe { _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(n, _mm512_set1_ps(-126.0)), p, n) }
+    }
+
+    #[inline(always)]
+    fn wide_sum(self, parts: [__m512; 4]) -> f64 {
+        // SAFETY: as said above the impl.
+        unsafe {
+            let mut total = _mm512_setzero_pd();
+            for part in parts {
+                let (low, high) = (_mm512_castps512_ps256(part), _mm512_extractf32x8_ps::<1>(part));
+                total = _mm512_add_pd(total, _mm512_add_pd(_mm512_cvtps_pd(low), _mm512_cvtps_pd(high)));
+            }
+            _mm512_reduce_add_pd(total)
+        }
     }
 
     #[inline(always)]

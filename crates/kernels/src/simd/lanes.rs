@@ -106,6 +106,18 @@ pub(crate) trait Simd: Copy + Send + Sync {
         self.mul(p, self.pow2(n))
     }
 
+    /// The sum of all lanes of all parts in f64.
+    #[inline(always)]
+    fn wide_sum(self, parts: [Self::F; 4]) -> f64 {
+        let mut total = 0.0;
+        for part in parts {
+            for &lane in self.lanes(part).as_ref() {
+                total += f64::from(lane);
+            }
+        }
+        total
+    }
+
     /// Lets the line of the cache that holds `from[at]` come near. No effect but on time; `at` may lie anywhere.
     #[inline(always)]
     fn fetch(self, from: &[f32], at: usize) {

@@ -1,7 +1,7 @@
 //! `V = Bᵀ d B`: a panel of tiles of the image, a lane for each tile.
 
 use super::place::{Places, Run};
-use super::plan::{POINTS, Plan, SIDE, Winograd};
+use super::plan::{Plan, SIDE, Winograd};
 use crate::simd::{Kernel, LINE, MOST_LANES, Simd, four};
 
 /// Rows and columns of pixels that a tile sees.
@@ -29,10 +29,11 @@ impl Kernel for Panel<'_> {
             let mut seen = Spans::new(self.plan.sizes, &places);
             for channel in 0..self.to[0].len() / self.plan.columns {
                 let pixels = seen.pixels(s, self.x, self.first_channel + channel);
-                let points = both_ways(s, pixels);
                 let at = channel * self.plan.columns + vector * S::LANES;
-                for (point, to) in points.iter().zip(&mut self.to) {
-                    s.store(*point, &mut to[at..]);
+                for (i, line) in down(s, pixels).into_iter().enumerate() {
+                    for (j, point) in one_way(s, line).into_iter().enumerate() {
+                        s.store(point, &mut self.to[SEEN * i + j][at..]);
+                    }
                 }
             }
         }
@@ -120,24 +121,17 @@ fn copy_run(sizes: &Winograd, x: &[f32], channel: usize, run: &Run, to: &mut [f3
     }
 }
 
+/// `Bᵀ d` of the columns of pixels: six lines.
 #[inline(always)]
-fn both_ways<S: Simd>(s: S, pixels: [[S::F; SEEN]; SEEN]) -> [S::F; POINTS] {
-    let mut tall = [[s.splat(0.0); SEEN]; SEEN];
+fn down<S: Simd>(s: S, pixels: [[S::F; SEEN]; SEEN]) -> [[S::F; SEEN]; SEEN] {
+    let mut lines = [[s.splat(0.0); SEEN]; SEEN];
     for j in 0..SEEN {
-        let mut column = [s.splat(0.0); SEEN];
+        let column = one_way(s, pixels.map(|row| row[j]));
         for i in 0..SEEN {
-            column[i] = pixels[i][j];
-        }
-        let column = one_way(s, column);
-        for i in 0..SEEN {
-            tall[i][j] = column[i];
+            lines[i][j] = column[i];
         }
     }
-    let mut points = [s.splat(0.0); POINTS];
-    for i in 0..SEEN {
-        points[SEEN * i..SEEN * (i + 1)].copy_from_slice(&one_way(s, tall[i]));
-    }
-    points
+    lines
 }
 
 /// `Bᵀ d`.

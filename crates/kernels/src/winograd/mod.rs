@@ -57,6 +57,7 @@ pub fn winograd(
     if out.is_empty() {
         return Ok(());
     }
+    let isa = isa.for_lanes(sizes.tiles());
     let threads = rayon::current_num_threads();
     let plan = Plan::new(sizes, threads, isa.shape());
     let mut image = Scratch::zeros(plan.panels * plan.panel_len());

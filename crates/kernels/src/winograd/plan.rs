@@ -13,13 +13,13 @@ const GROUP_BYTES: usize = 8 << 20;
 const POINT_BYTES: usize = 192 << 10;
 /// Output channels of one task at most: more would not read the image's tiles much less often.
 const OUTPUTS: usize = 96;
+/// The same with vectors of sixteen lanes, whose panels take twice as much of a cache.
+const LONG_OUTPUTS: usize = 48;
 /// Tiles up to which a task transforms its weights in pieces of [`PIECE`] input channels and [`PIECE_OUTPUTS`] output
 /// channels, all 36 points of which fit into a second-level cache beside the products.
 const FEW_TILES: usize = 64;
 const PIECE: usize = 64;
 const PIECE_OUTPUTS: usize = 24;
-/// The same with vectors of sixteen lanes, which come with second-level caches of at least 1 MiB.
-const LONG_PIECE_OUTPUTS: usize = 48;
 /// Panels that a task multiplies before it transforms their products back.
 const PANELS_AT_ONCE: usize = 2;
 
@@ -90,12 +90,12 @@ impl Plan {
         let vectors = vectors(tiles, shape.lanes);
         let columns = vectors * shape.lanes;
         let total = tiles.div_ceil(columns);
-        let outputs = if shape.lanes > 8 { LONG_PIECE_OUTPUTS } else { PIECE_OUTPUTS };
-        let mut plan = Self { sizes, vectors, columns, panels: total, outputs, piece: PIECE };
+        let mut plan = Self { sizes, vectors, columns, panels: total, outputs: PIECE_OUTPUTS, piece: PIECE };
         plan.panels = (GROUP_BYTES / (4 * plan.panel_len())).clamp(1, total);
         if tiles > FEW_TILES {
             plan.piece = sizes.inputs;
-            let fitting = (POINT_BYTES / (4 * plan.row_len())).clamp(12, OUTPUTS);
+            let most = if shape.lanes > 8 { LONG_OUTPUTS } else { OUTPUTS };
+            let fitting = (POINT_BYTES / (4 * plan.row_len())).clamp(12, most);
             let tasks = threads * sizes.outputs.div_ceil(threads * fitting).max(1);
             plan.outputs = sizes.outputs.div_ceil(tasks).next_multiple_of(shape.rows);
         }
@@ -107,7 +107,7 @@ impl Plan {
         if self.piece < self.sizes.inputs { self.panels } else { PANELS_AT_ONCE.min(self.panels) }
     }
 
-    /// Floats of the products of one panel from one point to the next: `[outputs + 1][columns]`.
+    /// Floats of the products of one panel from one point to the next: `[outputs][columns]` and sixteen between.
     pub(super) fn product_len(&self) -> usize {
         self.outputs * self.columns + 16
     }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::plan::POINTS;
 use crate::simd::{LINE, MOST_LANES, Simd, four};
 
 /// Transforms `weight` `[outputs, inputs, 3, 3]`, of it the input channels `piece`, into `to` `[36][outputs][row]`, whose
@@ -34,10 +33,11 @@ pub(super) fn transform<S: Simd>(
                 all[..weight.len()].copy_from_slice(weight);
                 columns(s, &all[..9 * S::LANES])
             };
-            let points = both_ways(s, kernels);
             let at = output * row + i * S::LANES;
-            for (point, to) in points.iter().zip(to.chunks_mut(per_point)) {
-                s.store(*point, &mut to[at..]);
+            for (i, line) in down(s, kernels).into_iter().enumerate() {
+                for (j, point) in one_way(s, line).into_iter().enumerate() {
+                    s.store(point, &mut to[(6 * i + j) * per_point + at..]);
+                }
             }
         }
     }
@@ -52,20 +52,17 @@ fn columns<S: Simd>(s: S, weight: &[f32]) -> [S::F; 9] {
     [a, b, c, d, e, f, g, h, last]
 }
 
+/// `G g` of the kernel's columns: six lines.
 #[inline(always)]
-fn both_ways<S: Simd>(s: S, kernel: [S::F; 9]) -> [S::F; POINTS] {
-    let mut tall = [[s.splat(0.0); 3]; 6];
+fn down<S: Simd>(s: S, kernel: [S::F; 9]) -> [[S::F; 3]; 6] {
+    let mut lines = [[s.splat(0.0); 3]; 6];
     for j in 0..3 {
         let column = one_way(s, [kernel[j], kernel[3 + j], kernel[6 + j]]);
         for i in 0..6 {
-            tall[i][j] = column[i];
+            lines[i][j] = column[i];
         }
     }
-    let mut points = [s.splat(0.0); POINTS];
-    for i in 0..6 {
-        points[6 * i..6 * i + 6].copy_from_slice(&one_way(s, tall[i]));
-    }
-    points
+    lines
 }
 
 /// `G g` for the interpolation points 0, 1, -1, 2, -2 and infinity.
