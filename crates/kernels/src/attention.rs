@@ -298,21 +298,18 @@ impl Task<'_> {
         let scale = s.splat(std::f32::consts::LOG2_E / (width as f32).sqrt());
         for vector in 0..V {
             let first = vector * S::LANES;
-            for at in (0..width).step_by(4) {
-                let query = |i: usize| self.q.row(self.sample, self.first + strip.at + first + i, column, width);
-                let count = strip.count.saturating_sub(first).min(S::LANES);
+            let count = strip.count.saturating_sub(first).min(S::LANES);
+            let mut rows: [&[f32]; MOST_LANES] = [&[]; MOST_LANES];
+            for (i, row) in rows.iter_mut().enumerate().take(count) {
+                *row = self.q.row(self.sample, self.first + strip.at + first + i, column, width);
+            }
+            for (at, to) in (0..width).step_by(4).zip(strip.query.chunks_mut(4 * V * S::LANES)) {
                 let columns = if count == S::LANES && at + 4 <= width {
-                    s.turn(|i| four(&query(i)[at..]))
+                    s.turn(|i| four(&rows[i][at..]))
                 } else {
-                    let mut rows = [[0.0; 4]; MOST_LANES];
-                    for (i, row) in rows.iter_mut().enumerate().take(count) {
-                        let from = &query(i)[at..width.min(at + 4)];
-                        row[..from.len()].copy_from_slice(from);
-                    }
-                    s.turn(|i| &rows[i])
+                    s.turn_some(|i| rows[i].get(at..).unwrap_or(&[]))
                 };
-                let to = strip.query[at * V * S::LANES..].chunks_exact_mut(V * S::LANES);
-                for (column, to) in columns.into_iter().zip(to) {
+                for (column, to) in columns.into_iter().zip(to.chunks_exact_mut(V * S::LANES)) {
                     s.store(s.mul(column, scale), &mut to[first..]);
                 }
             }
@@ -371,19 +368,19 @@ impl Task<'_> {
     #[inline(always)]
     fn finish<S: Simd, const V: usize>(&mut self, s: S, strip: &Strip, column: usize) {
         let Attention { width, heads, .. } = self.sizes;
-        for vector in 0..V {
+        let row = heads * width;
+        let rows = self.out[strip.at * row..][..strip.count * row].chunks_exact_mut(row);
+        let mut rows: Vec<&mut [f32]> = rows.map(|row| &mut row[column..column + width]).collect();
+        for (vector, rows) in rows.chunks_mut(S::LANES).enumerate() {
             let first = vector * S::LANES;
             let factor = s.div(s.splat(1.0), s.load(&strip.total[first..]));
-            for at in (0..width).step_by(4) {
+            for (at, from) in (0..width).step_by(4).zip(strip.result.chunks(4 * V * S::LANES)) {
                 let mut columns = [s.splat(0.0); 4];
-                let results = strip.result[at * V * S::LANES..].chunks_exact(V * S::LANES);
-                for (column, from) in columns.iter_mut().zip(results) {
+                for (column, from) in columns.iter_mut().zip(from.chunks_exact(V * S::LANES)) {
                     *column = s.mul(s.load(&from[first..]), factor);
                 }
                 s.turn_back(columns, |i, row| {
-                    let query = first + i;
-                    if query < strip.count {
-                        let to = &mut self.out[(strip.at + query) * heads * width + column..][..width];
+                    if let Some(to) = rows.get_mut(i) {
                         match to[at..].first_chunk_mut() {
                             Some(to) => *to = *row,
                             None => to[at..].copy_from_slice(&row[..width - at]),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::{Check, KernelError};
 use crate::gemm::{Bias, Gemm, Right};
 use crate::isa::Isa;
-use crate::simd::{LINE, MOST_LANES, Simd, four};
+use crate::simd::{LINE, Simd, four};
 
 /// `out = x · weightᵀ + bias`.
 ///
@@ -61,12 +61,10 @@ impl Right for Transposed<'_> {
                 let part = if columns >= S::LANES && at + 4 <= depth.end {
                     s.turn(|j| four(&rows[j * self.len + at..]))
                 } else {
-                    let mut padded = [[0.0; 4]; MOST_LANES];
-                    for (j, padded) in padded.iter_mut().enumerate().take(columns.min(S::LANES)) {
-                        let row = &rows[j * self.len..][at..depth.end.min(at + 4)];
-                        padded[..row.len()].copy_from_slice(row);
-                    }
-                    s.turn(|j| &padded[j])
+                    s.turn_some(|j| {
+                        let row = if j < columns { &rows[j * self.len..] } else { &[] };
+                        row.get(at..depth.end.min(at + 4)).unwrap_or(&[])
+                    })
                 };
                 for (part, to) in part.into_iter().zip(to.chunks_exact_mut(width)) {
                     s.store(part, &mut to[vector * S::LANES..]);

@@ -80,6 +80,18 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn any_differs(self, a: Self::F, b: Self::F) -> bool;
     /// Rows of four floats, `LANES` of them, as four columns: lane `i` of column `j` is float `j` of `row(i)`.
     fn turn<'a>(self, row: impl Fn(usize) -> &'a [f32; 4]) -> [Self::F; 4];
+    /// The same of rows that may be shorter than four, or of any length: zeros where they end.
+    #[inline(always)]
+    fn turn_some<'a>(self, row: impl Fn(usize) -> &'a [f32]) -> [Self::F; 4] {
+        let mut padded = [[0.0; 4]; MOST_LANES];
+        for (i, padded) in padded.iter_mut().enumerate().take(Self::LANES) {
+            let row = row(i);
+            let len = row.len().min(4);
+            padded[..len].copy_from_slice(&row[..len]);
+        }
+        self.turn(|i| &padded[i])
+    }
+
     /// The inverse of [`Simd::turn`]: hands out each row with its number, in any order.
     fn turn_back(self, columns: [Self::F; 4], put: impl FnMut(usize, &[f32; 4]));
 
