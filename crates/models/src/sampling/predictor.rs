@@ -88,6 +88,23 @@ pub struct Inputs<'a> {
     pub(super) steps: Option<StepInputs<'a>>,
 }
 
+impl Inputs<'_> {
+    /// One condition of encoded prompts `[B, T, D]`, and nothing beside it.
+    pub fn new(context: Tensor<3>) -> Self {
+        Self {
+            context,
+            control_context: None,
+            vector: None,
+            concat: None,
+            control: None,
+            conditions: 1,
+            negative: Vec::new(),
+            modifiers: PassModifiers::default(),
+            steps: None,
+        }
+    }
+}
+
 /// What a run remembers of its steps, and whose outputs are wanted.
 #[derive(Debug)]
 pub(super) struct StepInputs<'a> {

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 
 use burn::tensor::{Tensor, TensorData};
 use kiln_models::{
-    PassModifiers,
     sampler::SamplingError,
     sampling::{Inputs, Predictor},
 };
@@ -73,16 +72,7 @@ pub fn checks(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     for name in tensors.names() {
         let Some((sigma, c)) = name.strip_prefix("D.sigma").and_then(|rest| rest.split_once(".c")) else { continue };
         let (sigma, c) = (sigma.parse()?, c.parse::<f32>()?);
-        let inputs = Inputs {
-            context: tensor(vec![c; items], &[items, 1, 1])?,
-            control_context: None,
-            vector: None,
-            concat: None,
-            control: None,
-            conditions: 1,
-            negative: Vec::new(),
-            modifiers: PassModifiers::default(),
-        };
+        let inputs = Inputs::new(tensor(vec![c; items], &[items, 1, 1])?);
         let found = host(&Analytic::new(4).denoised(tensor(x.clone(), &shape)?, sigma, inputs)?)?;
         results.push(CaseResult::compare(name, &found, &tensors.floats(name)?, 1e-6));
     }
