@@ -5,10 +5,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::number::embedded;
 use crate::conditioning::ImagePrompt;
+use crate::nets::unet::sinusoidal;
 use crate::random::TorchGenerator;
 use crate::sampler::SamplingError;
+use crate::schedule::scaled_linear_betas;
 
 /// Levels of both schedules.
 const LEVELS: usize = 1000;
@@ -29,9 +30,7 @@ impl Schedule {
 
     /// Betas whose roots are spread evenly: for images.
     fn linear() -> Self {
-        let (start, end) = (0.0001f64.sqrt(), 0.02f64.sqrt());
-        let root = |i: usize| start + (end - start) * i as f64 / (LEVELS - 1) as f64;
-        Self::of((0..LEVELS).map(|i| root(i).powi(2)))
+        Self::of(scaled_linear_betas(0.0001, 0.02))
     }
 
     fn of(betas: impl Iterator<Item = f64>) -> Self {
@@ -75,7 +74,7 @@ pub(super) fn image_vector(
     let mut drawn = generator(seed);
     let with_level = |x: Tensor<2>, share: f64, drawn: &mut TorchGenerator| {
         let level = level(share, LEVELS - 1);
-        Tensor::cat(vec![schedule.noisy(x, level, drawn), embedded(&[level as f32], width, device)], 1)
+        Tensor::cat(vec![schedule.noisy(x, level, drawn), sinusoidal(&[level as f32], width, device)], 1)
     };
     for image in images {
         let [rows, found] = image.embeds.dims();

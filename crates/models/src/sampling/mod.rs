@@ -15,7 +15,6 @@ mod hooked;
 mod image_noise;
 mod inpaint;
 mod ksampler;
-mod number;
 mod patches;
 mod predictor;
 mod prepare;

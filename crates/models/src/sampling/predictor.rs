@@ -151,11 +151,11 @@ impl Predictor for NetworkPredictor<'_> {
             frames,
             modifiers: inputs.modifiers,
         };
-        let seen = input.clone().narrow(1, 0, x.dims()[1]);
+        let seen = inputs.steps.as_ref().map(|steps| (steps, input.clone().narrow(1, 0, x.dims()[1])));
         let compute = || Ok(self.network.forward(input, &timesteps, inputs.context, &extras)?);
-        let output = match &inputs.steps {
-            Some(StepInputs { memory, conditions }) => {
-                memory.output(StepCall { x: seen, sigma, conditions }, compute)?
+        let output = match seen {
+            Some((StepInputs { memory, conditions }, x)) => {
+                memory.output(StepCall { x, sigma, conditions }, compute)?
             }
             None => compute()?,
         };
@@ -220,15 +220,23 @@ impl Predictor for HookedPredictor<'_> {
     }
 
     fn channels(&self) -> usize {
-        self.network.channels()
+        self.plain().channels()
     }
 
     fn extra_channels(&self) -> usize {
-        self.network.extra_channels()
+        self.plain().extra_channels()
     }
 
     fn vector_width(&self) -> Option<usize> {
-        self.network.vector_width()
+        self.plain().vector_width()
+    }
+
+    fn side_inputs(&self) -> SideInputs {
+        self.plain().side_inputs()
+    }
+
+    fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, SamplingError> {
+        self.plain().context(prompt)
     }
 
     fn patches(&self) -> Option<&ModelPatches> {

@@ -5,11 +5,10 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::image_noise::{image_vector, low_res_level, noisy_image};
-use super::number::{SIZE, embedded};
 use super::prepare::{PrepareContext, cut_to_fit, spread_batch};
-use super::vector::size_vector;
+use super::vector::{NUMBER, size_vector};
 use crate::conditioning::{Camera, Condition, Video};
-use crate::nets::SideInputs;
+use crate::nets::{SideInputs, unet::sinusoidal};
 use crate::sampler::SamplingError;
 
 /// Width of the embedding of an angle.
@@ -36,7 +35,7 @@ impl PrepareContext<'_> {
             SideInputs::Embeddings if entry.images.is_empty() => Ok(Tensor::zeros([1, width], &device)),
             SideInputs::Embeddings => image_vector(&entry.images, width / 2, MERGED, self.seed, &device),
             SideInputs::Motion => Ok(motion(video, &device)),
-            SideInputs::Orbit => Ok(embedded(&[video.noise.unwrap_or(0.0)], SIZE, &device)),
+            SideInputs::Orbit => Ok(sinusoidal(&[video.noise.unwrap_or(0.0)], NUMBER, &device)),
             SideInputs::Cameras => cameras(video, batch, &device),
             SideInputs::LowRes => {
                 let level = entry.low_res.as_ref().map_or(0, |low| low_res_level(low.noise));
@@ -67,7 +66,7 @@ impl PrepareContext<'_> {
 /// Frames per second (counted from 0), motion, noise.
 fn motion(video: &Video, device: &Device) -> Tensor<2> {
     let numbers = [video.fps.unwrap_or(6.0) - 1.0, video.motion.unwrap_or(127.0), video.noise.unwrap_or(0.0)];
-    embedded(&numbers, SIZE, device).reshape([1, numbers.len() * SIZE])
+    sinusoidal(&numbers, NUMBER, device).reshape([1, numbers.len() * NUMBER])
 }
 
 /// Noise, angle from above and angle around, for each frame.
@@ -76,9 +75,9 @@ fn cameras(video: &Video, frames: usize, device: &Device) -> Result<Tensor<2>, S
     let cameras = if video.cameras.is_empty() { FRONT } else { &video.cameras };
     let angles = |angle: &dyn Fn(&Camera) -> f32| {
         let turned = cameras.iter().map(|camera| (angle(camera) % 360.0).to_radians());
-        spread_batch(embedded(&turned.collect::<Vec<f32>>(), ANGLE, device), frames)
+        spread_batch(sinusoidal(&turned.collect::<Vec<f32>>(), ANGLE, device), frames)
     };
-    let noise = spread_batch(embedded(&[video.noise.unwrap_or(0.0)], SIZE, device), frames)?;
+    let noise = spread_batch(sinusoidal(&[video.noise.unwrap_or(0.0)], NUMBER, device), frames)?;
     let above = angles(&|camera| 90.0 - camera.elevation)?;
     let around = angles(&|camera| camera.azimuth)?;
     Ok(Tensor::cat(vec![noise, above, around], 1))

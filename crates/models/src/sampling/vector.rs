@@ -2,9 +2,12 @@
 
 use burn::tensor::Tensor;
 
-use super::number::{SIZE as NUMBER, embedded};
 use crate::conditioning::{Condition, Sizes};
+use crate::nets::unet::sinusoidal;
 use crate::sampler::SamplingError;
+
+/// Width of one number's embedding.
+pub(super) const NUMBER: usize = 256;
 
 /// Pooled prompt and embedded numbers of one condition, `[B, width]`.
 ///
@@ -37,7 +40,7 @@ pub fn size_vector(
             });
         }
     };
-    let embedded = embedded(&numbers, NUMBER, &pooled.device()).reshape([1, numbers.len() * NUMBER]);
+    let embedded = sinusoidal(&numbers, NUMBER, &pooled.device()).reshape([1, numbers.len() * NUMBER]);
     Ok(Tensor::cat(vec![pooled.clone(), embedded.repeat_dim(0, batch)], 1))
 }
 

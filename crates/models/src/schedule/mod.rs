@@ -26,3 +26,4 @@ pub use model_sampling::ModelSampling;
 pub use prediction::Prediction;
 pub use scheduler::Scheduler;
 pub use table::Levels;
+pub(crate) use table::scaled_linear_betas;

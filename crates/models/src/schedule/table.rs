@@ -193,13 +193,16 @@ fn nearest_index(table: &[f32], value: f32, tie: f32) -> usize {
     distances().position(|distance| distance <= least + tie).unwrap_or(0)
 }
 
+/// The 1000 betas whose roots are spread evenly from the root of `start` to that of `end`.
+pub(crate) fn scaled_linear_betas(start: f64, end: f64) -> impl Iterator<Item = f64> {
+    linspace64(start.sqrt(), end.sqrt(), 1000).into_iter().map(|root| root * root)
+}
+
 fn scaled_linear(start: f64, end: f64) -> Vec<f64> {
-    let roots = linspace64(start.sqrt(), end.sqrt(), 1000);
     let mut alpha = 1.0;
-    roots
-        .iter()
-        .map(|r| {
-            alpha *= 1.0 - r * r;
+    scaled_linear_betas(start, end)
+        .map(|beta| {
+            alpha *= 1.0 - beta;
             ((1.0 - alpha) / alpha).sqrt()
         })
         .collect()
