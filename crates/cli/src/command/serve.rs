@@ -150,10 +150,11 @@ impl Serve {
         let session = Terminal::new(environment, self.engine.cache()).into_session();
         session.engine().set_spill(self.engine.spill());
         let (config, options) = (self.config(here), self.engine.run_options());
-        empty(&temp);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let server = Server::bind(config, session, options).await?;
+            // Not before the port is this process's: another server's files stay.
+            empty(&temp);
             for address in server.addresses() {
                 note(format_args!("To see the page go to: http://{address}"));
                 if !address.ip().is_loopback() {

@@ -1,6 +1,7 @@
 //! The context of a call: who is running, how to report progress, how to return a graph, which services there are.
 
 use std::any::Any;
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,9 +48,10 @@ impl Shared {
     }
 
     /// Reports how far a node is, in the form in which clients draw all nodes at once.
-    pub(crate) fn emit_state(&self, ids: &Ids, value: f64, max: f64, state: NodeState) {
+    /// `ids` is asked only where somebody listens.
+    pub(crate) fn emit_state<I: Borrow<Ids>>(&self, ids: impl FnOnce() -> I, value: f64, max: f64, state: NodeState) {
         if self.progress_states {
-            self.emit(|| ids.progress(&self.prompt_id, value, max, state));
+            self.emit(|| ids().borrow().progress(&self.prompt_id, value, max, state));
         }
     }
 }
@@ -213,7 +215,7 @@ impl Progress {
         self.cx.checkpoint()?;
         self.value = value.min(self.max);
         let (shared, ids) = (&self.cx.shared, &self.cx.ids);
-        shared.emit_state(ids, self.value, self.max, NodeState::Running);
+        shared.emit_state(|| ids, self.value, self.max, NodeState::Running);
         shared.emit(|| Event::Progress {
             value: self.value,
             max: self.max,

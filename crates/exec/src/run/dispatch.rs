@@ -262,7 +262,7 @@ impl<'e> Execution<'e> {
         }
         let ids = self.nodes.ids(ix);
         let prompt_id = &self.shared.prompt_id;
-        self.shared.emit_state(&ids, 0.0, 1.0, NodeState::Running);
+        self.shared.emit_state(|| &ids, 0.0, 1.0, NodeState::Running);
         self.shared.emit(|| Event::Executing {
             node: Some(ids.id.clone()),
             display_node: Some(ids.display().clone()),

@@ -175,7 +175,7 @@ impl Execution<'_> {
     pub(super) fn finish_served(&mut self, ix: NodeIx) {
         if let Some(entry) = self.hits.remove(&ix) {
             self.show(ix, &entry.outputs, entry.ui.map(|ui| *ui), true);
-            self.shared.emit_state(&self.nodes.ids(ix), 1.0, 1.0, NodeState::Finished);
+            self.shared.emit_state(|| self.nodes.ids(ix), 1.0, 1.0, NodeState::Finished);
         }
         self.unlink(ix);
         self.list.complete(ix);
@@ -260,7 +260,7 @@ impl Execution<'_> {
             return;
         }
         let (ids, prompt_id) = (self.nodes.ids(ix), &self.shared.prompt_id);
-        self.shared.emit_state(&ids, 1.0, 1.0, NodeState::Finished);
+        self.shared.emit_state(|| &ids, 1.0, 1.0, NodeState::Finished);
         let micros = self.last_elapsed.as_micros() as u64;
         let sockets = self.nodes[ix].sockets.count;
         self.emit(|| Event::Finished { prompt_id: prompt_id.clone(), node: ids.id.clone(), micros, sockets, bytes });

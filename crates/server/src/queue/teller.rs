@@ -63,7 +63,8 @@ impl Teller {
                 }
                 self.tell(event);
             }
-            Event::ProgressState { nodes, prompt_id } => {
+            // Who isn't there is not told how far every node is.
+            Event::ProgressState { nodes, prompt_id } if self.client.is_some() => {
                 let nodes = self.remember(nodes);
                 self.tell(&Event::ProgressState { nodes, prompt_id: Arc::clone(prompt_id) });
             }
