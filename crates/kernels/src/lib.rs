@@ -6,8 +6,11 @@
 //!
 //! | kernel | formula | how |
 //! |---|---|---|
+//! | [`rms_norm`] | `x / sqrt(mean(x²) + eps) · gamma` | sums as the other norms |
+//! | [`rotate`] | pairs of a head turned by the row's angles | in place |
+//! | [`add_gated`] | `x + gate · y`, a gate per sample | in place |
 //! | [`group_norm`], [`layer_norm`] | `(x - mean) / sqrt(variance + eps) · gamma + beta` | moments in one pass over memory, f64 between blocks |
-//! | [`silu`], [`gelu`], [`quick_gelu`], [`leaky_relu`], [`geglu`] | one element each | own exponential and error function, a few units in the last place |
+//! | [`silu`], [`gelu`], [`gelu_tanh`], [`quick_gelu`], [`leaky_relu`], [`geglu`], [`swiglu`], [`silu_product`] | one element each | own exponential and error function, a few units in the last place |
 //! | [`nearest`] | nearest-neighbour resizing | torch's positions, row by row |
 //! | [`softmax`] | `exp(x) / Σ exp(x)` of rows | in place |
 //! | [`attention`] | `softmax(q kᵀ / sqrt(d)) v` per head, causal or not | in tiles, the matrix of scores never exists |
@@ -74,20 +77,24 @@ mod gemm;
 mod isa;
 mod linear;
 mod math;
+mod modulate;
 mod norm;
 mod resize;
+mod rotary;
 mod scratch;
 mod simd;
 mod softmax;
 mod winograd;
 
-pub use activation::{geglu, gelu, leaky_relu, quick_gelu, silu};
+pub use activation::{geglu, gelu, gelu_tanh, leaky_relu, quick_gelu, silu, silu_product, swiglu};
 pub use attention::{Attention, Strided, attention};
 pub use conv::{Conv, conv2d};
 pub use error::KernelError;
 pub use isa::{Isa, IsaError};
 pub use linear::linear;
-pub use norm::{GroupNorm, group_norm, layer_norm};
+pub use modulate::add_gated;
+pub use norm::{GroupNorm, group_norm, layer_norm, rms_norm};
 pub use resize::nearest;
+pub use rotary::{Angles, Pairs, rotate};
 pub use softmax::softmax;
 pub use winograd::{Winograd, winograd};

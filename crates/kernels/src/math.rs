@@ -39,6 +39,14 @@ pub(crate) fn swish<S: Simd>(s: S, x: S::F, slope: f32) -> S::F {
     s.div(x, s.add(s.splat(1.0), exp(s, s.mul(x, s.splat(-slope)))))
 }
 
+/// GELU by tanh. `(1 + tanh u) / 2` is the logistic function of `2 u`, so it is a swish whose slope grows with `x²`.
+#[inline(always)]
+pub(crate) fn gelu_tanh<S: Simd>(s: S, x: S::F) -> S::F {
+    // -2 √(2/π) and that times 0.044715.
+    let slope = s.mul_add(s.mul(x, x), s.splat(-0.071_354_814), s.splat(-1.595_769));
+    s.div(x, s.add(s.splat(1.0), exp(s, s.mul(x, slope))))
+}
+
 /// `x Φ(x)` with the normal distribution's Φ: GELU without approximation by tanh.
 ///
 /// Φ comes from the complementary error function, whose relative error stays below 3e-7 far into the tail

@@ -84,6 +84,21 @@ pub fn layer_norm(
     Ok(())
 }
 
+/// Root-mean-square normalisation of rows: `x / sqrt(mean(x²) + eps) · gamma`.
+///
+/// # Shapes
+/// `x` and `out` `[rows, gamma.len()]`.
+/// # Errors
+/// [`KernelError`] when lengths do not fit.
+pub fn rms_norm(isa: Isa, x: &[f32], gamma: &[f32], eps: f64, out: &mut [f32]) -> Result<(), KernelError> {
+    let check = Check("rms_norm");
+    check.divides("gamma", gamma.len(), x.len())?;
+    check.len("out", out.len(), x.len())?;
+    let len = (8 * BLOCK / gamma.len()).max(1) * gamma.len();
+    out.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(out, x)| isa.run(Rms { x, gamma, eps, out }));
+    Ok(())
+}
+
 struct Group<'a> {
     sizes: GroupNorm,
     x: &'a [f32],
@@ -150,6 +165,31 @@ impl Kernel for Rows<'_> {
             for ((x, out), (gamma, beta)) in x.chunks(S::LANES).zip(out.chunks_mut(S::LANES)).zip(weights) {
                 let normal = s.mul(s.sub(s.load_some(x), mean), factor);
                 s.store_some(s.mul_add(normal, s.load_some(gamma), s.load_some(beta)), out);
+            }
+        }
+    }
+}
+
+struct Rms<'a> {
+    x: &'a [f32],
+    gamma: &'a [f32],
+    eps: f64,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Rms<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { x, gamma, eps, out } = self;
+        let width = gamma.len();
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let squares: f64 = x.chunks(BLOCK).map(|block| sums(s, block, 0.0).1).sum();
+            let factor = s.splat((1.0 / (squares / width as f64 + eps).sqrt()) as f32);
+            let vectors = x.chunks(S::LANES).zip(gamma.chunks(S::LANES)).zip(out.chunks_mut(S::LANES));
+            for ((x, gamma), out) in vectors {
+                s.store_some(s.mul(s.mul(s.load_some(x), factor), s.load_some(gamma)), out);
             }
         }
     }

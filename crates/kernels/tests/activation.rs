@@ -3,7 +3,7 @@
 
 mod support;
 
-use kiln_kernels::{geglu, gelu, leaky_relu, quick_gelu, silu, softmax};
+use kiln_kernels::{geglu, gelu, gelu_tanh, leaky_relu, quick_gelu, silu, silu_product, softmax, swiglu};
 use support::{Random, assert_near, assert_same_on_any_number_of_threads, sets};
 
 /// Small and large numbers of both signs, an odd number of them.
@@ -32,6 +32,45 @@ fn silu_keeps_its_digits_everywhere() {
 #[test]
 fn quick_gelu_keeps_its_digits_everywhere() {
     assert_function(|x| x / (1.0 + (-1.702 * x).exp()), quick_gelu, 4e-6);
+}
+
+#[test]
+fn gelu_by_tanh_follows_its_formula() {
+    for isa in sets() {
+        let x = line();
+        let mut y = x.clone();
+        gelu_tanh(isa, &mut y);
+        for (&x, &y) in x.iter().zip(&y) {
+            let wide = f64::from(x);
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (wide + 0.044_715 * wide.powi(3));
+            let expected = 0.5 * wide * (1.0 + inner.tanh());
+            let difference = (f64::from(y) - expected).abs();
+            assert!(difference <= 3e-7 * wide.abs().max(1e-6), "{}: f({x}) = {y}, not {expected}", isa.name());
+        }
+    }
+}
+
+#[test]
+fn gates_multiply_by_the_silu_of_the_first_half() {
+    let mut random = Random::new(13);
+    for isa in sets() {
+        for (rows, width) in [(1, 1), (3, 7), (5, 8), (130, 33), (2, 1280)] {
+            let x = random.normal(rows * 2 * width);
+            let row = |i: usize| i / width * 2 * width + i % width;
+            let gates: Vec<f32> = (0..rows * width).map(|i| x[row(i)]).collect();
+            let values: Vec<f32> = (0..rows * width).map(|i| x[row(i) + width]).collect();
+            let product = |(gate, value): (&f32, &f32)| support::silu(f64::from(*gate)) * f64::from(*value);
+            let expected: Vec<f64> = gates.iter().zip(&values).map(product).collect();
+            let mut y = vec![0.0; rows * width];
+            swiglu(isa, &x, width, &mut y).unwrap();
+            assert_near(&format!("{} swiglu {rows}x{width}", isa.name()), &y, &expected, 4e-7);
+            let mut y = gates.clone();
+            silu_product(isa, &mut y, &values).unwrap();
+            assert_near(&format!("{} silu_product {rows}x{width}", isa.name()), &y, &expected, 4e-7);
+        }
+    }
+    let error = silu_product(kiln_kernels::Isa::best(), &mut [0.0; 3], &[0.0; 2]).unwrap_err();
+    assert_eq!(error.to_string(), "silu_product: factor should be 3 elements, found 2 elements");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod support;
 
-use kiln_kernels::{GroupNorm, Isa, group_norm, layer_norm};
+use kiln_kernels::{Angles, GroupNorm, Isa, Pairs, add_gated, group_norm, layer_norm, rms_norm, rotate};
 use support::{Random, assert_near, assert_same_on_any_number_of_threads, sets};
 
 fn oracle(sizes: GroupNorm, x: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f64> {
@@ -81,6 +81,78 @@ fn layer_norm_matches_f64_for_every_remainder_of_eight() {
             assert_near(&format!("{} {rows}x{width}", isa.name()), &y, &expected, tolerance);
         }
     }
+}
+
+#[test]
+fn rms_norm_matches_f64_for_every_remainder_of_eight() {
+    let mut random = Random::new(14);
+    for width in (1..=20).chain([77, 128, 3840, 4099]) {
+        let rows = random.size(1, 80);
+        let (x, gamma) = (random.normal(rows * width), random.normal(width));
+        let mut expected = Vec::new();
+        for row in x.chunks(width) {
+            let mean = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / width as f64;
+            let scale = 1.0 / (mean + 1e-6).sqrt();
+            expected.extend(row.iter().zip(&gamma).map(|(x, g)| f64::from(*x) * scale * f64::from(*g)));
+        }
+        for isa in sets() {
+            let mut y = vec![0.0; x.len()];
+            rms_norm(isa, &x, &gamma, 1e-6, &mut y).unwrap();
+            assert_near(&format!("{} {rows}x{width}", isa.name()), &y, &expected, 1e-6);
+        }
+    }
+    assert!(rms_norm(Isa::best(), &[0.0; 10], &[1.0; 4], 1e-6, &mut [0.0; 10]).is_err());
+}
+
+#[test]
+fn pairs_of_each_head_are_turned_by_the_angles_of_their_token() {
+    let mut random = Random::new(15);
+    for (batch, tokens, heads, half) in [(1, 1, 1, 1), (2, 3, 2, 4), (1, 40, 3, 24), (2, 300, 2, 64)] {
+        let width = heads * 2 * half;
+        let x = random.normal(batch * tokens * width);
+        let angles: Vec<f64> = random.normal(tokens * half).iter().map(|a| f64::from(*a) * 9.0).collect();
+        let cos: Vec<f32> = angles.iter().map(|a| a.cos() as f32).collect();
+        let sin: Vec<f32> = angles.iter().map(|a| a.sin() as f32).collect();
+        for pairs in [Pairs::Neighbours, Pairs::Halves] {
+            let mut expected = vec![0.0; x.len()];
+            for i in 0..x.len() / 2 {
+                let (row, j) = (i / (heads * half), i % half);
+                let head = row * width + i / half % heads * 2 * half;
+                let (a, b) = match pairs {
+                    Pairs::Neighbours => (head + 2 * j, head + 2 * j + 1),
+                    Pairs::Halves => (head + j, head + j + half),
+                };
+                let (sin, cos) = angles[row % tokens * half + j].sin_cos();
+                expected[a] = f64::from(x[a]) * cos - f64::from(x[b]) * sin;
+                expected[b] = f64::from(x[a]) * sin + f64::from(x[b]) * cos;
+            }
+            for isa in sets() {
+                let mut y = x.clone();
+                rotate(isa, &mut y, width, Angles { half, cos: &cos, sin: &sin }, pairs).unwrap();
+                assert_near(&format!("{} {pairs:?} {tokens}x{width}", isa.name()), &y, &expected, 1e-6);
+            }
+        }
+    }
+    let angles = Angles { half: 2, cos: &[1.0; 4], sin: &[0.0; 4] };
+    assert!(rotate(Isa::best(), &mut [0.0; 24], 6, angles, Pairs::Halves).is_err());
+    assert!(rotate(Isa::best(), &mut [0.0; 12], 4, angles, Pairs::Halves).is_err());
+}
+
+#[test]
+fn a_gate_belongs_to_its_sample() {
+    let mut random = Random::new(16);
+    for (batch, tokens, width) in [(1, 1, 1), (2, 3, 7), (3, 100, 33)] {
+        let (x, y) = (random.normal(batch * tokens * width), random.normal(batch * tokens * width));
+        let gate = random.normal(batch * width);
+        let of = |i: usize| f64::from(gate[i / (tokens * width) * width + i % width]);
+        let expected: Vec<f64> = (0..x.len()).map(|i| f64::from(x[i]) + of(i) * f64::from(y[i])).collect();
+        for isa in sets() {
+            let mut sum = x.clone();
+            add_gated(isa, &mut sum, &y, &gate, width).unwrap();
+            assert_near(&format!("{} {batch}x{tokens}x{width}", isa.name()), &sum, &expected, 1e-6);
+        }
+    }
+    assert!(add_gated(Isa::best(), &mut [0.0; 6], &[0.0; 6], &[0.0; 4], 2).is_err());
 }
 
 #[test]

@@ -18,13 +18,15 @@ pub(crate) mod frequency;
 mod linear;
 mod norm;
 mod resize;
+mod rotary;
 #[cfg(test)]
 mod tests;
 
-pub use activation::{geglu, gelu, leaky_relu, quick_gelu, silu};
+pub use activation::{geglu, gelu, gelu_tanh, leaky_relu, quick_gelu, silu, silu_product, swiglu};
 pub use attention::{Mask, attention, softmax};
 pub use conv::{Padding, conv2d};
 pub use error::OpError;
 pub use linear::{linear, linear2};
-pub use norm::{group_norm, layer_norm};
+pub use norm::{add_gated, group_norm, layer_norm, modulated_norm, rms_norm};
 pub use resize::{pixel_shuffle, upsample_nearest};
+pub use rotary::{Pairs, Rotary};

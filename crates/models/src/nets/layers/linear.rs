@@ -29,6 +29,18 @@ impl Linear {
         Ok(Self { weight: wb.get(&format!("{name}.weight"), &[outputs, inputs])?, bias: None })
     }
 
+    /// With a bias or without, as the configuration has it.
+    #[allow(dead_code, reason = "the transformers that take it follow")]
+    pub(crate) fn with_bias(
+        wb: &WeightBuilder<'_>,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        bias: bool,
+    ) -> Result<Self, ModelError> {
+        let new = if bias { Self::new } else { Self::without_bias };
+        new(wb, name, inputs, outputs)
+    }
+
     /// # Shapes
     /// `[batch, tokens, in]` to `[batch, tokens, out]`.
     /// # Errors

@@ -10,4 +10,4 @@ mod norm;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
-pub use norm::{GroupNorm, LayerNorm};
+pub use norm::{GroupNorm, LayerNorm, RmsNorm};

@@ -78,6 +78,30 @@ impl LayerNorm {
     }
 }
 
+/// Root-mean-square normalisation over the last axis, or over each head of it.
+#[derive(Debug, Clone)]
+pub struct RmsNorm {
+    weight: Weight,
+    eps: f64,
+}
+
+impl RmsNorm {
+    /// Takes `key` `[width]` from the builder: files call it `weight` or `scale`, so the whole name is given.
+    #[allow(dead_code, reason = "the transformers that take it follow")]
+    pub(crate) fn new(wb: &WeightBuilder<'_>, key: &str, width: usize, eps: f64) -> Result<Self, ModelError> {
+        Ok(Self { weight: wb.get(key, &[width])?, eps })
+    }
+
+    /// # Shapes
+    /// `[..., heads · width]`, kept.
+    /// # Errors
+    /// When the weights can't be had or their width does not divide the input's.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Result<Tensor<D>, ModelError> {
+        let weight = self.weight.acquire::<1>(&x.device())?;
+        Ok(ops::rms_norm(x, weight.tensor(), self.eps)?)
+    }
+}
+
 fn pair(wb: &WeightBuilder<'_>, name: &str, width: usize) -> Result<(Weight, Weight), ModelError> {
     let take = |end: &str| wb.get(&format!("{name}.{end}"), &[width]);
     Ok((take("weight")?, take("bias")?))
