@@ -42,7 +42,21 @@ pub enum TokenizerError {
         /// The line.
         text: String,
     },
+    /// A vocabulary of another kind that can't be used.
+    #[error("{name}: {detail}")]
+    Vocabulary {
+        /// Whose vocabulary it is.
+        name: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The tokenizer library gave up.
-    #[error("CLIP's tokenizer failed: {0}")]
+    #[error("the tokenizer failed: {0}")]
     Library(#[from] tokenizers::Error),
+}
+
+impl TokenizerError {
+    pub(super) fn vocabulary(name: &'static str, detail: impl Into<String>) -> Self {
+        Self::Vocabulary { name, detail: detail.into() }
+    }
 }

@@ -1,32 +1,53 @@
-//! CLIP's tokenizer as ComfyUI uses it: prompts with weights and embeddings to chunks of 77 tokens.
+//! Tokenizers as ComfyUI uses them: prompts with weights and embeddings to chunks of 77 tokens, or to one row.
 //!
 //! Knows text and ids. Knows nothing of networks: what an embedding's vectors mean is the text encoder's business.
 //!
 //! A prompt goes through [`parse_weights`] (segments with weights), `embedding.rs` (names of
-//! textual inversions), [`Vocabulary::encode`] (ids) and `chunk.rs` (rows of 77); [`Tokenizer`] does
-//! all of it.
+//! textual inversions), [`Words::encode`] (ids) and, for CLIP, `chunk.rs` (rows of 77), for the others `row.rs` (one row of
+//! any length); [`Tokenizer`] and [`RowTokenizer`] do all of it. [`template`] has the texts that families put around a
+//! prompt.
+//!
+//! | [`Words`] | of | made by |
+//! |---|---|---|
+//! | [`Vocabulary`] | CLIP | `tokenizers`: byte pairs of lower-case words |
+//! | [`T5Vocabulary`] | T5 v1.1 | `tokenizers`: unigram pieces |
+//! | [`BytePairs`] | Qwen 2 to 3, Mistral's tekken | ranks, merged here; words by `tokenizers` |
 
+mod byte_pairs;
 pub(crate) mod chunk;
 pub(crate) mod embedding;
 mod encoder;
 mod error;
 mod folder;
+mod group;
 mod prompt;
+mod qwen;
+mod row;
+mod rules;
+mod specials;
+mod tekken;
+pub mod template;
+mod unigram;
 mod vocabulary;
+mod words;
 
 use std::sync::Arc;
 
-use chunk::Group;
-
 pub use crate::nets::clip::Token;
+pub use byte_pairs::BytePairs;
 pub use chunk::{CHUNK, Chunk, WeightedToken};
 pub use embedding::{Embeddings, Found, NoEmbeddings};
 pub use encoder::Encoder;
 pub use error::TokenizerError;
 pub use folder::EmbeddingFolders;
-use prompt::unescape;
 pub use prompt::{Segment, parse_weights};
+pub use qwen::{QWEN_IMAGE, QWEN_PAD, QWEN_START};
+pub use row::RowTokenizer;
+pub use rules::RowRules;
+pub use tekken::{TEKKEN_PAD, TEKKEN_START};
+pub use unigram::{T5_END, T5Vocabulary};
 pub use vocabulary::{END, START, Vocabulary};
+pub use words::Words;
 
 /// Prompts to chunks for one text encoder.
 #[derive(Debug, Clone)]
@@ -59,31 +80,7 @@ impl Tokenizer {
     /// # Errors
     /// Of [`Vocabulary::encode`], and of an embedding that is there and can't be read.
     pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Result<Vec<Chunk>, TokenizerError> {
-        let mut groups = Vec::new();
-        for segment in parse_weights(prompt) {
-            let text = unescape(&segment.text);
-            for part in embedding::split(&text) {
-                groups.extend(self.groups(&part, segment.weight, embeddings)?);
-            }
-        }
+        let groups = group::groups(&*self.vocabulary, self.encoder, parse_weights(prompt), embeddings)?;
         Ok(chunk::fill(groups, self.encoder.pad()))
-    }
-
-    /// The groups of a part: the embedding it starts with and the text behind, or the text alone.
-    fn groups(&self, part: &str, weight: f64, embeddings: &dyn Embeddings) -> Result<Vec<Group>, TokenizerError> {
-        let Some((found, leftover)) = embedding::resolve(part, self.encoder, embeddings)? else {
-            return Ok(vec![self.text_group(part, weight)?]);
-        };
-        let vectors = found.map(|found| found.into_iter().map(Token::Vector).collect());
-        let mut groups: Vec<Group> = vectors.map(|tokens| Group { tokens, weight }).into_iter().collect();
-        if !leftover.is_empty() {
-            groups.push(self.text_group(&leftover, weight)?);
-        }
-        Ok(groups)
-    }
-
-    fn text_group(&self, text: &str, weight: f64) -> Result<Group, TokenizerError> {
-        let tokens = self.vocabulary.encode(text)?.into_iter().map(Token::Id).collect();
-        Ok(Group { tokens, weight })
     }
 }

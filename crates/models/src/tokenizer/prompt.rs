@@ -37,6 +37,11 @@ pub fn parse_weights(prompt: &str) -> Vec<Segment> {
     segments
 }
 
+/// The whole prompt as one segment: brackets are text, escaped ones too.
+pub(super) fn unweighted(prompt: &str) -> Segment {
+    Segment { text: prompt.replace("\\)", CLOSE).replace("\\(", OPEN), weight: 1.0 }
+}
+
 /// Turns the markers of escaped brackets into brackets.
 pub(super) fn unescape(text: &str) -> String {
     text.replace(CLOSE, ")").replace(OPEN, "(")

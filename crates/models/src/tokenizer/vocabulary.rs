@@ -16,6 +16,7 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer as Pipeline};
 
 use super::error::TokenizerError;
+use super::words::Words;
 
 /// The id before the first token of a chunk.
 pub const START: u32 = 49406;
@@ -67,6 +68,12 @@ impl Vocabulary {
     /// [`TokenizerError::Library`]; no text is known to cause it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         Ok(self.pipeline.encode_fast(text, false)?.get_ids().to_vec())
+    }
+}
+
+impl Words for Vocabulary {
+    fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        Self::encode(self, text)
     }
 }
 
