@@ -4,28 +4,62 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-/// How latents of a family look between autoencoder and UNet.
+/// How latents of a family look between autoencoder and network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatentFormat {
     /// Its name in messages.
     pub name: &'static str,
+    /// Taken off on the way into the model, before the factor.
+    pub shift: f32,
     /// Factor on the way into the model.
     pub scale: f32,
     /// Mean and deviation per channel, where the format has them: `(x - mean) · scale / std`.
-    pub statistics: Option<([f32; 4], [f32; 4])>,
-    /// Red, green and blue per channel, for previews.
-    pub rgb: [[f32; 3]; 4],
+    pub statistics: Option<(&'static [f32], &'static [f32])>,
+    /// Red, green and blue per channel, for previews. As many rows as the latent has channels, or as many as it has after
+    /// its cells are unpacked.
+    pub rgb: &'static [[f32; 3]],
     /// Added to red, green and blue.
     pub rgb_bias: [f32; 3],
+    /// Cells along a side of which each latent cell is made: its channels hold so many squared, row by row, channel by
+    /// channel (Flux.2: 2).
+    pub packed: usize,
+    /// Pixels along a side of a latent cell.
+    pub cell: usize,
+    /// What the tiny autoencoder for these latents is called, if there is one.
+    pub tiny: Option<&'static str>,
 }
+
+/// Colours of Flux.1's channels.
+const FLUX_RGB: [[f32; 3]; 16] = [
+    [-0.0346, 0.0244, 0.0681],
+    [0.0034, 0.021, 0.0687],
+    [0.0275, -0.0668, -0.0433],
+    [-0.0174, 0.016, 0.0617],
+    [0.0859, 0.0721, 0.0329],
+    [0.0004, 0.0383, 0.0115],
+    [0.0405, 0.0861, 0.0915],
+    [-0.0236, -0.0185, -0.0259],
+    [-0.0245, 0.025, 0.118],
+    [0.1008, 0.0755, -0.0421],
+    [-0.0515, 0.0201, 0.0011],
+    [0.0428, -0.0012, -0.0036],
+    [0.0817, 0.0765, 0.0749],
+    [-0.1264, -0.0522, -0.1103],
+    [-0.028, -0.0881, -0.0499],
+    [-0.1262, -0.0982, -0.0778],
+];
 
 impl LatentFormat {
     /// SD1 and SD2.
     pub const SD1: Self = Self {
         name: "SD1",
+        shift: 0.0,
         scale: 0.18215,
         statistics: None,
-        rgb: [
+        packed: 1,
+        cell: 8,
+        tiny: Some("taesd"),
+        rgb: &[
             [0.3512, 0.2297, 0.3227],
             [0.3250, 0.4974, 0.2350],
             [-0.2829, 0.1762, 0.2721],
@@ -37,52 +71,73 @@ impl LatentFormat {
     /// SDXL base and refiner.
     pub const SDXL: Self = Self {
         name: "SDXL",
+        tiny: Some("taesdxl"),
         scale: 0.13025,
-        statistics: None,
-        rgb: [
+        rgb: &[
             [0.3651, 0.4232, 0.4341],
             [-0.2533, -0.0042, 0.1068],
             [0.1076, 0.1111, -0.0362],
             [-0.3165, -0.2492, -0.2188],
         ],
         rgb_bias: [0.1084, -0.0175, -0.0011],
+        ..Self::SD1
     };
 
     /// Playground 2.5.
     pub const PLAYGROUND: Self = Self {
         name: "Playground 2.5",
+        tiny: Some("taesdxl"),
         scale: 0.5,
-        statistics: Some(([-1.6574, 1.886, -1.383, 2.5155], [8.4927, 5.9022, 6.5498, 5.2299])),
-        rgb: [
+        statistics: Some((&[-1.6574, 1.886, -1.383, 2.5155], &[8.4927, 5.9022, 6.5498, 5.2299])),
+        rgb: &[
             [0.3920, 0.4054, 0.4549],
             [-0.2634, -0.0196, 0.0653],
             [0.0568, 0.1687, -0.0755],
             [-0.3112, -0.2359, -0.2076],
         ],
         rgb_bias: [0.0; 3],
+        ..Self::SD1
     };
 
     /// Stable Diffusion's x4 upscaler.
     pub const SD_X4: Self = Self {
         name: "SD x4",
+        tiny: Some("taesdxl"),
         scale: 0.08333,
-        statistics: None,
-        rgb: [
+        rgb: &[
             [-0.2340, -0.3863, -0.3257],
             [0.0994, 0.0885, -0.0908],
             [-0.2833, -0.2349, -0.3741],
             [0.2523, -0.0055, -0.1651],
         ],
         rgb_bias: [0.0; 3],
+        ..Self::SD1
     };
+
+    /// Flux.1 and what shares its autoencoder (Z-Image).
+    pub const FLUX: Self = Self {
+        name: "Flux",
+        shift: 0.1159,
+        scale: 0.3611,
+        rgb: &FLUX_RGB,
+        rgb_bias: [-0.0329, -0.0718, -0.0851],
+        tiny: Some("taef1"),
+        ..Self::SD1
+    };
+
+    /// Channels of a latent.
+    pub const fn channels(&self) -> usize {
+        self.rgb.len() * self.packed * self.packed
+    }
 
     /// Into the model's space.
     ///
     /// # Shapes
-    /// `[batch, 4, h, w]`, kept.
+    /// `[batch, channels, h, w]`, or with frames folded into the channels `[batch, channels · frames, h, w]`; kept.
     pub fn process_in(&self, latent: Tensor<4>) -> Tensor<4> {
         match self.statistics {
-            None => latent * self.scale,
+            None if self.shift == 0.0 => latent * self.scale,
+            None => (latent - self.shift) * self.scale,
             Some((mean, std)) => {
                 let (mean, std) = (per_channel(&latent, mean), per_channel(&latent, std));
                 (latent - mean) * self.scale / std
@@ -93,10 +148,11 @@ impl LatentFormat {
     /// Back out of the model's space.
     ///
     /// # Shapes
-    /// `[batch, 4, h, w]`, kept.
+    /// As [`process_in`](Self::process_in).
     pub fn process_out(&self, latent: Tensor<4>) -> Tensor<4> {
         match self.statistics {
-            None => latent / self.scale,
+            None if self.shift == 0.0 => latent / self.scale,
+            None => latent / self.scale + self.shift,
             Some((mean, std)) => {
                 let (mean, std) = (per_channel(&latent, mean), per_channel(&latent, std));
                 latent * std / self.scale + mean
@@ -104,21 +160,21 @@ impl LatentFormat {
         }
     }
 
-    /// What the tiny autoencoder for these latents is called: `taesd`, or `taesdxl` for SDXL's.
-    pub fn tiny_name(&self) -> &'static str {
-        if self.name == Self::SD1.name { "taesd" } else { "taesdxl" }
-    }
-
-    /// The colours of one cell of four channels in the model's space, 0..1 each.
-    pub fn preview(&self, cell: [f32; 4]) -> [f32; 3] {
+    /// The colours of one cell's channels (after unpacking) in the model's space, 0..1 each.
+    pub fn preview(&self, cell: impl Iterator<Item = f32>) -> [f32; 3] {
         let mut rgb = self.rgb_bias;
-        for (value, factors) in cell.iter().zip(&self.rgb) {
+        for (value, factors) in cell.zip(self.rgb) {
             rgb.iter_mut().zip(factors).for_each(|(colour, factor)| *colour += value * factor);
         }
         rgb.map(|colour| f32::midpoint(colour, 1.0).clamp(0.0, 1.0))
     }
 }
 
-fn per_channel(like: &Tensor<4>, values: [f32; 4]) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(values.to_vec(), [1, 4, 1, 1]), &like.device())
+/// One value per channel beside a latent; frames that are folded into a channel share its value.
+fn per_channel(like: &Tensor<4>, values: &[f32]) -> Tensor<4> {
+    let channels = like.dims()[1];
+    let frames = (channels / values.len().max(1)).max(1);
+    let values: Vec<f32> = values.iter().flat_map(|value| std::iter::repeat_n(*value, frames)).collect();
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [1, count, 1, 1]), &like.device())
 }

@@ -26,22 +26,30 @@
 //! [`sampler`]; [`text`] and [`sampling`]. Networks know no files, sampling knows no network family.
 //!
 //! # Where other families go
-//! A family is a folder in `nets/` with `config.rs`, `keys.rs` and `model.rs` over weight handles. [`detect`] recognises it,
-//! `checkpoint/` opens it, and nothing else knows its names. What the next ones need is there or has its place:
+//! A family is a folder in `nets/` with `config.rs`, `keys.rs` and `model.rs` over weight handles, and a row of data
+//! ([`family::Family`]): how its network is found in names and shapes, what its output means, its text encoders, its latent
+//! format, where its files keep their parts. The row goes into one table ([`detect::families`]); an embedder adds its own
+//! with [`family::Families::with`]. Nothing else asks for a family by name: loading, sampling, LoRA, merging, saving and the
+//! memory plan ask the row or the [`Network`].
 //!
-//! | family | folder | stands on | has to be added |
-//! |---|---|---|---|
-//! | Flux, Wan (flow-matching transformers) | `nets/dit` | the trait [`Network`]; [`schedule::Levels`] of flow and Flux; [`ModelWeights`] | a [`detect::Family`] each, rotary positions and RMS norm in [`ops`], a latent format of 16, 48 or 128 channels; for Wan, frames as an axis of the latent and two networks per run |
-//! | T5, umT5 (text) | `nets/t5` | [`text`]'s chunks of weighted tokens; [`tokenizer`] | a sentencepiece vocabulary, a kind in [`detect::TextEncoderKind`], a mask beside the context |
-//! | open-vocabulary detector (YOLO-World's role) | `nets/detector` | [`clip`] for its words, [`layers`], [`image`] | boxes as a type, non-maximum suppression in [`image`], nodes in a file of their own |
-//! | segmenter (Efficient-SAM's role) | `nets/segmenter` | [`layers`], [`image`] masks | points and boxes as prompts; its result is a mask as all others |
+//! | asked of | what |
+//! |---|---|
+//! | [`family::NetworkKind`] | whether a file holds the network, and where its tensors are |
+//! | [`family::NetworkConfig`] | which tensors it takes, in the order of use; the network over weight handles |
+//! | [`family::Family`] | prediction and schedule, latent format, text encoders, places in files |
+//! | [`Network`] | a prediction for latents, levels and [`Extras`]; channels; LoRA keys; names in checkpoints; itself over other weights |
+//! | [`LatentFormat`] | scale, shift, statistics, colours of any number of channels |
+//!
+//! Latents with frames, `[B, C, F, H, W]`, are `[B, C · F, H, W]` with the number of frames beside them: the same values in
+//! the same order, so that samplers, masks and noise don't know of frames. `tests/made_up_family` is a family of a crate
+//! outside.
 //!
 //! # Example
 //! The bundled model, opened and asked for one step:
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use kiln_memory::Budget;
-//! use kiln_models::{Checkpoint, clip::{Hidden, Token}, unet::Extras};
+//! use kiln_models::{Checkpoint, Extras, clip::{Hidden, Token}};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
@@ -51,7 +59,7 @@
 //! chunk.resize(77, Token::Id(Token::END));
 //! let context = text.encoders[0].model.forward(&[chunk], Hidden::LAST, &device)?.hidden;
 //! let noise = Tensor::<4>::ones([1, 4, 16, 16], &device);
-//! let output = checkpoint.model.unet.forward(noise, &[999.0], &context, &Extras::default())?;
+//! let output = checkpoint.model.network.forward(noise, &[999.0], context, &Extras::default())?;
 //! assert_eq!(output.dims(), [1, 4, 16, 16]);
 //! # Ok(()) }
 //! ```
@@ -80,7 +88,8 @@ pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;
 pub use nets::unet::unet_keys;
 pub use nets::{
-    ActivationFn, ActivationTap, ControlCall, ControlSource, Extras, Network, PassModifiers, Residuals, SideInputs,
-    clip, controlnet, gligen, hooks, hypernetwork, layers, t2i, taesd, unet, upscale, vae, vision,
+    ActivationFn, ActivationTap, ConditionInputs, ControlCall, ControlSource, Extras, Network, PassModifiers,
+    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, family, gligen, hooks, hypernetwork, layers,
+    t2i, taesd, unet, upscale, vae, vision,
 };
-pub use weights::{Mix, ModelWeights, Patches, component_label};
+pub use weights::{Mix, ModelWeights, Patches, WeightBuilder, component_label};

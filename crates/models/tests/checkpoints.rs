@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, TensorShapes};
 use kiln_models::{
-    Checkpoint, ModelError,
+    Checkpoint, Extras, ModelError,
     clip::{Hidden, Token},
     detect::{Family, Prediction},
-    unet::Extras,
     vae::Vae,
 };
 
@@ -30,7 +29,7 @@ fn refused(path: &Path) -> String {
 #[test]
 fn the_bundled_checkpoint_opens_and_each_network_runs_once() {
     let checkpoint = open(&bundled()).unwrap();
-    assert_eq!((checkpoint.model.family, checkpoint.model.prediction), (Family::Sd1, Prediction::Eps));
+    assert_eq!((checkpoint.model.family, checkpoint.model.prediction), (Family::SD1, Prediction::Eps));
     let device = Device::flex();
     let mut chunk = vec![Token::Id(Token::START), Token::Id(320)];
     chunk.resize(77, Token::Id(Token::END));
@@ -38,7 +37,7 @@ fn the_bundled_checkpoint_opens_and_each_network_runs_once() {
     let context = text.encoders[0].model.forward(&[chunk], Hidden::LAST, &device).unwrap().hidden;
     assert_eq!(context.dims(), [1, 77, 64]);
     let x = Tensor::<4>::zeros([1, 4, 9, 7], &device);
-    let eps = checkpoint.model.unet.forward(x, &[500.0], &context, &Extras::default()).unwrap();
+    let eps = checkpoint.model.network.forward(x, &[500.0], context, &Extras::default()).unwrap();
     assert_eq!(eps.dims(), [1, 4, 9, 7]);
     let image = checkpoint.vae.unwrap().decode_image(Tensor::zeros([1, 4, 2, 3], &device)).unwrap();
     assert_eq!(image.dims(), [1, 16, 24, 3]);
@@ -128,7 +127,7 @@ fn inputs_of_another_shape_are_refused_by_name() {
     let device = Device::flex();
     let context = Tensor::<3>::zeros([1, 77, 64], &device);
     let call = |x: Tensor<4>, context: &Tensor<3>| {
-        model.unet.forward(x, &[1.0], context, &Extras::default()).unwrap_err().to_string()
+        model.network.forward(x, &[1.0], context.clone(), &Extras::default()).unwrap_err().to_string()
     };
     let flux = call(Tensor::zeros([1, 16, 8, 8], &device), &context);
     assert_eq!(flux, "UNet: input `latent` should be [batch, 4, h, w], found [1, 16, 8, 8]");

@@ -13,7 +13,7 @@ use kiln_models::{
     image::Planes,
     schedule::ModelSampling,
     t2i::{AdapterConfig, AdapterControl, AdapterKind},
-    unet::{Extras, Heads, Middle, UNetConfig, Variant},
+    unet::{Extras, Heads, Middle, UNet, UNetConfig, Variant},
 };
 
 fn bundled() -> Checkpoint {
@@ -22,7 +22,7 @@ fn bundled() -> Checkpoint {
 }
 
 fn config(checkpoint: &Checkpoint) -> ControlNetConfig {
-    let unet = checkpoint.model.unet.config().clone();
+    let unet = checkpoint.model.network_as::<UNet>().unwrap().config().clone();
     ControlNetConfig {
         hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels],
         unet,
@@ -427,7 +427,8 @@ fn strengths_multiply_and_stacks_add() {
 
 #[test]
 fn the_unet_takes_what_the_controlnet_gives() {
-    let unet = bundled().model.unet;
+    let model = bundled().model;
+    let unet = model.network_as::<UNet>().unwrap();
     let device = Device::flex();
     let (x, context) = (Tensor::<4>::ones([2, 4, 6, 5], &device), Tensor::<3>::ones([2, 7, 64], &device));
     let run = |strength: f32| {

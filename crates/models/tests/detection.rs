@@ -6,8 +6,8 @@ mod common;
 use kiln_memory::TensorShapes;
 use kiln_models::{
     clip::Activation,
-    detect::{Detected, Family, TextEncoderKind, describe, ignorable},
-    unet::{Heads, Middle, UNetConfig},
+    detect::{Detected, Family, TextEncoderKind, describe, families, ignorable},
+    unet::{Heads, Middle, UNET, UNetConfig},
     vae::VaeConfig,
 };
 
@@ -23,7 +23,7 @@ fn assert_consumed(part: &str, needed: &TensorShapes, there: &TensorShapes) {
 
 fn assert_every_key_is_consumed(names: &TensorShapes) -> Detected {
     let detected = Detected::in_checkpoint(names).unwrap();
-    let (unet, vae) = (detected.unet.as_ref().unwrap(), detected.vae.as_ref().unwrap());
+    let (unet, vae) = (detected.unet().unwrap(), detected.vae.as_ref().unwrap());
     assert_consumed("unet", &unet.config.tensors().unwrap(), &unet.map.names());
     assert_consumed("vae", &vae.config.tensors().unwrap(), &vae.map.names());
     for (role, text) in &detected.text {
@@ -36,8 +36,8 @@ fn assert_every_key_is_consumed(names: &TensorShapes) -> Detected {
 #[test]
 fn every_tensor_of_stable_diffusion_1_5_is_consumed_and_none_is_missing() {
     let detected = assert_every_key_is_consumed(&common::sd15());
-    assert_eq!(detected.family, Some(Family::Sd1));
-    let config = detected.unet.unwrap().config;
+    assert_eq!(detected.family, Some(Family::SD1));
+    let config = detected.unet().unwrap().config;
     assert_eq!(config.channel_mult, [1, 2, 4, 4]);
     assert_eq!(config.depth_output, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
     assert_eq!((config.heads, config.context_dim), (Heads::Count(8), Some(768)));
@@ -49,8 +49,8 @@ fn every_tensor_of_stable_diffusion_1_5_is_consumed_and_none_is_missing() {
 #[test]
 fn every_tensor_of_sdxl_is_consumed_and_none_is_missing() {
     let detected = assert_every_key_is_consumed(&common::sdxl());
-    assert_eq!(detected.family, Some(Family::Sdxl));
-    let config = detected.unet.unwrap().config;
+    assert_eq!(detected.family, Some(Family::SDXL));
+    let config = detected.unet().unwrap().config;
     assert_eq!((config.middle, config.adm_channels), (Middle::Transformer(10), Some(2816)));
     assert_eq!(config.heads, Heads::Width(64));
     let roles: Vec<TextEncoderKind> = detected.text.iter().map(|(role, _)| *role).collect();
@@ -65,8 +65,8 @@ fn the_bundled_model_is_sd1_of_its_own_width() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
     let file = kiln_memory::WeightFile::open(path).unwrap();
     let detected = assert_every_key_is_consumed(&TensorShapes::of(&*file));
-    assert_eq!(detected.family, Some(Family::Sd1));
-    let (unet, vae) = (detected.unet.unwrap().config, detected.vae.unwrap().config);
+    assert_eq!(detected.family, Some(Family::SD1));
+    let (unet, vae) = (detected.unet().unwrap().config, detected.vae.unwrap().config);
     assert_eq!((unet.model_channels, unet.heads.of(128)), (64, 8));
     assert_eq!((vae.res_blocks, vae.mult.as_slice(), vae.scale()), (0, &[1, 1, 1, 1][..], 8));
 }
@@ -75,18 +75,23 @@ fn the_bundled_model_is_sd1_of_its_own_width() {
 fn an_inpainting_model_has_nine_input_channels() {
     let mut names = common::sd15();
     names.insert("model.diffusion_model.input_blocks.0.0.weight", [320, 9, 3, 3]);
-    assert_eq!(assert_every_key_is_consumed(&names).unet.unwrap().config.in_channels, 9);
+    assert_eq!(assert_every_key_is_consumed(&names).unet().unwrap().config.in_channels, 9);
+}
+
+/// The row of the table for a UNet.
+fn family(config: &UNetConfig, roles: &[TextEncoderKind]) -> Family {
+    families().family(&UNET, config, roles).unwrap()
 }
 
 #[test]
 fn a_refiner_is_told_by_its_single_big_encoder_or_by_its_widths() {
     let base = common::sdxl();
-    let mut config = Detected::in_checkpoint(&base).unwrap().unet.unwrap().config;
+    let mut config = Detected::in_checkpoint(&base).unwrap().unet().unwrap().config;
     (config.context_dim, config.adm_channels) = (Some(1280), Some(2560));
-    assert_eq!(Family::of(&config, &[]), Family::SdxlRefiner);
-    assert_eq!(Family::of(&config, &[TextEncoderKind::G]), Family::SdxlRefiner);
+    assert_eq!(family(&config, &[]), Family::SDXL_REFINER);
+    assert_eq!(family(&config, &[TextEncoderKind::G]), Family::SDXL_REFINER);
     (config.context_dim, config.adm_channels) = (Some(2048), Some(2816));
-    assert_eq!(Family::of(&config, &[]), Family::Sdxl);
+    assert_eq!(family(&config, &[]), Family::SDXL);
 }
 
 #[test]
@@ -94,7 +99,7 @@ fn a_unet_that_lies_alone_is_found_with_and_without_its_prefix() {
     let full = common::sd15();
     let bare = full.under("model.diffusion_model.");
     let prefixed: TensorShapes = full.iter().filter(|(name, _)| name.starts_with("model.")).collect();
-    let expected = Detected::in_checkpoint(&full).unwrap().unet.unwrap().config;
+    let expected = Detected::in_checkpoint(&full).unwrap().unet().unwrap().config;
     for names in [bare, prefixed] {
         assert_eq!(kiln_models::detect::unet(&names).unwrap().unwrap().config, expected);
     }

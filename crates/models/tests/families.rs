@@ -51,7 +51,7 @@ fn ask_unet(family: FamilyCase, unet: &UNet) -> Vec<f32> {
 fn ask_texts(texts: &TextEncoders) -> Vec<Vec<f32>> {
     let chunk: Vec<Token> = (0..6).map(|i| Token::Id(i * 17 % VOCABULARY as u32)).collect();
     let say = |encoder: &kiln_models::Encoder| {
-        let said = encoder.model.forward(std::slice::from_ref(&chunk), texts.family.hidden(), &Device::flex()).unwrap();
+        let said = encoder.model.forward(std::slice::from_ref(&chunk), texts.recipe.hidden, &Device::flex()).unwrap();
         let pooled = floats(&said.projected.unwrap_or(said.pooled));
         [floats(&said.hidden), pooled].concat()
     };
@@ -66,20 +66,20 @@ fn ask_vae(vae: &Vae) -> (Vec<f32>, Vec<f32>) {
 fn ask(family: FamilyCase, checkpoint: &Checkpoint) -> Said {
     let (latent, image) = ask_vae(checkpoint.vae.as_ref().unwrap());
     let texts = ask_texts(checkpoint.text.as_ref().unwrap());
-    Said { unet: ask_unet(family, &checkpoint.model.unet), texts, latent, image }
+    Said { unet: ask_unet(family, checkpoint.model.network_as().unwrap()), texts, latent, image }
 }
 
 fn expected(family: FamilyCase) -> (Family, Prediction, LatentFormat) {
     use FamilyCase::*;
     let v = |zero_terminal_snr| Prediction::V { zero_terminal_snr };
     match family {
-        Sd1 | Sd1Inpainting | InstructPix2Pix => (Family::Sd1, Prediction::Eps, LatentFormat::SD1),
-        Sd2Eps | Sd2Inpainting => (Family::Sd2, Prediction::Eps, LatentFormat::SD1),
-        Sd2V => (Family::Sd2, v(false), LatentFormat::SD1),
-        Sdxl => (Family::Sdxl, Prediction::Eps, LatentFormat::SDXL),
-        SdxlV => (Family::Sdxl, v(true), LatentFormat::SDXL),
-        Playground => (Family::Sdxl, Prediction::Edm, LatentFormat::PLAYGROUND),
-        Refiner => (Family::SdxlRefiner, Prediction::Eps, LatentFormat::SDXL),
+        Sd1 | Sd1Inpainting | InstructPix2Pix => (Family::SD1, Prediction::Eps, LatentFormat::SD1),
+        Sd2Eps | Sd2Inpainting => (Family::SD2, Prediction::Eps, LatentFormat::SD1),
+        Sd2V => (Family::SD2, v(false), LatentFormat::SD1),
+        Sdxl => (Family::SDXL, Prediction::Eps, LatentFormat::SDXL),
+        SdxlV => (Family::SDXL, v(true), LatentFormat::SDXL),
+        Playground => (Family::SDXL, Prediction::Edm, LatentFormat::PLAYGROUND),
+        Refiner => (Family::SDXL_REFINER, Prediction::Eps, LatentFormat::SDXL),
     }
 }
 
@@ -120,7 +120,7 @@ fn in_parts(family: FamilyCase) {
         Format::F32.write(&place(name), &tensors);
         let model = DiffusionModel::open(&place(name), &budget).unwrap();
         assert_eq!(model.family, expected(family).0, "{name}");
-        assert!(ask_unet(family, &model.unet) == whole.unet, "{name}");
+        assert!(ask_unet(family, model.network_as().unwrap()) == whole.unet, "{name}");
     }
     for (name, tensors) in
         [("vae.safetensors", parts.vae.clone()), ("vae_diffusers.safetensors", parts.diffusers_vae())]
@@ -135,7 +135,7 @@ fn in_parts(family: FamilyCase) {
     }
     // The order of the files doesn't matter.
     let paths: Vec<&Path> = files.iter().rev().map(PathBuf::as_path).collect();
-    let texts = TextEncoders::open(&paths, expected(family).0, &budget).unwrap();
+    let texts = TextEncoders::open(&paths, expected(family).0.text, &budget).unwrap();
     assert!(ask_texts(&texts) == whole.texts, "its text encoders say something else");
 }
 
@@ -202,7 +202,7 @@ families! {
 
 #[test]
 fn the_hidden_state_of_each_family_is_its_own() {
-    assert_eq!(Family::Sd1.hidden(), Hidden::LAST);
-    assert_eq!(Family::Sd2.hidden(), Hidden { layer: -2, norm: true });
-    assert_eq!(Family::Sdxl.hidden(), Hidden { layer: -2, norm: false });
+    assert_eq!(Family::SD1.hidden(), Hidden::LAST);
+    assert_eq!(Family::SD2.hidden(), Hidden { layer: -2, norm: true });
+    assert_eq!(Family::SDXL.hidden(), Hidden { layer: -2, norm: false });
 }

@@ -91,7 +91,7 @@ fn every_weight_by_handle<N>(
 
 #[test]
 fn a_unet_takes_every_weight_by_handle() {
-    let config = bundled().unet.unwrap().config;
+    let config = bundled().unet().unwrap().config;
     let (width, device) = (config.context_dim.unwrap(), Device::flex());
     every_weight_by_handle(
         &config.tensors().unwrap(),
@@ -134,7 +134,7 @@ fn an_autoencoder_takes_every_weight_by_handle() {
 
 #[test]
 fn a_controlnet_takes_every_weight_by_handle() {
-    let unet = bundled().unet.unwrap().config;
+    let unet = bundled().unet().unwrap().config;
     let (width, device) = (unet.context_dim.unwrap(), Device::flex());
     let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
     let config = ControlNetConfig { hint, unet, hint_channels: 3, union: None };
@@ -150,7 +150,7 @@ fn a_controlnet_takes_every_weight_by_handle() {
 
 #[test]
 fn a_union_controlnet_takes_every_weight_by_handle() {
-    let unet = bundled().unet.unwrap().config;
+    let unet = bundled().unet().unwrap().config;
     let (width, device) = (unet.context_dim.unwrap(), Device::flex());
     let union = Some(UnionConfig { kinds: 2, width: unet.model_channels, layers: 1, spread: 16 });
     let config =

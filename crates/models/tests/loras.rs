@@ -8,9 +8,8 @@ use std::{path::Path, sync::Arc};
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, MemorySource, Rounding};
 use kiln_models::{
-    Checkpoint, DiffusionModel,
+    Checkpoint, DiffusionModel, Extras,
     lora::{Adapter, LoraFile, Matrix, Prefixes},
-    unet::Extras,
 };
 
 fn checkpoint() -> Checkpoint {
@@ -29,7 +28,7 @@ fn lora(tensors: &[(&str, &[usize], f32)]) -> LoraFile {
 fn eps(model: &kiln_models::DiffusionModel) -> Vec<f32> {
     let device = Device::flex();
     let (x, context) = (Tensor::<4>::ones([1, 4, 8, 8], &device), Tensor::<3>::ones([1, 4, 64], &device));
-    let y = model.unet.forward(x, &[10.0], &context, &Extras::default()).unwrap();
+    let y = model.network.forward(x, &[10.0], context, &Extras::default()).unwrap();
     y.into_data().try_to_vec::<f32>().unwrap()
 }
 

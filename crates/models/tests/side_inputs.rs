@@ -9,11 +9,11 @@ mod common;
 use burn::tensor::{Device, Tensor, TensorData};
 use kiln_memory::{Budget, TensorShapes};
 use kiln_models::conditioning::{Camera, Concat, Conditioning, ImagePrompt, LowRes, Video};
-use kiln_models::detect::{Detected, Family, Prediction, TextEncoderKind};
+use kiln_models::detect::{Detected, Family, Prediction, TextEncoderKind, families};
 use kiln_models::sampler::SamplerKind;
 use kiln_models::sampling::{FrameCourse, Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for};
 use kiln_models::schedule::{Scheduler, steps};
-use kiln_models::unet::{Extras, Heads, Middle, UNet, UNetConfig, Variant};
+use kiln_models::unet::{Extras, Heads, Middle, UNET, UNet, UNetConfig, Variant};
 use kiln_models::vae::VaeConfig;
 use kiln_models::vision::VisionConfig;
 use kiln_models::{Checkpoint, DiffusionModel, Inventory, LatentFormat, SideInputs};
@@ -282,10 +282,10 @@ fn checkpoint(unet: &UNetConfig, vision_prefix: &str, vae_prefix: &str) -> Tenso
 fn each_checkpoint_is_recognised_with_its_image_encoder() {
     const SGM: &str = "conditioner.embedders.0.open_clip.model.visual.";
     let cases = [
-        (video(768), SGM, "first_stage_model.", Family::Svd),
-        (video(256), SGM, "conditioner.embedders.1.encoder.", Family::Sv3d),
-        (video(1280), SGM, "conditioner.embedders.1.encoder.", Family::Sv3d),
-        (posed(), "cond_stage_model.model.visual.", "first_stage_model.", Family::Zero123),
+        (video(768), SGM, "first_stage_model.", Family::SVD),
+        (video(256), SGM, "conditioner.embedders.1.encoder.", Family::SV3D),
+        (video(1280), SGM, "conditioner.embedders.1.encoder.", Family::SV3D),
+        (posed(), "cond_stage_model.model.visual.", "first_stage_model.", Family::ZERO123),
     ];
     let dir = tempfile::tempdir().unwrap();
     for (config, vision_prefix, vae_prefix, family) in cases {
@@ -297,20 +297,25 @@ fn each_checkpoint_is_recognised_with_its_image_encoder() {
         common::write(&path, &names);
         let budget = Budget::unlimited("test");
         let Checkpoint { model, text, vae, vision } = Checkpoint::open(&path, &budget).unwrap();
-        assert_eq!(model.unet.config(), &config);
+        assert_eq!(model.network_as::<UNet>().unwrap().config(), &config);
         assert!(text.is_none() && vae.unwrap().config().frames && vision.is_some(), "{family}");
         let roles: Vec<&str> = Inventory::of(&path).unwrap().parts.iter().map(|part| part.role).collect();
         assert_eq!(roles, ["unet", "vae", "vision"]);
     }
 }
 
+/// The row of the table for a UNet.
+fn family(config: &UNetConfig, roles: &[TextEncoderKind]) -> Family {
+    families().family(&UNET, config, roles).unwrap()
+}
+
 #[test]
 fn an_upscaler_and_a_model_of_image_prompts_are_recognised() {
     let h = [TextEncoderKind::H];
-    assert_eq!(Family::of(&upscaler(), &h), Family::Upscaler);
-    assert_eq!(Family::of(&unclip(), &h), Family::Unclip);
+    assert_eq!(family(&upscaler(), &h), Family::UPSCALER);
+    assert_eq!(family(&unclip(), &h), Family::UNCLIP);
     let full = |adm| UNetConfig { adm_channels: Some(adm), context_dim: Some(1024), ..unclip() };
-    assert_eq!([1536, 2048, 4].map(|adm| Family::of(&full(adm), &[])), [Family::Unclip, Family::Unclip, Family::Lotus]);
+    assert_eq!([1536, 2048, 4].map(|adm| family(&full(adm), &[])), [Family::UNCLIP, Family::UNCLIP, Family::LOTUS]);
     let mut names = TensorShapes::default();
     under("model.diffusion_model.", &upscaler().tensors().unwrap(), &mut names);
     let dir = tempfile::tempdir().unwrap();
@@ -319,7 +324,7 @@ fn an_upscaler_and_a_model_of_image_prompts_are_recognised() {
     let model = DiffusionModel::open(&path, &Budget::unlimited("test")).unwrap();
     assert_eq!(
         (model.family, model.prediction, model.latent),
-        (Family::Upscaler, Prediction::VLowRes, LatentFormat::SD_X4)
+        (Family::UPSCALER, Prediction::VLowRes, LatentFormat::SD_X4)
     );
 }
 
@@ -388,8 +393,8 @@ fn an_edit_on_continuous_velocities_is_a_scaled_one() {
         let path = dir.path().join("edit.safetensors");
         common::write(&path, &names);
         let model = DiffusionModel::open(&path, &Budget::unlimited("test")).unwrap();
-        assert_eq!((model.family, model.unet.side_inputs()), (Family::Sdxl, expected));
+        assert_eq!((model.family, model.network.side_inputs()), (Family::SDXL, expected));
         let merged = model.merged(&model, |_| (0.5, 0.5)).unwrap();
-        assert_eq!(merged.unet.side_inputs(), expected);
+        assert_eq!(merged.network.side_inputs(), expected);
     }
 }

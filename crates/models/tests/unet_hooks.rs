@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, TensorShapes, hash_uniform};
-use kiln_models::Checkpoint;
 use kiln_models::image::Method;
+use kiln_models::{Checkpoint, Network};
 use kiln_models::{
     gligen::{FuserConfig, Gligen, GligenConfig, GroundedBox, Grounding},
     hooks::{Downscale, FreeU, Hook, Hooks, HyperTile, MiddleAttention},
@@ -17,9 +17,9 @@ use kiln_models::{
     unet::{Extras, UNet},
 };
 
-fn unet() -> std::sync::Arc<UNet> {
+fn unet() -> std::sync::Arc<dyn Network> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/fluent-tiny.safetensors");
-    Checkpoint::open(&path, &Budget::unlimited("test")).unwrap().model.unet
+    Checkpoint::open(&path, &Budget::unlimited("test")).unwrap().model.network
 }
 
 fn random<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
@@ -29,7 +29,7 @@ fn random<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
 }
 
 struct Bench {
-    unet: std::sync::Arc<UNet>,
+    unet: std::sync::Arc<dyn Network>,
     x: Tensor<4>,
     context: Tensor<3>,
 }
@@ -39,8 +39,12 @@ impl Bench {
         Self { unet: unet(), x: random("x", [2, 4, rows, columns]), context: random("context", [2, 7, 64]) }
     }
 
+    fn unet(&self) -> &UNet {
+        self.unet.as_a().unwrap()
+    }
+
     fn run(&self, extras: &Extras<'_>) -> Tensor<4> {
-        self.unet.forward(self.x.clone(), &[700.0; 2], &self.context, extras).unwrap()
+        self.unet().forward(self.x.clone(), &[700.0; 2], &self.context, extras).unwrap()
     }
 
     fn plain(&self) -> Tensor<4> {
@@ -99,7 +103,7 @@ fn a_size_that_vanishes_is_told() {
         Downscale { block: 3, factor: 9.0, sigmas: [9.0, 0.0], after_skip: true, down: Method::Area, up: Method::Area };
     let hooks = Hooks::default().with(Hook::Downscale(hook));
     let extras = Extras { hooks: Some(&hooks), sigma: 3.0, ..Extras::default() };
-    let error = bench.unet.forward(bench.x.clone(), &[700.0; 2], &bench.context, &extras).unwrap_err().to_string();
+    let error = bench.unet().forward(bench.x.clone(), &[700.0; 2], &bench.context, &extras).unwrap_err().to_string();
     assert!(error.contains("downscale_factor"), "{error}");
 }
 
@@ -173,7 +177,7 @@ fn texts_in_boxes_are_placed_and_fused_as_torch_does() {
 
 /// Channels of the network's transformers, in their order.
 fn transformers(bench: &Bench) -> Vec<usize> {
-    let names = bench.unet.config().tensors().unwrap();
+    let names = bench.unet().config().tensors().unwrap();
     let ends = ".transformer_blocks.0.attn1.to_q.weight";
     let mut found: Vec<_> = names.iter().filter(|(name, _)| name.ends_with(ends)).collect();
     found.sort_by_key(|(name, _)| {
@@ -193,7 +197,7 @@ fn boxes_change_a_pass_and_a_network_for_another_model_is_told() {
         let grounding = Grounding { net: Arc::new(gligen(channels, 64)), boxes };
         let between = grounding.at([8, 8], &Device::flex()).unwrap();
         let extras = Extras { between: Some(&between), ..Extras::default() };
-        bench.unet.forward(bench.x.clone(), &[700.0; 2], &bench.context, &extras)
+        bench.unet().forward(bench.x.clone(), &[700.0; 2], &bench.context, &extras)
     };
     let (left, right) = (run(&channels, [4, 4, 0, 0]).unwrap(), run(&channels, [4, 4, 0, 4]).unwrap());
     assert!(distance(&left, &bench.plain()) > 1e-4 && distance(&left, &right) > 1e-6);

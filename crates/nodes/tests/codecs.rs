@@ -164,7 +164,7 @@ proptest! {
         mask in maybe(tensor::<4>()),
         index in maybe(prop::collection::vec(any::<usize>(), 0..5)),
     ) {
-        let latent = Latent { samples: Arc::new(samples), noise_mask: mask.map(Arc::new), batch_index: index.map(Into::into) };
+        let latent = Latent { samples: Arc::new(samples), frames: None, noise_mask: mask.map(Arc::new), batch_index: index.map(Into::into) };
         let found = back(latent.clone());
         prop_assert_eq!(bits(&found.samples), bits(&latent.samples));
         prop_assert_eq!(found.noise_mask.as_deref().map(bits), latent.noise_mask.as_deref().map(bits));

@@ -10,6 +10,7 @@ use kiln_models::Checkpoint;
 use kiln_models::controlnet::{ControlNetConfig, UnionConfig};
 use kiln_models::gligen::{FuserConfig, GligenConfig};
 use kiln_models::t2i::{AdapterConfig, AdapterKind};
+use kiln_models::unet::UNet;
 use serde_json::json;
 
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -18,7 +19,7 @@ const MODEL: &str = "fluent-tiny.safetensors";
 fn bench() -> Bench {
     let bench = Bench::new();
     let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
-    let unet = checkpoint.model.unet.config().clone();
+    let unet = checkpoint.model.network_as::<UNet>().unwrap().config().clone();
     let channels = unet.channel_mult.iter().map(|mult| mult * unet.model_channels).collect();
     let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
     let net = ControlNetConfig { hint, unet, hint_channels: 3, union: None };
@@ -135,7 +136,7 @@ fn a_controlnet_and_an_adapter_work_together() {
 /// A control-LoRA for the bundled model: markers, the ControlNet's own layers, and thin matrices for what it shares.
 fn write_control_lora(bench: &Bench) {
     let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
-    let unet = checkpoint.model.unet.config().clone();
+    let unet = checkpoint.model.network_as::<UNet>().unwrap().config().clone();
     let net = ControlNetConfig {
         hint: vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels],
         unet,
@@ -212,7 +213,7 @@ fn an_adapter_of_another_width_is_told_by_its_shape() {
 /// A union ControlNet for the bundled model that knows six kinds of images.
 fn write_union(bench: &Bench) {
     let checkpoint = Checkpoint::open(&common::assets().join(MODEL), &Budget::unlimited("test")).unwrap();
-    let unet = checkpoint.model.unet.config().clone();
+    let unet = checkpoint.model.network_as::<UNet>().unwrap().config().clone();
     let union = Some(UnionConfig { kinds: 6, width: unet.model_channels, layers: 1, spread: 256 });
     let hint = vec![16, 16, 32, 32, 96, 96, 256, unet.model_channels];
     let net = ControlNetConfig { hint, unet, hint_channels: 3, union };

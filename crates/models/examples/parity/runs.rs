@@ -191,7 +191,11 @@ impl Bench {
         let discard = sampler.discards_penultimate();
         let sigmas = steps::sigmas(&self.sampling.levels, scheduler, case.steps, case.denoise, discard)?;
         let run = SamplingRun {
-            model: &NetworkPredictor { network: &*self.checkpoint.model.unet, sampling: &self.sampling, patches: None },
+            model: &NetworkPredictor {
+                network: &*self.checkpoint.model.network,
+                sampling: &self.sampling,
+                patches: None,
+            },
             sampling: &self.sampling,
             format: &self.checkpoint.model.latent,
             guidance,
@@ -200,7 +204,7 @@ impl Bench {
             sigmas: &sigmas,
             seed: case.seed,
             noise,
-            latent: StartLatent::new(latent, self.checkpoint.model.unet.config().out_channels)?,
+            latent: StartLatent::new(latent, self.checkpoint.model.network.channels())?,
             mask: None,
             max_batch: usize::MAX,
         };
@@ -210,7 +214,7 @@ impl Bench {
     /// Shape of an empty latent.
     fn latent(&self, case: &Case) -> [usize; 4] {
         let side = self.checkpoint.vae.as_ref().map_or(8, |vae| vae.config().scale());
-        let channels = self.checkpoint.model.unet.config().out_channels;
+        let channels = self.checkpoint.model.network.channels();
         [case.batch, channels, case.height / side, case.width / side]
     }
 
@@ -231,7 +235,7 @@ impl Bench {
     }
 
     fn ids(&self, case: &Case, reference: &Tensors) -> Result<CaseResult, Trouble> {
-        let encoder = match self.checkpoint.text.as_ref().and_then(|text| text.family.roles().first()) {
+        let encoder = match self.checkpoint.text.as_ref().and_then(|text| text.recipe.roles.first()) {
             Some(TextEncoderKind::G) => Encoder::ClipG,
             Some(TextEncoderKind::H) => Encoder::ClipH,
             _ => Encoder::ClipL,

@@ -1,33 +1,26 @@
-//! A UNet with what follows from its family: what its output means, how its latents are scaled.
+//! A denoising network with what follows from its family: what its output means, how its latents are scaled.
 
 use std::{path::Path, sync::Arc};
 
 use kiln_memory::{Budget, Rounding, TensorShapes, TensorSource};
 
-use super::{
-    detect,
-    recognise::{not_there, recognised},
-};
-use crate::checkpoint::detect::{Detected, Family, Found, Prediction, TextEncoderKind};
+use super::recognise::{not_there, recognised};
+use crate::checkpoint::detect::{Detected, families};
 use crate::{
     error::ModelError,
     latent::LatentFormat,
     nets::{
-        SideInputs,
-        unet::{UNet, UNetConfig},
+        Network,
+        family::{Families, Family, FoundNetwork, Prediction},
     },
     weights::{ModelWeights, open, owner},
 };
 
-/// What a file without a UNet lacks.
-pub(super) const UNET: &str =
-    "a UNet (`model.diffusion_model.input_blocks.0.0.weight`, or `conv_in.weight` and `down_blocks.*`)";
-
-/// A UNet with what follows from its family.
+/// A denoising network with what follows from its family.
 #[derive(Debug, Clone)]
 pub struct DiffusionModel {
     /// The network.
-    pub unet: Arc<UNet>,
+    pub network: Arc<dyn Network>,
     /// The family.
     pub family: Family,
     /// What its output means.
@@ -39,12 +32,12 @@ pub struct DiffusionModel {
 }
 
 impl DiffusionModel {
-    /// Opens a UNet that lies alone in a file, or the one of a checkpoint.
+    /// Opens a network that lies alone in a file, or the one of a checkpoint.
     ///
     /// # Errors
     /// As [`Checkpoint::open`](crate::Checkpoint::open).
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
-        Self::open_rounded(path, None, budget)
+        Self::open_among(&families(), path, None, budget)
     }
 
     /// As [`open`](Self::open), with every weight rounded when it is loaded.
@@ -52,37 +45,49 @@ impl DiffusionModel {
     /// # Errors
     /// As [`Checkpoint::open`](crate::Checkpoint::open).
     pub fn open_rounded(path: &Path, rounding: Option<Rounding>, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        Self::open_among(&families(), path, rounding, budget)
+    }
+
+    /// As [`open_rounded`](Self::open_rounded), of one of `families`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`](crate::Checkpoint::open).
+    pub fn open_among(
+        families: &Families,
+        path: &Path,
+        rounding: Option<Rounding>,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
-        let found = recognised(path, "UNet", &names, detect::unet(&names))?;
-        let unet = found.ok_or_else(|| not_there(path, "UNet", &names, UNET))?;
-        let text = Detected::in_checkpoint(&names).map(|detected| detected.text).unwrap_or_default();
-        let roles: Vec<TextEncoderKind> = text.iter().map(|(role, _)| *role).collect();
-        Self::over(&source, &unet, Family::of(&unet.config, &roles), rounding, budget)
+        let detected = recognised(path, WANTED, &names, Detected::among(&names, families))?;
+        let (Some(network), Some(family)) = (&detected.network, detected.family) else {
+            return Err(not_there(path, WANTED, &names, &families.probes()));
+        };
+        Self::over(&source, network, family, rounding, budget)
     }
 
     pub(super) fn over(
         source: &Arc<dyn TensorSource>,
-        unet: &Found<UNetConfig>,
+        found: &FoundNetwork,
         family: Family,
         rounding: Option<Rounding>,
         budget: &Arc<Budget>,
     ) -> Result<Self, ModelError> {
-        let prediction = Prediction::of(family, unet, &**source)?;
-        let latent = if prediction == Prediction::Edm { LatentFormat::PLAYGROUND } else { family.latent() };
-        let weights = ModelWeights::new(source.clone(), unet.map.clone(), &owner("unet", &**source), budget);
+        let prediction = (family.prediction)(found, &**source)?;
+        let weights = ModelWeights::new(source.clone(), found.map.clone(), &owner("unet", &**source), budget);
         let weights = weights.scoped("diffusion_model.");
         let weights = match rounding {
             Some(rounding) => weights.with_rounding(rounding),
             None => weights,
         };
-        let network = unet.config.init(&weights)?;
-        let network = match (family, prediction) {
-            (Family::Unclip, _) => network.with_side_inputs(SideInputs::Embeddings),
-            (Family::Sdxl, Prediction::ContinuousV { .. }) => network.with_side_inputs(SideInputs::ScaledImage),
-            _ => network,
-        };
-        Ok(Self { unet: Arc::new(network), family, prediction, latent, weights })
+        let network = found.config.init(&weights, (family.told)(prediction))?;
+        Ok(Self { network, family, prediction, latent: (family.latent)(prediction), weights })
+    }
+
+    /// The network as a certain one, if it is.
+    pub fn network_as<N: Network>(&self) -> Option<&N> {
+        self.network.as_a()
     }
 
     /// This model with each weight mixed with another model's: `own · W + others · W2` where `share` returns
@@ -95,7 +100,9 @@ impl DiffusionModel {
     }
 
     pub(super) fn with_weights(&self, weights: ModelWeights) -> Result<Self, ModelError> {
-        let unet = self.unet.config().init(&weights)?.with_side_inputs(self.unet.side_inputs());
-        Ok(Self { unet: Arc::new(unet), weights, ..self.clone() })
+        Ok(Self { network: self.network.over(&weights)?, weights, ..self.clone() })
     }
 }
+
+/// What a file is asked for.
+const WANTED: &str = "diffusion model";

@@ -12,7 +12,7 @@ use super::{
 use crate::checkpoint::detect::{Detected, Family, describe};
 use crate::{
     error::ModelError,
-    nets::{controlnet, t2i, upscale, vision},
+    nets::{controlnet, family::Families, t2i, upscale, vision},
     weights::{component_label, open},
 };
 
@@ -48,21 +48,29 @@ impl Inventory {
     /// # Errors
     /// Of the file; `ModelError::NotThere` when it holds no network that is known.
     pub fn of(path: &Path) -> Result<Self, ModelError> {
+        Self::among(&detect::families(), path)
+    }
+
+    /// As [`of`](Self::of), with the networks of `families`.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn among(families: &Families, path: &Path) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
         let mut parts = Vec::new();
         let file = path.display().to_string();
-        let detected = recognised(path, "network", &names, Detected::in_checkpoint(&names))?;
+        let detected = recognised(path, "network", &names, Detected::among(&names, families))?;
         let text = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
         for (_, text) in &text {
             parts.push(Component::new("clip", &file, &source, &text.map, &text.config.tensors()?));
         }
-        if let Some(unet) = &detected.unet
+        if let Some(network) = &detected.network
             && !names.any("input_hint_block.")
         {
-            parts.push(Component::new("unet", &file, &source, &unet.map, &unet.config.tensors()?));
+            parts.push(Component::new("unet", &file, &source, &network.map, &network.config.tensors()?));
         }
-        let first = detected.family.map_or("first_stage_model.", Family::vae_prefix);
+        let first = detected.family.map_or("first_stage_model.", |family| family.vae_prefix);
         let vae = detect::vae(&names, &[first, "first_stage_model.", "vae.", ""]);
         if let Some(vae) = recognised(path, "VAE", &names, vae)? {
             parts.push(Component::new("vae", &file, &source, &vae.map, &vae.config.tensors()?));
@@ -74,7 +82,12 @@ impl Inventory {
             parts.extend(Self::others(&file, &source, &names)?);
         }
         if parts.is_empty() {
-            return Err(not_there(path, "network", &names, "anything of Stable Diffusion's"));
+            return Err(not_there(
+                path,
+                "network",
+                &names,
+                &format!("{}, or a part of such a model", families.probes()),
+            ));
         }
         Ok(Self { family: detected.family, parts })
     }

@@ -17,7 +17,7 @@ use kiln_memory::{Budget, TensorShapes};
 use crate::checkpoint::detect::Detected;
 use crate::{
     error::ModelError,
-    nets::{vae::Vae, vision::VisionModel},
+    nets::{family::Families, vae::Vae, vision::VisionModel},
     weights,
 };
 use recognise::{not_there, recognised};
@@ -45,21 +45,29 @@ impl Checkpoint {
     /// `clip`, `vae` and `vision`.
     ///
     /// # Errors
-    /// Of the file (missing, truncated, broken header), `ModelError::NotThere` when it holds no UNet,
+    /// Of the file (missing, truncated, broken header), `ModelError::NotThere` when it holds no network of a family that is known,
     /// `ModelError::Weights` with every missing tensor and every wrong shape.
     pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        Self::open_among(&detect::families(), path, budget)
+    }
+
+    /// As [`open`](Self::open), of one of `families`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_among(families: &Families, path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = weights::open(path)?;
         let names = TensorShapes::of(&*source);
-        let detected = recognised(path, "checkpoint", &names, Detected::in_checkpoint(&names))?;
-        let (Some(unet), Some(family)) = (&detected.unet, detected.family) else {
-            return Err(not_there(path, "Stable Diffusion checkpoint", &names, diffusion::UNET));
+        let detected = recognised(path, "checkpoint", &names, Detected::among(&names, families))?;
+        let (Some(network), Some(family)) = (&detected.network, detected.family) else {
+            return Err(not_there(path, "checkpoint of a diffusion model", &names, &families.probes()));
         };
         for tensor in detected.unused_tensors(&names) {
             tracing::debug!(tensor, file = %path.display(), "a tensor that nothing uses");
         }
         Ok(Self {
-            model: DiffusionModel::over(&source, unet, family, None, budget)?,
-            text: TextEncoders::over(&source, family, &detected.text, budget)?,
+            model: DiffusionModel::over(&source, network, family, None, budget)?,
+            text: TextEncoders::over(&source, family.text, &detected.text, budget)?,
             vae: detected.vae.as_ref().map(|vae| open::vae::over(&source, vae, budget)).transpose()?,
             vision: detected.vision.as_ref().map(|found| open::vision::over(&source, found, budget)).transpose()?,
         })

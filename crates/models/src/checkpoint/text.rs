@@ -8,18 +8,18 @@ use super::{
     detect,
     recognise::{not_there, recognised},
 };
-use crate::checkpoint::detect::{Family, TextEncoderKind, TextFound};
+use crate::checkpoint::detect::{TextEncoderKind, TextFound, families};
 use crate::{
     error::ModelError,
-    nets::clip::TextModel,
+    nets::{clip::TextModel, family::TextRecipe},
     weights::{ModelWeights, open, owner},
 };
 
 /// The text encoders of one model, in the order in which their outputs are joined.
 #[derive(Debug, Clone)]
 pub struct TextEncoders {
-    /// Their family.
-    pub family: Family,
+    /// How their outputs become one prompt.
+    pub recipe: &'static TextRecipe,
     /// Each with its role.
     pub encoders: Vec<Encoder>,
 }
@@ -63,27 +63,27 @@ impl TextEncoders {
             None => Ok(encoder.clone()),
         };
         let encoders = self.encoders.iter().map(merge).collect::<Result<_, ModelError>>()?;
-        Ok(Self { family: self.family, encoders })
+        Ok(Self { recipe: self.recipe, encoders })
     }
 }
 
 impl TextEncoders {
-    /// The text encoders found in a source; `None` when one of the family's is missing.
+    /// The text encoders found in a source; `None` when one of the recipe's is missing.
     pub(super) fn over(
         source: &Arc<dyn TensorSource>,
-        family: Family,
+        recipe: &'static TextRecipe,
         found: &[TextFound],
         budget: &Arc<Budget>,
     ) -> Result<Option<Self>, ModelError> {
         let built = found.iter().map(|found| text_over(source, found, budget));
-        Ok(in_order(family, &built.collect::<Result<Vec<_>, _>>()?))
+        Ok(in_order(recipe, &built.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// Opens the text encoders of a family from one or two files (or from checkpoints).
     ///
     /// # Errors
     /// As [`Checkpoint::open`](crate::Checkpoint::open); `ModelError::NotThere` naming the encoder that none of the files holds.
-    pub fn open(paths: &[&Path], family: Family, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+    pub fn open(paths: &[&Path], recipe: &'static TextRecipe, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let mut encoders = Vec::new();
         for path in paths {
             let source = open(path)?;
@@ -97,14 +97,14 @@ impl TextEncoders {
                 encoders.push(text_over(&source, found, budget)?);
             }
         }
-        let Some(stack) = in_order(family, &encoders) else {
-            let roles: Vec<&str> = family.roles().iter().map(|role| role.name()).collect();
+        let Some(stack) = in_order(recipe, &encoders) else {
+            let roles: Vec<&str> = recipe.roles.iter().map(|role| role.name()).collect();
             let found: Vec<&str> = encoders.iter().map(|encoder| encoder.role.name()).collect();
             return Err(ModelError::NotThere {
                 path: paths.first().map(|path| path.to_path_buf()).unwrap_or_default(),
                 wanted: "complete set of text encoders",
                 recognised: found.join(", "),
-                missing: format!("{family} needs {}", roles.join(" and ")),
+                missing: format!("{recipe} needs {}", roles.join(" and ")),
             });
         };
         Ok(stack)
@@ -119,14 +119,18 @@ impl TextEncoders {
         let names = TensorShapes::of(&*source);
         let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
         let roles: Vec<TextEncoderKind> = found.iter().map(|(role, _)| *role).collect();
-        let family = match roles.as_slice() {
-            [] => return Err(not_there(path, "text encoder", &names, "`text_model.encoder.layers.0.*`")),
-            [TextEncoderKind::L] => Family::Sd1,
-            [TextEncoderKind::H] => Family::Sd2,
-            [TextEncoderKind::G] => Family::SdxlRefiner,
-            _ => Family::Sdxl,
-        };
-        Self::open(&[path], family, budget)
+        if roles.is_empty() {
+            return Err(not_there(path, "text encoder", &names, "`text_model.encoder.layers.0.*`"));
+        }
+        let families = families();
+        let recipe = families.iter().map(|family| family.text).find(|recipe| recipe.roles == roles);
+        let recipe = recipe.ok_or_else(|| ModelError::NotThere {
+            path: path.to_path_buf(),
+            wanted: "complete set of text encoders",
+            recognised: roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", "),
+            missing: "what a family takes together with them".to_owned(),
+        })?;
+        Self::open(&[path], recipe, budget)
     }
 }
 
@@ -142,12 +146,12 @@ fn text_over(
     Ok(Encoder { role: *role, model: Arc::new(found.config.init(&weights)?), weights })
 }
 
-/// The encoders that `family` needs, in its order; `None` when one is missing, or it takes no prompts.
-fn in_order(family: Family, encoders: &[Encoder]) -> Option<TextEncoders> {
-    if family.roles().is_empty() {
+/// The encoders that `recipe` needs, in its order; `None` when one is missing, or it takes no prompts.
+fn in_order(recipe: &'static TextRecipe, encoders: &[Encoder]) -> Option<TextEncoders> {
+    if recipe.roles.is_empty() {
         return None;
     }
     let find = |role: &TextEncoderKind| encoders.iter().find(|encoder| encoder.role == *role).cloned();
-    let encoders = family.roles().iter().map(find).collect::<Option<Vec<_>>>()?;
-    Some(TextEncoders { family, encoders })
+    let encoders = recipe.roles.iter().map(find).collect::<Option<Vec<_>>>()?;
+    Some(TextEncoders { recipe, encoders })
 }

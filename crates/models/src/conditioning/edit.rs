@@ -6,7 +6,10 @@ use burn::tensor::Tensor;
 
 use crate::nets::gligen::{Gligen, GroundedBox, Grounding};
 
-use super::{Area, Concat, Condition, Conditioning, ControlLink, ImagePrompt, LowRes, Mask, Sizes, Video};
+use super::{
+    Area, Concat, Condition, Conditioning, ControlLink, DistilledGuidance, ImagePrompt, LowRes, Mask, Sizes, Video,
+};
+use crate::nets::ReferenceMethod;
 use crate::weight_hooks::HookGroup;
 
 /// Latent cells per side of a cell in pixels.
@@ -132,6 +135,21 @@ impl Conditioning {
     /// What SD_4XUpscale_Conditioning adds.
     pub fn set_low_res(&self, low_res: &LowRes) -> Self {
         self.each(|entry| entry.low_res = Some(low_res.clone()))
+    }
+
+    /// FluxGuidance, FluxDisableGuidance.
+    pub fn set_guidance(&self, guidance: DistilledGuidance) -> Self {
+        self.each(|entry| entry.guidance = guidance)
+    }
+
+    /// ReferenceLatent: one more latent behind those there are.
+    pub fn add_reference(&self, latent: &Tensor<4>) -> Self {
+        self.each(|entry| entry.references.push(latent.clone()))
+    }
+
+    /// FluxKontextMultiReferenceLatentMethod.
+    pub fn set_reference_method(&self, method: ReferenceMethod) -> Self {
+        self.each(|entry| entry.reference_method = Some(method))
     }
 
     fn with_area(&self, area: Area, strength: f64) -> Self {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::nets::{ControlSource, gligen::Grounding};
+use crate::nets::{ControlSource, ReferenceMethod, gligen::Grounding};
 use crate::weight_hooks::HookGroup;
 
 pub use image_prompt::ImagePrompt;
@@ -67,6 +67,26 @@ pub struct Condition {
     pub video: Video,
     /// A small image to be made large.
     pub low_res: Option<LowRes>,
+    /// Which tokens of the prompt count, `[B, T]`: 1 for those that do, 0 for padding. All of them without.
+    pub attention_mask: Option<Tensor<2>>,
+    /// What a distilled network is told to be guided by.
+    pub guidance: DistilledGuidance,
+    /// Latents to look at, each `[B, C, h, w]` as the autoencoder gives it, of a size of its own.
+    pub references: Vec<Tensor<4>>,
+    /// Where references lie; the family's own way without.
+    pub reference_method: Option<ReferenceMethod>,
+}
+
+/// What a distilled network (Flux) is told to be guided by.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum DistilledGuidance {
+    /// What its family takes for usual.
+    #[default]
+    Usual,
+    /// Nothing: the term is left out.
+    Off,
+    /// A number.
+    At(f32),
 }
 
 /// A part of the image.
@@ -165,6 +185,10 @@ impl Condition {
             images: Vec::new(),
             video: Video::default(),
             low_res: None,
+            attention_mask: None,
+            guidance: DistilledGuidance::Usual,
+            references: Vec::new(),
+            reference_method: None,
         }
     }
 }

@@ -3,11 +3,13 @@
 //! Knows tensors. Knows nothing of noise levels: input scaling and the meaning of the output belong to
 //! [`ModelSampling`](crate::schedule::ModelSampling).
 
+use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::Tensor;
 
 use super::{
+    condition_inputs::ConditionInputs,
     hooks::{BetweenAttentions, Hooks, MiddleAttention},
     residuals::Residuals,
     side_inputs::SideInputs,
@@ -21,9 +23,10 @@ use crate::weights::ModelWeights;
 ///
 /// # Shapes
 /// `x` is `[B, C, H, W]`, already scaled, with the channels of [`channels`](Network::channels) plus those of
-/// `extras.concat`, which the caller has appended. `timesteps` has `B` entries (they may be fractional),
-/// `context` is `[B, T, D]`. Returns `[B, C_out, H, W]` in f32.
-pub trait Network: std::fmt::Debug {
+/// `extras.concat`, which the caller has appended. Latents with frames, `[B, C, F, H, W]`, come as `[B, C·F, H, W]`: the
+/// same values in the same order, with `F` in `extras.latent_frames`. `timesteps` has `B` entries (they may be
+/// fractional), `context` is `[B, T, D]`. Returns `[B, C_out·F, H, W]` in f32.
+pub trait Network: Any + std::fmt::Debug + Send + Sync {
     /// One evaluation.
     ///
     /// # Errors
@@ -38,6 +41,29 @@ pub trait Network: std::fmt::Debug {
 
     /// Channels of the latent that the network denoises (4 for Stable Diffusion, also where the input has 9).
     fn channels(&self) -> usize;
+
+    /// About how many bytes a pass holds beside its weights, for a latent of `[batch, height, width]` cells.
+    fn activations(&self, latent: [usize; 3]) -> u64;
+
+    /// Width of a UNet's first level, which some changes of its pass go by; none for other networks.
+    fn model_channels(&self) -> Option<usize> {
+        None
+    }
+
+    /// The guidance that a distilled network is told where a condition doesn't say; none for networks that take none.
+    fn default_guidance(&self) -> Option<f32> {
+        None
+    }
+
+    /// Where its latents have an axis of frames, also for one image.
+    fn has_frames(&self) -> bool {
+        false
+    }
+
+    /// What a checkpoint calls a weight.
+    fn name_in_checkpoint(&self, key: &str) -> String {
+        format!("model.diffusion_model.{key}")
+    }
 
     /// Channels beyond [`channels`](Network::channels) that the network's input takes (5 for inpainting, 4 for
     /// instruct-pix2pix).
@@ -87,7 +113,7 @@ pub trait Network: std::fmt::Debug {
 }
 
 /// What an evaluation gets beside latent, time step and context.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Extras<'a> {
     /// Vector `[B, adm]` beside the time embedding: pooled text and sizes (SDXL).
     pub vector: Option<Tensor<2>>,
@@ -100,8 +126,34 @@ pub struct Extras<'a> {
     /// How many items of the batch, one after the other, are the frames of one clip; all of them without. Networks for
     /// single images don't look at it.
     pub frames: Option<usize>,
+    /// How many frames each latent has, folded into its channels; 1 for images.
+    pub latent_frames: usize,
+    /// What the condition gives beside the prompt: its mask, guidance, references.
+    pub given: ConditionInputs,
     /// What changes the pass itself.
     pub modifiers: PassModifiers<'a>,
+}
+
+impl Default for Extras<'_> {
+    fn default() -> Self {
+        Self {
+            vector: None,
+            control: None,
+            negative: Vec::new(),
+            sigma: 0.0,
+            frames: None,
+            latent_frames: 1,
+            given: ConditionInputs::default(),
+            modifiers: PassModifiers::default(),
+        }
+    }
+}
+
+impl dyn Network {
+    /// This network as a certain one, if it is.
+    pub fn as_a<N: Network>(&self) -> Option<&N> {
+        (self as &dyn Any).downcast_ref()
+    }
 }
 
 /// What the model and the question carry to change a network's pass.

@@ -6,9 +6,11 @@
 
 mod activations;
 pub mod clip;
+mod condition_inputs;
 mod control;
 pub mod controlnet;
 mod denoiser;
+pub mod family;
 mod frames;
 pub mod gligen;
 pub mod hooks;
@@ -24,6 +26,7 @@ pub mod vae;
 pub mod vision;
 
 pub use activations::{ActivationFn, ActivationTap};
+pub use condition_inputs::{ConditionInputs, ReferenceMethod, References};
 pub use control::{ControlCall, ControlSource};
 pub use denoiser::{Extras, Network, PassModifiers};
 pub use residuals::Residuals;

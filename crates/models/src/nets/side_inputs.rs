@@ -22,4 +22,7 @@ pub enum SideInputs {
     LowRes,
     /// Which of two things to draw (Lotus).
     Task,
+    /// The pooled prompt as it is, zeros without one; where it takes channels, an image scaled as the latent is and then a
+    /// mask, 64 channels for each cell's pixels (Flux).
+    Pooled,
 }

@@ -9,8 +9,8 @@ use super::inpaint::repeat_batch;
 use super::predictor::{Inputs, Predictor, StepInputs};
 use super::prepare::{Prepared, Rect};
 use super::reuse::StepMemory;
-use crate::nets::PassModifiers;
 use crate::nets::hooks::{BetweenAttentions, MiddleAttention};
+use crate::nets::{ConditionInputs, PassModifiers};
 use crate::random::TorchGenerator;
 use crate::sampler::SamplingError;
 use crate::weight_hooks::HookGroup;
@@ -28,6 +28,8 @@ pub(super) struct EvalRequest<'a> {
     pub(super) hooks: &'a dyn HookedModels,
     /// The noisy latents, `[B, C, h, w]`.
     pub(super) x: &'a Tensor<4>,
+    /// How many frames are folded into the channels.
+    pub(super) frames: usize,
     pub(super) sigma: f32,
     /// How many conditions may go through the network together.
     pub(super) max_batch: usize,
@@ -148,6 +150,7 @@ fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, 
         .iter()
         .map(|task| task.condition.inputs.control_context.clone().map(|context| repeat_batch(context, items)))
         .collect();
+    let given: Vec<ConditionInputs> = batch.iter().map(|task| task.condition.inputs.given.clone()).collect();
     let between = between(batch)?;
     let inputs = Inputs {
         context: Tensor::cat(context.collect(), 0),
@@ -157,6 +160,8 @@ fn run(request: &EvalRequest<'_>, batch: &[Task<'_>]) -> Result<Vec<Tensor<4>>, 
         control: batch[0].condition.control.as_deref(),
         conditions: batch.len(),
         negative: batch.iter().flat_map(|task| std::iter::repeat_n(task.condition.inputs.negative, items)).collect(),
+        latent_frames: request.frames,
+        given: ConditionInputs::stacked(&given),
         modifiers: PassModifiers { between: between.as_deref(), ..modifiers(request, batch) },
         steps: request.memory.map(|memory| StepInputs { memory, conditions: batch.iter().map(Task::id).collect() }),
     };
@@ -257,6 +262,7 @@ impl<'a> Task<'a> {
             && tokens_fit
             && a.control_context.as_ref().map(Tensor::dims) == b.control_context.as_ref().map(Tensor::dims)
             && a.vector.as_ref().map(Tensor::dims) == b.vector.as_ref().map(Tensor::dims)
+            && a.given.joins(&b.given)
             && a.concat.as_ref().map(Tensor::dims) == b.concat.as_ref().map(Tensor::dims)
     }
 }

@@ -110,6 +110,7 @@ impl SamplingRun<'_> {
             lists,
             wanted: self.guidance.wanted(self.sampler.needs_uncond() || self.wants_negative()),
             max_batch: self.max_batch,
+            frames: self.latent.frames(),
             sampling: self.sampling,
             rng: self.rng(),
             memory: PatchMemory::default(),
@@ -161,7 +162,7 @@ impl SamplingRun<'_> {
     /// The latent must have the model's channels, the noise the latent's shape.
     fn check_shapes(&self) -> Result<(), SamplingError> {
         let (latent, noise, channels) = (self.latent.tensor().dims(), self.noise.dims(), self.model.channels());
-        if latent[1] != channels {
+        if latent[1] != channels * self.latent.frames() {
             let expected = format!("[B, {channels}, H/8, W/8], fitted to this model");
             return Err(SamplingError::Shape { what: "latent_image", expected, found: latent.to_vec() });
         }
@@ -206,6 +207,8 @@ struct Guided<'a> {
     lists: Vec<Vec<Prepared>>,
     wanted: Vec<bool>,
     max_batch: usize,
+    /// How many frames are folded into the channels of latents.
+    frames: usize,
     sampling: &'a ModelSampling,
     rng: Option<Mutex<TorchGenerator>>,
     memory: PatchMemory,
@@ -256,6 +259,7 @@ impl Guided<'_> {
             model: self.model,
             hooks: &self.hooks,
             x,
+            frames: self.frames,
             sigma,
             max_batch: self.max_batch,
             middle: MiddleAttention::Plain,

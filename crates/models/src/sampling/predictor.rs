@@ -9,7 +9,7 @@ use super::reuse::{StepCall, StepMemory};
 use crate::error::ModelError;
 use crate::nets::ControlCall;
 use crate::nets::ControlSource;
-use crate::nets::{Extras, Network, PassModifiers, SideInputs};
+use crate::nets::{ConditionInputs, Extras, Network, PassModifiers, SideInputs};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::schedule::scaling;
@@ -41,6 +41,11 @@ pub trait Predictor {
     /// What it is told beside latent, level and prompt.
     fn side_inputs(&self) -> SideInputs {
         SideInputs::Usual
+    }
+
+    /// The guidance that a distilled network is told where a condition doesn't say.
+    fn default_guidance(&self) -> Option<f32> {
+        None
     }
 
     /// An encoded prompt as the network takes it, `[B, T, D]`.
@@ -82,6 +87,10 @@ pub struct Inputs<'a> {
     pub conditions: usize,
     /// Per batch item: whether it is of the negative conditioning.
     pub negative: Vec<bool>,
+    /// How many frames each latent has, folded into its channels; 1 for images.
+    pub latent_frames: usize,
+    /// What the conditions give beside their prompts.
+    pub given: ConditionInputs,
     /// What changes the network's pass.
     pub modifiers: PassModifiers<'a>,
     /// Where the network's outputs may be guessed from those of earlier steps.
@@ -99,6 +108,8 @@ impl Inputs<'_> {
             control: None,
             conditions: 1,
             negative: Vec::new(),
+            latent_frames: 1,
+            given: ConditionInputs::default(),
             modifiers: PassModifiers::default(),
             steps: None,
         }
@@ -149,6 +160,8 @@ impl Predictor for NetworkPredictor<'_> {
             negative: inputs.negative,
             sigma,
             frames,
+            latent_frames: inputs.latent_frames,
+            given: inputs.given,
             modifiers: inputs.modifiers,
         };
         let seen = inputs.steps.as_ref().map(|steps| (steps, input.clone().narrow(1, 0, x.dims()[1])));
@@ -176,6 +189,10 @@ impl Predictor for NetworkPredictor<'_> {
 
     fn side_inputs(&self) -> SideInputs {
         self.network.side_inputs()
+    }
+
+    fn default_guidance(&self) -> Option<f32> {
+        self.network.default_guidance()
     }
 
     fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, SamplingError> {
@@ -233,6 +250,10 @@ impl Predictor for HookedPredictor<'_> {
 
     fn side_inputs(&self) -> SideInputs {
         self.plain().side_inputs()
+    }
+
+    fn default_guidance(&self) -> Option<f32> {
+        self.plain().default_guidance()
     }
 
     fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, SamplingError> {

@@ -7,10 +7,10 @@ use burn::tensor::Tensor;
 
 use super::inpaint::{repeat_batch, resized};
 use super::predictor::Predictor;
-use crate::conditioning::{Area, Condition, Conditioning, Mask};
+use crate::conditioning::{Area, Condition, Conditioning, DistilledGuidance, Mask};
 use crate::image::{Crop, ImageError, Method, Planes, common_upscale};
 use crate::latent::LatentFormat;
-use crate::nets::{ControlSource, SideInputs, gligen::Grounding};
+use crate::nets::{ConditionInputs, ControlSource, References, SideInputs, gligen::Grounding};
 use crate::sampler::SamplingError;
 use crate::schedule::ModelSampling;
 use crate::weight_hooks::HookGroup;
@@ -63,6 +63,8 @@ pub(super) struct NetworkInputs {
     pub(super) control_context: Option<Tensor<3>>,
     pub(super) vector: Option<Tensor<2>>,
     pub(super) concat: Option<Tensor<4>>,
+    /// Of the run's batch.
+    pub(super) given: ConditionInputs,
     pub(super) negative: bool,
 }
 
@@ -220,6 +222,7 @@ impl PrepareContext<'_> {
             control_context: entry.control_context.clone(),
             vector,
             concat: self.concat(entry)?,
+            given: self.given(entry, batch)?,
             negative,
         };
         Ok(Prepared {
@@ -236,6 +239,29 @@ impl PrepareContext<'_> {
         })
     }
 
+    /// What a condition gives beside its prompt, for a batch.
+    fn given(&self, entry: &Condition, batch: usize) -> Result<ConditionInputs, SamplingError> {
+        let guidance = match entry.guidance {
+            DistilledGuidance::Usual => self.model.default_guidance(),
+            DistilledGuidance::Off => None,
+            DistilledGuidance::At(guidance) => self.model.default_guidance().map(|_| guidance),
+        };
+        let references = entry.references.iter().map(|latent| {
+            let found = latent.dims();
+            let channels = self.model.channels();
+            if found[1] != channels || found.contains(&0) {
+                let expected = format!("[B, {channels}, h, w], as the autoencoder of this model gives it");
+                return Err(SamplingError::Shape { what: "reference latent", expected, found: found.to_vec() });
+            }
+            Ok(repeat_batch(self.format.process_in(latent.clone()), batch))
+        });
+        Ok(ConditionInputs {
+            mask: entry.attention_mask.clone().map(|mask| repeat_batch(mask, batch)),
+            guidance: guidance.map(|guidance| vec![guidance; batch]),
+            references: References { latents: references.collect::<Result<_, _>>()?, method: entry.reference_method },
+        })
+    }
+
     /// The channels an inpainting or instruct-pix2pix network takes beside the latent's.
     fn concat(&self, entry: &Condition) -> Result<Option<Tensor<4>>, SamplingError> {
         let [batch, channels, height, width] = self.latent.dims();
@@ -244,6 +270,9 @@ impl PrepareContext<'_> {
             return Ok(None);
         }
         let fit = |x: &Tensor<4>| spread_batch(cut_to_fit(x, width, height)?, batch);
+        if self.model.side_inputs() == SideInputs::Pooled {
+            return self.packed_concat(entry, extra).map(Some);
+        }
         if self.model.side_inputs() == SideInputs::LowRes {
             return Ok(Some(spread_batch(self.low_res(entry)?, batch)?));
         }
@@ -263,6 +292,33 @@ impl PrepareContext<'_> {
         };
         let mask = fit(&mask.clone().narrow(1, 0, 1))?.round();
         Ok(Some(Tensor::cat(vec![mask, image], 1)))
+    }
+}
+
+impl PrepareContext<'_> {
+    /// A scaled image, black without one, and where `extra` channels are more than its own, a mask whose 64 channels are the
+    /// pixels of each cell: the condition's, the run's, or all of it.
+    ///
+    /// Source: ComfyUI `comfy/model_base.py`, `Flux.concat_cond`.
+    fn packed_concat(&self, entry: &Condition, extra: usize) -> Result<Tensor<4>, SamplingError> {
+        const SIDE: usize = 8;
+        let ([batch, _, height, width], channels) = (self.latent.dims(), self.model.channels());
+        let fit = |x: &Tensor<4>, scale: usize| spread_batch(cut_to_fit(x, width * scale, height * scale)?, batch);
+        let image = match &entry.concat {
+            Some(concat) => concat.latent.clone(),
+            None => Tensor::zeros([1, channels, height, width], &self.latent.device()),
+        };
+        let image = fit(&self.format.process_in(image), 1)?;
+        if extra <= channels {
+            return Ok(image);
+        }
+        let own = entry.concat.as_ref().and_then(|concat| concat.mask.as_ref());
+        let mask = match own.or(self.mask) {
+            Some(mask) => fit(&mask.clone().mean_dim(1), SIDE)?,
+            None => Tensor::ones([batch, 1, height * SIDE, width * SIDE], &self.latent.device()),
+        };
+        let blocks = mask.reshape([batch, height, SIDE, width, SIDE]).permute([0, 2, 4, 1, 3]);
+        Ok(Tensor::cat(vec![image, blocks.reshape([batch, SIDE * SIDE, height, width])], 1))
     }
 }
 

@@ -42,6 +42,7 @@ impl PrepareContext<'_> {
                 Ok(Tensor::from_data(TensorData::new(vec![level as f32], [1, 1]), &device))
             }
             SideInputs::Task => Ok(task(&device)),
+            SideInputs::Pooled => pooled(entry, width, &device),
         }
     }
 
@@ -60,6 +61,18 @@ impl PrepareContext<'_> {
         };
         let fitted = cut_to_fit(&low.image, width, height)?;
         Ok(noisy_image(fitted, low.noise, self.seed).0)
+    }
+}
+
+/// The first numbers of the pooled prompt, or zeros.
+fn pooled(entry: &Condition, width: usize, device: &Device) -> Result<Tensor<2>, SamplingError> {
+    match &entry.pooled {
+        Some(pooled) if pooled.dims()[1] < width => {
+            let (expected, found) = (format!("[B, {width}], as this model's own text encoders give it"), pooled.dims());
+            Err(SamplingError::Shape { what: "pooled output", expected, found: found.to_vec() })
+        }
+        Some(pooled) => Ok(pooled.clone().narrow(1, 0, width)),
+        None => Ok(Tensor::zeros([1, width], device)),
     }
 }
 

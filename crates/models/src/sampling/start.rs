@@ -11,6 +11,7 @@ use crate::sampler::SamplingError;
 pub struct StartLatent {
     tensor: Tensor<4>,
     empty: bool,
+    frames: usize,
 }
 
 impl StartLatent {
@@ -20,19 +21,33 @@ impl StartLatent {
     /// # Errors
     /// When a latent that isn't empty has other channels, or a side has no cells.
     pub fn new(latent: Tensor<4>, channels: usize) -> Result<Self, SamplingError> {
-        let found = latent.dims();
-        let empty = found.iter().all(|side| *side > 0) && is_zero(&latent)?;
-        if found[1] == channels && found.iter().all(|side| *side > 0) {
-            return Ok(Self { tensor: latent, empty });
-        }
-        if !empty {
-            let expected = format!("[B, {channels}, H/8, W/8], as the autoencoder of this model gives it");
-            return Err(SamplingError::Shape { what: "latent_image", expected, found: found.to_vec() });
-        }
-        Ok(Self { tensor: latent.narrow(1, 0, 1).repeat_dim(1, channels), empty })
+        Self::with_frames(latent, 1, channels)
     }
 
-    /// The latent, `[B, channels, h, w]`.
+    /// A latent of so many frames, `[B, C, F, h, w]` with the frames folded into the channels: `[B, C · F, h, w]`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_frames(latent: Tensor<4>, frames: usize, channels: usize) -> Result<Self, SamplingError> {
+        let (found, frames) = (latent.dims(), frames.max(1));
+        let empty = found.iter().all(|side| *side > 0) && is_zero(&latent)?;
+        if found[1] == channels * frames && found.iter().all(|side| *side > 0) {
+            return Ok(Self { tensor: latent, empty, frames });
+        }
+        if !empty {
+            let frames = if frames == 1 { String::new() } else { format!("{frames} frames of ") };
+            let expected = format!("{frames}[B, {channels}, H/8, W/8], as the autoencoder of this model gives it");
+            return Err(SamplingError::Shape { what: "latent_image", expected, found: found.to_vec() });
+        }
+        Ok(Self { tensor: latent.narrow(1, 0, 1).repeat_dim(1, channels * frames), empty, frames })
+    }
+
+    /// How many frames are folded into the channels; 1 for images.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// The latent, `[B, channels · frames, h, w]`.
     pub fn tensor(&self) -> &Tensor<4> {
         &self.tensor
     }

@@ -42,7 +42,7 @@ impl PromptEncoder<'_> {
     /// # Errors
     /// [`ModelError::Text`], and those of the networks.
     pub fn encode_two(&self, text_l: &str, text_g: &str) -> Result<Prompt, ModelError> {
-        self.encoded(text_l, text_g, self.encoders.family.projects_pooled())
+        self.encoded(text_l, text_g, self.encoders.recipe.projects_pooled)
     }
 
     /// As [`encode`](Self::encode), with a pooled encoding that is not projected, whatever the family.
@@ -79,7 +79,7 @@ impl PromptEncoder<'_> {
     }
 
     fn hidden(&self) -> Hidden {
-        let own = self.encoders.family.hidden();
+        let own = self.encoders.recipe.hidden;
         Hidden { layer: self.clip_skip.unwrap_or(own.layer), norm: own.norm }
     }
 

@@ -11,7 +11,7 @@ use super::model_weights::ModelWeights;
 use crate::error::{ModelError, TensorMismatch, TensorMismatches};
 
 /// Hands out weights by key.
-pub(crate) struct WeightBuilder<'a> {
+pub struct WeightBuilder<'a> {
     mode: Mode<'a>,
 }
 
@@ -25,8 +25,11 @@ enum Mode<'a> {
 }
 
 impl<'a> WeightBuilder<'a> {
-    /// The names and shapes that `new` takes.
-    pub(crate) fn list_tensors<N>(
+    /// The names and shapes that `new` takes, in its order: the order of use.
+    ///
+    /// # Errors
+    /// Of `new`.
+    pub fn list_tensors<N>(
         new: impl FnOnce(&WeightBuilder<'_>) -> Result<N, ModelError>,
     ) -> Result<TensorShapes, ModelError> {
         let mode = Mode::List { tensors: RefCell::default(), budget: Budget::unlimited("list of tensors") };
@@ -39,7 +42,10 @@ impl<'a> WeightBuilder<'a> {
     }
 
     /// Builds `network` over `weights` after checking that every tensor is there in its shape.
-    pub(crate) fn build<N>(
+    ///
+    /// # Errors
+    /// `ModelError::Weights` listing every missing tensor and every wrong shape; those of `new`.
+    pub fn build<N>(
         network: &str,
         weights: &'a ModelWeights,
         new: impl Fn(&WeightBuilder<'_>) -> Result<N, ModelError>,
@@ -57,7 +63,10 @@ impl<'a> WeightBuilder<'a> {
     }
 
     /// The weight under `key`.
-    pub(crate) fn get(&self, key: &str, shape: &[usize]) -> Result<Weight, ModelError> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn get(&self, key: &str, shape: &[usize]) -> Result<Weight, ModelError> {
         match &self.mode {
             Mode::Weights(weights) => Ok(weights.weight(key).map_err(kiln_memory::SourceError::from)?),
             Mode::List { tensors, budget } => {

@@ -9,7 +9,7 @@ mod open;
 mod patches;
 mod stochastic;
 
-pub(crate) use builder::WeightBuilder;
+pub use builder::WeightBuilder;
 pub use mix::Mix;
 pub use model_weights::ModelWeights;
 pub use open::component_label;

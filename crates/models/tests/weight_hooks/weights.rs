@@ -60,18 +60,18 @@ fn plain(network: &dyn Network, steps: usize) -> Vec<f32> {
 #[test]
 fn a_hook_of_one_strength_is_the_lora_at_that_strength_bit_for_bit() {
     let model = checkpoint(&Budget::unlimited("test")).model;
-    let before = plain(&*model.unet, 3);
+    let before = plain(&*model.network, 3);
     for strength in [0.7, -1.5] {
-        let direct = plain(&*applied(&model, &queries(), strength as f32).unet, 3);
+        let direct = plain(&*applied(&model, &queries(), strength as f32).network, 3);
         assert_ne!(direct, before);
-        assert_eq!(hooked(&*model.unet, &hook(queries(), strength), 3).unwrap(), direct);
+        assert_eq!(hooked(&*model.network, &hook(queries(), strength), 3).unwrap(), direct);
         // The strength as a keyframe's factor.
         let scheduled =
             hook(queries(), 1.0).with_keyframes(&Keyframes::default().with(keyframe(0.0, strength)).unwrap());
-        assert_eq!(hooked(&*model.unet, &scheduled, 3).unwrap(), direct);
+        assert_eq!(hooked(&*model.network, &scheduled, 3).unwrap(), direct);
     }
-    assert_eq!(hooked(&*model.unet, &hook(queries(), 0.0), 3).unwrap(), before);
-    assert_eq!(plain(&*model.unet, 3), before, "and nothing is left of it");
+    assert_eq!(hooked(&*model.network, &hook(queries(), 0.0), 3).unwrap(), before);
+    assert_eq!(plain(&*model.network, 3), before, "and nothing is left of it");
 }
 
 /// One network down to a noise level, another below it.
@@ -97,10 +97,10 @@ fn each_step_has_the_weights_of_its_keyframe() {
     let model = checkpoint(&Budget::unlimited("test")).model;
     let (sampling, lora) = (ModelSampling::eps(), applied(&model, &queries(), 0.8));
     let half = Keyframes::default().with(keyframe(0.0, 0.0)).unwrap().with(keyframe(0.5, 1.0)).unwrap();
-    let found = hooked(&*model.unet, &hook(queries(), 0.8).with_keyframes(&half), 6).unwrap();
+    let found = hooked(&*model.network, &hook(queries(), 0.8).with_keyframes(&half), 6).unwrap();
     let composed = Switched {
-        high: predictor(&*model.unet, &sampling),
-        low: predictor(&*lora.unet, &sampling),
+        high: predictor(&*model.network, &sampling),
+        low: predictor(&*lora.network, &sampling),
         at: sampling.levels.percent_to_sigma(0.5) as f32,
     };
     assert_eq!(found, run(&composed, &levels(6), prompt(0.5), prompt(-0.5), [8, 8]).unwrap());
@@ -114,7 +114,7 @@ fn under_a_budget_that_nothing_fits_into_hooks_draw_the_same_and_leave_nothing()
     let sampling = ModelSampling::eps();
     let draw = |budget: &Arc<Budget>| {
         let model = checkpoint(budget).model;
-        let network: &dyn Network = &*model.unet;
+        let network: &dyn Network = &*model.network;
         let positive = prompt(0.5).set_hooks(&Arc::new(hooks.clone()));
         run(&predictor(network, &sampling), &levels(5), positive, prompt(-0.5), [8, 8]).unwrap()
     };
@@ -157,12 +157,12 @@ fn another_model_as_a_lora_is_a_part_of_the_difference_to_the_files_weights() {
         expected.insert_f32(key, shape, moved.collect()).unwrap();
     }
     assert!(twice.weights.weights().weight(QUERY).unwrap().is_patched());
-    let by_hand = model.unet.over(&ModelWeights::plain(expected, "expected", &budget)).unwrap();
-    let found = hooked(&*lora.unet, &below.with(&as_lora(f64::from(part))), 2).unwrap();
+    let by_hand = model.network.over(&ModelWeights::plain(expected, "expected", &budget)).unwrap();
+    let found = hooked(&*lora.network, &below.with(&as_lora(f64::from(part))), 2).unwrap();
     assert_eq!(found, plain(&*by_hand, 2));
     // All the way it is the other model, but for the rounding of a sum.
     let (whole, there) =
-        (hooked(&*model.unet, &as_lora(1.0), 2).unwrap(), plain(&*model.unet.over(&other).unwrap(), 2));
+        (hooked(&*model.network, &as_lora(1.0), 2).unwrap(), plain(&*model.network.over(&other).unwrap(), 2));
     assert!(whole.iter().zip(&there).all(|(a, b)| (a - b).abs() < 1e-4));
 }
 
@@ -170,7 +170,7 @@ fn another_model_as_a_lora_is_a_part_of_the_difference_to_the_files_weights() {
 fn a_lora_or_a_model_of_another_family_is_refused_by_name_and_shape() {
     let budget = Budget::unlimited("test");
     let model = checkpoint(&budget).model;
-    let refused = |hooks: &HookGroup| hooked(&*model.unet, hooks, 2).unwrap_err().to_string();
+    let refused = |hooks: &HookGroup| hooked(&*model.network, hooks, 2).unwrap_err().to_string();
     let flux = file(&[("lora_unet_double_blocks_0_img_attn.lora_up.weight", &[4, 2], 1.0)]);
     let error = refused(&hook(flux, 1.0));
     assert!(error.starts_with("hook test lora: none of its 1 tensors fits this model"), "{error}");
@@ -188,7 +188,7 @@ fn a_lora_or_a_model_of_another_family_is_refused_by_name_and_shape() {
     assert!(refused(&as_lora(None)).contains("holds no diffusion model"));
     // A LoRA of text encoders alone changes no diffusion model, and says nothing.
     let text = file(&[("lora_te_text_model_encoder_layers_0_mlp_fc1.diff", &[256, 64], 0.25)]);
-    assert_eq!(hooked(&*model.unet, &hook(text, 1.0), 2).unwrap(), plain(&*model.unet, 2));
+    assert_eq!(hooked(&*model.network, &hook(text, 1.0), 2).unwrap(), plain(&*model.network, 2));
 }
 
 #[test]

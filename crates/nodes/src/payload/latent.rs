@@ -10,8 +10,12 @@ use super::tensor::tensor_bytes;
 /// Latents of equal size, and what belongs to them.
 #[derive(Clone, Debug)]
 pub struct Latent {
-    /// `[batch, channels, height / 8, width / 8]` in f32, unscaled as the autoencoder gives it.
+    /// `[batch, channels, height / 8, width / 8]` in f32, unscaled as the autoencoder gives it. Latents with frames,
+    /// `[batch, channels, frames, height / 8, width / 8]`, have them folded into the channels: the same values in the same
+    /// order.
     pub samples: Arc<Tensor<4>>,
+    /// How many frames are folded into the channels, for latents that have an axis of them.
+    pub frames: Option<usize>,
     /// Where to denoise (1) and where to keep (0): `[batch, 1, height, width]`, of any size.
     pub noise_mask: Option<Arc<Tensor<4>>>,
     /// Which noise of the batch each item gets.
@@ -23,7 +27,21 @@ object!(Latent, "LATENT", |l| l.bytes(), storage: |l| Some(Arc::as_ptr(&l.sample
 impl Latent {
     /// Latents without mask and with noise in batch order.
     pub fn new(samples: Tensor<4>) -> Self {
-        Self { samples: Arc::new(samples), noise_mask: None, batch_index: None }
+        Self { samples: Arc::new(samples), frames: None, noise_mask: None, batch_index: None }
+    }
+
+    /// Latents with frames, `[batch, channels · frames, height, width]`.
+    pub fn with_frames(samples: Tensor<4>, frames: usize) -> Self {
+        Self { frames: Some(frames), ..Self::new(samples) }
+    }
+
+    /// The shape as other programs see it: five sides where there are frames.
+    pub fn shape(&self) -> Vec<usize> {
+        let [batch, channels, height, width] = self.dims();
+        match self.frames {
+            Some(frames) => vec![batch, channels / frames.max(1), frames, height, width],
+            None => vec![batch, channels, height, width],
+        }
     }
 
     /// Other samples with the same mask and batch index.
@@ -36,12 +54,12 @@ impl Latent {
         Self { noise_mask: Some(Arc::new(mask)), ..self }
     }
 
-    /// The tensor, `[batch, channels, height, width]`.
+    /// The tensor, `[batch, channels, height, width]`, frames folded into the channels.
     pub fn tensor(&self) -> Tensor<4> {
         (*self.samples).clone()
     }
 
-    /// Batch, channels, height, width, in latent cells.
+    /// Batch, channels (times frames), height, width, in latent cells.
     pub fn dims(&self) -> [usize; 4] {
         self.samples.dims()
     }

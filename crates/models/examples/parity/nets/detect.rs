@@ -16,7 +16,7 @@ use crate::case::{CaseResult, Folder, Trouble};
 pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let names = names(&folder.json(file)?)?;
     let detected = Detected::in_checkpoint(&names)?;
-    let (Some(unet), Some(vae)) = (&detected.unet, &detected.vae) else {
+    let (Some(unet), Some(vae)) = (detected.unet(), &detected.vae) else {
         return Ok(vec![CaseResult::broken("parts", "no UNet or no VAE was recognised")]);
     };
     let mut results = vec![
@@ -49,7 +49,7 @@ fn consumed(part: &str, needed: &TensorShapes, there: &TensorShapes) -> CaseResu
 /// `detect_*.json`: each field of the reference's configuration that says something about the network.
 pub fn configuration(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let names = names(&folder.json(&file.replace("detect_", "keys_"))?)?;
-    let unet = Detected::in_checkpoint(&names)?.unet.ok_or("no UNet was recognised")?;
+    let unet = Detected::in_checkpoint(&names)?.unet().ok_or("no UNet was recognised")?;
     let (found, expected) = (fields(&unet.config), folder.json(file)?);
     let same = |(key, value): (&String, &Value)| {
         let expected = expected.get(key).unwrap_or(&Value::Null);

@@ -40,15 +40,15 @@ impl Recipe {
         ModelWeights::new(self.source.clone(), found.map.clone(), "parity", &Budget::new("parity", ROOM))
     }
 
-    fn unet(&self) -> Result<&Found<UNetConfig>, Trouble> {
-        Ok(self.detected.unet.as_ref().ok_or("the keys hold no UNet")?)
+    fn unet(&self) -> Result<Found<UNetConfig>, Trouble> {
+        Ok(self.detected.unet().ok_or("the keys hold no UNet")?)
     }
 }
 
 /// `unet_sd15`: the output for each stored input, and five numbers of every block.
 pub fn unet_sd15(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let recipe = Recipe::new(folder, "keys_sd15.json", None)?;
-    let unet = recipe.unet()?.config.init(&recipe.weights(recipe.unet()?))?;
+    let unet = recipe.unet()?.config.init(&recipe.weights(&recipe.unet()?))?;
     let tensors = folder.tensors(file)?;
     let mut results = Vec::new();
     for case in tensors.names().into_iter().filter_map(|name| name.strip_suffix(".eps")) {
@@ -101,7 +101,7 @@ pub fn five(x: &[f32]) -> [f32; 5] {
 /// `sdxl`: the UNet's output (the text cases are run with the prompts).
 pub fn sdxl_unet(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let recipe = Recipe::new(folder, "keys_sdxl.json", Some(Rounding::F16))?;
-    let unet = recipe.unet()?.config.init(&recipe.weights(recipe.unet()?))?;
+    let unet = recipe.unet()?.config.init(&recipe.weights(&recipe.unet()?))?;
     let tensors = folder.tensors(file)?;
     let context = det("sdxl.ctx", [1, 77, unet.config().context_dim.unwrap_or(0)], 1.7, 0.0);
     let y = stored::<2>(&tensors, "adm_y")?;

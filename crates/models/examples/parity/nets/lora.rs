@@ -21,7 +21,7 @@ const MATHS: f64 = 1e-6;
 pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let model = Detected::in_checkpoint(&names(&folder.json(&file.replace("lora_", ""))?)?)?;
     let configs: Vec<_> = model.text.iter().map(|(role, found)| (*role, &found.config)).collect();
-    let unet = model.unet.as_ref().ok_or("no UNet was recognised")?;
+    let unet = model.unet().ok_or("no UNet was recognised")?;
     let maps = folder.json(file)?;
     Ok(vec![same("unet", &unet_keys(&unet.config)?, &maps), same("clip", &text_keys(&configs)?, &maps)])
 }

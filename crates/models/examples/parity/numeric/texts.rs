@@ -41,7 +41,7 @@ impl Texts {
         };
         let encoders = recipe.detected.text.iter().map(model).collect::<Result<_, _>>()?;
         Ok(Self {
-            encoders: TextEncoders { family, encoders },
+            encoders: TextEncoders { recipe: family.text, encoders },
             vocabulary: Arc::new(Vocabulary::bundled()?),
             embeddings: EmbeddingFolders::new([folder.path().join("embeddings")]),
             device: Device::flex(),
@@ -161,9 +161,9 @@ pub fn whole_runs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Troubl
     }
     drop(texts);
     let recipe = Recipe::new(folder, "keys_sd15.json", None)?;
-    let unet = recipe.detected.unet.as_ref().ok_or("the keys hold no UNet")?;
+    let unet = recipe.detected.unet().ok_or("the keys hold no UNet")?;
     let vae = recipe.detected.vae.as_ref().ok_or("the keys hold no VAE")?;
-    let network = unet.config.init(&recipe.weights(unet))?;
+    let network = unet.config.init(&recipe.weights(&unet))?;
     let vae = vae.config.init(&recipe.weights(vae))?;
     let sampling = ModelSampling::eps();
     let condition = |prompt: &Prompt| Conditioning::new(prompt.context.clone(), Some(prompt.pooled.clone()));

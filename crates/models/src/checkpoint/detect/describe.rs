@@ -1,7 +1,11 @@
 //! What a list of tensor names looks like, in words for an error message.
 
-use super::parts::{Detected, text_encoders, unet, vae};
 use kiln_memory::TensorShapes;
+
+use super::known::known;
+use super::parts::{Detected, text_encoders, vae};
+use super::table::families;
+use crate::nets::family::Family;
 
 /// What the names look like: "a UNet (SD1, 320 wide), a VAE", "a LoRA", or a few of the names themselves.
 pub fn describe(names: &TensorShapes) -> String {
@@ -16,11 +20,13 @@ pub fn describe(names: &TensorShapes) -> String {
 
 fn models(names: &TensorShapes) -> Vec<String> {
     let mut parts = Vec::new();
-    let detected = Detected::in_checkpoint(names).ok();
-    if let Ok(Some(found)) = unet(names) {
-        let family =
-            detected.as_ref().and_then(|detected| detected.family).map_or("unknown", super::family::Family::name);
-        parts.push(format!("a UNet ({family}, {} wide)", found.config.model_channels));
+    let families = families();
+    if let Ok(Some((kind, found))) = families.network(names) {
+        let family = Detected::in_checkpoint(names).ok().and_then(|detected| detected.family);
+        let family = family.map_or("unknown", Family::name);
+        parts.push(format!("{} ({family}, {})", kind.name, found.config.describe()));
+    } else if let Some(family) = known(names) {
+        parts.push(format!("a {family} model, of a family that Kiln knows by name and does not run"));
     }
     for (role, found) in text_encoders(names).unwrap_or_default() {
         parts.push(format!("a text encoder ({}, {} wide)", role.name(), found.config.width));
@@ -44,8 +50,6 @@ const PROBES: &[(&str, Probe)] = &[
     ("an upscaler", |name| name == "conv_first.weight" || name == "model.0.weight" || name == "body.0.weight"),
     ("a tiny autoencoder", |name| name == "3.conv.0.weight" || name.starts_with("taesd_decoder.")),
     ("an embedding", |name| name == "emb_params"),
-    ("a Flux model", |name| name.contains("double_blocks.0.")),
-    ("a Wan model", |name| name.ends_with("head.modulation")),
     ("a T5 encoder", |name| name.contains("encoder.block.0.layer.0.SelfAttention.")),
 ];
 

@@ -3,15 +3,14 @@
 //! Knows prefixes and probes of every family; reads no data, opens no file.
 
 mod describe;
-mod family;
 mod ignorable;
+mod known;
 mod parts;
-mod prediction;
-mod text_encoder;
+mod table;
 
+pub use crate::nets::family::{Family, Found, FoundNetwork, Prediction, TextEncoderKind};
+pub use crate::nets::unet::find as unet;
 pub use describe::describe;
-pub use family::Family;
 pub use ignorable::ignorable;
-pub use parts::{Detected, Found, TextFound, text_encoders, unet, vae, vision};
-pub use prediction::Prediction;
-pub use text_encoder::TextEncoderKind;
+pub use parts::{Detected, TextFound, text_encoders, vae, vision};
+pub use table::families;

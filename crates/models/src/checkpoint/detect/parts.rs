@@ -1,36 +1,28 @@
-//! The parts of a checkpoint: UNet, text encoders, autoencoder, each with its configuration and key map.
+//! The parts of a checkpoint: network, text encoders, autoencoder, each with its configuration and key map.
 
-use super::{family::Family, text_encoder::TextEncoderKind};
+use super::table::families;
 use crate::{
     error::ModelError,
     nets::{
         clip::{self, Activation, TextConfig},
-        unet::{self as unet_family, UNetConfig},
+        family::{Families, Family, Found, FoundNetwork, TextEncoderKind},
+        unet::UNetConfig,
         vae::{self as vae_family, VaeConfig},
         vision::{self as vision_family, VisionConfig},
     },
 };
 use kiln_memory::{KeyMap, TensorShapes};
 
-/// Something recognised: its sizes and where its tensors are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found<C> {
-    /// Its sizes.
-    pub config: C,
-    /// Where its tensors are.
-    pub map: KeyMap,
-}
-
 /// A recognised text encoder.
 pub type TextFound = (TextEncoderKind, Found<TextConfig>);
 
 /// All that was recognised in a list of names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Detected {
-    /// The family, if there is a UNet.
+    /// The family, if there is a network.
     pub family: Option<Family>,
-    /// The UNet.
-    pub unet: Option<Found<UNetConfig>>,
+    /// The denoising network.
+    pub network: Option<FoundNetwork>,
     /// Text encoders.
     pub text: Vec<TextFound>,
     /// The autoencoder.
@@ -40,60 +32,52 @@ pub struct Detected {
 }
 
 impl Detected {
-    /// Recognises the parts of a full checkpoint.
+    /// Recognises the parts of a full checkpoint of the families that Kiln brings along.
     ///
     /// # Errors
     /// `ModelError::Unrecognised` when the names of a part are there but its shapes make no sense.
     pub fn in_checkpoint(names: &TensorShapes) -> Result<Self, ModelError> {
-        let unet = unet(names)?;
+        Self::among(names, &families())
+    }
+
+    /// Recognises the parts of a full checkpoint of one of `families`.
+    ///
+    /// # Errors
+    /// As [`in_checkpoint`](Self::in_checkpoint).
+    pub fn among(names: &TensorShapes, families: &Families) -> Result<Self, ModelError> {
+        let found = families.network(names)?;
+        let config = found.as_ref().map(|(_, found)| &*found.config);
         let mut text = Vec::new();
         for place in &PLACES {
-            if let Some(found) = place.find(names, unet.as_ref().map(|unet| &unet.config))? {
+            if let Some(found) = place.find(names, config.and_then(|config| config.as_a::<UNetConfig>()))? {
                 text.push(found);
             }
         }
         let roles: Vec<TextEncoderKind> = text.iter().map(|(role, _)| *role).collect();
-        let family = unet.as_ref().map(|unet| Family::of(&unet.config, &roles));
-        let first = family.map_or("first_stage_model.", Family::vae_prefix);
+        let family = found.as_ref().and_then(|(kind, found)| families.family(kind, &*found.config, &roles));
+        let first = family.map_or("first_stage_model.", |family| family.vae_prefix);
         let vae = vae(names, &[first, "first_stage_model.", "vae."])?;
-        let vision = family.and_then(Family::vision_prefix).map(|prefix| vision(names, prefix)).transpose()?.flatten();
-        Ok(Self { family, unet, text, vae, vision })
+        let vision = family.and_then(|family| family.vision_prefix).map(|prefix| vision(names, prefix));
+        let network = found.map(|(_, found)| found);
+        Ok(Self { family, network, text, vae, vision: vision.transpose()?.flatten() })
+    }
+
+    /// The network, if it is a UNet.
+    pub fn unet(&self) -> Option<Found<UNetConfig>> {
+        let Found { config, map } = self.network.as_ref()?;
+        Some(Found { config: config.as_a::<UNetConfig>()?.clone(), map: map.clone() })
     }
 
     /// Tensors that belong to no part and are not known to be ignorable.
     pub fn unused_tensors<'a>(&self, names: &'a TensorShapes) -> Vec<&'a str> {
         let maps = self.text.iter().map(|(_, found)| &found.map);
-        let maps = maps.chain(self.unet.iter().map(|unet| &unet.map)).chain(self.vae.iter().map(|vae| &vae.map));
+        let maps = maps.chain(self.network.iter().map(|found| &found.map)).chain(self.vae.iter().map(|vae| &vae.map));
         let maps = maps.chain(self.vision.iter().map(|vision| &vision.map));
         let known: std::collections::HashSet<&str> =
             maps.flat_map(KeyMap::iter).map(|(_, place)| place.tensor.as_str()).collect();
         let strange = |name: &&str| !known.contains(name) && !super::ignorable::ignorable(name);
         names.iter().map(|(name, _)| name).filter(strange).collect()
     }
-}
-
-/// The UNet among `names`: with the prefix of a checkpoint or without, in original or diffusers' names.
-///
-/// # Errors
-/// `ModelError::Unrecognised` when it starts like a UNet but its shapes make no sense.
-pub fn unet(names: &TensorShapes) -> Result<Option<Found<UNetConfig>>, ModelError> {
-    let prefix = unet_prefix(names);
-    let mut map = if unet_family::is_diffusers(names, prefix) {
-        unet_family::diffusers(names, prefix)
-    } else {
-        unet_family::original(names, prefix)
-    };
-    // A projection that Stable Zero123 has beside its network.
-    for key in ["cc_projection.weight", "cc_projection.bias"] {
-        if let Some(shape) = names.shape(key) {
-            map.whole(key, key, shape);
-        }
-    }
-    let keys = map.names();
-    if !keys.has("input_blocks.0.0.weight") || !keys.any("time_embed.") {
-        return Ok(None);
-    }
-    Ok(Some(Found { config: UNetConfig::from_names(&keys)?, map }))
 }
 
 /// The image encoder below `prefix`, in OpenCLIP's or Hugging Face's names.
@@ -104,17 +88,6 @@ pub fn vision(names: &TensorShapes, prefix: &str) -> Result<Option<Found<VisionC
     let map = vision_family::below(names, prefix);
     let config = VisionConfig::from_names(&map.names())?;
     Ok(config.map(|config| Found { config, map }))
-}
-
-/// The prefix with most tensors, if it has more than five; then `model.`, then none.
-fn unet_prefix(names: &TensorShapes) -> &'static str {
-    let candidates = ["model.diffusion_model.", "model.model.", "net."];
-    let best = candidates.into_iter().max_by_key(|prefix| names.starting_with(prefix));
-    match best {
-        Some(prefix) if names.starting_with(prefix) > 5 => prefix,
-        _ if names.starting_with("model.input_blocks.") > 5 => "model.",
-        _ => "",
-    }
 }
 
 /// The autoencoder below the first of `prefixes` that has one.

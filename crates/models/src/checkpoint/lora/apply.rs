@@ -10,7 +10,6 @@ use crate::{
     },
     error::ModelError,
     lora::{LoraFile, Prefixes, Target},
-    nets::unet::unet_keys,
     weight_hooks::{HookGroup, HookTarget, HookedPart},
     weights::Patches,
 };
@@ -49,7 +48,7 @@ impl TextEncoders {
             encoder.with_weights(encoder.weights.patched(&patches))
         };
         let encoders = self.encoders.iter().map(patch).collect::<Result<_, ModelError>>()?;
-        Ok(Self { family: self.family, encoders })
+        Ok(Self { recipe: self.recipe, encoders })
     }
 
     /// These encoders under hooks, where `strengths` has a factor for each hook: what its keyframes say.
@@ -65,7 +64,7 @@ impl TextEncoders {
             if patches.is_empty() { Ok(encoder.clone()) } else { encoder.with_weights(weights.patched(&patches)) }
         };
         let encoders = self.encoders.iter().map(patch).collect::<Result<_, ModelError>>()?;
-        Ok(Self { family: self.family, encoders })
+        Ok(Self { recipe: self.recipe, encoders })
     }
 }
 
@@ -75,7 +74,7 @@ impl DiffusionModel {
     /// # Errors
     /// When the configuration contradicts itself.
     pub fn lora_keys(&self) -> Result<Prefixes, ModelError> {
-        unet_keys(self.unet.config())
+        self.network.lora_keys()
     }
 
     /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) returns.

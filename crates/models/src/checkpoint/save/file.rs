@@ -11,9 +11,8 @@ use crate::checkpoint::{
     text::{Encoder, TextEncoders},
 };
 use crate::{
-    checkpoint::detect::{Family, TextEncoderKind},
     latent::LatentFormat,
-    nets::{vae::Autoencoder, vision::VisionModel},
+    nets::{family::TextRecipe, vae::Autoencoder, vision::VisionModel},
     schedule::{Levels, ModelSampling, Prediction},
     weights::ModelWeights,
 };
@@ -29,9 +28,8 @@ impl ModelFile {
     #[must_use]
     pub fn with_model(mut self, model: &DiffusionModel, sampling: &ModelSampling) -> Self {
         for (key, _) in model.weights.map().iter() {
-            // The projection of Stable Zero123 lies beside the network.
-            let prefix = if key.starts_with("cc_projection.") { "" } else { "model.diffusion_model." };
-            self.tensors.extend(Tensor::of(&model.weights, key, format!("{prefix}{key}"), Dtype::F32));
+            let name = model.network.name_in_checkpoint(key);
+            self.tensors.extend(Tensor::of(&model.weights, key, name, Dtype::F32));
         }
         self.mark(model, sampling);
         self
@@ -41,7 +39,7 @@ impl ModelFile {
     #[must_use]
     pub fn with_text(mut self, text: &TextEncoders) -> Self {
         for encoder in &text.encoders {
-            self.encoder(encoder, text.family);
+            self.encoder(encoder, text.recipe);
         }
         self
     }
@@ -107,15 +105,9 @@ impl ModelFile {
         }
     }
 
-    fn encoder(&mut self, encoder: &Encoder, family: Family) {
-        let place = match (family, encoder.role) {
-            (Family::Sd1 | Family::Svd | Family::Sv3d | Family::Zero123, _) => "cond_stage_model.transformer.",
-            (Family::Sd2 | Family::Unclip | Family::Upscaler | Family::Lotus, _) => "cond_stage_model.model.",
-            (Family::Sdxl, TextEncoderKind::L) => "conditioner.embedders.0.transformer.",
-            (Family::Sdxl, _) => "conditioner.embedders.1.model.",
-            (Family::SdxlRefiner, _) => "conditioner.embedders.0.model.",
-        };
-        if place.ends_with("transformer.") {
+    fn encoder(&mut self, encoder: &Encoder, recipe: &TextRecipe) {
+        let Some((_, place)) = recipe.places.iter().find(|(role, _)| *role == encoder.role) else { return };
+        if !place.ends_with("model.") {
             return self.add_weights(&encoder.weights, place, Dtype::F16);
         }
         for fused in super::names::open_clip(&encoder.weights) {
@@ -138,7 +130,11 @@ impl ModelFile {
                 self.marker("edm_mean", mean.to_vec(), vec![1, 4, 1, 1]);
                 self.marker("edm_std", std.to_vec(), vec![1, 4, 1, 1]);
             }
-            Detected::Eps | Detected::Image | Detected::ContinuousV { .. } => {}
+            Detected::Eps
+            | Detected::Image
+            | Detected::ContinuousV { .. }
+            | Detected::Flow { .. }
+            | Detected::Flux { .. } => {}
         }
         let is_v = matches!(model.prediction, Detected::V { .. });
         if is_v && sampling.levels == Levels::zero_terminal_snr() {

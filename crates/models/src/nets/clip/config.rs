@@ -65,7 +65,7 @@ impl TextConfig {
             mlp: mlp[0],
             activation,
             projection: names.side("text_projection.weight", 0),
-            pad: if activation == Activation::QuickGelu { super::token::Token::END } else { 0 },
+            pad: if activation == Activation::QuickGelu { crate::nets::layers::Token::END } else { 0 },
         })
     }
 

@@ -4,11 +4,10 @@ mod config;
 mod keys;
 mod layer;
 mod model;
-mod token;
 
+pub use crate::nets::layers::Token;
 pub use config::{Activation, TextConfig};
 pub(crate) use keys::layer as open_clip_layer;
 pub use keys::{hugging_face, open_clip};
 pub(crate) use layer::{Layer, LayerShape};
 pub use model::{Hidden, TextModel, TextOutput};
-pub use token::Token;

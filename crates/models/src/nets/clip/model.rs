@@ -10,11 +10,10 @@ use kiln_memory::{TensorShapes, Weight};
 use super::{
     config::TextConfig,
     layer::{Layer, LayerShape},
-    token::Token,
 };
 use crate::{
     error::ModelError,
-    nets::layers::{LayerNorm, Linear},
+    nets::layers::{LayerNorm, Linear, Token},
     ops::Mask,
     weights::{ModelWeights, WeightBuilder},
 };

@@ -14,18 +14,19 @@ pub struct Linear {
 
 impl Linear {
     /// Takes `{name}.weight` `[outputs, inputs]` and `{name}.bias` `[outputs]` from the builder.
-    pub(crate) fn new(wb: &WeightBuilder<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
+    ///
+    /// # Errors
+    /// Of the builder.
+    pub fn new(wb: &WeightBuilder<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
         let bias = wb.get(&format!("{name}.bias"), &[outputs])?;
         Ok(Self { bias: Some(bias), ..Self::without_bias(wb, name, inputs, outputs)? })
     }
 
     /// As [`Linear::new`], for layers that have no bias.
-    pub(crate) fn without_bias(
-        wb: &WeightBuilder<'_>,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, ModelError> {
+    ///
+    /// # Errors
+    /// Of the builder.
+    pub fn without_bias(wb: &WeightBuilder<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
         Ok(Self { weight: wb.get(&format!("{name}.weight"), &[outputs, inputs])?, bias: None })
     }
 

@@ -7,7 +7,9 @@
 mod conv;
 mod linear;
 mod norm;
+mod token;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
+pub use token::Token;

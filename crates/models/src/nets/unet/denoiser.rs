@@ -42,6 +42,20 @@ impl Network for UNet {
         self.config().out_channels
     }
 
+    fn activations(&self, latent: [usize; 3]) -> u64 {
+        self.config().activations(latent)
+    }
+
+    fn model_channels(&self) -> Option<usize> {
+        Some(self.config().model_channels)
+    }
+
+    fn name_in_checkpoint(&self, key: &str) -> String {
+        // The projection of Stable Zero123 lies beside the network.
+        let prefix = if key.starts_with("cc_projection.") { "" } else { "model.diffusion_model." };
+        format!("{prefix}{key}")
+    }
+
     fn extra_channels(&self) -> usize {
         self.config().in_channels.saturating_sub(self.config().out_channels)
     }
@@ -67,6 +81,6 @@ impl Network for UNet {
     }
 
     fn over(&self, weights: &ModelWeights) -> Result<Arc<dyn Network>, ModelError> {
-        Ok(Arc::new(self.config().init(weights)?))
+        Ok(Arc::new(self.config().init(weights)?.with_side_inputs(self.side_inputs())))
     }
 }

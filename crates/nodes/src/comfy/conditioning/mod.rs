@@ -2,6 +2,7 @@
 
 mod combine;
 mod encode;
+mod flux;
 mod inpaint;
 mod lotus;
 mod region;
@@ -12,6 +13,9 @@ pub use combine::{ConditioningAverage, ConditioningCombine, ConditioningConcat, 
 pub(in crate::comfy) use encode::unprojected;
 pub use encode::{
     CLIPSetLastLayer, CLIPTextEncode, CLIPTextEncodeControlnet, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
+};
+pub use flux::{
+    FluxDisableGuidance, FluxGuidance, FluxKontextImageScale, FluxKontextMultiReferenceLatentMethod, ReferenceLatent,
 };
 pub use inpaint::{InpaintModelConditioning, InstructPixToPixConditioning};
 pub use lotus::LotusConditioning;
@@ -27,5 +31,6 @@ crate::comfy::classes::classes! {
     ConditioningCombine, ConditioningAverage, ConditioningConcat, ConditioningZeroOut, ConditioningSetArea,
     ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask, ConditioningSetTimestepRange,
     InpaintModelConditioning, InstructPixToPixConditioning, UnClipConditioning, Sd4xUpscaleConditioning,
-    LotusConditioning,
+    LotusConditioning, FluxGuidance, FluxDisableGuidance, FluxKontextImageScale, FluxKontextMultiReferenceLatentMethod,
+    ReferenceLatent,
 }

@@ -43,7 +43,11 @@ fn part(latent: &Latent, start: usize, length: usize) -> Latent {
         || (start..start + length).collect(),
         |index| index.iter().skip(start).take(length).copied().collect(),
     );
-    Latent { samples: Arc::new(latent.tensor().narrow(0, start, length)), noise_mask: mask, batch_index: Some(index) }
+    Latent {
+        noise_mask: mask,
+        batch_index: Some(index),
+        ..latent.with_samples(latent.tensor().narrow(0, start, length))
+    }
 }
 
 /// Repeats a whole batch. Repetitions get noise of their own.
@@ -72,7 +76,7 @@ impl Execute for RepeatLatentBatch {
             (0..amount).flat_map(|i| index.iter().map(move |x| x + i * span)).collect()
         });
         let repeated = samples.tensor().repeat_dim(0, amount);
-        Ok(Latent { samples: Arc::new(repeated), noise_mask: mask, batch_index: index })
+        Ok(Latent { noise_mask: mask, batch_index: index, ..samples.with_samples(repeated) })
     }
 }
 
@@ -176,5 +180,5 @@ fn joined(pending: &mut Vec<Latent>) -> Option<Latent> {
     };
     let index = items.iter().flat_map(noise_index).collect();
     let samples = Tensor::cat(items.iter().map(Latent::tensor).collect(), 0);
-    Some(Latent { samples: Arc::new(samples), noise_mask, batch_index: Some(index) })
+    Some(Latent { noise_mask, batch_index: Some(index), ..first.with_samples(samples) })
 }

@@ -46,7 +46,7 @@ impl Execute for SaveLatent {
         }
         let bytes: Vec<u8> = values(self.samples.tensor())?.iter().flat_map(|v| v.to_le_bytes()).collect();
         let tensors = [
-            (TENSOR, TensorView::new(Dtype::F32, self.samples.dims().to_vec(), &bytes)?),
+            (TENSOR, TensorView::new(Dtype::F32, self.samples.shape(), &bytes)?),
             (UNSCALED, TensorView::new(Dtype::F32, vec![0], &[])?),
         ];
         let file = safetensors::serialize(tensors, Some(metadata))?;
@@ -97,15 +97,20 @@ impl Execute for LoadLatent {
         let path = find(&environment, &self.latent)?;
         let file = WeightFile::open(&path)?;
         let shape = file.get(TENSOR).map(|info| info.shape.clone()).unwrap_or_default();
-        let Ok(dims) = <[usize; 4]>::try_from(shape.clone()) else {
-            return Err(NodeError::new(format!(
-                "{}: tensor `{TENSOR}` should be [B, C, H, W], found {shape:?}; is it a file of SaveLatent?",
-                path.display()
-            )));
+        let (dims, frames) = match *shape {
+            [b, c, h, w] => ([b, c, h, w], None),
+            [b, c, f, h, w] => ([b, c * f, h, w], Some(f)),
+            _ => {
+                return Err(NodeError::new(format!(
+                    "{}: tensor `{TENSOR}` should be [B, C, H, W] or [B, C, F, H, W], found {shape:?}; is it a file of SaveLatent?",
+                    path.display()
+                )));
+            }
         };
         let mut values = vec![0.0; dims.iter().product()];
         file.read_f32(TENSOR, &mut values)?;
         let latent = Tensor::from_data(TensorData::new(values, dims), environment.device());
-        Ok(Latent::new(if file.get(UNSCALED).is_some() { latent } else { latent / 0.18215 }))
+        let latent = if file.get(UNSCALED).is_some() { latent } else { latent / 0.18215 };
+        Ok(Latent { frames, ..Latent::new(latent) })
     }
 }

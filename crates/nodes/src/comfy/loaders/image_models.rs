@@ -94,8 +94,8 @@ impl Execute for ImageOnlyCheckpointSave {
         let family = model.network.family;
         let file = ModelFile::default()
             .with_model(&model.network, &model.sampling)
-            .with_vision(clip_vision.network()?, family.vision_prefix().unwrap_or_default())
-            .with_vae(vae.network()?, family.vae_prefix());
+            .with_vision(clip_vision.network()?, family.vision_prefix.unwrap_or_default())
+            .with_vae(vae.network()?, family.vae_prefix);
         save(cx, &filename_prefix, |path| described(&model, path).into_iter().chain(graph).collect(), &file)
     }
 }

@@ -173,7 +173,7 @@ impl Execute for DualCLIPLoader {
         let find = |name: &str| environment.folders().model("text_encoders", name);
         let paths: [PathBuf; 2] = [find(&self.clip_name1)?, find(&self.clip_name2)?];
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        Ok(Clip::new(TextEncoders::open(&paths, Family::Sdxl, environment.budget())?))
+        Ok(Clip::new(TextEncoders::open(&paths, Family::SDXL.text, environment.budget())?))
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use indexmap::IndexMap;
 use kiln_exec::{ConstantInputs, Cx, Execute, ExtraPngInfo, Node, NodeError, SubmittedPrompt};
-use kiln_models::detect::{Family, Prediction};
+use kiln_models::detect::Prediction;
 use kiln_models::save::ModelFile;
 use kiln_models::save::{Extraction, extract};
 use kiln_models::vae::Autoencoder;
@@ -58,14 +58,7 @@ pub(super) fn save(
 pub(super) fn described(model: &Model, path: &SavePath) -> IndexMap<String, String> {
     let mut texts = IndexMap::new();
     let network = &model.network;
-    let edits = network.unet.config().in_channels == 8;
-    let architecture = match network.family {
-        Family::Sdxl if edits => Some("stable-diffusion-xl-v1-edit"),
-        Family::Sdxl => Some("stable-diffusion-xl-v1-base"),
-        Family::SdxlRefiner => Some("stable-diffusion-xl-v1-refiner"),
-        Family::Svd | Family::Sv3d => Some("stable-video-diffusion-img2vid-v1"),
-        Family::Sd1 | Family::Sd2 | Family::Unclip | Family::Upscaler | Family::Lotus | Family::Zero123 => None,
-    };
+    let architecture = (network.family.architecture)(&*network.network);
     let mut say = |key: &str, value: String| drop(texts.insert(format!("modelspec.{key}"), value));
     if let Some(architecture) = architecture {
         say("architecture", architecture.to_owned());
@@ -76,7 +69,11 @@ pub(super) fn described(model: &Model, path: &SavePath) -> IndexMap<String, Stri
     match network.prediction {
         Prediction::Eps => say("predict_key", "epsilon".to_owned()),
         Prediction::V { .. } | Prediction::VLowRes => say("predict_key", "v".to_owned()),
-        Prediction::Edm | Prediction::Image | Prediction::ContinuousV { .. } => {}
+        Prediction::Edm
+        | Prediction::Image
+        | Prediction::ContinuousV { .. }
+        | Prediction::Flow { .. }
+        | Prediction::Flux { .. } => {}
     }
     texts
 }
@@ -115,7 +112,7 @@ impl Execute for CheckpointSave {
         let Self { model, clip, vae, filename_prefix, prompt, extra_pnginfo } = self;
         let graph = graph(cx, &prompt, &extra_pnginfo)?;
         let file = ModelFile::default().with_model(&model.network, &model.sampling);
-        let file = file.with_text(clip.text()?).with_vae(saved(&vae)?, model.network.family.vae_prefix());
+        let file = file.with_text(clip.text()?).with_vae(saved(&vae)?, model.network.family.vae_prefix);
         save(cx, &filename_prefix, |path| described(&model, path).into_iter().chain(graph).collect(), &file)
     }
 }

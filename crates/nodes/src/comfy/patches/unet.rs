@@ -72,9 +72,12 @@ impl Execute for FreeU_V2 {
     }
 }
 
+/// The factors hold at widths of a UNet: models of other networks stay as they are.
 fn free_u(model: Model, backbone: [f32; 2], skip: [f32; 2], adaptive: bool) -> Model {
-    let model_channels = model.network.unet.config().model_channels;
-    hooked(model, Hook::FreeU(Weights { model_channels, backbone, skip, adaptive }))
+    match model.network.network.model_channels() {
+        Some(model_channels) => hooked(model, Hook::FreeU(Weights { model_channels, backbone, skip, adaptive })),
+        None => model,
+    }
 }
 
 /// Lets a part of the run work on smaller maps, so that large images do not repeat themselves.

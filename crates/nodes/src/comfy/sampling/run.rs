@@ -50,10 +50,11 @@ impl Run<'_> {
             return Ok(Sampled { latent: self.latent.clone(), denoised: self.latent.clone() });
         }
         let Model { network, sampling, patches, .. } = self.model;
-        let latent = StartLatent::new(self.latent.tensor(), network.unet.config().out_channels)?;
+        let (channels, frames) = (network.network.channels(), self.latent.frames);
+        let latent = StartLatent::with_frames(self.latent.tensor(), frames.unwrap_or(1), channels)?;
         let noise = self.noise_for(latent.tensor())?;
         let run = SamplingRun {
-            model: &NetworkPredictor { network: &*network.unet, sampling, patches: Some(patches) },
+            model: &NetworkPredictor { network: &*network.network, sampling, patches: Some(patches) },
             sampling,
             format: &network.latent,
             guidance: self.guidance,
@@ -83,14 +84,15 @@ impl Run<'_> {
         }
         let outcome = outcome?;
         check_finite(&outcome.latent, self.sampler.kind.name())?;
-        let of = |samples| self.latent.with_samples(samples);
+        let frames = frames.or(network.network.has_frames().then_some(1));
+        let of = |samples| Latent { frames, ..self.latent.with_samples(samples) };
         Ok(Sampled { latent: of(outcome.latent), denoised: of(outcome.denoised) })
     }
 
     /// Positive and negative go through the network together.
     fn activations(&self, latent: &Tensor<4>) -> u64 {
         let [batch, _, height, width] = latent.dims();
-        self.model.network.unet.config().activations([batch * TOGETHER, height, width])
+        self.model.network.network.activations([batch * TOGETHER, height, width])
     }
 
     fn noise_for(&self, latent: &Tensor<4>) -> Result<Tensor<4>, NodeError> {
@@ -120,9 +122,9 @@ impl Painter {
         if !(environment.previews() && bar.is_watched()) {
             return Ok(None);
         }
-        let wanted = format!("{}_decoder.", format.tiny_name());
-        let names = if environment.tiny_previews() { environment.folders().models("vae_approx") } else { Vec::new() };
-        let found = names.iter().find(|name| name.starts_with(&wanted));
+        let wanted = format.tiny.filter(|_| environment.tiny_previews()).map(|tiny| format!("{tiny}_decoder."));
+        let names = if wanted.is_some() { environment.folders().models("vae_approx") } else { Vec::new() };
+        let found = wanted.and_then(|wanted| names.iter().find(|name| name.starts_with(&wanted)));
         let open = |name: &String| -> Result<Taesd, NodeError> {
             Ok(Taesd::open(&environment.folders().model("vae_approx", name)?, environment.budget())?)
         };
@@ -135,7 +137,7 @@ impl Painter {
         if let Some(tiny) = &self.tiny {
             return painted(tiny, first);
         }
-        let [_, _, height, width] = first.dims();
+        let [height, width] = [first.dims()[2], first.dims()[3]].map(|cells| cells * self.format.packed);
         let rgb = linear_preview(&Planes::from_tensor(&first).ok()?, &self.format)?;
         Some(StepPreview { width, height, rgb })
     }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use kiln_exec::{CodecError, Decoder, Encoder, Host, Object, PayloadCodec};
+use kiln_models::ReferenceMethod;
 use kiln_models::conditioning::{
-    Area, Camera, Concat, Condition, Conditioning as Conditions, ImagePrompt, LowRes, Mask, Sizes, Video,
+    Area, Camera, Concat, Condition, Conditioning as Conditions, DistilledGuidance, ImagePrompt, LowRes, Mask, Sizes,
+    Video,
 };
 
 use super::own::own;
@@ -57,6 +59,10 @@ fn write(entry: &Condition, to: &mut Encoder<'_>) -> Result<(), CodecError> {
         images,
         video,
         low_res,
+        attention_mask,
+        guidance,
+        references,
+        reference_method,
     } = entry;
     for (there, network) in [(control.is_some(), "ControlNet"), (grounding.is_some(), "GLIGEN")] {
         if there {
@@ -90,8 +96,40 @@ fn write(entry: &Condition, to: &mut Encoder<'_>) -> Result<(), CodecError> {
     write_video(video, to)?;
     to.option(low_res.as_ref(), |to, LowRes { image, noise }| {
         tensor(to, image)?;
-        Ok(to.f64(*noise)?)
-    })
+        Ok::<_, CodecError>(to.f64(*noise)?)
+    })?;
+    to.option(attention_mask.as_ref(), tensor)?;
+    write_guidance(*guidance, to)?;
+    to.count(references.len())?;
+    references.iter().try_for_each(|latent| tensor(to, latent))?;
+    to.option(*reference_method, |to, method| Ok(to.u8(method as u8)?))
+}
+
+fn write_guidance(guidance: DistilledGuidance, to: &mut Encoder<'_>) -> Result<(), CodecError> {
+    match guidance {
+        DistilledGuidance::Usual => Ok(to.u8(0)?),
+        DistilledGuidance::Off => Ok(to.u8(1)?),
+        DistilledGuidance::At(guidance) => {
+            to.u8(2)?;
+            Ok(to.f32(guidance)?)
+        }
+    }
+}
+
+fn read_guidance(from: &mut Decoder<'_>) -> Result<DistilledGuidance, CodecError> {
+    match from.u8()? {
+        0 => Ok(DistilledGuidance::Usual),
+        1 => Ok(DistilledGuidance::Off),
+        2 => Ok(DistilledGuidance::At(from.f32()?)),
+        other => Err(CodecError::damaged(format!("there is no kind of guidance {other}"))),
+    }
+}
+
+fn read_method(from: &mut Decoder<'_>) -> Result<ReferenceMethod, CodecError> {
+    let found = from.u8()?;
+    let methods = [ReferenceMethod::Offset, ReferenceMethod::Index, ReferenceMethod::Uxo];
+    let method = methods.into_iter().find(|method| *method as u8 == found);
+    method.ok_or_else(|| CodecError::damaged(format!("there is no way {found} to place references")))
 }
 
 fn write_video(video: &Video, to: &mut Encoder<'_>) -> Result<(), CodecError> {
@@ -142,6 +180,10 @@ fn read(from: &mut Decoder<'_>, device: &Device) -> Result<Condition, CodecError
         images: read_images(from, device)?,
         video: read_video(from)?,
         low_res: from.option(|from| Ok(LowRes { image: tensor::read(from, device)?, noise: from.f64()? }))?,
+        attention_mask: from.option(|from| tensor::read(from, device))?,
+        guidance: read_guidance(from)?,
+        references: (0..from.count()?).map(|_| tensor::read(from, device)).collect::<Result<_, _>>()?,
+        reference_method: from.option(read_method)?,
     })
 }
 

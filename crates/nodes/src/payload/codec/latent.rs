@@ -20,8 +20,9 @@ impl PayloadCodec for LatentCodec {
 
     fn encode(&self, object: &dyn Object, to: &mut Encoder<'_>) -> Result<(), CodecError> {
         // Without `..`: a new field does not compile until it is written.
-        let Latent { samples, noise_mask, batch_index } = own(object)?;
+        let Latent { samples, frames, noise_mask, batch_index } = own(object)?;
         tensor::write("LATENT", samples, to)?;
+        to.option(*frames, Encoder::count)?;
         to.option(noise_mask.as_ref(), |to, mask| tensor::write("LATENT", mask, to))?;
         to.option(batch_index.as_ref(), |to, index| {
             to.count(index.len())?;
@@ -33,6 +34,7 @@ impl PayloadCodec for LatentCodec {
         let device = tensor::device(host);
         Ok(Arc::new(Latent {
             samples: Arc::new(tensor::read(from, &device)?),
+            frames: from.option(Decoder::count)?,
             noise_mask: from.option(|from| tensor::read(from, &device))?.map(Arc::new),
             batch_index: from.option(|from| (0..from.count()?).map(|_| from.count()).collect())?,
         }))
