@@ -10,6 +10,8 @@ use kiln_memory::{
     Budget, Controls, HostPager, Kind, OutOfMemory, Policy, PressureMonitor, Reservation, VramState, available_memory,
     total_memory,
 };
+use kiln_models::detect::families;
+use kiln_models::family::Families;
 use kiln_models::tokenizer::{TokenizerError, Vocabulary};
 
 use crate::files::Folders;
@@ -23,6 +25,8 @@ pub struct Environment {
     previews: bool,
     tiny_previews: bool,
     metadata: bool,
+    /// What model files are looked up in.
+    families: Arc<Families>,
     /// Read once, when the first prompt is encoded.
     vocabulary: Arc<OnceLock<Arc<Vocabulary>>>,
 }
@@ -83,6 +87,7 @@ impl Environment {
             previews: true,
             tiny_previews: false,
             metadata: true,
+            families: Arc::new(families()),
             vocabulary: Arc::default(),
         }
     }
@@ -103,6 +108,12 @@ impl Environment {
     pub fn with_controls(self, controls: Controls) -> Self {
         let budget = Budget::new("host memory", controls.ram_limit.unwrap_or(u64::MAX));
         Self { memory: Memory::new(controls, budget), ..self }
+    }
+
+    /// With another table of families: those that Kiln brings along and an app's own, as
+    /// [`Families::with`] joins them.
+    pub fn with_families(self, families: Families) -> Self {
+        Self { families: Arc::new(families), ..self }
     }
 
     /// With or without small images of every sampling step.
@@ -154,6 +165,11 @@ impl Environment {
     /// Whether sampling shows its steps.
     pub fn previews(&self) -> bool {
         self.previews
+    }
+
+    /// The families that model files are looked up in.
+    pub fn families(&self) -> &Families {
+        &self.families
     }
 
     /// Whether a tiny decoder paints the previews.

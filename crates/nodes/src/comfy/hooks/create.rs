@@ -33,7 +33,7 @@ fn lora(cx: &Cx, name: &str) -> Result<HookSource, NodeError> {
 fn model(cx: &Cx, name: &str) -> Result<HookSource, NodeError> {
     let environment = cx.environment()?;
     let path = environment.folders().model("checkpoints", name)?;
-    let Checkpoint { model, text, .. } = Checkpoint::open(&path, environment.budget())?;
+    let Checkpoint { model, text, .. } = Checkpoint::open_among(environment.families(), &path, environment.budget())?;
     let encoders = text.into_iter().flat_map(|text| text.encoders);
     let text = encoders.map(|encoder| (encoder.scope(), encoder.weights)).collect();
     Ok(HookSource::Model(ModelAsLora { label: path.display().to_string(), model: Some(model.weights), text }))

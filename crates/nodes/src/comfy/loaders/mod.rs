@@ -97,7 +97,8 @@ impl Execute for UNETLoader {
             "fp8_e5m2" => Some(Rounding::F8E5M2),
             _ => None,
         };
-        Ok(Model::new(DiffusionModel::open_rounded(&path, rounding, environment.budget())?))
+        let families = environment.families();
+        Ok(Model::new(DiffusionModel::open_among(families, &path, rounding, environment.budget())?))
     }
 }
 

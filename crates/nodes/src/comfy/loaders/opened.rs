@@ -23,7 +23,8 @@ impl Opened {
     pub(super) fn checkpoint(cx: &Cx, name: &str) -> Result<Self, NodeError> {
         let environment = cx.environment()?;
         let path = environment.folders().model("checkpoints", name)?;
-        let Checkpoint { model, text, vae, vision } = Checkpoint::open(&path, environment.budget())?;
+        let Checkpoint { model, text, vae, vision } =
+            Checkpoint::open_among(environment.families(), &path, environment.budget())?;
         let lacks = |what: String, loader| MissingPart { file: path.clone(), what, loader };
         let (encoder, loader) = match model.family.roles() {
             [] => (format!("text encoder, as {} is told by an image what to draw", model.family), "CLIPLoader"),
