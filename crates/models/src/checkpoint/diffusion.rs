@@ -104,5 +104,5 @@ impl DiffusionModel {
     }
 }
 
-/// What a file is asked for.
-const WANTED: &str = "diffusion model";
+/// What a file is asked for, in the words of the loader.
+const WANTED: &str = "UNet";

@@ -60,7 +60,7 @@ impl Checkpoint {
         let names = TensorShapes::of(&*source);
         let detected = recognised(path, "checkpoint", &names, Detected::among(&names, families))?;
         let (Some(network), Some(family)) = (&detected.network, detected.family) else {
-            return Err(not_there(path, "checkpoint of a diffusion model", &names, &families.probes()));
+            return Err(not_there(path, "Stable Diffusion checkpoint", &names, &families.probes()));
         };
         for tensor in detected.unused_tensors(&names) {
             tracing::debug!(tensor, file = %path.display(), "a tensor that nothing uses");

@@ -88,7 +88,7 @@ fn its_file_is_recognised_and_other_tables_say_what_they_miss() {
     let model = opened(&path, &budget);
     assert_eq!((model.family, model.latent.channels()), (BRICKS, 3));
     let error = DiffusionModel::open(&path, &budget).unwrap_err().to_string();
-    assert!(error.contains("no diffusion model") && error.contains("`wall.bricks.0.bias`"), "{error}");
+    assert!(error.contains("no UNet") && error.contains("`wall.bricks.0.bias`"), "{error}");
     let inventory = Inventory::among(&table(), &path).unwrap();
     assert_eq!(inventory.family, Some(BRICKS));
     assert_eq!(inventory.part("unet").unwrap().tensors, 2 * (SIZES.bricks + 2));
