@@ -122,7 +122,7 @@ pub const HOUSES: &[House] = &[
                 "nets/side_inputs",
             ],
             &["nets/control", "nets/denoiser", "nets/frames", "weight_hooks"],
-            &["nets/clip"],
+            &["nets/clip", "nets/llm", "nets/qwen_vision", "nets/t5"],
             &["nets/family"],
             &["nets/hypernetwork", "nets/t2i", "nets/unet", "nets/vae"],
             &["nets/controlnet", "nets/gligen", "nets/taesd", "nets/upscale", "nets/vision"],

@@ -89,7 +89,7 @@ pub use latent::LatentFormat;
 pub use nets::unet::unet_keys;
 pub use nets::{
     ActivationFn, ActivationTap, ConditionInputs, ControlCall, ControlSource, Extras, Network, PassModifiers,
-    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, family, gligen, hooks, hypernetwork, layers,
-    t2i, taesd, unet, upscale, vae, vision,
+    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, family, gligen, hooks, hypernetwork, layers, llm,
+    qwen_vision, t2i, t5, taesd, unet, upscale, vae, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, WeightBuilder, component_label};

@@ -14,6 +14,7 @@
 mod case;
 mod nets;
 mod numeric;
+mod prompts;
 mod report;
 mod runs;
 
@@ -73,7 +74,7 @@ fn run(path: &Path, only: &[String]) -> Result<Report, Trouble> {
 /// Everything that anybody knows to do with one file.
 fn one_file(folder: &Folder, file: &str, report: &mut Report) {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let judges: Vec<Run> = [numeric::case(file), nets::case(file)].into_iter().flatten().collect();
+    let judges: Vec<Run> = [numeric::case(file), nets::case(file), prompts::case(file)].into_iter().flatten().collect();
     if judges.is_empty() {
         report.add(CaseResult::unknown(stem));
     }

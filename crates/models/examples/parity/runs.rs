@@ -151,8 +151,8 @@ impl Bench {
         let noise = noise_for(&latent, case.seed, None)?;
         results.push(compare("noise", &host(&noise)?, 0.0)?);
         let guidance = Guidance::Cfg {
-            positive: Conditioning::new(positive.context, Some(positive.pooled)),
-            negative: Conditioning::new(negative.context, Some(negative.pooled)),
+            positive: Conditioning::new(positive.context, positive.pooled),
+            negative: Conditioning::new(negative.context, negative.pooled),
             scale: case.cfg,
             rescale: None,
         };

@@ -10,6 +10,7 @@
 
 mod activation;
 mod attention;
+mod biased;
 mod check;
 mod conv;
 mod error;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use activation::{geglu, gelu, gelu_tanh, leaky_relu, quick_gelu, silu, silu_product, swiglu};
 pub use attention::{Mask, attention, softmax};
+pub use biased::{HIDDEN, biased_attention};
 pub use conv::{Padding, conv2d};
 pub use error::OpError;
 pub use linear::{linear, linear2};

@@ -10,10 +10,19 @@ use crate::tokenizer::{Chunk, END, START};
 /// An encoded prompt.
 #[derive(Debug, Clone)]
 pub struct Prompt {
-    /// All chunks one behind the other, `[1, 77 * chunks, width]`.
+    /// All tokens one behind the other, `[1, T, width]`.
     pub context: Tensor<3>,
-    /// The first chunk's pooled output, `[1, P]`.
-    pub pooled: Tensor<2>,
+    /// One vector for the whole prompt, `[1, P]`, where the family has one: the first chunk's pooled output.
+    pub pooled: Option<Tensor<2>>,
+    /// Which tokens count, `[1, T]`, where some don't: 1 for those that do.
+    pub attention_mask: Option<Tensor<2>>,
+}
+
+impl Prompt {
+    /// A prompt of which all tokens count.
+    pub fn new(context: Tensor<3>, pooled: Option<Tensor<2>>) -> Self {
+        Self { context, pooled, attention_mask: None }
+    }
 }
 
 /// Encodes chunks as one batch and applies the weights.
@@ -38,14 +47,14 @@ pub fn encode(encoder: &dyn TextEncoder, chunks: &[Chunk], pad: u32) -> Result<P
     let texts = hidden.clone().narrow(0, 0, count);
     let texts = if weighted { weigh(texts, hidden.narrow(0, count, 1), chunks) } else { texts };
     let context = texts.reshape([1, tokens * count, width]);
-    Ok(Prompt { context, pooled })
+    Ok(Prompt::new(context, Some(pooled)))
 }
 
 /// SDXL's way with two encoders: features side by side, cut to the shorter one's tokens; pooled is the second's.
 pub fn join(first: Prompt, second: Prompt) -> Prompt {
     let tokens = first.context.dims()[1].min(second.context.dims()[1]);
     let cut = |context: Tensor<3>| context.narrow(1, 0, tokens);
-    Prompt { context: Tensor::cat(vec![cut(first.context), cut(second.context)], 2), pooled: second.pooled }
+    Prompt::new(Tensor::cat(vec![cut(first.context), cut(second.context)], 2), second.pooled)
 }
 
 fn empty(length: usize, pad: u32) -> Vec<Token> {
@@ -55,7 +64,7 @@ fn empty(length: usize, pad: u32) -> Vec<Token> {
 }
 
 /// Moves the rows of weighted tokens away from (or towards) the empty text's; the others stay as they are.
-fn weigh(texts: Tensor<3>, empty: Tensor<3>, chunks: &[Chunk]) -> Tensor<3> {
+pub(super) fn weigh(texts: Tensor<3>, empty: Tensor<3>, chunks: &[Chunk]) -> Tensor<3> {
     let [count, tokens, _] = texts.dims();
     let weights: Vec<f32> = chunks.iter().flatten().map(|token| token.weight as f32).collect();
     let weights = Tensor::<3>::from_data(TensorData::new(weights, [count, tokens, 1]), &texts.device());

@@ -2,9 +2,7 @@
 //!
 //! Knows nothing of prompts, weights of words, or which layer a family wants: the caller chooses.
 
-use std::collections::HashMap;
-
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use kiln_memory::{TensorShapes, Weight};
 
 use super::{
@@ -13,7 +11,7 @@ use super::{
 };
 use crate::{
     error::ModelError,
-    nets::layers::{LayerNorm, Linear, Token},
+    nets::layers::{LayerNorm, Linear, Token, TokenTable},
     ops::Mask,
     weights::{ModelWeights, WeightBuilder},
 };
@@ -61,7 +59,7 @@ pub struct TextOutput {
 #[derive(Debug)]
 pub struct TextModel {
     config: TextConfig,
-    tokens: Weight,
+    tokens: TokenTable,
     positions: Weight,
     layers: Vec<Layer>,
     norm: LayerNorm,
@@ -93,7 +91,12 @@ impl TextModel {
         let layer = |i| Layer::new(shape, wb, &format!("text_model.encoder.layers.{i}"));
         let projection = |outputs| Linear::without_bias(wb, "text_projection", width, outputs);
         Ok(Self {
-            tokens: wb.get("text_model.embeddings.token_embedding.weight", &[vocabulary, width])?,
+            tokens: TokenTable::new(
+                wb,
+                "text_model.embeddings.token_embedding.weight",
+                [vocabulary, width],
+                config.pad,
+            )?,
             positions: wb.get("text_model.embeddings.position_embedding.weight", &[positions, width])?,
             layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
             norm: LayerNorm::new(wb, "text_model.final_layer_norm", width)?,
@@ -116,7 +119,7 @@ impl TextModel {
     /// `ModelError::Input` when there are no chunks, their lengths differ or exceed the table of positions, or an id
     /// is outside of the vocabulary; an error of memory when weights can't be had.
     pub fn forward(&self, chunks: &[Vec<Token>], hidden: Hidden, device: &Device) -> Result<TextOutput, ModelError> {
-        let rows: Vec<Vec<&Token>> = chunks.iter().map(|chunk| self.fitting(chunk)).collect();
+        let rows: Vec<Vec<Token>> = chunks.iter().map(|chunk| self.tokens.fitting(chunk)).collect();
         let length = self.common_length(&rows)?;
         let mut x = self.embed(&rows, length, device)?;
         let (chosen, normed) = hidden.resolve(self.layers.len(), self.config.dropped);
@@ -139,25 +142,7 @@ impl TextModel {
         Ok(TextOutput { hidden, pooled, projected })
     }
 
-    /// The chunk without vectors of another width, as long as before.
-    fn fitting<'a>(&'a self, chunk: &'a [Token]) -> Vec<&'a Token> {
-        let fits = |token: &&Token| !matches!(token, Token::Vector(vector) if vector.len() != self.config.width);
-        let mut row: Vec<&Token> = chunk.iter().filter(fits).collect();
-        let left_out = chunk.len() - row.len();
-        if left_out > 0 {
-            let width = self.config.width;
-            tracing::warn!(
-                left_out,
-                width,
-                "an embedding is for an encoder of another width; its vectors are left out"
-            );
-            let pad = if self.config.pad == Token::END { &Token::Id(Token::END) } else { &Token::Id(0) };
-            row.resize(chunk.len(), pad);
-        }
-        row
-    }
-
-    fn common_length(&self, rows: &[Vec<&Token>]) -> Result<usize, ModelError> {
+    fn common_length(&self, rows: &[Vec<Token>]) -> Result<usize, ModelError> {
         let length = rows.first().map_or(0, Vec::len);
         let even = rows.iter().all(|row| row.len() == length);
         if length == 0 || length > self.config.positions || !even {
@@ -167,39 +152,12 @@ impl TextModel {
         Ok(length)
     }
 
-    /// Token rows and vectors plus positions. Only the rows that are used are read: the table may have 150 MB.
-    fn embed(&self, rows: &[Vec<&Token>], length: usize, device: &Device) -> Result<Tensor<3>, ModelError> {
+    /// Vectors of the tokens plus positions.
+    fn embed(&self, rows: &[Vec<Token>], length: usize, device: &Device) -> Result<Tensor<3>, ModelError> {
         let width = self.config.width;
-        let (mut table, mut places, mut indices) = (Vec::new(), HashMap::new(), Vec::new());
-        for token in rows.iter().flatten() {
-            let index = match token {
-                Token::Id(id) => {
-                    if !places.contains_key(id) {
-                        places.insert(*id, table.len());
-                        table.push(self.row(*id, device)?);
-                    }
-                    places[id]
-                }
-                Token::Vector(vector) => {
-                    table.push(Tensor::from_data(TensorData::new(vector.to_vec(), [1, width]), device));
-                    table.len() - 1
-                }
-            };
-            indices.push(index as i64);
-        }
-        let count = indices.len();
-        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), device);
-        let x = Tensor::cat(table, 0).select(0, indices).reshape([rows.len(), length, width]);
+        let x = self.tokens.look_up(&rows.concat(), device)?.reshape([rows.len(), length, width]);
         let positions = self.positions.acquire_rows::<2>(0..length, device)?;
         Ok(x + positions.tensor().reshape([1, length, width]))
-    }
-
-    fn row(&self, id: u32, device: &Device) -> Result<Tensor<2>, ModelError> {
-        let (id, rows) = (id as usize, self.config.vocabulary);
-        if id >= rows {
-            return Err(tokens(format!("ids below {rows}"), vec![id]));
-        }
-        Ok(self.tokens.acquire_rows::<2>(id..id + 1, device)?.tensor())
     }
 }
 
@@ -208,9 +166,9 @@ fn tokens(expected: String, found: Vec<usize>) -> ModelError {
 }
 
 /// Row of the first end token of each chunk; the last row where there is none.
-fn pool(last: &Tensor<3>, rows: &[Vec<&Token>]) -> Tensor<2> {
+fn pool(last: &Tensor<3>, rows: &[Vec<Token>]) -> Tensor<2> {
     let [_, length, width] = last.dims();
-    let row = |(n, row): (usize, &Vec<&Token>)| {
+    let row = |(n, row): (usize, &Vec<Token>)| {
         let end = row.iter().position(|token| matches!(token, Token::Id(Token::END))).unwrap_or(length - 1);
         last.clone().slice([n..n + 1, end..end + 1, 0..width]).reshape([1, width])
     };

@@ -31,7 +31,6 @@ impl Linear {
     }
 
     /// With a bias or without, as the configuration has it.
-    #[allow(dead_code, reason = "the transformers that take it follow")]
     pub(crate) fn with_bias(
         wb: &WeightBuilder<'_>,
         name: &str,

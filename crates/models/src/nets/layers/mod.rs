@@ -8,8 +8,10 @@ mod conv;
 mod linear;
 mod norm;
 mod token;
+mod token_table;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use token::Token;
+pub use token_table::TokenTable;

@@ -87,7 +87,6 @@ pub struct RmsNorm {
 
 impl RmsNorm {
     /// Takes `key` `[width]` from the builder: files call it `weight` or `scale`, so the whole name is given.
-    #[allow(dead_code, reason = "the transformers that take it follow")]
     pub(crate) fn new(wb: &WeightBuilder<'_>, key: &str, width: usize, eps: f64) -> Result<Self, ModelError> {
         Ok(Self { weight: wb.get(key, &[width])?, eps })
     }

@@ -34,9 +34,10 @@ fn prompt(
 fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
     let mut entries = Vec::new();
     for Encoding { text, range } in clip.encodings()? {
-        let Prompt { context, pooled } = prompt(cx, clip, &text, |encoder| encoder.encode_two(text_l, text_g))?;
+        let encoded = prompt(cx, clip, &text, |encoder| encoder.encode_two(text_l, text_g))?;
+        let Prompt { context, pooled, .. } = encoded;
         let hooks = clip.hooks_for_conditions().cloned();
-        entries.push(Condition { encoded_for: range, hooks, ..Condition::new(context, Some(pooled)) });
+        entries.push(Condition { encoded_for: range, hooks, ..Condition::new(context, pooled) });
     }
     Ok(Conditions { entries })
 }
@@ -44,7 +45,8 @@ fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions
 /// A text's pooled encoding before its projection, `[1, width]`.
 pub(in crate::comfy) fn unprojected(cx: &Cx, clip: &Clip, text: &str) -> Result<Tensor<2>, NodeError> {
     let encoders = clip.encoding()?;
-    Ok(prompt(cx, clip, &encoders, |encoder| encoder.encode_unprojected(text))?.pooled)
+    let pooled = prompt(cx, clip, &encoders, |encoder| encoder.encode_unprojected(text))?.pooled;
+    pooled.ok_or_else(|| NodeError::new("these text encoders have no pooled output; link those of a CLIP"))
 }
 
 /// Turns a prompt into what a diffusion model understands.

@@ -1,0 +1,25 @@
+//! Cases of the text encoders that aren't Stable Diffusion's: ids, networks, whole prompts, images among them.
+
+mod encoders;
+mod ids;
+mod images;
+mod pieces;
+mod sd3;
+
+use crate::case::Run;
+
+/// Who runs a file of the folder, if it is one of ours.
+pub fn case(file: &str) -> Option<Run> {
+    Some(match file {
+        "tokens.json" => ids::flux,
+        "tokens_qwen_sd3.json" => ids::qwen_sd3,
+        "te_flux1.safetensors" => encoders::flux1,
+        "te_flux2.safetensors" => encoders::flux2,
+        "te_zimage.safetensors" => encoders::z_image,
+        "te_qwen.safetensors" => images::texts,
+        "te_qwen_image.safetensors" => images::images,
+        "te_sd3.safetensors" => sd3::prompts,
+        "embed.safetensors" => pieces::pieces,
+        _ => return None,
+    })
+}
