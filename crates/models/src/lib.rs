@@ -57,7 +57,8 @@
 //! let (device, text) = (Device::flex(), checkpoint.text.ok_or("no text encoder")?);
 //! let mut chunk = vec![Token::Id(Token::START), Token::Id(320)];
 //! chunk.resize(77, Token::Id(Token::END));
-//! let context = text.encoders[0].model.forward(&[chunk], Hidden::LAST, &device)?.hidden;
+//! let encoder = text.get(kiln_models::detect::TextEncoderKind::L).ok_or("no CLIP-L")?;
+//! let context = encoder.forward(&[chunk], Hidden::LAST, &device)?.hidden;
 //! let noise = Tensor::<4>::ones([1, 4, 16, 16], &device);
 //! let output = checkpoint.model.network.forward(noise, &[999.0], context, &Extras::default())?;
 //! assert_eq!(output.dims(), [1, 4, 16, 16]);
@@ -89,7 +90,7 @@ pub use latent::LatentFormat;
 pub use nets::unet::unet_keys;
 pub use nets::{
     ActivationFn, ActivationTap, ConditionInputs, ControlCall, ControlSource, Extras, Network, PassModifiers,
-    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, family, gligen, hooks, hypernetwork, layers, llm,
-    qwen_vision, t2i, t5, taesd, unet, upscale, vae, vision,
+    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, family, gligen, hooks, hypernetwork, layers,
+    llm, qwen_vision, t2i, t5, taesd, unet, upscale, vae, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, WeightBuilder, component_label};

@@ -34,7 +34,7 @@ fn the_bundled_checkpoint_opens_and_each_network_runs_once() {
     let mut chunk = vec![Token::Id(Token::START), Token::Id(320)];
     chunk.resize(77, Token::Id(Token::END));
     let text = checkpoint.text.unwrap();
-    let context = text.encoders[0].model.forward(&[chunk], Hidden::LAST, &device).unwrap().hidden;
+    let context = text.encoders[0].model.clip().unwrap().forward(&[chunk], Hidden::LAST, &device).unwrap().hidden;
     assert_eq!(context.dims(), [1, 77, 64]);
     let x = Tensor::<4>::zeros([1, 4, 9, 7], &device);
     let eps = checkpoint.model.network.forward(x, &[500.0], context, &Extras::default()).unwrap();

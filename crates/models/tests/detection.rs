@@ -42,8 +42,9 @@ fn every_tensor_of_stable_diffusion_1_5_is_consumed_and_none_is_missing() {
     assert_eq!(config.depth_output, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]);
     assert_eq!((config.heads, config.context_dim), (Heads::Count(8), Some(768)));
     let (role, text) = &detected.text[0];
-    assert_eq!((*role, text.config.layers, text.config.heads), (TextEncoderKind::L, 12, 12));
-    assert_eq!(text.config.activation, Activation::QuickGelu);
+    let text = text.config.clip().unwrap();
+    assert_eq!((*role, text.layers, text.heads), (TextEncoderKind::L, 12, 12));
+    assert_eq!(text.activation, Activation::QuickGelu);
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn every_tensor_of_sdxl_is_consumed_and_none_is_missing() {
     assert_eq!(config.heads, Heads::Width(64));
     let roles: Vec<TextEncoderKind> = detected.text.iter().map(|(role, _)| *role).collect();
     assert_eq!(roles, [TextEncoderKind::L, TextEncoderKind::G]);
-    let bigg = &detected.text[1].1.config;
+    let bigg = detected.text[1].1.config.clip().unwrap();
     assert_eq!((bigg.layers, bigg.heads, bigg.projection), (32, 20, Some(1280)));
     assert_eq!(bigg.activation, Activation::Gelu);
 }

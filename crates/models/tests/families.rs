@@ -51,7 +51,8 @@ fn ask_unet(family: FamilyCase, unet: &UNet) -> Vec<f32> {
 fn ask_texts(texts: &TextEncoders) -> Vec<Vec<f32>> {
     let chunk: Vec<Token> = (0..6).map(|i| Token::Id(i * 17 % VOCABULARY as u32)).collect();
     let say = |encoder: &kiln_models::Encoder| {
-        let said = encoder.model.forward(std::slice::from_ref(&chunk), texts.recipe.hidden, &Device::flex()).unwrap();
+        let clip = encoder.model.clip().unwrap();
+        let said = clip.forward(std::slice::from_ref(&chunk), texts.recipe.hidden, &Device::flex()).unwrap();
         let pooled = floats(&said.projected.unwrap_or(said.pooled));
         [floats(&said.hidden), pooled].concat()
     };

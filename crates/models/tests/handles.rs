@@ -21,6 +21,10 @@ use kiln_models::{
     detect::Detected,
     gligen::{FuserConfig, GligenConfig},
     hypernetwork::{HypernetworkConfig, LayerConfig, Nonlinearity},
+    image::Planes,
+    llm::{LlmConfig, LlmKind, Positions, States},
+    qwen_vision::{QwenVisionConfig, prepared},
+    t5::T5Config,
     unet::Extras,
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig},
 };
@@ -57,7 +61,7 @@ impl TensorSource for Watched {
 }
 
 fn is_table(name: &str) -> bool {
-    name.ends_with("_embedding.weight")
+    ["_embedding.weight", "shared.weight", "embed_tokens.weight"].iter().any(|end| name.ends_with(end))
 }
 
 /// What the bundled model holds.
@@ -105,7 +109,7 @@ fn a_unet_takes_every_weight_by_handle() {
 
 #[test]
 fn a_text_encoder_takes_every_weight_by_handle_and_rows_of_its_tables() {
-    let config = bundled().text[0].1.config.clone();
+    let config = bundled().text[0].1.config.clip().unwrap().clone();
     let device = Device::flex();
     let chunk: Vec<Token> = (0..77).map(Token::Id).collect();
     every_weight_by_handle(
@@ -115,6 +119,40 @@ fn a_text_encoder_takes_every_weight_by_handle_and_rows_of_its_tables() {
             // The last layer's state, normalised, is what is pooled as well: the norm is used once.
             text.forward(std::slice::from_ref(&chunk), Hidden::LAST, &device).map(drop)
         },
+    );
+}
+
+#[test]
+fn t5_and_language_models_take_every_weight_by_handle_and_rows_of_their_tables() {
+    let device = Device::flex();
+    let row: Vec<Token> = (0..9).map(Token::Id).collect();
+    let (vocabulary, width, inner, heads) = (16, 8, 8, 2);
+    let t5 = T5Config { vocabulary, width, inner, heads, mlp: 8, layers: 2, buckets: 32, own_distances: false };
+    every_weight_by_handle(
+        &t5.tensors().unwrap(),
+        |weights| t5.init(weights),
+        |net| net.forward(std::slice::from_ref(&row), -1, None, &device).map(drop),
+    );
+    for kind in [LlmKind::Qwen3, LlmKind::Mistral3, LlmKind::Qwen25Vl] {
+        let (layers, heads, kv_heads, head_width) = (2, 2, 1, 128);
+        let (final_norm, interleaved) = (true, false);
+        let config =
+            LlmConfig { kind, vocabulary, width, layers, heads, kv_heads, head_width, mlp: 8, final_norm, interleaved };
+        every_weight_by_handle(
+            &config.tensors().unwrap(),
+            |weights| config.init(weights),
+            |net| {
+                let x = net.embed(&row, &device)?;
+                net.forward(x, &Positions::new(row.len(), &[]), None, States::Normalised).map(drop)
+            },
+        );
+    }
+    let vision = QwenVisionConfig { width: 16, layers: 8, heads: 2, mlp: 8, merged: 64, output: 8 };
+    let image = prepared(&Planes::new([1, 3, 56, 84], vec![0.5; 3 * 56 * 84]).unwrap(), &device).unwrap();
+    every_weight_by_handle(
+        &vision.tensors().unwrap(),
+        |weights| vision.init(weights),
+        |net| net.forward(&image).map(drop),
     );
 }
 

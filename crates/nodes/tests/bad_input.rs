@@ -194,3 +194,102 @@ fn an_area_outside_of_the_image_is_named() {
         "conditioning": ["6", 0], "width": 64, "height": 64, "x": 512, "y": 0, "strength": 1.0}});
     assert_says(&refused(&Bench::new(), &graph), &["KSampler", "area", "8 x 8 cells"]);
 }
+
+const T5: &[(&str, &[usize])] = &[
+    ("shared.weight", &[32_128, 8]),
+    ("encoder.block.0.layer.0.SelfAttention.q.weight", &[8, 8]),
+    ("encoder.block.0.layer.0.SelfAttention.k.weight", &[8, 8]),
+    ("encoder.block.0.layer.0.SelfAttention.v.weight", &[8, 8]),
+    ("encoder.block.0.layer.0.SelfAttention.o.weight", &[8, 8]),
+    ("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", &[32, 2]),
+    ("encoder.block.0.layer.0.layer_norm.weight", &[8]),
+    ("encoder.block.0.layer.1.DenseReluDense.wi_0.weight", &[8, 8]),
+    ("encoder.block.0.layer.1.DenseReluDense.wi_1.weight", &[8, 8]),
+    ("encoder.block.0.layer.1.DenseReluDense.wo.weight", &[8, 8]),
+    ("encoder.block.0.layer.1.layer_norm.weight", &[8]),
+    ("encoder.final_layer_norm.weight", &[8]),
+];
+
+#[test]
+fn a_text_encoder_of_another_family_is_named_with_what_is_due() {
+    let bench = Bench::new();
+    write(&bench, "text_encoders", "t5.safetensors", T5);
+    let shown = |kind: &str| {
+        json!({
+            "1": {"class_type": "CLIPLoader", "inputs": {"clip_name": "t5.safetensors", "type": kind}},
+            "2": {"class_type": "T5TokenizerOptions", "inputs": {"clip": ["1", 0], "min_padding": 1, "min_length": 9}},
+            "3": {"class_type": "CLIPTextEncodeSD3", "inputs": {
+                "clip": ["2", 0], "clip_l": "a", "clip_g": "", "t5xxl": "a cat", "empty_padding": "none"}},
+            "4": {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}},
+        })
+    };
+    assert_eq!(complaint(&bench, &shown("sd3")), None, "T5 alone is enough for SD3");
+    assert_says(&refused(&bench, &shown("flux2")), &["t5xxl", "mistral3_24b", "FLUX.2"]);
+    assert_says(&refused(&bench, &shown("wan")), &["type `wan`", "t5xxl", "`sd3`"]);
+    let three = json!({
+        "1": {"class_type": "TripleCLIPLoader", "inputs": {
+            "clip_name1": "t5.safetensors", "clip_name2": "t5.safetensors", "clip_name3": "t5.safetensors"}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+    });
+    assert_says(&refused(&bench, &three), &["clip_l", "DualCLIPLoader"]);
+}
+
+/// Qwen2.5-VL with one block, and its vision tower.
+const QWEN: [(&str, &[usize]); 14] = [
+    ("model.embed_tokens.weight", &[152_064, 8]),
+    ("model.layers.0.self_attn.q_proj.weight", &[128, 8]),
+    ("model.layers.0.self_attn.q_proj.bias", &[128]),
+    ("model.layers.0.self_attn.k_proj.weight", &[128, 8]),
+    ("model.layers.0.self_attn.k_proj.bias", &[128]),
+    ("model.layers.0.self_attn.v_proj.weight", &[128, 8]),
+    ("model.layers.0.self_attn.v_proj.bias", &[128]),
+    ("model.layers.0.self_attn.o_proj.weight", &[8, 128]),
+    ("model.layers.0.mlp.gate_proj.weight", &[8, 8]),
+    ("model.layers.0.mlp.up_proj.weight", &[8, 8]),
+    ("model.layers.0.mlp.down_proj.weight", &[8, 8]),
+    ("model.layers.0.input_layernorm.weight", &[8]),
+    ("model.layers.0.post_attention_layernorm.weight", &[8]),
+    ("model.norm.weight", &[8]),
+];
+const TOWER: [(&str, &[usize]); 18] = [
+    ("visual.patch_embed.proj.weight", &[80, 3, 2, 14, 14]),
+    ("visual.blocks.0.norm1.weight", &[80]),
+    ("visual.blocks.0.norm2.weight", &[80]),
+    ("visual.blocks.0.attn.qkv.weight", &[240, 80]),
+    ("visual.blocks.0.attn.qkv.bias", &[240]),
+    ("visual.blocks.0.attn.proj.weight", &[80, 80]),
+    ("visual.blocks.0.attn.proj.bias", &[80]),
+    ("visual.blocks.0.mlp.gate_proj.weight", &[16, 80]),
+    ("visual.blocks.0.mlp.gate_proj.bias", &[16]),
+    ("visual.blocks.0.mlp.up_proj.weight", &[16, 80]),
+    ("visual.blocks.0.mlp.up_proj.bias", &[16]),
+    ("visual.blocks.0.mlp.down_proj.weight", &[80, 16]),
+    ("visual.blocks.0.mlp.down_proj.bias", &[80]),
+    ("visual.merger.ln_q.weight", &[80]),
+    ("visual.merger.mlp.0.weight", &[320, 320]),
+    ("visual.merger.mlp.0.bias", &[320]),
+    ("visual.merger.mlp.2.weight", &[8, 320]),
+    ("visual.merger.mlp.2.bias", &[8]),
+];
+
+#[test]
+fn an_image_for_a_text_encoder_without_a_vision_tower_is_refused_and_any_size_is_seen_with_one() {
+    let bench = Bench::new();
+    write(&bench, "text_encoders", "blind.safetensors", &QWEN);
+    write(&bench, "text_encoders", "qwen.safetensors", &[&QWEN[..], &TOWER[..]].concat());
+    let edit = |file: &str, class: &str, image: &str, width: u32| {
+        json!({
+            "1": {"class_type": "CLIPLoader", "inputs": {"clip_name": file, "type": "qwen_image"}},
+            "2": {"class_type": "EmptyImage", "inputs": {"width": width, "height": 1, "batch_size": 1, "color": 255}},
+            "3": {"class_type": class, "inputs": {"clip": ["1", 0], "prompt": "paint it", image: ["2", 0]}},
+            "4": {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}},
+        })
+    };
+    let plus = "TextEncodeQwenImageEditPlus";
+    assert_eq!(complaint(&bench, &edit("qwen.safetensors", plus, "image2", 1)), None);
+    assert_eq!(complaint(&bench, &edit("qwen.safetensors", plus, "image3", 16_384)), None);
+    assert_says(&refused(&bench, &edit("blind.safetensors", plus, "image1", 8)), &["vision tower", "qwen_2.5_vl_7b"]);
+    let mut words = edit("blind.safetensors", "TextEncodeQwenImageEdit", "image", 8);
+    words["3"]["inputs"].as_object_mut().unwrap().remove("image");
+    assert_eq!(complaint(&bench, &words), None, "without an image no tower is needed");
+}

@@ -1,7 +1,6 @@
 //! Whole runs of a small checkpoint, told by a `cases.json`: prompt to image, every step of it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use kiln_memory::Budget;
@@ -11,8 +10,8 @@ use kiln_models::detect::TextEncoderKind;
 use kiln_models::sampler::{Options, SamplerKind, Step};
 use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for};
 use kiln_models::schedule::{ModelSampling, steps};
-use kiln_models::text::{Prompt, PromptEncoder};
-use kiln_models::tokenizer::{Encoder, NoEmbeddings, Token, Tokenizer, Vocabulary};
+use kiln_models::text::{Prompt, PromptEncoder, T5Length};
+use kiln_models::tokenizer::{Encoder, NoEmbeddings, Token, Tokenizer, Vocabularies};
 use kiln_models::vae::Vae;
 use serde::Deserialize;
 
@@ -119,7 +118,7 @@ fn find(folder: &Path, model: &str) -> Option<PathBuf> {
 /// An opened model.
 struct Bench {
     checkpoint: Checkpoint,
-    vocabulary: Arc<Vocabulary>,
+    vocabularies: Vocabularies,
     sampling: ModelSampling,
     device: Device,
 }
@@ -128,7 +127,7 @@ impl Bench {
     fn new(path: &Path) -> Result<Self, Trouble> {
         let checkpoint = Checkpoint::open(path, &Budget::unlimited("parity"))?;
         let sampling = checkpoint.model.prediction.sampling();
-        Ok(Self { checkpoint, vocabulary: Arc::new(Vocabulary::bundled()?), sampling, device: Device::flex() })
+        Ok(Self { checkpoint, vocabularies: Vocabularies::default(), sampling, device: Device::flex() })
     }
 
     fn run(&self, folder: &Path, name: &str, case: &Case) -> Result<Vec<CaseResult>, Trouble> {
@@ -226,7 +225,8 @@ impl Bench {
         let encoders = self.checkpoint.text.as_ref().ok_or("the checkpoint has no text encoder")?;
         let encoder = PromptEncoder {
             encoders,
-            vocabulary: &self.vocabulary,
+            vocabularies: &self.vocabularies,
+            t5: T5Length::default(),
             embeddings: &NoEmbeddings,
             clip_skip: None,
             device: &self.device,
@@ -240,7 +240,7 @@ impl Bench {
             Some(TextEncoderKind::H) => Encoder::ClipH,
             _ => Encoder::ClipL,
         };
-        let chunks = Tokenizer::new(self.vocabulary.clone(), encoder).tokenize(&case.prompt, &NoEmbeddings)?;
+        let chunks = Tokenizer::new(self.vocabularies.clip()?, encoder).tokenize(&case.prompt, &NoEmbeddings)?;
         let id = |token: &Token| match token {
             Token::Id(id) => i64::from(*id),
             Token::Vector(_) => -1,

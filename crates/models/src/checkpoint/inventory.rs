@@ -16,6 +16,9 @@ use crate::{
     weights::{component_label, open},
 };
 
+/// How keys of tables end of which single rows are read.
+const TABLES: [&str; 3] = ["_embedding.weight", "shared.weight", "model.embed_tokens.weight"];
+
 /// A network in a file.
 #[derive(Debug, Clone)]
 pub struct Component {
@@ -145,7 +148,7 @@ impl Component {
             part.stored += stored;
             // Half of an autoencoder makes an image; the other half reads one.
             let idle = role == "vae" && (key.starts_with("encoder.") || key.starts_with("quant_conv."));
-            if key.ends_with("_embedding.weight") {
+            if TABLES.iter().any(|table| key.ends_with(table)) {
                 part.tables += stored;
             } else if is_in_place(role, info) {
                 part.in_place += stored;

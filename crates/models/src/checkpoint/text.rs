@@ -2,16 +2,20 @@
 
 use std::{path::Path, sync::Arc};
 
-use kiln_memory::{Budget, Rounding, TensorShapes, TensorSource};
+use kiln_memory::{Budget, Dtype, Rounding, TensorShapes, TensorSource};
 
 use super::{
     detect,
     recognise::{not_there, recognised},
 };
-use crate::checkpoint::detect::{TextEncoderKind, TextFound, families};
+use crate::checkpoint::detect::{Family, Found, TextEncoderKind, TextFound, families};
 use crate::{
     error::ModelError,
-    nets::{clip::TextModel, family::TextRecipe},
+    nets::{
+        clip::TextModel,
+        family::{TextNetwork, TextNetworkConfig, TextRecipe},
+    },
+    tokenizer::{BytePairs, Words},
     weights::{ModelWeights, open, owner},
 };
 
@@ -30,9 +34,11 @@ pub struct Encoder {
     /// Which one.
     pub role: TextEncoderKind,
     /// The network.
-    pub model: Arc<TextModel>,
+    pub model: TextNetwork,
     /// Where its weights come from.
     pub weights: ModelWeights,
+    /// The vocabulary that its file brings along; without, the one inside the crate serves.
+    pub words: Option<Arc<dyn Words>>,
 }
 
 impl Encoder {
@@ -42,14 +48,19 @@ impl Encoder {
     }
 
     pub(super) fn with_weights(&self, weights: ModelWeights) -> Result<Self, ModelError> {
-        Ok(Self { role: self.role, model: Arc::new(self.model.config().init(&weights)?), weights })
+        Ok(Self { model: self.model.config().init(&weights)?, weights, ..self.clone() })
     }
 }
 
 impl TextEncoders {
-    /// The encoder of that role.
+    /// CLIP's network of that role.
     pub fn get(&self, role: TextEncoderKind) -> Option<&Arc<TextModel>> {
-        self.encoders.iter().find(|encoder| encoder.role == role).map(|encoder| &encoder.model)
+        self.encoder(role).and_then(|encoder| encoder.model.clip())
+    }
+
+    /// The encoder of that role.
+    pub fn encoder(&self, role: TextEncoderKind) -> Option<&Encoder> {
+        self.encoders.iter().find(|encoder| encoder.role == role)
     }
 
     /// These encoders with each weight mixed with that of the other model's encoder of the same role, as
@@ -84,19 +95,7 @@ impl TextEncoders {
     /// # Errors
     /// As [`Checkpoint::open`](crate::Checkpoint::open); `ModelError::NotThere` naming the encoder that none of the files holds.
     pub fn open(paths: &[&Path], recipe: &'static TextRecipe, budget: &Arc<Budget>) -> Result<Self, ModelError> {
-        let mut encoders = Vec::new();
-        for path in paths {
-            let source = open(path)?;
-            let names = TensorShapes::of(&*source);
-            let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
-            if found.is_empty() {
-                let probe = "`text_model.encoder.layers.0.*` or `transformer.resblocks.0.*`";
-                return Err(not_there(path, "text encoder", &names, probe));
-            }
-            for found in &found {
-                encoders.push(text_over(&source, found, budget)?);
-            }
-        }
+        let encoders = all_of(paths, budget)?;
         let Some(stack) = in_order(recipe, &encoders) else {
             let roles: Vec<&str> = recipe.roles.iter().map(|role| role.name()).collect();
             let found: Vec<&str> = encoders.iter().map(|encoder| encoder.role.name()).collect();
@@ -108,6 +107,27 @@ impl TextEncoders {
             });
         };
         Ok(stack)
+    }
+
+    /// Opens text encoders from files as a loader's `type` means it: the file says which language model it is, the type what
+    /// T5 and CLIP are for.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `ModelError::NotThere` saying what was found, what the type takes and what to do.
+    pub fn open_as(paths: &[&Path], kind: &str, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        let encoders = all_of(paths, budget)?;
+        let roles: Vec<TextEncoderKind> = encoders.iter().map(|encoder| encoder.role).collect();
+        let recipe = TextRecipe::of_loader(kind, &roles).map_err(|missing| ModelError::NotThere {
+            path: paths.first().map(|path| path.to_path_buf()).unwrap_or_default(),
+            wanted: "suitable set of text encoders",
+            recognised: roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", "),
+            missing,
+        })?;
+        match (recipe, paths) {
+            (Some(recipe), _) => Ok(Self { recipe, encoders: sorted(recipe, &encoders) }),
+            (None, [path]) => Self::open_any(path, budget),
+            (None, _) => Self::open(paths, Family::SDXL.text, budget),
+        }
     }
 
     /// The family that the text encoders of a single file are usually used with.
@@ -134,16 +154,61 @@ impl TextEncoders {
     }
 }
 
-/// Text encoders are held in f16 whatever dtype the file has: the reference does so, and it moves the third digit.
+/// Every text encoder of some files.
+fn all_of(paths: &[&Path], budget: &Arc<Budget>) -> Result<Vec<Encoder>, ModelError> {
+    let mut encoders = Vec::new();
+    for path in paths {
+        let source = open(path)?;
+        let names = TensorShapes::of(&*source);
+        let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
+        if found.is_empty() {
+            return Err(not_there(path, "text encoder", &names, PROBES));
+        }
+        for found in &found {
+            encoders.push(text_over(&source, found, budget)?);
+        }
+    }
+    Ok(encoders)
+}
+
+const PROBES: &str = "`text_model.encoder.layers.0.*` or `transformer.resblocks.0.*` (CLIP), \
+                      `encoder.block.0.layer.0.SelfAttention.*` (T5), `model.layers.0.self_attn.*` (Qwen, Mistral)";
+
+/// CLIP's encoders are held in f16 whatever dtype the file has: the reference does so, and it moves the third digit. So are
+/// others whose file has f32; what is narrower there stays as it is.
 fn text_over(
     source: &Arc<dyn TensorSource>,
     (role, found): &TextFound,
     budget: &Arc<Budget>,
 ) -> Result<Encoder, ModelError> {
     let owner = owner("clip", &**source);
-    let weights = ModelWeights::new(source.clone(), found.map.clone(), &owner, budget).with_rounding(Rounding::F16);
+    let weights = ModelWeights::new(source.clone(), found.map.clone(), &owner, budget);
+    let weights = if is_wide(&**source, found) { weights.with_rounding(Rounding::F16) } else { weights };
     let weights = weights.scoped(&format!("{}.transformer.", role.name()));
-    Ok(Encoder { role: *role, model: Arc::new(found.config.init(&weights)?), weights })
+    let words = own_words(&**source, *role)?;
+    Ok(Encoder { role: *role, model: found.config.init(&weights)?, weights, words })
+}
+
+/// Whether the matrices of an encoder are rounded to f16 when they are loaded.
+fn is_wide(source: &dyn TensorSource, found: &Found<TextNetworkConfig>) -> bool {
+    const FIRST: [&str; 2] =
+        ["encoder.block.0.layer.0.SelfAttention.q.weight", "model.layers.0.self_attn.q_proj.weight"];
+    let first = FIRST.iter().find_map(|key| found.map.place(key));
+    first.and_then(|place| source.info(&place.tensor)).is_none_or(|info| info.dtype == Dtype::F32)
+}
+
+/// The vocabulary in a file: Mistral's bring theirs.
+fn own_words(source: &dyn TensorSource, role: TextEncoderKind) -> Result<Option<Arc<dyn Words>>, ModelError> {
+    if role != TextEncoderKind::Mistral3 {
+        return Ok(None);
+    }
+    let names = source.names();
+    let Some(name) = names.iter().find(|name| **name == "tekken_model" || name.ends_with(".tekken_model")) else {
+        return Ok(None);
+    };
+    let Some(json) = source.slice(name) else { return Ok(None) };
+    let words = BytePairs::from_tekken(&json).map_err(|error| ModelError::Text(error.into()))?;
+    Ok(Some(Arc::new(words)))
 }
 
 /// The encoders that `recipe` needs, in its order; `None` when one is missing, or it takes no prompts.
@@ -151,7 +216,14 @@ fn in_order(recipe: &'static TextRecipe, encoders: &[Encoder]) -> Option<TextEnc
     if recipe.roles.is_empty() {
         return None;
     }
+    let roles: Vec<TextEncoderKind> = encoders.iter().map(|encoder| encoder.role).collect();
+    let all = recipe.roles.iter().all(|role| roles.contains(role));
+    let some = recipe.takes_any_of_them() && recipe.roles.iter().any(|role| roles.contains(role));
+    (all || some).then(|| TextEncoders { recipe, encoders: sorted(recipe, encoders) })
+}
+
+/// Those of `encoders` that `recipe` takes, in its order.
+fn sorted(recipe: &TextRecipe, encoders: &[Encoder]) -> Vec<Encoder> {
     let find = |role: &TextEncoderKind| encoders.iter().find(|encoder| encoder.role == *role).cloned();
-    let encoders = recipe.roles.iter().map(find).collect::<Option<Vec<_>>>()?;
-    Some(TextEncoders { recipe, encoders })
+    recipe.roles.iter().filter_map(find).collect()
 }

@@ -25,7 +25,8 @@ pub(super) fn bilinear(n: usize, m: usize) -> Vec<Taps> {
     }
     let scale = n as f32 / m as f32;
     let taps = |i: usize| {
-        let at = (scale * (i as f32 + 0.5) - 0.5).max(0.0);
+        // Rounded once, as torch's own code is compiled: twice costs the digits of places far from the edge.
+        let at = scale.mul_add(i as f32 + 0.5, -0.5).max(0.0);
         let left = (at as usize).min(n - 1);
         let weight = at - left as f32;
         Taps(vec![(left, 1.0 - weight), ((left + 1).min(n - 1), weight)])

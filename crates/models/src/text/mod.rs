@@ -15,7 +15,7 @@ mod sd3;
 
 pub use encode::{Prompt, encode, join};
 pub use encoder::ClipEncoder;
-pub use family::PromptEncoder;
+pub use family::{PromptEncoder, PromptTexts, T5Length};
 pub use model::{Encoded, TextEncoder};
 pub use qwen_image::{Merged, QwenReader};
 pub use rows::{FLUX2_STATES, encode_flux2, encode_t5, encode_z_image};

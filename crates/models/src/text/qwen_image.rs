@@ -91,10 +91,9 @@ impl QwenReader<'_> {
             return Err(ModelError::Input {
                 network: "Qwen2.5-VL",
                 what: "images",
-                expected:
-                    "none: this file has no vision tower (`visual.*`). Load one that has, such as qwen_2.5_vl_7b; a \
-                           GGUF needs its `mmproj` file beside it"
-                        .to_owned(),
+                expected: "none: this file has no vision tower (`visual.*`). Load one that has, such as \
+                           qwen_2.5_vl_7b.safetensors"
+                    .to_owned(),
                 found: image.shape().to_vec(),
             });
         };

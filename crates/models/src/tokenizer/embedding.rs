@@ -49,7 +49,7 @@ pub(crate) fn split(text: &str) -> Vec<String> {
 }
 
 /// Looks up the embedding that a part starts with. `None` if the part is plain text; otherwise the vectors found
-/// (an unknown name is ignored with a warning) and the text left over.
+/// (nothing for an unknown name, with a warning) and the text left over.
 pub(crate) fn resolve(
     part: &str,
     encoder: Encoder,
@@ -65,12 +65,12 @@ pub(crate) fn resolve(
     }
     let stripped = name.trim_matches(',');
     if stripped.len() == name.len() {
-        tracing::warn!("embedding `{name}` not found; it is ignored");
+        tracing::warn!("embedding `{name}` not found");
         return Ok(Some((None, leftover)));
     }
     let found = embeddings.find(stripped, encoder)?;
     if found.is_none() {
-        tracing::warn!("embedding `{stripped}` not found; it is ignored");
+        tracing::warn!("embedding `{stripped}` not found");
     }
     // Counted from the front even when commas stood there: so does the reference.
     let tail: String = name.chars().skip(stripped.chars().count()).collect();

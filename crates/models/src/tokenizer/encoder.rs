@@ -54,10 +54,20 @@ impl Encoder {
     /// What stands around a row of this encoder; none for CLIP's encoders, which take chunks. T5's rows are filled up to
     /// FLUX.1's length.
     pub fn row_rules(self) -> Option<RowRules> {
-        let plain = RowRules { start: None, end: None, pad: self.pad(), min_padding: 0, min_length: 1, weights: false };
+        let plain = RowRules {
+            start: None,
+            end: None,
+            pad: self.pad(),
+            min_padding: 0,
+            min_length: 1,
+            weights: false,
+            unknown_names: true,
+        };
         match self {
             Self::ClipL | Self::ClipG | Self::ClipH => None,
-            Self::T5Xxl => Some(RowRules { end: Some(T5_END), min_length: 256, weights: true, ..plain }),
+            Self::T5Xxl => {
+                Some(RowRules { end: Some(T5_END), min_length: 256, weights: true, unknown_names: false, ..plain })
+            }
             Self::Mistral3 => Some(RowRules { start: Some(TEKKEN_START), ..plain }),
             Self::Qwen3 | Self::Qwen25 => Some(plain),
         }

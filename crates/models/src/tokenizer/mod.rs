@@ -28,6 +28,7 @@ mod specials;
 mod tekken;
 pub mod template;
 mod unigram;
+mod vocabularies;
 mod vocabulary;
 mod words;
 
@@ -46,6 +47,7 @@ pub use row::RowTokenizer;
 pub use rules::RowRules;
 pub use tekken::{TEKKEN_PAD, TEKKEN_START};
 pub use unigram::{T5_END, T5Vocabulary};
+pub use vocabularies::Vocabularies;
 pub use vocabulary::{END, START, Vocabulary};
 pub use words::Words;
 
@@ -80,7 +82,7 @@ impl Tokenizer {
     /// # Errors
     /// Of [`Vocabulary::encode`], and of an embedding that is there and can't be read.
     pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Result<Vec<Chunk>, TokenizerError> {
-        let groups = group::groups(&*self.vocabulary, self.encoder, parse_weights(prompt), embeddings)?;
+        let groups = group::groups(&*self.vocabulary, self.encoder, parse_weights(prompt), embeddings, false)?;
         Ok(chunk::fill(groups, self.encoder.pad()))
     }
 }

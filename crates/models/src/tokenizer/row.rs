@@ -39,7 +39,7 @@ impl RowTokenizer {
     /// Of the vocabulary, and of an embedding that is there and can't be read.
     pub fn tokenize(&self, prompt: &str, embeddings: &dyn Embeddings) -> Result<Vec<WeightedToken>, TokenizerError> {
         let segments = if self.rules.weights { parse_weights(prompt) } else { vec![unweighted(prompt)] };
-        Ok(self.row(groups(&*self.words, self.encoder, segments, embeddings)?))
+        Ok(self.row(groups(&*self.words, self.encoder, segments, embeddings, self.rules.unknown_names)?))
     }
 
     fn row(&self, groups: Vec<Group>) -> Vec<WeightedToken> {

@@ -15,4 +15,6 @@ pub struct RowRules {
     pub min_length: usize,
     /// Whether brackets are weights; without, they are text.
     pub weights: bool,
+    /// Whether a name of no embedding stays text; without, it is left out.
+    pub unknown_names: bool,
 }

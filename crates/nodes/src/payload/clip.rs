@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kiln_exec::{NodeError, object};
 use kiln_models::TextEncoders;
+use kiln_models::text::T5Length;
 use kiln_models::weight_hooks::{HookGroup, Keyframe};
 
 use super::part::{MissingPart, Part};
@@ -14,6 +15,8 @@ pub struct Clip {
     text: Part<TextEncoders>,
     /// The layer to stop at, counted from the end; the family's own without.
     pub(crate) stop_at: Option<i32>,
+    /// How long T5's rows are; the family's own way without.
+    pub(crate) t5: T5Length,
     hooks: ClipHooks,
 }
 
@@ -42,12 +45,17 @@ pub(crate) struct Encoding {
 impl Clip {
     /// Text encoders as their family uses them.
     pub fn new(text: TextEncoders) -> Self {
-        Self { text: Part::There(Arc::new(text)), stop_at: None, hooks: ClipHooks::default() }
+        Self { text: Part::There(Arc::new(text)), stop_at: None, t5: T5Length::default(), hooks: ClipHooks::default() }
     }
 
     /// Text encoders that a file lacks.
     pub fn missing(part: MissingPart) -> Self {
-        Self { text: Part::Missing(Arc::new(part)), stop_at: None, hooks: ClipHooks::default() }
+        Self {
+            text: Part::Missing(Arc::new(part)),
+            stop_at: None,
+            t5: T5Length::default(),
+            hooks: ClipHooks::default(),
+        }
     }
 
     /// The networks, before any hook.
@@ -66,6 +74,11 @@ impl Clip {
     /// The same, stopped at a layer counted from the end.
     pub(crate) fn stopped_at(self, layer: i32) -> Self {
         Self { stop_at: Some(layer), ..self }
+    }
+
+    /// The same with other lengths of T5's rows.
+    pub(crate) fn with_t5(self, t5: T5Length) -> Self {
+        Self { t5, ..self }
     }
 
     /// The same with other networks.

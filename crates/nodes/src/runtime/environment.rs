@@ -2,7 +2,7 @@
 //!
 //! One value per engine, no globals. Knows no node.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use kiln_exec::{Cx, Host, NodeError};
@@ -12,7 +12,7 @@ use kiln_memory::{
 };
 use kiln_models::detect::families;
 use kiln_models::family::Families;
-use kiln_models::tokenizer::{TokenizerError, Vocabulary};
+use kiln_models::tokenizer::Vocabularies;
 
 use crate::files::Folders;
 
@@ -28,7 +28,7 @@ pub struct Environment {
     /// What model files are looked up in.
     families: Arc<Families>,
     /// Read once, when the first prompt is encoded.
-    vocabulary: Arc<OnceLock<Arc<Vocabulary>>>,
+    vocabularies: Vocabularies,
 }
 
 /// The host's memory: how much, what of it weights may keep, who else needs some.
@@ -88,7 +88,7 @@ impl Environment {
             tiny_previews: false,
             metadata: true,
             families: Arc::new(families()),
-            vocabulary: Arc::default(),
+            vocabularies: Vocabularies::default(),
         }
     }
 
@@ -182,16 +182,9 @@ impl Environment {
         self.metadata
     }
 
-    /// The words that prompts are cut into.
-    ///
-    /// # Errors
-    /// Only if the vocabulary inside the program is damaged.
-    pub fn vocabulary(&self) -> Result<Arc<Vocabulary>, TokenizerError> {
-        if let Some(vocabulary) = self.vocabulary.get() {
-            return Ok(vocabulary.clone());
-        }
-        let vocabulary = Arc::new(Vocabulary::bundled()?);
-        Ok(self.vocabulary.get_or_init(|| vocabulary).clone())
+    /// The words that prompts are cut into, for encoders that bring none along.
+    pub fn vocabularies(&self) -> &Vocabularies {
+        &self.vocabularies
     }
 
     /// Room for a computation, on a machine that has `available` bytes left.

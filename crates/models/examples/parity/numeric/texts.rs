@@ -1,15 +1,13 @@
 //! Prompts through text encoders of full size, and whole runs on a full-size checkpoint that exists as a recipe.
 
-use std::sync::Arc;
-
 use burn::tensor::{Device, Tensor};
 use kiln_memory::Rounding;
 use kiln_models::conditioning::{Condition, Conditioning, Sizes};
 use kiln_models::sampler::{Options, SamplerKind, Step};
 use kiln_models::sampling::{Guidance, NetworkPredictor, SamplingRun, StartLatent, noise_for, size_vector};
 use kiln_models::schedule::{ModelSampling, Scheduler, steps};
-use kiln_models::text::{Prompt, PromptEncoder};
-use kiln_models::tokenizer::{EmbeddingFolders, Vocabulary};
+use kiln_models::text::{Prompt, PromptEncoder, T5Length};
+use kiln_models::tokenizer::{EmbeddingFolders, Vocabularies};
 use kiln_models::{LatentFormat, TextEncoders};
 use serde_json::Value;
 
@@ -25,7 +23,7 @@ const RUN: f64 = 1e-3;
 /// Text encoders made from a recipe, held in f16 as the reference holds them.
 struct Texts {
     encoders: TextEncoders,
-    vocabulary: Arc<Vocabulary>,
+    vocabularies: Vocabularies,
     embeddings: EmbeddingFolders,
     device: Device,
 }
@@ -36,13 +34,13 @@ impl Texts {
         let family = recipe.detected.family.ok_or("the keys are no checkpoint's")?;
         let model = |(role, found): &kiln_models::detect::TextFound| {
             let weights = recipe.weights(found);
-            let model = Arc::new(found.config.init(&weights)?);
-            Ok::<_, Trouble>(kiln_models::Encoder { role: *role, model, weights })
+            let model = found.config.init(&weights)?;
+            Ok::<_, Trouble>(kiln_models::Encoder { role: *role, model, weights, words: None })
         };
         let encoders = recipe.detected.text.iter().map(model).collect::<Result<_, _>>()?;
         Ok(Self {
             encoders: TextEncoders { recipe: family.text, encoders },
-            vocabulary: Arc::new(Vocabulary::bundled()?),
+            vocabularies: Vocabularies::default(),
             embeddings: EmbeddingFolders::new([folder.path().join("embeddings")]),
             device: Device::flex(),
         })
@@ -51,7 +49,8 @@ impl Texts {
     fn encode(&self, text: &str, clip_skip: Option<i32>) -> Result<Prompt, Trouble> {
         let encoder = PromptEncoder {
             encoders: &self.encoders,
-            vocabulary: &self.vocabulary,
+            vocabularies: &self.vocabularies,
+            t5: T5Length::default(),
             embeddings: &self.embeddings,
             clip_skip,
             device: &self.device,

@@ -61,6 +61,12 @@ pub fn llm(folder: &Folder, prefix: &str) -> Result<(LlmConfig, kiln_models::Mod
     Ok((LlmConfig::from_names(&weights.map().names())?, weights))
 }
 
+/// The text with blanks around ideographs: transformers 4, which made these numbers, set them apart for CLIP; today's doesn't.
+fn apart(text: &str) -> String {
+    let ideograph = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    text.chars().map(|c| if ideograph(c) { format!(" {c} ") } else { c.to_string() }).collect()
+}
+
 fn given<'a>(params: &'a Value, key: &str) -> Result<&'a str, Trouble> {
     Ok(params[key].as_str().ok_or_else(|| format!("index.json lacks `{key}`"))?)
 }
@@ -81,7 +87,7 @@ pub fn flux1(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let stored = format!("{name}.t5_weights");
         results.push(CaseResult::compare(stored.as_str(), &weights, &tensors.floats(&stored)?, 1e-6));
         results.push(rows(&tensors, &format!("{name}.cond"), encode_t5(&t5, &row, -1, &device)?)?);
-        let pooled = encode(&clip, &tokenizer.tokenize(&text, &NoEmbeddings)?, Encoder::ClipL.pad())?.pooled;
+        let pooled = encode(&clip, &tokenizer.tokenize(&apart(&text), &NoEmbeddings)?, Encoder::ClipL.pad())?.pooled;
         let stored = format!("{name}.pooled");
         let found = values(pooled.ok_or("nothing pooled")?)?;
         results.push(CaseResult::compare(stored.as_str(), &found, &tensors.floats(&stored)?, TOLERANCE));

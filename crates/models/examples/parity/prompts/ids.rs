@@ -118,7 +118,7 @@ pub fn qwen_sd3(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble>
     for case in texts(&json)? {
         let text = case["text"].as_str().unwrap_or("");
         let mut faults = Vec::new();
-        for (what, template, images) in [("t2i", None, 0), ("edit_1_image", None, 1), ("plus", Some(plus), 0)] {
+        for (what, template, images) in [("t2i", None, 0), ("edit_1_image", None, 1), ("plus", Some(plus), 1)] {
             let row = row(&qwen, Encoder::Qwen25, &template::qwen(text, template, images > 0))?;
             if ids(&row, images) != listed(&case[what]) {
                 faults.push(format!("{what}: {:?}", ids(&row, images)));

@@ -81,7 +81,7 @@ fn text(name: &str, prompt: &str, count: usize, params: &Value) -> String {
     let edit = params["edit_template"].as_str().unwrap_or(template::QWEN_EDIT);
     let marks: String = match name {
         "more_pads_than_images" => String::new(),
-        _ => (1..=count).map(|i| format!("Picture {i}: {}", template::VISION_MARK)).collect(),
+        _ => (1..=count).map(|i| format!("Picture {i}: {}", template::VISION_MARK)).collect::<Vec<_>>().concat(),
     };
     template::qwen(&format!("{marks}{prompt}"), Some(edit), count > 0)
 }
@@ -94,9 +94,9 @@ pub fn images(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let all = params["images"].as_object().ok_or("index.json lacks `images`")?;
     let pictures = all.values().map(picture).collect::<Result<Vec<_>, _>>()?;
     // The tower's insides stand in window order.
-    ["vision.act.patch", "vision.act.block0", "vision.act.block7", "vision.grid"]
-        .iter()
-        .for_each(|name| tensors.note(name));
+    for name in ["vision.act.patch", "vision.act.block0", "vision.act.block7", "vision.grid"] {
+        tensors.note(name);
+    }
     let first = prepared(&pictures[0], &device)?;
     let order: Vec<i64> = first.grid.window_order().into_iter().map(|cell| cell as i64).collect();
     let windows = |x: Tensor<2>| {

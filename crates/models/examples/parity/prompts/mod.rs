@@ -1,8 +1,10 @@
 //! Cases of the text encoders that aren't Stable Diffusion's: ids, networks, whole prompts, images among them.
 
 mod encoders;
+mod fp8;
 mod ids;
 mod images;
+mod lora;
 mod pieces;
 mod sd3;
 
@@ -19,6 +21,9 @@ pub fn case(file: &str) -> Option<Run> {
         "te_qwen.safetensors" => images::texts,
         "te_qwen_image.safetensors" => images::images,
         "te_sd3.safetensors" => sd3::prompts,
+        "fp8_qwen.safetensors" => fp8::outputs,
+        "fp8_te_qwen.safetensors" => fp8::input,
+        "lora_keys_text_sd3.json.gz" => lora::keys,
         "embed.safetensors" => pieces::pieces,
         _ => return None,
     })

@@ -34,6 +34,12 @@ pub fn prompts(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> 
             weights(&tensors, &format!("{name}.{what}.weights"), &chunks.concat(), &mut results)?;
             let model = ClipEncoder { model, hidden, projected: what == "g", device: &device };
             let Prompt { context, pooled, .. } = encode(&model, &chunks, encoder.pad())?;
+            // The same once more, the first rows.
+            let again = format!("{name}.{what}.again");
+            if tensors.has(&again) {
+                let kept = tensors.shape(&again)?[0];
+                results.push(rows(&tensors, &again, context.clone().narrow(1, 0, kept))?);
+            }
             results.push(rows(&tensors, &format!("{name}.{what}.out"), context)?);
             let stored = format!("{name}.{what}.pooled");
             let found = values(pooled.ok_or("nothing pooled")?)?;

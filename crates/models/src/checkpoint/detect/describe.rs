@@ -29,7 +29,7 @@ fn models(names: &TensorShapes) -> Vec<String> {
         parts.push(format!("a {family} model, of a family that Kiln knows by name and does not run"));
     }
     for (role, found) in text_encoders(names).unwrap_or_default() {
-        parts.push(format!("a text encoder ({}, {} wide)", role.name(), found.config.width));
+        parts.push(format!("a text encoder ({}, {} wide)", role.name(), found.config.width()));
     }
     if let Ok(Some(found)) = vae(names, &["first_stage_model.", "vae.", ""]) {
         parts.push(format!("a VAE ({} wide)", found.config.channels));
@@ -50,7 +50,6 @@ const PROBES: &[(&str, Probe)] = &[
     ("an upscaler", |name| name == "conv_first.weight" || name == "model.0.weight" || name == "body.0.weight"),
     ("a tiny autoencoder", |name| name == "3.conv.0.weight" || name.starts_with("taesd_decoder.")),
     ("an embedding", |name| name == "emb_params"),
-    ("a T5 encoder", |name| name.contains("encoder.block.0.layer.0.SelfAttention.")),
 ];
 
 fn examples(names: &TensorShapes) -> String {

@@ -5,7 +5,10 @@ use crate::{
     error::ModelError,
     nets::{
         clip::{self, Activation, TextConfig},
-        family::{Families, Family, Found, FoundNetwork, TextEncoderKind},
+        family::{Families, Family, Found, FoundNetwork, TextEncoderKind, TextNetworkConfig},
+        llm::{self, LlmConfig, LlmKind},
+        qwen_vision::QwenVisionConfig,
+        t5::{self, T5Config},
         unet::UNetConfig,
         vae::{self as vae_family, VaeConfig},
         vision::{self as vision_family, VisionConfig},
@@ -14,7 +17,7 @@ use crate::{
 use kiln_memory::{KeyMap, TensorShapes};
 
 /// A recognised text encoder.
-pub type TextFound = (TextEncoderKind, Found<TextConfig>);
+pub type TextFound = (TextEncoderKind, Found<TextNetworkConfig>);
 
 /// All that was recognised in a list of names.
 #[derive(Debug, Clone)]
@@ -53,6 +56,7 @@ impl Detected {
                 text.push(found);
             }
         }
+        text.extend(rows(names)?);
         let roles: Vec<TextEncoderKind> = text.iter().map(|(role, _)| *role).collect();
         let family = found.as_ref().and_then(|(kind, found)| families.family(kind, &*found.config, &roles));
         let first = family.map_or("first_stage_model.", |family| family.vae_prefix);
@@ -117,12 +121,14 @@ struct TextPlace {
     role: Option<TextEncoderKind>,
 }
 
-const PLACES: [TextPlace; 5] = [
+const PLACES: [TextPlace; 7] = [
     TextPlace { prefix: "cond_stage_model.transformer.", open_clip: false, role: Some(TextEncoderKind::L) },
     TextPlace { prefix: "cond_stage_model.model.", open_clip: true, role: Some(TextEncoderKind::H) },
     TextPlace { prefix: "conditioner.embedders.0.transformer.", open_clip: false, role: Some(TextEncoderKind::L) },
     TextPlace { prefix: "conditioner.embedders.0.model.", open_clip: true, role: None },
     TextPlace { prefix: "conditioner.embedders.1.model.", open_clip: true, role: Some(TextEncoderKind::G) },
+    TextPlace { prefix: "text_encoders.clip_l.transformer.", open_clip: false, role: Some(TextEncoderKind::L) },
+    TextPlace { prefix: "text_encoders.clip_g.transformer.", open_clip: false, role: Some(TextEncoderKind::G) },
 ];
 
 impl TextPlace {
@@ -130,18 +136,18 @@ impl TextPlace {
         if !names.any(self.prefix) {
             return Ok(None);
         }
-        let (map, activation) = if self.open_clip {
-            (clip::open_clip(names, self.prefix), Activation::Gelu)
-        } else {
-            (clip::hugging_face(names, self.prefix), Activation::QuickGelu)
-        };
+        let gelu = self.open_clip || self.role == Some(TextEncoderKind::G);
+        let activation = if gelu { Activation::Gelu } else { Activation::QuickGelu };
+        let keys = if self.open_clip { clip::open_clip } else { clip::hugging_face };
+        let map = keys(names, self.prefix);
         let keys = map.names();
         if !keys.any("text_model.") {
             return Ok(None);
         }
         let takes_y = unet.is_some_and(|unet| unet.adm_channels.is_some());
         let role = self.role.unwrap_or(if takes_y { TextEncoderKind::G } else { TextEncoderKind::H });
-        Ok(Some((role, Found { config: config(&keys, role, activation)?, map })))
+        let config = TextNetworkConfig::Clip(config(&keys, role, activation)?);
+        Ok(Some((role, Found { config, map })))
     }
 }
 
@@ -169,8 +175,42 @@ pub fn text_encoders(names: &TensorShapes) -> Result<Vec<TextFound>, ModelError>
         _ => TextEncoderKind::L,
     };
     let activation = if layers >= 23 { Activation::Gelu } else { Activation::QuickGelu };
-    Ok(vec![(role, Found { config: config(&keys, role, activation)?, map })])
+    let config = TextNetworkConfig::Clip(config(&keys, role, activation)?);
+    Ok(vec![(role, Found { config, map })])
 }
+
+/// Text encoders that read rows: T5, a language model.
+fn rows(names: &TensorShapes) -> Result<Vec<TextFound>, ModelError> {
+    let mut found = Vec::new();
+    if let Some(prefix) = t5::find(names) {
+        let map = t5::hugging_face(names, prefix);
+        let config = TextNetworkConfig::T5(T5Config::from_names(&map.names())?);
+        found.push((TextEncoderKind::T5, Found { config, map }));
+    }
+    if let Some(prefix) = llm::find(names) {
+        let map = llm::hugging_face(names, prefix);
+        let keys = map.names();
+        let config = LlmConfig::from_names(&keys)?;
+        let (role, config) = match config.kind {
+            // Blocks that no family looks at are neither loaded nor counted.
+            LlmKind::Mistral3 => {
+                let llama_cpp = names.has(&format!("{prefix}blk.0.attn_q.weight"));
+                (TextEncoderKind::Mistral3, config.cut_to(MISTRAL_BLOCKS).with_interleaved(llama_cpp))
+            }
+            LlmKind::Qwen3 => {
+                let layers = config.layers.saturating_sub(1);
+                (TextEncoderKind::Qwen3, config.cut_to(layers))
+            }
+            LlmKind::Qwen25Vl => (TextEncoderKind::Qwen25, config),
+        };
+        let vision = QwenVisionConfig::from_names(&keys)?;
+        found.push((role, Found { config: TextNetworkConfig::Llm(config, vision), map }));
+    }
+    Ok(found)
+}
+
+/// FLUX.2 looks at the state after so many blocks last.
+const MISTRAL_BLOCKS: usize = 30;
 
 /// An encoder's sizes. OpenCLIP-H has 24 layers; files made from diffusers' SD2 lack the last one, which SD2 never uses.
 fn config(keys: &TensorShapes, role: TextEncoderKind, activation: Activation) -> Result<TextConfig, ModelError> {

@@ -21,7 +21,7 @@ impl TextEncoders {
     /// When a configuration contradicts itself.
     pub fn lora_keys(&self) -> Result<Prefixes, ModelError> {
         let configs: Vec<_> = self.encoders.iter().map(|encoder| (encoder.role, encoder.model.config())).collect();
-        text_keys(&configs)
+        text_keys(&configs.iter().map(|(role, config)| (*role, config)).collect::<Vec<_>>())
     }
 
     /// Every weight with its shape, by the keys that [`lora_keys`](Self::lora_keys) returns.

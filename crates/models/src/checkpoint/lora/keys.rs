@@ -7,7 +7,7 @@ use kiln_memory::TensorShapes;
 
 use crate::error::ModelError;
 use crate::lora::Prefixes;
-use crate::{checkpoint::detect::TextEncoderKind, nets::clip::TextConfig};
+use crate::{checkpoint::detect::TextEncoderKind, nets::family::TextNetworkConfig};
 
 /// Parts of a layer that the conventions of text encoders name.
 const TEXT: [&str; 6] =
@@ -17,11 +17,17 @@ const TEXT: [&str; 6] =
 ///
 /// # Errors
 /// When a configuration contradicts itself.
-pub fn text_keys(encoders: &[(TextEncoderKind, &TextConfig)]) -> Result<Prefixes, ModelError> {
+pub fn text_keys(encoders: &[(TextEncoderKind, &TextNetworkConfig)]) -> Result<Prefixes, ModelError> {
     let mut map = Prefixes::new();
-    let beside_l = encoders.iter().any(|(role, _)| *role == TextEncoderKind::L);
+    let has = |wanted: TextEncoderKind| encoders.iter().any(|(role, _)| *role == wanted);
+    let (beside_l, beside_g) = (has(TextEncoderKind::L), has(TextEncoderKind::G));
     for (role, config) in encoders {
-        generic(&mut map, *role, &config.tensors()?);
+        let tensors = config.tensors()?;
+        generic(&mut map, *role, &tensors);
+        if *role == TextEncoderKind::T5 {
+            numbered(&mut map, &tensors, beside_l, beside_g);
+        }
+        let Some(config) = config.clip() else { continue };
         let conventions: &[(&str, bool)] = match (role, beside_l) {
             (TextEncoderKind::G, true) => {
                 &[("lora_te2_text_model_encoder_layers_", true), ("text_encoder_2.text_model.encoder.layers.", false)]
@@ -65,6 +71,23 @@ fn generic(map: &mut Prefixes, role: TextEncoderKind, tensors: &TensorShapes) {
         if let Some(stem) = name.strip_suffix(".weight") {
             let model = format!("{}.transformer.{stem}", role.name());
             map.insert(format!("text_encoders.{model}"), format!("{model}.weight"));
+        }
+    }
+}
+
+/// T5's names with the number that OneTrainer gives it: behind the CLIPs that are there, and third beside CLIP-L alone, too.
+fn numbered(map: &mut Prefixes, tensors: &TensorShapes, beside_l: bool, beside_g: bool) {
+    let numbers: &[u32] = match (beside_l, beside_g) {
+        (true, true) => &[3],
+        (true, false) => &[2, 3],
+        (false, true) => &[2],
+        (false, false) => &[1],
+    };
+    for (name, _) in tensors.iter() {
+        let Some(stem) = name.strip_suffix(".weight") else { continue };
+        for number in numbers {
+            let key = format!("lora_te{number}_{}", stem.replace('.', "_"));
+            map.insert(key, format!("{}.transformer.{name}", TextEncoderKind::T5.name()));
         }
     }
 }

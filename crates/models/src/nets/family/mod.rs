@@ -6,11 +6,14 @@
 mod families;
 mod found;
 mod prediction;
+mod recipes;
 mod row;
 mod text;
+mod text_network;
 
 pub use families::Families;
 pub use found::{Found, FoundNetwork, NetworkConfig, NetworkKind};
 pub use prediction::Prediction;
 pub use row::Family;
-pub use text::{TextEncoderKind, TextRecipe};
+pub use text::{PromptWay, TextEncoderKind, TextRecipe};
+pub use text_network::{TextNetwork, TextNetworkConfig};

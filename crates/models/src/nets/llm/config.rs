@@ -73,6 +73,9 @@ pub struct LlmConfig {
     pub mlp: usize,
     /// Whether there is a norm behind the last block; files cut to some blocks have none.
     pub final_norm: bool,
+    /// Whether the pairs of a head that turn together lie side by side, as llama.cpp stores Mistral's; else half a head
+    /// apart. Queries and keys are stored alike, so their products are the same.
+    pub interleaved: bool,
 }
 
 impl LlmConfig {
@@ -107,7 +110,14 @@ impl LlmConfig {
         }
         let layers = names.count("model.layers.");
         let final_norm = names.has("model.norm.weight");
-        Ok(Self { kind, vocabulary, width, layers, heads, kv_heads, head_width, mlp, final_norm })
+        Ok(Self { kind, vocabulary, width, layers, heads, kv_heads, head_width, mlp, final_norm, interleaved: false })
+    }
+
+    /// This model with the pairs of a head side by side.
+    #[must_use]
+    pub fn with_interleaved(mut self, interleaved: bool) -> Self {
+        self.interleaved = interleaved;
+        self
     }
 
     /// This model without the blocks behind the first `layers`, nor the norm behind them: what a family doesn't look at is

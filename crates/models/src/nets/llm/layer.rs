@@ -27,6 +27,7 @@ pub(super) struct Layer {
     down: Linear,
     heads: usize,
     kv_heads: usize,
+    pairs: Pairs,
 }
 
 impl Layer {
@@ -54,6 +55,7 @@ impl Layer {
             down: linear("mlp.down_proj", [mlp, width])?,
             heads,
             kv_heads,
+            pairs: if config.interleaved { Pairs::Neighbours } else { Pairs::Halves },
         })
     }
 
@@ -67,7 +69,7 @@ impl Layer {
         if let Some((q_norm, k_norm)) = &self.head_norms {
             (q, k) = (q_norm.forward(q)?, k_norm.forward(k)?);
         }
-        let (q, k) = (rotary.turn(q, Pairs::Halves)?, rotary.turn(k, Pairs::Halves)?);
+        let (q, k) = (rotary.turn(q, self.pairs)?, rotary.turn(k, self.pairs)?);
         let (k, v) = (self.for_each_query(k), self.for_each_query(v));
         let h = match bias {
             None => ops::attention(q, k, v, self.heads, Mask::Causal)?,

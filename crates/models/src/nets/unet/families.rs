@@ -16,7 +16,9 @@ use crate::{
     nets::{
         clip::Hidden,
         denoiser::Network,
-        family::{Family, Found, FoundNetwork, NetworkConfig, NetworkKind, Prediction, TextEncoderKind, TextRecipe},
+        family::{
+            Family, Found, FoundNetwork, NetworkConfig, NetworkKind, Prediction, PromptWay, TextEncoderKind, TextRecipe,
+        },
         side_inputs::SideInputs,
     },
     weights::ModelWeights,
@@ -93,6 +95,7 @@ static SD1_TEXT: TextRecipe = TextRecipe {
     hidden: Hidden::LAST,
     projects_pooled: false,
     places: &[(TextEncoderKind::L, "cond_stage_model.transformer.")],
+    way: PromptWay::Joined,
 };
 
 /// CLIP-H's hidden state before the last, normalised.
@@ -102,6 +105,7 @@ static SD2_TEXT: TextRecipe = TextRecipe {
     hidden: Hidden { layer: -2, norm: true },
     projects_pooled: true,
     places: &[(TextEncoderKind::H, "cond_stage_model.model.")],
+    way: PromptWay::Joined,
 };
 
 /// Hidden states before the last of CLIP-L and bigG, side by side.
@@ -114,6 +118,7 @@ static SDXL_TEXT: TextRecipe = TextRecipe {
         (TextEncoderKind::L, "conditioner.embedders.0.transformer."),
         (TextEncoderKind::G, "conditioner.embedders.1.model."),
     ],
+    way: PromptWay::Joined,
 };
 
 /// bigG alone.
@@ -123,6 +128,7 @@ static REFINER_TEXT: TextRecipe = TextRecipe {
     hidden: Hidden { layer: -2, norm: false },
     projects_pooled: true,
     places: &[(TextEncoderKind::G, "conditioner.embedders.0.model.")],
+    way: PromptWay::Joined,
 };
 
 static NO_TEXT: TextRecipe = TextRecipe::NONE;

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use kiln_exec::{Cx, Execute, Node, NodeError};
 use kiln_models::conditioning::{Condition, Conditioning as Conditions, Sizes};
-use kiln_models::text::{Prompt, PromptEncoder};
+use kiln_models::text::{Prompt, PromptEncoder, PromptTexts};
 use kiln_models::tokenizer::EmbeddingFolders;
 use kiln_models::{ModelError, TextEncoders};
 
@@ -21,23 +21,29 @@ fn prompt(
     let environment = cx.environment()?;
     let encoder = PromptEncoder {
         encoders: text,
-        vocabulary: &environment.vocabulary()?,
+        vocabularies: environment.vocabularies(),
         embeddings: &EmbeddingFolders::new(environment.folders().model_folders("embeddings")),
         clip_skip: clip.stop_at,
+        t5: clip.t5,
         device: environment.device(),
     };
     Ok(encode(&encoder)?)
 }
 
-/// Encodes a text for each of two encoders; families with one take the text that belongs to it. Where hooks change the
-/// encoders over the run, there is a condition for each part of it.
+/// Encodes a text for each of two encoders; families with one take the text that belongs to it.
 fn encode(cx: &Cx, clip: &Clip, text_l: &str, text_g: &str) -> Result<Conditions, NodeError> {
+    encode_texts(cx, clip, &PromptTexts { g: text_g, ..PromptTexts::all(text_l) })
+}
+
+/// Encodes a text for each encoder. Where hooks change the encoders over the run, there is a condition for each part of it.
+pub(super) fn encode_texts(cx: &Cx, clip: &Clip, texts: &PromptTexts<'_>) -> Result<Conditions, NodeError> {
     let mut entries = Vec::new();
     for Encoding { text, range } in clip.encodings()? {
-        let encoded = prompt(cx, clip, &text, |encoder| encoder.encode_two(text_l, text_g))?;
-        let Prompt { context, pooled, .. } = encoded;
+        let Prompt { context, pooled, attention_mask } =
+            prompt(cx, clip, &text, |encoder| encoder.encode_texts(texts))?;
         let hooks = clip.hooks_for_conditions().cloned();
-        entries.push(Condition { encoded_for: range, hooks, ..Condition::new(context, pooled) });
+        let condition = Condition::new(context, pooled);
+        entries.push(Condition { encoded_for: range, hooks, attention_mask, ..condition });
     }
     Ok(Conditions { entries })
 }

@@ -5,7 +5,9 @@ mod encode;
 mod flux;
 mod inpaint;
 mod lotus;
+mod qwen;
 mod region;
+mod rows;
 mod seen;
 mod small;
 
@@ -19,10 +21,12 @@ pub use flux::{
 };
 pub use inpaint::{InpaintModelConditioning, InstructPixToPixConditioning};
 pub use lotus::LotusConditioning;
+pub use qwen::{TextEncodeQwenImageEdit, TextEncodeQwenImageEditPlus};
 pub use region::{
     ConditioningSetArea, ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask,
     ConditioningSetTimestepRange,
 };
+pub use rows::{CLIPTextEncodeLumina2, CLIPTextEncodeSD3, T5TokenizerOptions};
 pub use seen::UnClipConditioning;
 pub use small::Sd4xUpscaleConditioning;
 
@@ -32,5 +36,6 @@ crate::comfy::classes::classes! {
     ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask, ConditioningSetTimestepRange,
     InpaintModelConditioning, InstructPixToPixConditioning, UnClipConditioning, Sd4xUpscaleConditioning,
     LotusConditioning, FluxGuidance, FluxDisableGuidance, FluxKontextImageScale, FluxKontextMultiReferenceLatentMethod,
-    ReferenceLatent,
+    ReferenceLatent, CLIPTextEncodeSD3, CLIPTextEncodeLumina2, T5TokenizerOptions, TextEncodeQwenImageEdit,
+    TextEncodeQwenImageEditPlus,
 }

@@ -8,6 +8,7 @@ pub(in crate::comfy) mod fingerprint;
 mod image_models;
 mod opened;
 mod save;
+mod triple;
 mod vae;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,6 @@ use std::sync::Arc;
 
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError};
 use kiln_memory::{Rounding, TensorShapes};
-use kiln_models::detect::Family;
 use kiln_models::lora::{LoraFile, Prefixes, Target};
 use kiln_models::{DiffusionModel, TextEncoders};
 
@@ -25,12 +25,13 @@ pub use self::image_models::{ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave,
 use self::opened::Opened;
 pub(in crate::comfy) use self::opened::checkpoints;
 pub use self::save::{CLIPSave, CheckpointSave, LoraSave, ModelSave, VAESave};
+pub use self::triple::TripleCLIPLoader;
 pub use self::vae::VAELoader;
 use crate::payload::{Clip, Model, Vae};
 use crate::runtime::environment::{CxExt, models};
 
 crate::comfy::classes::classes! {
-    CheckpointLoaderSimple, CheckpointLoader, UNETLoader, CLIPLoader, DualCLIPLoader, VAELoader, LoraLoader, LoraLoaderModelOnly,
+    CheckpointLoaderSimple, CheckpointLoader, UNETLoader, CLIPLoader, DualCLIPLoader, TripleCLIPLoader, VAELoader, LoraLoader, LoraLoaderModelOnly,
     UnClipCheckpointLoader, ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, CheckpointSave, ModelSave, CLIPSave, VAESave, LoraSave,
 }
 
@@ -109,7 +110,7 @@ pub struct CLIPLoader {
     /// A file of the folder `text_encoders`.
     #[input(choices = text_encoders, provides(CLIP = "clip"))]
     clip_name: String,
-    /// The family it is for. Kiln reads that from the file; other families than Stable Diffusion come later.
+    /// The family it is for. Language models (FLUX.2, Z-Image, Qwen-Image) are told by the file, T5 alone by `sd3`.
     #[input(combo = [
         "stable_diffusion", "stable_cascade", "sd3", "stable_audio", "mochi", "ltxv", "pixart", "cosmos", "lumina2",
         "wan", "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image", "flux2"
@@ -130,16 +131,13 @@ impl Execute for CLIPLoader {
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Clip, NodeError> {
-        if self.family != "stable_diffusion" {
-            return Err(NodeError::new(format!("text encoders of type `{}` are not supported yet", self.family)));
-        }
         let environment = cx.environment()?;
         let path = environment.folders().model("text_encoders", &self.clip_name)?;
-        Ok(Clip::new(TextEncoders::open_any(&path, environment.budget())?))
+        Ok(Clip::new(TextEncoders::open_as(&[&path], &self.family, environment.budget())?))
     }
 }
 
-/// Opens two text encoders for one model (SDXL).
+/// Opens two text encoders for one model (SDXL, FLUX.1, Stable Diffusion 3).
 #[derive(Node)]
 #[node(category = "advanced/loaders")]
 pub struct DualCLIPLoader {
@@ -167,14 +165,11 @@ impl Execute for DualCLIPLoader {
     }
 
     fn execute(self, cx: &mut Cx) -> Result<Clip, NodeError> {
-        if self.family != "sdxl" {
-            return Err(NodeError::new(format!("text encoders of type `{}` are not supported yet", self.family)));
-        }
         let environment = cx.environment()?;
         let find = |name: &str| environment.folders().model("text_encoders", name);
         let paths: [PathBuf; 2] = [find(&self.clip_name1)?, find(&self.clip_name2)?];
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        Ok(Clip::new(TextEncoders::open(&paths, Family::SDXL.text, environment.budget())?))
+        Ok(Clip::new(TextEncoders::open_as(&paths, &self.family, environment.budget())?))
     }
 }
 
