@@ -41,7 +41,16 @@ pub const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/server",
-        wings: &[&["config", "http"], &["files", "hub"], &["queue"], &["state"], &["routes"], &["server"]],
+        wings: &[
+            &["tls"],
+            &["config", "http"],
+            &["files", "hub", "store"],
+            &["queue"],
+            &["state"],
+            &["routes"],
+            &["connections"],
+            &["server"],
+        ],
     },
     House {
         folder: "crates/community",

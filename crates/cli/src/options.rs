@@ -116,7 +116,11 @@ pub struct EngineArgs {
     pub max_nodes: u32,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// Reads seconds.
+///
+/// # Errors
+/// Not a number, negative, or too large to wait for.
+pub fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
     if (0.0..1e9).contains(&seconds) { Ok(seconds) } else { Err(format!("`{text}` seconds are too many, or too few")) }
 }

@@ -1,7 +1,8 @@
 //! ComfyUI's HTTP and websocket dialect over Kiln's engine.
 //!
-//! A [`Server`] binds addresses and serves one [`Session`](kiln_nodes::Session). Prompts join a queue that one task owns
-//! and runs one after the other; what happens goes out over websockets, each client's messages in their order.
+//! A [`Server`] binds addresses and serves one [`Session`](kiln_nodes::Session), or several side by side. Prompts join a
+//! queue that one task owns, and that a file keeps; what happens goes out over websockets, each client's messages in their
+//! order.
 //!
 //! Routes, messages and their order are ComfyUI's. What is not served answers 404.
 //!
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod connections;
 mod files;
 mod http;
 mod hub;
@@ -28,7 +30,10 @@ mod queue;
 mod routes;
 mod server;
 mod state;
+mod store;
+mod tls;
 
-pub use config::{Config, PreviewMethod};
+pub use config::{Config, Log, PreviewMethod, Resume};
 pub use files::packages::Packages;
 pub use server::{Server, ServerError};
+pub use tls::Tls;

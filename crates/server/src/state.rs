@@ -2,17 +2,21 @@
 //! nodes, which is only a saved computation.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use kiln_nodes::Session;
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::files::users::Users;
 use crate::http::answer::Refusal;
+use crate::http::webhook::Hooks;
 use crate::hub::Hub;
 use crate::queue::Queue;
-use crate::queue::handle::Closed;
+use crate::queue::handle::QueueError;
+use crate::store::StoreError;
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -23,6 +27,11 @@ pub(crate) struct App {
     pub(crate) queue: Queue,
     pub(crate) users: Arc<Users>,
     pub(crate) catalogue: Arc<Latest>,
+    /// Places for websockets.
+    pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) hooks: Arc<Hooks>,
+    /// When the server began.
+    pub(crate) since: Instant,
 }
 
 impl App {
@@ -58,8 +67,19 @@ impl Latest {
     }
 }
 
-impl From<Closed> for Refusal {
-    fn from(_: Closed) -> Self {
-        Self::Said(StatusCode::SERVICE_UNAVAILABLE, "the server is going down".into())
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Closed => Self::Said(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            QueueError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Nothing that the client could mend: the disk is full, or the file is gone.
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!("{error}");
+        Self::Said(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
     }
 }

@@ -7,8 +7,11 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::codecs::webp::WebPEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageError, ImageReader, ImageResult, Limits, RgbaImage};
+use image::error::EncodingError;
+use image::{
+    DynamicImage, ExtendedColorType, ImageEncoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits, RgbaImage,
+};
+use webp::PixelLayout;
 
 /// The most memory that a decoded image may take.
 const MAX_BYTES: u64 = 16384 * 16384 * 4;
@@ -16,8 +19,8 @@ const MAX_BYTES: u64 = 16384 * 16384 * 4;
 /// What is shown of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
-    /// WEBP with all channels or with the colours alone. Lossless: there is no lossy encoder in Rust.
-    Webp { colours_only: bool },
+    /// WEBP with all channels or with the colours alone, lossy.
+    Webp { colours_only: bool, quality: u8 },
     /// JPEG of the colours.
     Jpeg { quality: u8 },
     /// PNG of the colours, transparency dropped.
@@ -39,11 +42,8 @@ impl Coding {
         let mut parts = preview.split(';');
         let jpeg = parts.next() == Some("jpeg") && !channel.contains('a');
         let quality = preview.rsplit(';').next().and_then(|last| last.parse::<u32>().ok()).unwrap_or(90);
-        Some(if jpeg {
-            Self::Jpeg { quality: quality.clamp(1, 100) as u8 }
-        } else {
-            Self::Webp { colours_only: channel == "rgb" }
-        })
+        let quality = quality.clamp(1, 100) as u8;
+        Some(if jpeg { Self::Jpeg { quality } } else { Self::Webp { colours_only: channel == "rgb", quality } })
     }
 
     /// The content type of what it makes.
@@ -60,13 +60,25 @@ impl Coding {
     /// # Errors
     /// When it can't be read, is no image, or is too large.
     pub(crate) fn of(self, path: &Path) -> ImageResult<Vec<u8>> {
-        let image = decode(path)?;
+        self.encode(decode(path)?)
+    }
+
+    /// An image in memory in this coding.
+    ///
+    /// # Errors
+    /// When it is no image, or is too large.
+    pub(crate) fn of_bytes(self, bytes: &[u8]) -> ImageResult<Vec<u8>> {
+        self.encode(limited(ImageReader::new(Cursor::new(bytes)))?)
+    }
+
+    fn encode(self, image: DynamicImage) -> ImageResult<Vec<u8>> {
         let mut out = Vec::new();
         match self {
-            Self::Webp { colours_only: false } if image.color().has_alpha() => {
-                write(WebPEncoder::new_lossless(&mut out), &image.into_rgba8().into())?;
+            Self::Webp { colours_only, quality } => {
+                let with_alpha = !colours_only && image.color().has_alpha();
+                let image: DynamicImage = if with_alpha { image.into_rgba8().into() } else { image.into_rgb8().into() };
+                out = webp(&image, quality)?;
             }
-            Self::Webp { .. } => write(WebPEncoder::new_lossless(&mut out), &image.into_rgb8().into())?,
             Self::Jpeg { quality } => {
                 write(JpegEncoder::new_with_quality(&mut out, quality), &image.into_rgb8().into())?;
             }
@@ -79,6 +91,19 @@ impl Coding {
         }
         Ok(out)
     }
+}
+
+/// By libwebp's usual settings. Sides of more than 16383 pixels are no WEBP.
+fn webp(image: &DynamicImage, quality: u8) -> ImageResult<Vec<u8>> {
+    let (width, height) = (image.width(), image.height());
+    let layout = if image.color().has_alpha() { PixelLayout::Rgba } else { PixelLayout::Rgb };
+    let failed = |why: String| ImageError::Encoding(EncodingError::new(ImageFormat::WebP.into(), why));
+    if width == 0 || height == 0 {
+        return Err(failed("an image without pixels".into()));
+    }
+    let encoder = webp::Encoder::new(image.as_bytes(), layout, width, height);
+    let encoded = encoder.encode_simple(false, f32::from(quality)).map_err(|error| failed(format!("{error:?}")))?;
+    Ok(encoded.to_vec())
 }
 
 fn write(encoder: impl ImageEncoder, image: &DynamicImage) -> ImageResult<()> {
@@ -120,10 +145,10 @@ mod tests {
         assert_eq!(asked(None, "rgba"), None);
         assert_eq!(asked(None, "rgb"), Some(Colours));
         assert_eq!(asked(None, "a"), Some(Transparency));
-        assert_eq!(asked(Some("webp;75"), "rgba"), Some(Webp { colours_only: false }));
-        assert_eq!(asked(Some("bmp"), "rgb"), Some(Webp { colours_only: true }));
+        assert_eq!(asked(Some("webp;75"), "rgba"), Some(Webp { colours_only: false, quality: 75 }));
+        assert_eq!(asked(Some("bmp"), "rgb"), Some(Webp { colours_only: true, quality: 90 }));
         assert_eq!(asked(Some("jpeg;50"), ""), Some(Jpeg { quality: 50 }));
         assert_eq!(asked(Some("jpeg"), "rgb"), Some(Jpeg { quality: 90 }));
-        assert_eq!(asked(Some("jpeg;50"), "rgba"), Some(Webp { colours_only: false }));
+        assert_eq!(asked(Some("jpeg;50"), "rgba"), Some(Webp { colours_only: false, quality: 50 }));
     }
 }

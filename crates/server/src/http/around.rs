@@ -1,4 +1,4 @@
-//! What stands around every request: the origin check or the CORS headers, and how long answers may be kept.
+//! What stands around every request: token, origin and host, or the CORS headers, and how long answers may be kept.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::access::{Shown, Token, cookie, is_own_host};
 use super::origin::{Named, may_pass, named};
 
 /// Endings of images, whose answers may be kept.
@@ -29,21 +30,71 @@ impl Cors {
     }
 }
 
-/// Refuses what comes from a page of another site; or, where such pages are welcome, tells browsers so.
-pub(crate) async fn guard(State(cors): State<Option<Cors>>, request: Request, next: Next) -> Response {
-    let allowed = cors.is_some() || from_here(request.headers()).await;
-    if !allowed {
-        tracing::warn!("a page of another site was refused");
-        return StatusCode::FORBIDDEN.into_response();
+/// Whom the server lets in.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) cors: Option<Cors>,
+    pub(crate) token: Option<Token>,
+    /// Names of the server that it could not know.
+    pub(crate) hosts: Arc<[String]>,
+}
+
+/// Refuses what comes from a page of another site, or without the token; where pages of other sites are welcome, tells
+/// browsers so.
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    if let Some(refused) = guard.refuses(request.headers()).await {
+        return refused;
     }
     let path = request.uri().path().to_lowercase();
-    let mut response =
-        if request.method() == Method::OPTIONS { StatusCode::OK.into_response() } else { next.run(request).await };
+    let mut response = if request.method() == Method::OPTIONS {
+        // Browsers ask this without showing who they are.
+        StatusCode::OK.into_response()
+    } else {
+        guard.pass(request, next).await
+    };
     keep(&path, &mut response);
-    for (name, value) in cors.iter().flat_map(|cors| cors.0.iter()) {
+    for (name, value) in guard.cors.iter().flat_map(|cors| cors.0.iter()) {
         response.headers_mut().insert(name, value.clone());
     }
     response
+}
+
+impl Guard {
+    async fn refuses(&self, headers: &HeaderMap) -> Option<Response> {
+        if self.cors.is_some() {
+            return None;
+        }
+        if !from_here(headers).await {
+            tracing::warn!("a page of another site was refused");
+            return Some(StatusCode::FORBIDDEN.into_response());
+        }
+        // Who knows the token is no page of another site.
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if self.token.is_some() || is_own_host(host, &self.hosts) {
+            return None;
+        }
+        tracing::warn!("a request to a host that is not known was refused; --allowed-host names further ones");
+        let words = "this server does not know that it is called so; start it with --allowed-host NAME";
+        Some((StatusCode::FORBIDDEN, words).into_response())
+    }
+
+    /// On, if the token is shown.
+    async fn pass(&self, request: Request, next: Next) -> Response {
+        let Some(token) = &self.token else { return next.run(request).await };
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let Some(shown) = token.shown(request.headers(), &query) else {
+            let asks =
+                [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Kiln\", charset=\"UTF-8\""))];
+            return (StatusCode::UNAUTHORIZED, asks, "the token of this server is missing or wrong").into_response();
+        };
+        let mut response = next.run(request).await;
+        if let Some(cookie) = cookie(&query).filter(|_| shown == Shown::InAddress) {
+            response
+                .headers_mut()
+                .extend(HeaderValue::from_str(&cookie).ok().map(|cookie| (header::SET_COOKIE, cookie)));
+        }
+        response
+    }
 }
 
 async fn from_here(headers: &HeaderMap) -> bool {

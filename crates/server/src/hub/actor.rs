@@ -8,7 +8,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::frame::{PreviewFrame, text};
-use super::handle::{Command, Current, Hub, Joined, LogLine};
+use super::handle::{Command, Hub, Joined, LogLine};
+use super::past::Past;
+use crate::config::Log;
 
 /// So many messages may wait for a slow client; one more, and its socket is closed.
 const WAITING: usize = 4096;
@@ -46,18 +48,21 @@ struct Table {
     joined: u64,
     /// What the last status said.
     remaining: usize,
-    current: Option<Current>,
+    /// What running prompts have said, by prompt.
+    past: HashMap<Arc<str>, Past>,
     /// The last lines of the log.
     lines: VecDeque<LogLine>,
     /// Who reads the log.
     readers: HashSet<Arc<str>>,
+    /// And who else, outside of the server.
+    log: Option<Log>,
 }
 
-/// Starts the hub.
-pub(crate) fn start() -> Hub {
+/// Starts the hub. Lines of its log go to `log`, too.
+pub(crate) fn start(log: Option<Log>) -> Hub {
     let (send, mut commands) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let mut table = Table::default();
+        let mut table = Table { log, ..Table::default() };
         while let Some(command) = commands.recv().await {
             table.obey(command);
         }
@@ -91,7 +96,17 @@ impl Table {
             Command::All(text) => self.tell_all(&text),
             Command::To { sid, text } => self.to(&sid, Message::Text(text)),
             Command::Step { sid, text, preview } => self.step(&sid, text, preview.as_ref()),
-            Command::Current(current) => self.current = current,
+            Command::Told { sid, prompt, text, keep } => {
+                let past = self.past.entry(prompt).or_insert_with(|| Past::of(Arc::clone(&sid)));
+                past.add(&text, keep);
+                self.to(&sid, Message::Text(text));
+            }
+            Command::Line { sid, frame } => {
+                if self.sockets.get(&sid).is_some_and(|socket| !socket.is_behind()) {
+                    self.to(&sid, frame);
+                }
+            }
+            Command::Ended { prompt } => _ = self.past.remove(&prompt),
             Command::Log(line) => self.log(line),
             Command::Lines { reply } => {
                 // Whoever asked may have gone.
@@ -117,8 +132,8 @@ impl Table {
         let serial = self.joined;
         let socket = Socket { serial, to, previews_with_metadata: false };
         socket.send(Message::Text(text("status", json!({"status": status(self.remaining), "sid": sid}))));
-        if let Some(current) = self.current.as_ref().filter(|current| current.sid == sid) {
-            socket.send(Message::Text(text("executing", json!({"node": current.node}))));
+        for message in self.past.values().filter(|past| past.is_of(&sid)).flat_map(Past::messages) {
+            socket.send(Message::Text(message));
         }
         if let Some(before) = self.sockets.insert(sid, socket) {
             self.replaced.insert(before.serial, before);
@@ -138,6 +153,9 @@ impl Table {
     }
 
     fn log(&mut self, line: LogLine) {
+        if let Some(log) = &self.log {
+            log.write(line.text.trim_end());
+        }
         if !self.readers.is_empty() {
             let message = text("logs", json!({"entries": [line], "size": null}));
             for sid in self.readers.clone() {

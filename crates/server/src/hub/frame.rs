@@ -7,6 +7,8 @@ use serde_json::json;
 
 /// First word of a binary frame: an image.
 const IMAGE: u32 = 1;
+/// First word of a binary frame: a text.
+const TEXT: u32 = 3;
 /// First word of a binary frame: an image with what it belongs to.
 const IMAGE_WITH_METADATA: u32 = 4;
 /// The image is JPEG.
@@ -15,6 +17,16 @@ const JPEG: u32 = 1;
 /// A message's text: `{"type", "data"}`.
 pub(crate) fn text(kind: &str, data: impl Serialize) -> Utf8Bytes {
     json!({"type": kind, "data": data}).to_string().into()
+}
+
+/// A line of text that stands at a node. All numbers are big-endian.
+pub(crate) fn text_frame(node: &str, line: &str) -> Message {
+    let mut frame = BytesMut::with_capacity(node.len() + line.len() + 8);
+    frame.put_u32(TEXT);
+    frame.put_u32(node.len() as u32);
+    frame.put_slice(node.as_bytes());
+    frame.put_slice(line.as_bytes());
+    Message::Binary(frame.freeze())
 }
 
 /// A small picture of the work so far.
@@ -51,6 +63,7 @@ mod tests {
     fn frames_begin_with_big_endian_words() {
         let preview = PreviewFrame { jpeg: Bytes::from_static(b"jpeg"), metadata: "{}".into() };
         assert_eq!(preview.message(false).into_data().as_ref(), b"\0\0\0\x01\0\0\0\x01jpeg");
+        assert_eq!(text_frame("7", "Iteration 2").into_data().as_ref(), b"\0\0\0\x03\0\0\0\x017Iteration 2");
         assert_eq!(preview.message(true).into_data().as_ref(), b"\0\0\0\x04\0\0\0\x02{}jpeg");
     }
 }

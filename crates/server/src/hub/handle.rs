@@ -6,7 +6,7 @@ use axum::extract::ws::{Message, Utf8Bytes};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::frame::{PreviewFrame, text};
+use super::frame::{PreviewFrame, text, text_frame};
 
 /// What the hub is asked for.
 pub(super) enum Command {
@@ -16,8 +16,10 @@ pub(super) enum Command {
     Status { remaining: usize },
     All(Utf8Bytes),
     To { sid: Arc<str>, text: Utf8Bytes },
+    Told { sid: Arc<str>, prompt: Arc<str>, text: Utf8Bytes, keep: Keep },
     Step { sid: Arc<str>, text: Utf8Bytes, preview: Option<PreviewFrame> },
-    Current(Option<Current>),
+    Line { sid: Arc<str>, frame: Message },
+    Ended { prompt: Arc<str> },
     Log(LogLine),
     Lines { reply: oneshot::Sender<Vec<LogLine>> },
     Subscribe { sid: Arc<str>, enabled: bool },
@@ -35,10 +37,14 @@ pub(crate) struct LogLine {
     pub(crate) text: String,
 }
 
-/// The node at work, for a client that connects again.
-pub(super) struct Current {
-    pub(super) sid: Arc<str>,
-    pub(super) node: Arc<str>,
+/// What a message of a prompt that runs means for a client that connects again.
+pub(crate) enum Keep {
+    /// It is sent again.
+    Always,
+    /// The last one that says how far all nodes are is sent again.
+    Nodes,
+    /// The last one that names a node at work is sent again.
+    Work(Arc<str>),
 }
 
 /// A socket that has joined.
@@ -86,21 +92,27 @@ impl Hub {
         self.send(Command::To { sid: Arc::clone(sid), text: message.into() });
     }
 
+    /// What a prompt that runs has to say to its client.
+    pub(crate) fn told(&self, sid: &Arc<str>, prompt: &Arc<str>, message: impl Into<Utf8Bytes>, keep: Keep) {
+        let (sid, prompt) = (Arc::clone(sid), Arc::clone(prompt));
+        self.send(Command::Told { sid, prompt, text: message.into(), keep });
+    }
+
+    /// A line of text that stands at a node.
+    pub(crate) fn line(&self, sid: &Arc<str>, node: &str, line: &str) {
+        self.send(Command::Line { sid: Arc::clone(sid), frame: text_frame(node, line) });
+    }
+
     /// A step of progress, with or without a picture.
     pub(crate) fn step(&self, sid: &Arc<str>, message: impl Into<Utf8Bytes>, preview: Option<PreviewFrame>) {
         self.send(Command::Step { sid: Arc::clone(sid), text: message.into(), preview });
     }
 
-    /// A node of a client's prompt is at work.
-    pub(crate) fn at_work(&self, sid: &Arc<str>, node: &str) {
-        self.send(Command::Current(Some(Current { sid: Arc::clone(sid), node: node.into() })));
-    }
-
-    /// The last message of a prompt; no node is at work any more.
-    pub(crate) fn prompt_ended(&self, sid: Option<&Arc<str>>, prompt_id: &str) {
-        self.send(Command::Current(None));
+    /// The last message of a prompt; no node of it is at work any more.
+    pub(crate) fn prompt_ended(&self, sid: Option<&Arc<str>>, prompt: &Arc<str>) {
+        self.send(Command::Ended { prompt: Arc::clone(prompt) });
         if let Some(sid) = sid {
-            self.to(sid, text("executing", serde_json::json!({"node": null, "prompt_id": prompt_id})));
+            self.to(sid, text("executing", serde_json::json!({"node": null, "prompt_id": prompt})));
         }
     }
 

@@ -6,6 +6,7 @@
 mod actor;
 pub(crate) mod frame;
 mod handle;
+mod past;
 
 pub(crate) use actor::start;
-pub(crate) use handle::Hub;
+pub(crate) use handle::{Hub, Keep};

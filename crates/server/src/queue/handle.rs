@@ -2,42 +2,68 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
-use super::history::Page;
 use super::job::Job;
+use super::pending::Place;
 use super::summary::Summary;
-use super::worker::{Command, Setup, Worker};
+use super::worker::{Command, Numbers, Setup, Waiter, Worker};
 use crate::hub::Hub;
+use crate::store::{Change, Snapshot, Store, StoreError, Waiting};
 
-/// The worker has ended: the server is going down.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Closed;
+/// Why the queue doesn't answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum QueueError {
+    /// The worker has ended.
+    #[error("the server is going down")]
+    Closed,
+    /// The store can't be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
-/// An entry of the history: its id and its text.
-pub(crate) type Entry = (Arc<str>, Arc<str>);
+type Answered<T> = Result<T, QueueError>;
 
 /// Asks the queue.
 #[derive(Clone)]
 pub(crate) struct Queue {
     commands: mpsc::UnboundedSender<Command>,
     numbers: Arc<AtomicU64>,
+    store: Store,
 }
 
 /// What runs and what waits, each as `[number, id, prompt, extra_data, outputs]`.
 pub(crate) struct Listing {
     pub(crate) running: Vec<Value>,
     pub(crate) waiting: Vec<Value>,
+    pub(crate) paused: bool,
+}
+
+/// What is known of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Unknown,
+    Waiting,
+    Running,
+    Finished,
 }
 
 impl Queue {
-    /// Starts the worker.
-    pub(crate) fn start(setup: Setup, hub: Hub) -> Self {
+    /// Starts the worker. It goes on with what the store holds.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub(crate) fn start(setup: Setup, hub: Hub, store: Store) -> Result<Self, StoreError> {
         let (commands, received) = mpsc::unbounded_channel();
-        tokio::spawn(Worker::new(setup, hub).work(received));
-        Self { commands, numbers: Arc::default() }
+        // Taken before anybody can post: what is posted joins by a command, and must not be found here as well.
+        let kept = store.snapshot()?;
+        let numbers = Arc::new(AtomicU64::new(kept.next_number()?));
+        tokio::spawn(Worker::new(setup, hub, store.clone()).work(kept, received));
+        Ok(Self { commands, numbers, store })
     }
 
     /// The next number. Each is given once, also to prompts that are refused then.
@@ -45,105 +71,155 @@ impl Queue {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A job joins.
-    pub(crate) async fn put(&self, job: Job) -> Result<(), Closed> {
-        self.ask(move |worker| worker.put(job)).await
+    /// A job joins, and is kept when this returns. `waiter` gets its end. Goes on also when nobody waits for it any more: a job
+    /// that is kept has to join.
+    pub(crate) async fn put(&self, job: Job, waiter: Option<Waiter>) -> Answered<()> {
+        let this = self.clone();
+        let put = async move {
+            let waiting = Waiting { place: job.place, text: job.to_kept() };
+            let next_number = job.place + 1;
+            this.store.order(Change::Put { waiting, next_number }).done().await?;
+            this.ask(move |worker| worker.put(job, waiter)).await
+        };
+        tokio::spawn(put).await.unwrap_or(Err(QueueError::Closed))
+    }
+
+    /// Ends a job that runs, or takes it out where it waits. Waits for nothing.
+    pub(crate) fn abandon(&self, id: Arc<str>) {
+        let command: Command = Box::new(move |worker| {
+            drop(worker.remove(|known| *known == *id));
+            worker.interrupt(|known| *known == *id);
+        });
+        // Without a worker nothing runs.
+        let _ = self.commands.send(command);
     }
 
     /// How many jobs run or wait.
-    pub(crate) async fn remaining(&self) -> Result<usize, Closed> {
+    pub(crate) async fn remaining(&self) -> Answered<usize> {
         self.ask(|worker| worker.remaining()).await
     }
 
     /// All jobs that run or wait.
-    pub(crate) async fn listing(&self) -> Result<Listing, Closed> {
-        let (running, waiting) = self
+    pub(crate) async fn listing(&self) -> Answered<Listing> {
+        let (running, waiting, paused) = self
             .ask(|worker| {
-                let running: Vec<Job> = worker.running.iter().map(|running| running.job.clone()).collect();
-                (running, worker.waiting.iter().cloned().collect::<Vec<Job>>())
+                let running: Vec<Job> = worker.running().map(|running| running.job.clone()).collect();
+                (running, worker.waiting.iter().cloned().collect::<Vec<Job>>(), worker.is_paused())
             })
             .await?;
         let all = |jobs: Vec<Job>| jobs.iter().map(Job::to_json).collect();
-        Ok(Listing { running: all(running), waiting: all(waiting) })
+        Ok(Listing { running: all(running), waiting: all(waiting), paused })
     }
 
     /// Takes every waiting job out.
-    pub(crate) async fn clear(&self) -> Result<(), Closed> {
-        self.ask(|worker| _ = worker.remove(|_| true)).await
+    pub(crate) async fn clear(&self) -> Answered<()> {
+        let (_, written) = self.ask(|worker| worker.remove(|_| true)).await?;
+        Ok(written.done().await?)
     }
 
     /// Takes these waiting jobs out.
-    pub(crate) async fn remove(&self, ids: Vec<String>) -> Result<(), Closed> {
-        self.ask(move |worker| _ = worker.remove(|id| ids.iter().any(|meant| meant == id))).await
+    pub(crate) async fn remove(&self, ids: Vec<String>) -> Answered<()> {
+        let (_, written) = self.ask(move |worker| worker.remove(|id| ids.iter().any(|meant| meant == id))).await?;
+        Ok(written.done().await?)
     }
 
     /// Stops what runs; with an id, only if it is that one.
-    pub(crate) async fn interrupt(&self, id: Option<String>) -> Result<bool, Closed> {
+    pub(crate) async fn interrupt(&self, id: Option<String>) -> Answered<bool> {
         self.ask(move |worker| worker.interrupt(|running| id.as_deref().is_none_or(|id| id == running))).await
     }
 
     /// Ends a job that runs, or takes it out where it waits. `false` if it does neither.
-    pub(crate) async fn cancel(&self, ids: Vec<String>) -> Result<bool, Closed> {
-        self.ask(move |worker| {
-            let is_meant = |id: &str| ids.iter().any(|meant| meant == id);
-            let waited = worker.remove(is_meant) > 0;
-            worker.interrupt(is_meant) || waited
-        })
-        .await
+    pub(crate) async fn cancel(&self, ids: Vec<String>) -> Answered<bool> {
+        let ((waited, written), stopped) = self
+            .ask(move |worker| {
+                let is_meant = |id: &str| ids.iter().any(|meant| meant == id);
+                (worker.remove(is_meant), worker.interrupt(is_meant))
+            })
+            .await?;
+        written.done().await?;
+        Ok(waited > 0 || stopped)
     }
 
-    /// Everything that waits, runs or is finished, as the lists of jobs show it.
-    pub(crate) async fn jobs(&self) -> Result<Vec<Arc<Summary>>, Closed> {
-        self.ask(|worker| worker.jobs()).await
+    /// Gives a waiting job another place. `false` if it doesn't wait.
+    pub(crate) async fn renumber(&self, id: String, to: Place) -> Answered<bool> {
+        let Some(written) = self.ask(move |worker| worker.renumber(&id, &to)).await? else { return Ok(false) };
+        written.done().await?;
+        Ok(true)
+    }
+
+    /// Nothing begins for now, or things begin again.
+    pub(crate) async fn pause(&self, paused: bool) -> Answered<()> {
+        Ok(self.ask(move |worker| worker.pause(paused)).await?.done().await?)
+    }
+
+    /// What waits or runs, as the lists of jobs show it, and what was kept at the same moment.
+    pub(crate) async fn jobs(&self) -> Answered<(Vec<Summary>, Snapshot)> {
+        let (jobs, kept) = self.ask(|worker| (worker.jobs(), worker.store.snapshot())).await?;
+        Ok((jobs, kept?))
     }
 
     /// A job that waits or runs.
-    pub(crate) async fn job(&self, id: String) -> Result<Option<Job>, Closed> {
+    pub(crate) async fn job(&self, id: String) -> Answered<Option<Job>> {
         self.ask(move |worker| {
-            let running = worker.running.iter().map(|running| &running.job);
+            let running = worker.running().map(|running| &running.job);
             running.chain(worker.waiting.iter()).find(|job| *job.id == *id).cloned()
         })
         .await
     }
 
+    /// What is known of an id.
+    pub(crate) async fn state(&self, id: String) -> Answered<State> {
+        self.ask(move |worker| {
+            if worker.running().any(|running| *running.job.id == *id) {
+                Ok(State::Running)
+            } else if worker.waiting.iter().any(|job| *job.id == *id) {
+                Ok(State::Waiting)
+            } else {
+                let entry = worker.store.snapshot()?.entry(&id)?;
+                Ok(entry.map_or(State::Unknown, |_| State::Finished))
+            }
+        })
+        .await?
+    }
+
     /// Gives back what is kept between prompts, after the one that runs.
-    pub(crate) async fn free(&self) -> Result<(), Closed> {
+    pub(crate) async fn free(&self) -> Answered<()> {
         self.ask(Worker::free).await
     }
 
-    /// A part of the history, the oldest first.
-    pub(crate) async fn history(&self, page: Page) -> Result<Vec<Entry>, Closed> {
-        self.ask(move |worker| worker.history.page(page)).await
+    /// The queue in numbers.
+    pub(crate) async fn numbers(&self) -> Answered<Numbers> {
+        self.ask(|worker| worker.numbers()).await
     }
 
-    /// One entry of the history.
-    pub(crate) async fn entry(&self, id: String) -> Result<Option<Entry>, Closed> {
-        self.ask(move |worker| worker.history.get(&id)).await
+    /// What is kept now.
+    pub(crate) fn kept(&self) -> Answered<Snapshot> {
+        Ok(self.store.snapshot()?)
     }
 
     /// Forgets entries of the history; without ids, all.
-    pub(crate) async fn forget(&self, ids: Option<Vec<String>>) -> Result<(), Closed> {
-        self.ask(move |worker| match ids {
-            Some(ids) => ids.iter().for_each(|id| worker.history.remove(id)),
-            None => worker.history.clear(),
-        })
-        .await
+    pub(crate) async fn forget(&self, ids: Option<Vec<String>>) -> Answered<()> {
+        Ok(self.store.order(Change::Forget(ids)).done().await?)
     }
 
-    /// Begins nothing new, and returns when nothing runs any more.
-    pub(crate) async fn close(&self) {
+    /// Begins nothing new, lets what runs end for so long, and returns when nothing runs any more. What had to be stopped
+    /// runs again after the next start.
+    pub(crate) async fn close(&self, grace: Duration) {
         // An error says that the worker has ended already.
         let _ = self.ask(Worker::close).await;
-        self.commands.closed().await;
+        if timeout(grace, self.commands.closed()).await.is_err() {
+            let _ = self.ask(Worker::park_all).await;
+            self.commands.closed().await;
+        }
     }
 
-    async fn ask<T: Send + 'static>(&self, what: impl FnOnce(&mut Worker) -> T + Send + 'static) -> Result<T, Closed> {
+    async fn ask<T: Send + 'static>(&self, what: impl FnOnce(&mut Worker) -> T + Send + 'static) -> Answered<T> {
         let (reply, answer) = oneshot::channel();
         let command: Command = Box::new(move |worker| {
             // Whoever asked may have gone.
             let _ = reply.send(what(worker));
         });
-        self.commands.send(command).map_err(|_| Closed)?;
-        answer.await.map_err(|_| Closed)
+        self.commands.send(command).map_err(|_| QueueError::Closed)?;
+        answer.await.map_err(|_| QueueError::Closed)
     }
 }

@@ -3,8 +3,10 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use kiln_exec::{NodeId, Prompt};
 use kiln_graph::{Validated, non_finite_to_null};
+use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 
 use crate::config::PreviewMethod;
@@ -12,9 +14,21 @@ use crate::config::PreviewMethod;
 /// What is taken out of `extra_data` before anybody sees it.
 const SECRETS: [&str; 2] = ["auth_token_comfy_org", "api_key_comfy_org"];
 
+/// A job as it is kept.
+#[derive(Deserialize)]
+struct Kept {
+    number: Number,
+    id: String,
+    prompt: Value,
+    extra: Map<String, Value>,
+    outputs: Vec<NodeId>,
+}
+
 /// A prompt that was accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
+    /// Its place among those that are kept: no other job has it.
+    pub(crate) place: u64,
     /// Smaller numbers run first.
     pub(crate) number: Number,
     pub(crate) id: Arc<str>,
@@ -26,9 +40,38 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// As it is kept: JSON that [`read`](Self::read) understands.
+    pub(crate) fn to_kept(&self) -> String {
+        let kept = json!({
+            "number": self.number,
+            "id": self.id,
+            "prompt": self.prompt.to_value(),
+            "extra": *self.extra,
+            "outputs": self.outputs(),
+        });
+        kept.to_string()
+    }
+
+    /// A job that was kept. It has to be validated again: of what validation found only the outputs are known.
+    ///
+    /// # Errors
+    /// A sentence, for what no job is.
+    pub(crate) fn read(place: u64, text: &[u8]) -> Result<Self, String> {
+        let kept: Kept = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let prompt = Prompt::from_value(kept.prompt).map_err(|error| error.to_string())?;
+        let validated = Validated { outputs: kept.outputs, node_errors: IndexMap::default(), routes: Arc::default() };
+        let (id, prompt, extra) = (kept.id.into(), Arc::new(prompt), Arc::new(kept.extra));
+        Ok(Self { place, number: kept.number, id, prompt, validated, extra })
+    }
+
     /// The socket that hears of it.
     pub(crate) fn client(&self) -> Option<Arc<str>> {
         self.extra.get("client_id").and_then(Value::as_str).map(Arc::from)
+    }
+
+    /// Who is told of its end.
+    pub(crate) fn webhook(&self) -> Option<String> {
+        self.extra.get("webhook").and_then(Value::as_str).map(str::to_owned)
     }
 
     /// What saved files carry besides the prompt.
@@ -75,8 +118,30 @@ pub(crate) fn extra_data(given: Option<Map<String, Value>>, client: Option<Value
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_that_was_kept_comes_back() {
+        let prompt = json!({"1": {"class_type": "A", "inputs": {"x": 1.0, "y": [], "z": ["2", 0]}}});
+        let job = Job {
+            place: 7,
+            number: Number::from(-3),
+            id: "id".into(),
+            prompt: Prompt::from_value(prompt).unwrap().into(),
+            validated: Validated {
+                outputs: vec!["1".into()],
+                node_errors: IndexMap::default(),
+                routes: Arc::default(),
+            },
+            extra: Arc::new(extra_data(None, Some("me".into()), 5)),
+        };
+        let again = Job::read(7, job.to_kept().as_bytes()).unwrap();
+        assert_eq!((again.to_json(), again.place), (job.to_json(), 7));
+        assert_eq!(again.to_kept(), job.to_kept());
+        assert!(Job::read(7, b"{}").is_err());
+    }
 
     #[test]
     fn secrets_are_gone_and_the_client_is_known() {

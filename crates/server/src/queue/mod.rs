@@ -1,13 +1,14 @@
-//! The queue: prompts that wait, the one that runs, those that are finished.
+//! The queue: prompts that wait and those that run. What it takes is in the store before anybody hears of it.
 //!
 //! One task owns all of it (`worker`); others ask through a handle. Knows the engine, and the hub that it reports to.
 //! Knows no request.
 
 pub(crate) mod handle;
-pub(crate) mod history;
 pub(crate) mod job;
-mod pending;
+mod lane;
+pub(crate) mod pending;
 mod record;
+mod restore;
 mod running;
 pub(crate) mod summary;
 mod teller;

@@ -59,6 +59,29 @@ pub(super) fn missing_end(notes: &[Note], job: &Job, ended: &Result<Report, RunE
     Some(Note { kind: "execution_error".into(), data })
 }
 
+/// The end of a job that can't run.
+pub(super) fn lost(job: &Job, why: &str) -> Value {
+    let data = json!({
+        "prompt_id": job.id,
+        "node_id": null,
+        "node_type": null,
+        "executed": [],
+        "exception_message": why,
+        "exception_type": "ServerEnded",
+        "traceback": [],
+        "current_inputs": {},
+        "current_outputs": [],
+        "timestamp": now(),
+    });
+    let messages = [json!(["execution_error", data])];
+    json!({
+        "prompt": job.to_json(),
+        "outputs": {},
+        "status": {"status_str": "error", "completed": false, "messages": messages},
+        "meta": {},
+    })
+}
+
 /// A history entry.
 pub(super) fn entry(job: &Job, notes: &[Note], ended: &Result<Report, RunError>) -> Value {
     let (mut outputs, mut meta) = (Map::new(), Map::new());

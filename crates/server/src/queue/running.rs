@@ -1,7 +1,9 @@
 //! The job that runs: its future, what it leaves in the record, and how to stop it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use kiln_exec::{Cancel, Report, RunError, RunFuture, RunOptions};
@@ -22,6 +24,8 @@ pub(super) struct Running {
     pub(super) begun: Instant,
     /// Milliseconds since 1970.
     pub(super) began: u64,
+    /// It was stopped so that it runs again after the next start.
+    pub(super) parked: bool,
 }
 
 impl Running {
@@ -38,12 +42,12 @@ impl Running {
         };
         let run = session.start(Arc::clone(&job.prompt)).options(options).validated(job.validated.clone());
         let run = run.cancelled_by(&cancel).on_event(move |event| teller.hear(event)).into_future();
-        Self { job, cancel, run, notes, begun: Instant::now(), began: record::now() }
+        Self { job, cancel, run, notes, begun: Instant::now(), began: record::now(), parked: false }
     }
 
-    /// Waits for the end.
-    pub(super) async fn end(&mut self) -> Result<Report, RunError> {
-        (&mut self.run).await
+    /// Whether it has ended.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Report, RunError>> {
+        Pin::new(&mut self.run).poll(context)
     }
 
     /// Asks it to stop.

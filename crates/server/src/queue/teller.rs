@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::job::Job;
 use super::record::Note;
 use crate::config::PreviewMethod;
-use crate::hub::Hub;
 use crate::hub::frame::PreviewFrame;
+use crate::hub::{Hub, Keep};
 
 /// ComfyUI's quality of pictures of steps.
 const QUALITY: u8 = 95;
@@ -28,6 +28,7 @@ const MOST_STATES: usize = 1000;
 pub(super) struct Teller {
     hub: Hub,
     client: Option<Arc<str>>,
+    prompt: Arc<str>,
     notes: Sender<Note>,
     previews: bool,
     /// How far nodes are. Clients draw all of them by each message.
@@ -37,36 +38,33 @@ pub(super) struct Teller {
 impl Teller {
     pub(super) fn new(hub: Hub, job: &Job, usual: PreviewMethod, notes: Sender<Note>) -> Self {
         let previews = job.previews().unwrap_or(usual) != PreviewMethod::None;
-        Self { hub, client: job.client(), notes, previews, states: Mutex::default() }
+        Self { hub, client: job.client(), prompt: Arc::clone(&job.id), notes, previews, states: Mutex::default() }
     }
 
     pub(super) fn hear(&self, event: &Event) {
         match event {
             Event::ExecutionStart { .. } | Event::ExecutionCached { .. } | Event::ExecutionSuccess { .. } => {
                 self.note(event);
-                self.tell(event);
+                self.tell(event, Keep::Always);
             }
             // A blocker's message comes without a time, and the run goes on.
             Event::ExecutionError(error) => {
                 if error.timestamp.is_some() {
                     self.note(event);
                 }
-                self.tell(event);
+                self.tell(event, Keep::Always);
             }
             Event::ExecutionInterrupted { .. } => {
                 self.note(event);
                 self.hub.to_all(message(event));
             }
             Event::Executing { node: Some(node), .. } => {
-                if let Some(client) = &self.client {
-                    self.hub.at_work(client, node.as_str());
-                }
-                self.tell(event);
+                self.tell(event, Keep::Work(node.as_str().into()));
             }
             // Who isn't there is not told how far every node is.
             Event::ProgressState { nodes, prompt_id } if self.client.is_some() => {
                 let nodes = self.remember(nodes);
-                self.tell(&Event::ProgressState { nodes, prompt_id: Arc::clone(prompt_id) });
+                self.tell(&Event::ProgressState { nodes, prompt_id: Arc::clone(prompt_id) }, Keep::Nodes);
             }
             Event::Progress { preview, node, prompt_id, .. } => {
                 let Some(client) = &self.client else { return };
@@ -74,7 +72,12 @@ impl Teller {
                 let frame = shown.and_then(|preview| self.frame(preview, node, prompt_id));
                 self.hub.step(client, message(event), frame);
             }
-            Event::Executed { .. } => self.tell(event),
+            Event::ProgressText { node, text, .. } => {
+                if let Some(client) = &self.client {
+                    self.hub.line(client, node.as_str(), text);
+                }
+            }
+            Event::Executed { .. } => self.tell(event, Keep::Always),
             // Everything else only Kiln reports.
             _ => {}
         }
@@ -87,9 +90,9 @@ impl Teller {
         }
     }
 
-    fn tell(&self, event: &Event) {
+    fn tell(&self, event: &Event, keep: Keep) {
         if let Some(client) = &self.client {
-            self.hub.to(client, message(event));
+            self.hub.told(client, &self.prompt, message(event), keep);
         }
     }
 

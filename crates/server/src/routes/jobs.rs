@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -11,9 +10,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::http::answer::{Answer, Json, Refusal};
+use crate::http::blocking::blocking;
 use crate::http::body;
 use crate::queue::summary::Summary;
 use crate::state::App;
+use crate::store::{Row, Snapshot};
 
 /// The states that a job can be in.
 const STATUSES: [&str; 5] = ["pending", "in_progress", "completed", "failed", "cancelled"];
@@ -64,49 +65,102 @@ impl Asked {
         })
     }
 
-    fn is_meant(&self, job: &Summary) -> bool {
+    fn is_meant(&self, job: &Listed) -> bool {
         let status = self.statuses.is_empty() || self.statuses.iter().any(|status| status == job.status);
         status && self.workflow.as_ref().is_none_or(|id| job.workflow.as_ref() == Some(id))
     }
 
     /// Jobs of the same time stay in the order in which they came, or turn round with it.
-    fn sort(&self, jobs: &mut [Arc<Summary>]) {
-        let key = |job: &Summary| if self.by_duration { job.duration.unwrap_or_default() } else { job.created };
+    fn sort(&self, jobs: &mut [Listed]) {
+        let key = |job: &Listed| if self.by_duration { job.duration.unwrap_or_default() } else { job.created };
         if self.ascending {
-            jobs.sort_by_key(|job| key(job));
+            jobs.sort_by_key(key);
         } else {
             jobs.sort_by_key(|job| Reverse(key(job)));
         }
     }
+
+    /// The jobs that are meant, in their order.
+    fn choose(&self, live: Vec<Summary>, kept: &Snapshot) -> Answer<Vec<Listed>> {
+        let live = live.into_iter().map(Listed::live);
+        let mut jobs: Vec<Listed> = live.chain(kept.rows()?.into_iter().map(Listed::kept)).collect();
+        jobs.retain(|job| self.is_meant(job));
+        self.sort(&mut jobs);
+        Ok(jobs)
+    }
+}
+
+/// A job of a list: what it is sorted and filtered by, and where the rest is.
+struct Listed {
+    status: &'static str,
+    created: u64,
+    duration: Option<u64>,
+    workflow: Option<String>,
+    rest: Rest,
+}
+
+/// The rest of a job: there already, or kept.
+enum Rest {
+    Here(Value),
+    Kept(u64),
+}
+
+impl Listed {
+    fn live(job: Summary) -> Self {
+        let Summary { status, created, duration, workflow, json } = job;
+        Self { status, created, duration, workflow, rest: Rest::Here(json) }
+    }
+
+    fn kept(row: Row) -> Self {
+        let Row { serial, status, created, duration, workflow } = row;
+        Self { status, created, duration, workflow, rest: Rest::Kept(serial) }
+    }
+
+    fn to_json(&self, kept: &Snapshot) -> Answer<Value> {
+        match &self.rest {
+            Rest::Here(json) => Ok(json.clone()),
+            Rest::Kept(serial) => Ok(kept.job_at(*serial)?.map_or(Value::Null, |text| read(&text))),
+        }
+    }
+}
+
+/// What this program wrote is JSON.
+fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 pub(crate) async fn list(State(app): State<App>, Query(query): Query<HashMap<String, String>>) -> Answer<Json<Value>> {
     let asked = Asked::read(&query)?;
-    let mut jobs = app.queue.jobs().await?;
-    jobs.retain(|job| asked.is_meant(job));
-    asked.sort(&mut jobs);
-    let total = jobs.len();
-    let page = jobs.iter().skip(asked.offset).take(asked.limit.unwrap_or(usize::MAX)).map(|job| &job.json);
-    let page: Vec<&Value> = page.collect();
-    let has_more = asked.offset.saturating_add(page.len()) < total;
-    let pagination = json!({"offset": asked.offset, "limit": asked.limit, "total": total, "has_more": has_more});
-    Ok(Json(json!({"jobs": page, "pagination": pagination})))
+    let (live, kept) = app.queue.jobs().await?;
+    blocking(move || {
+        let jobs = asked.choose(live, &kept)?;
+        let page = jobs.iter().skip(asked.offset).take(asked.limit.unwrap_or(usize::MAX));
+        let page = page.map(|job| job.to_json(&kept)).collect::<Answer<Vec<Value>>>()?;
+        let (total, has_more) = (jobs.len(), asked.offset.saturating_add(page.len()) < jobs.len());
+        let pagination = json!({"offset": asked.offset, "limit": asked.limit, "total": total, "has_more": has_more});
+        Ok(Json(json!({"jobs": page, "pagination": pagination})))
+    })
+    .await
 }
 
 pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Value>> {
     let missing = || Refusal::Data(StatusCode::NOT_FOUND, json!({"error": "Job not found"}));
-    let jobs = app.queue.jobs().await?;
-    let job = jobs.iter().find(|job| job.json["id"] == *id).ok_or_else(missing)?;
-    let mut shown = job.json.clone();
-    if let Some(waiting) = app.queue.job(id.clone()).await? {
-        shown["workflow"] = workflow(&waiting.to_json());
-    } else {
-        let (_, text) = app.queue.entry(id).await?.ok_or_else(missing)?;
-        let mut entry: Value = serde_json::from_str(&text).map_err(|_| missing())?;
-        shown["workflow"] = workflow(&entry["prompt"]);
-        shown["execution_status"] = entry["status"].take();
-        shown["outputs"] = entry["outputs"].take();
+    let (live, kept) = app.queue.jobs().await?;
+    if let Some(mut shown) = live.into_iter().map(|job| job.json).find(|job| job["id"] == *id) {
+        let job = app.queue.job(id.clone()).await?;
+        let prompt = job.map(|job| job.to_json());
+        // It may have ended since.
+        if let Some(prompt) = prompt {
+            shown["workflow"] = workflow(&prompt);
+            return Ok(Json(shown));
+        }
     }
+    let kept = kept.job(&id)?.map_or_else(|| app.queue.kept(), |_| Ok(kept))?;
+    let (job, entry) = kept.job(&id)?.zip(kept.entry(&id)?).ok_or_else(missing)?;
+    let (mut shown, mut entry) = (read(&job), read(&entry));
+    shown["workflow"] = workflow(&entry["prompt"]);
+    shown["execution_status"] = entry["status"].take();
+    shown["outputs"] = entry["outputs"].take();
     Ok(Json(shown))
 }
 

@@ -5,8 +5,10 @@ mod features;
 mod history;
 mod internal;
 mod jobs;
+mod metrics;
 mod models;
 mod object_info;
+mod openapi;
 mod page;
 mod prompt;
 mod queue;
@@ -50,6 +52,8 @@ fn nodes_and_models() -> Router<App> {
     Router::new()
         .route("/features", get(features::list))
         .route("/system_stats", get(system::stats))
+        .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/object_info", get(object_info::all))
         .route("/object_info/{class}", get(object_info::one))
         .route("/models", get(models::kinds))

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kiln_nodes::files::Folders;
 use serde_json::{Value, json};
 
@@ -25,6 +27,8 @@ const BEFORE_PACKS: &str = "latent_upscale_models";
 const PACKS: &str = "custom_nodes";
 /// The largest header that is read for its metadata.
 const LARGEST_HEADER: u64 = 1 << 20;
+/// ComfyUI's quality of pictures of models.
+const QUALITY: u8 = 75;
 /// Endings of pictures beside a model.
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "gif", "bmp"];
 
@@ -113,7 +117,7 @@ pub(crate) async fn details(State(app): State<App>, Path(kind): Path<String>) ->
     .await
 }
 
-/// The picture beside a model, as WEBP.
+/// The picture beside a model, else the first one in the file's own metadata, as WEBP.
 pub(crate) async fn picture(
     State(app): State<App>,
     Path((kind, index, name)): Path<(String, usize, String)>,
@@ -123,12 +127,25 @@ pub(crate) async fn picture(
         let model = folder.join(inside(&name).ok_or_else(Refusal::missing)?);
         let endings = PICTURES.iter().flat_map(|ending| [(*ending).to_owned(), format!("preview.{ending}")]);
         let found = endings.map(|ending| model.with_extension(ending)).find(|path| path.is_file());
-        let picture = found.ok_or_else(Refusal::missing)?;
-        let webp = Coding::Webp { colours_only: false };
-        let bytes = webp.of(&picture).map_err(|_| Refusal::missing())?;
+        let webp = Coding::Webp { colours_only: false, quality: QUALITY };
+        let bytes = match found {
+            Some(picture) => webp.of(&picture).ok(),
+            None => cover(&model.with_extension("safetensors")).and_then(|cover| webp.of_bytes(&cover).ok()),
+        };
+        let bytes = bytes.ok_or_else(Refusal::missing)?;
         Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(webp.media()))], bytes).into_response())
     })
     .await
+}
+
+/// The first picture that a safetensors file carries: a list of them in base 64, as JSON in JSON.
+fn cover(model: &FilePath) -> Option<Vec<u8>> {
+    let metadata = header_of(model)?;
+    let covers: Vec<String> = serde_json::from_str(metadata.get("ssmd_cover_images")?.as_str()?).ok()?;
+    let first = covers.first()?;
+    // Some write an address of the kind `data:image/png;base64,…`.
+    let first = first.rsplit_once(',').map_or(first.as_str(), |(_, picture)| picture);
+    STANDARD.decode(first).ok()
 }
 
 /// What a safetensors file says of itself.

@@ -1,21 +1,23 @@
 //! `/prompt`: a graph is read, validated and joins the queue.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kiln_exec::{NodeId, Prompt};
 use kiln_graph::{LowerOptions, Validated, Workflow};
 use kiln_nodes::Session;
 use serde_json::{Map, Number, Value, json};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::http::answer::{Answer, Json, Refusal};
 use crate::http::body;
 use crate::queue::job::{Job, extra_data};
-use crate::queue::now;
+use crate::queue::{Queue, now};
 use crate::state::App;
 
 /// How many jobs run or wait.
@@ -24,11 +26,19 @@ pub(crate) async fn remaining(State(app): State<App>) -> Answer<Json<Value>> {
     Ok(Json(json!({"exec_info": {"queue_remaining": remaining}})))
 }
 
-/// A graph joins the queue.
-pub(crate) async fn post(State(app): State<App>, text: Bytes) -> Answer {
+/// A graph joins the queue. With `?wait=1` the answer comes at the end and has the outputs; `&cancel=1` ends the prompt when
+/// the client goes away before.
+pub(crate) async fn post(State(app): State<App>, Query(query): Query<HashMap<String, String>>, text: Bytes) -> Answer {
+    let is_set = |key: &str| query.get(key).is_some_and(|value| matches!(value.as_str(), "" | "1" | "true"));
+    let (waits, cancels) = (is_set("wait"), is_set("cancel"));
     // The counter goes on with every post, also with those that are refused.
     let counter = app.queue.next_number();
     let mut asked = Asked::read(&text, counter)?;
+    if let Some(webhook) = asked.extra.as_ref().and_then(|extra| extra.get("webhook")) {
+        let url = webhook.as_str().ok_or_else(|| "`webhook` is no text".to_owned());
+        let allowed = url.and_then(|url| app.hooks.allowed(url));
+        allowed.map_err(|why| Refusal::wrong("invalid_webhook", "Invalid webhook", why))?;
+    }
     let (prompt, targets) = (std::mem::take(&mut asked.prompt), asked.targets.take());
     let session = Arc::clone(&app.session);
     // Validators may take their time.
@@ -38,14 +48,43 @@ pub(crate) async fn post(State(app): State<App>, text: Bytes) -> Answer {
         Checked::Fit { prompt, validated } => (prompt, validated),
         Checked::Refused(response) => return Ok(response),
     };
-    let answer = Json(json!({
+    let mut answer = json!({
         "prompt_id": asked.id,
         "number": asked.number,
         "node_errors": validated.node_errors,
-    }));
+    });
+    let id = Arc::clone(&asked.id);
     let extra = Arc::new(extra_data(asked.extra, asked.client, now()));
-    app.queue.put(Job { number: asked.number, id: asked.id, prompt: Arc::new(prompt), validated, extra }).await?;
-    Ok(answer.into_response())
+    let job = Job { place: counter, number: asked.number, id: asked.id, prompt: Arc::new(prompt), validated, extra };
+    if waits {
+        let (waiter, end) = oneshot::channel();
+        let mut guard = Abandons { queue: app.queue.clone(), id: cancels.then_some(id) };
+        app.queue.put(job, Some(waiter)).await?;
+        let entry =
+            end.await.map_err(|_| Refusal::Said(StatusCode::GONE, "the prompt was taken out of the queue".into()));
+        guard.id = None;
+        let mut entry: Value = serde_json::from_str(&entry?).unwrap_or_default();
+        for key in ["outputs", "status", "meta"] {
+            answer[key] = entry[key].take();
+        }
+    } else {
+        app.queue.put(job, None).await?;
+    }
+    Ok(Json(answer).into_response())
+}
+
+/// Ends a job, if there is one, when it is dropped: its client has gone.
+struct Abandons {
+    queue: Queue,
+    id: Option<Arc<str>>,
+}
+
+impl Drop for Abandons {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.queue.abandon(id);
+        }
+    }
 }
 
 /// What a post asks for.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use kiln_memory::{available_memory, total_memory};
 use serde_json::{Value, json};
 
+use crate::config::Config;
 use crate::http::answer::Json;
 use crate::state::App;
 
@@ -31,7 +32,7 @@ pub(crate) async fn stats(State(app): State<App>) -> Json<Value> {
             "python_version": format!("none (Kiln {kiln})"),
             "pytorch_version": format!("none (Kiln {kiln})"),
             "embedded_python": false,
-            "argv": app.config.arguments,
+            "argv": arguments(&app.config),
         },
         "devices": [{
             "name": "cpu",
@@ -43,4 +44,11 @@ pub(crate) async fn stats(State(app): State<App>) -> Json<Value> {
             "torch_vram_free": free,
         }],
     }))
+}
+
+/// The command line without what is nobody's business.
+fn arguments(config: &Config) -> Vec<String> {
+    let token = config.token.as_deref().filter(|token| !token.is_empty());
+    let hidden = |argument: &String| token.map_or_else(|| argument.clone(), |token| argument.replace(token, "…"));
+    config.arguments.iter().map(hidden).collect()
 }

@@ -1,9 +1,11 @@
 //! A server in this process, driven over real sockets by an HTTP client and a websocket client.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod files;
 mod harness;
 mod hostile;
+mod load;
 mod page;
 mod queueing;
 mod running;

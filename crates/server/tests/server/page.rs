@@ -269,3 +269,33 @@ async fn the_page_is_served_from_its_folder_and_nothing_beside_it() {
     assert_eq!(none.get("/templates/index_logo.json").await.status(), StatusCode::NOT_FOUND);
     assert!(none.get("/").await.text().await.unwrap().contains("comfyui-frontend-package"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_models_picture_comes_out_of_its_own_metadata_where_none_lies_beside_it() {
+    let server = Running::start().await;
+    let folder = server.root.path().join("models/loras");
+    std::fs::create_dir_all(&folder).unwrap();
+    let png = kiln_nodes::files::write_png(
+        &kiln_nodes::files::PngImage {
+            width: 3,
+            height: 2,
+            colour: kiln_nodes::files::Colour::Rgb,
+            pixels: vec![200; 18],
+            texts: [].into_iter().collect(),
+        },
+        1,
+    );
+    let cover = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, png.unwrap());
+    let header = json!({"__metadata__": {"ssmd_cover_images": json!([cover]).to_string()}}).to_string();
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    std::fs::write(folder.join("styled.safetensors"), file).unwrap();
+    let picture = server.get("/experiment/models/preview/loras/0/styled.webp").await;
+    assert_eq!(picture.headers()["content-type"], "image/webp");
+    let picture = image::load_from_memory(&picture.bytes().await.unwrap()).unwrap();
+    assert_eq!((picture.width(), picture.height()), (3, 2));
+    assert_eq!(server.get("/experiment/models/preview/loras/0/other.webp").await.status(), StatusCode::NOT_FOUND);
+    let folder = server.root.path().join("models/configs");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("v1.yaml"), "model: {}").unwrap();
+    assert_eq!(server.json("/models/configs").await, json!(["v1.yaml"]));
+}

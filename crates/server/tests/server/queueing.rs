@@ -141,3 +141,112 @@ async fn a_server_that_stops_ends_what_runs() {
     assert!(messages.iter().any(|message| message["type"] == "execution_interrupted"));
     assert!(!matches!(socket.frame().await, Some(frame) if frame.is_text()), "nothing comes after the end");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_and_the_history_go_on_in_the_next_server() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    let first = Running::at(root, |config| config.data = Some(data.clone())).await;
+    let done = first.queue(json!({"prompt": saved("done", 1)})).await;
+    let entry = first.finished(&done).await;
+    let running = first.queue(json!({"prompt": slow(2.0)})).await;
+    while first.json("/queue").await["queue_running"].as_array().unwrap().is_empty() {}
+    let waiting = first.queue(json!({"prompt": saved("waits", 2), "extra_data": {"extra_pnginfo": {"a": 1}}})).await;
+    let gone = first.queue(json!({"prompt": saved("gone", 3)})).await;
+    first.post("/queue", json!({"delete": [gone]})).await;
+    let state = async |server: &Running, id: &str| {
+        server.get(&format!("/history/{id}")).await.headers()["kiln-prompt-state"].to_str().unwrap().to_owned()
+    };
+    for (id, word) in [(&done, "finished"), (&running, "running"), (&waiting, "waiting"), (&gone, "unknown")] {
+        assert_eq!(state(&first, id).await, word);
+    }
+    let root = first.stop().await;
+
+    let second = Running::at(root, |config| config.data = Some(data)).await;
+    assert_eq!(second.json(&format!("/history/{done}")).await[&done], entry);
+    let ended = second.finished(&waiting).await;
+    assert_eq!(ended["status"]["status_str"], "success");
+    assert_eq!(ended["prompt"][3]["extra_pnginfo"], json!({"a": 1}));
+    let entry = second.finished(&running).await;
+    assert_eq!(entry["status"]["status_str"], "success", "what was stopped has run again: {entry}");
+    let history = second.json("/history").await;
+    assert_eq!(history.as_object().unwrap().keys().collect::<Vec<_>>(), [&done, &running, &waiting]);
+    assert_eq!(state(&second, &gone).await, "unknown");
+    // Numbers go on, so that what comes now runs after what came before.
+    let next: Value = second.post("/prompt", json!({"prompt": saved("next", 4)})).await.json().await.unwrap();
+    assert_eq!(next["number"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_prompts_are_paused_and_moved() {
+    let server = Running::start().await;
+    assert_eq!(server.post("/queue", json!({"pause": true})).await.status(), StatusCode::OK);
+    let mut ids_put = Vec::new();
+    for colour in 0..4 {
+        ids_put.push(server.queue(json!({"prompt": saved("x", colour)})).await);
+    }
+    let queue = server.json("/queue").await;
+    assert_eq!((&queue["paused"], queue["queue_running"].as_array().unwrap().len()), (&json!(true), 0));
+    let [a, b, c, d] = &ids_put[..] else { unreachable!() };
+    server.post("/queue", json!({"move": {d: "front", a: "back", c: 0.5}})).await;
+    assert_eq!(ids(&server.json("/queue").await["queue_pending"]), [d, c, b, a]);
+    for wrong in [json!({"move": 5}), json!({"move": {a: "up"}}), json!({"pause": 1})] {
+        assert_eq!(server.post("/queue", wrong).await.status(), StatusCode::BAD_REQUEST);
+    }
+    server.post("/queue", json!({"pause": false})).await;
+    server.finished(a).await;
+    let history = server.json("/history").await;
+    assert_eq!(history.as_object().unwrap().keys().collect::<Vec<_>>(), [d, c, b, a]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_ran_when_its_server_died_is_marked_where_that_is_wanted() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, copy) = (root.path().join("data"), root.path().join("copy"));
+    let first = Running::at(root, |config| config.data = Some(data.clone())).await;
+    let id = first.queue(json!({"prompt": slow(300.0)})).await;
+    while first.json("/queue").await["queue_running"].as_array().unwrap().is_empty() {}
+    first.queue(json!({"prompt": saved("x", 1)})).await;
+    // Until everything is on the disk, so that the copy is whole.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    std::fs::create_dir_all(&copy).unwrap();
+    for file in ["kiln.redb", "kiln.journal"] {
+        std::fs::copy(data.join(file), copy.join(file)).unwrap();
+    }
+    let root = first.stop().await;
+    let second = Running::at(root, |config| {
+        config.data = Some(copy);
+        config.resume = kiln_server::Resume::Mark;
+    });
+    let second = second.await;
+    let entry = second.finished(&id).await;
+    assert_eq!(entry["status"]["messages"][0][0], "execution_error");
+    assert_eq!(second.json(&format!("/jobs/{id}")).await["status"], "failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_waits_has_the_outputs_and_one_that_goes_away_cancels_only_where_it_says_so() {
+    let server = Running::start().await;
+    let answer: Value = server.post("/prompt?wait=1", json!({"prompt": saved("x", 1)})).await.json().await.unwrap();
+    assert_eq!(answer["outputs"]["2"]["images"][0]["filename"], "x_00001_.png");
+    assert_eq!((&answer["status"]["completed"], &answer["number"]), (&json!(true), &json!(0)));
+    for (query, cancelled) in [("?wait=1", false), ("?wait=1&cancel=1", true)] {
+        let post =
+            server.http.post(server.url(&format!("/prompt{query}"))).body(json!({"prompt": slow(300.0)}).to_string());
+        let posted = tokio::spawn(post.send());
+        while server.json("/queue").await["queue_running"].as_array().unwrap().is_empty() {}
+        posted.abort();
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let runs = !server.json("/queue").await["queue_running"].as_array().unwrap().is_empty();
+        assert_eq!(runs, !cancelled, "{query}");
+        server.post("/interrupt", "").await;
+        while server.json("/prompt").await["exec_info"]["queue_remaining"] != 0 {}
+    }
+    let running = busy(&server).await;
+    let post = server.http.post(server.url("/prompt?wait=1")).body(json!({"prompt": saved("y", 1)}).to_string());
+    let posted = tokio::spawn(post.send());
+    while server.json("/queue").await["queue_pending"].as_array().unwrap().is_empty() {}
+    server.post("/queue", json!({"clear": true})).await;
+    assert_eq!(posted.await.unwrap().unwrap().status(), StatusCode::GONE);
+    server.post("/interrupt", json!({"prompt_id": running})).await;
+}

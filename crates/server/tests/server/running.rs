@@ -213,3 +213,53 @@ async fn only_the_outputs_asked_for_run() {
     assert_eq!(none.status(), StatusCode::BAD_REQUEST);
     assert_eq!(none.json::<Value>().await.unwrap()["error"]["type"], "prompt_no_outputs");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_comes_back_hears_again_what_its_prompt_has_said() {
+    let server = Running::start().await;
+    let mut socket = server.socket("?clientId=me").await;
+    let id = server.queue(json!({"prompt": slow(50.0), "client_id": "me"})).await;
+    while socket.message().await["data"]["node"] != "2" {}
+    drop(socket);
+    let mut again = server.socket("?clientId=me").await;
+    let mut messages = Vec::new();
+    for _ in 0..6 {
+        messages.push(again.message().await);
+    }
+    let expected =
+        ["status 1", "executing 2", "execution_start", "execution_cached []", "progress_state", "executing 2"];
+    assert_eq!(kinds(&messages), expected);
+    assert_eq!(
+        (&messages[5]["data"]["prompt_id"], &messages[4]["data"]["nodes"]["2"]["state"]),
+        (&json!(id), &json!("running"))
+    );
+    server.post("/interrupt", "").await;
+    again.until_end(&id).await;
+    // Of a prompt that has ended nothing is said again.
+    let mut third = server.socket("?clientId=me").await;
+    let next = server.queue(json!({"prompt": saved("x", 1), "client_id": "me"})).await;
+    let messages = third.until_end(&next).await;
+    assert!(messages.iter().all(|message| message["data"]["prompt_id"] != id));
+}
+
+/// As ComfyUI's examples for Python do: post with a client's id, listen until no node is at work, ask the history, ask for
+/// each image.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_of_pythons_examples_ends_in_the_images_bytes() {
+    let server = Running::start().await;
+    let mut socket = server.socket("?clientId=example").await;
+    let id = server.queue(json!({"prompt": saved("python", 7), "client_id": "example"})).await;
+    loop {
+        let message = socket.message().await;
+        let data = &message["data"];
+        if message["type"] == "executing" && data["node"].is_null() && data["prompt_id"] == id {
+            break;
+        }
+    }
+    let history = server.json(&format!("/history/{id}")).await;
+    let image = &history[&id]["outputs"]["2"]["images"][0];
+    let text = |key: &str| image[key].as_str().unwrap();
+    let url = format!("/view?filename={}&subfolder={}&type={}", text("filename"), text("subfolder"), text("type"));
+    let bytes = server.get(&url).await.bytes().await.unwrap();
+    assert_eq!(image::load_from_memory(&bytes).unwrap().to_rgb8().get_pixel(0, 0).0, [0, 0, 7]);
+}

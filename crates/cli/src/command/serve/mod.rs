@@ -1,7 +1,10 @@
 //! `kiln serve`: graphs from other programs and from ComfyUI's web page, over HTTP and websockets.
 
+mod idle;
+mod kept;
+mod network;
+
 use std::fs;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -9,9 +12,12 @@ use kiln_cli::Terminal;
 use kiln_cli::options::{EngineArgs, EnvironmentArgs};
 use kiln_cli::streams::note;
 use kiln_nodes::files::DirKind;
-use kiln_server::{Config, Packages, PreviewMethod, Server};
+use kiln_server::{Config, Log, Packages, PreviewMethod, Server};
 
 use super::Done;
+use idle::Idle;
+use kept::Kept;
+use network::Network;
 
 /// Serves ComfyUI's HTTP and websocket dialect.
 #[derive(Args)]
@@ -20,6 +26,17 @@ pub(crate) struct Serve {
     network: Network,
     #[command(flatten)]
     users: Users,
+    #[command(flatten)]
+    kept: Kept,
+    /// So many prompts run at the same time, over one memory budget.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// Say nothing about prompts on standard error.
+    #[arg(long)]
+    dont_print_server: bool,
+    /// Write the log as JSON, an object per line.
+    #[arg(long)]
+    log_json: bool,
     /// Don't store the graph in the files it makes.
     #[arg(long)]
     disable_metadata: bool,
@@ -34,39 +51,11 @@ pub(crate) struct Serve {
     idle: Idle,
 }
 
-/// Where it listens and whom it lets in.
-#[derive(Args)]
-#[command(next_help_heading = "Network")]
-struct Network {
-    /// Addresses to listen on. Without a value: every one of this machine.
-    #[arg(
-        long,
-        value_name = "IP,IP",
-        value_delimiter = ',',
-        num_args = 0..=1,
-        default_value = "127.0.0.1",
-        default_missing_value = "0.0.0.0,::"
-    )]
-    listen: Vec<IpAddr>,
-    /// The port. With 0 the system chooses one.
-    #[arg(long, default_value_t = 8188)]
-    port: u16,
-    /// Let pages of this origin use the server. Without a value: of any.
-    #[arg(long, value_name = "ORIGIN", num_args = 0..=1, default_missing_value = "*")]
-    enable_cors_header: Option<String>,
-    /// The largest body of a request, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 100.0, value_parser = size)]
-    max_upload_size: f64,
-    /// Compress JSON and text for clients that accept it.
-    #[arg(long)]
-    enable_compress_response_body: bool,
-}
-
 /// What users keep, and what they see.
 #[derive(Args)]
 #[command(next_help_heading = "Users")]
 struct Users {
-    /// Where workflows and settings are kept. Default: `user` in the base directory, or in KILN_DATA_DIR.
+    /// Where workflows and settings are kept. Default: `user` in the data folder.
     #[arg(long, value_name = "DIR")]
     user_directory: Option<PathBuf>,
     /// Keep users apart by the header `Comfy-User`.
@@ -75,46 +64,6 @@ struct Users {
     /// The folder of ComfyUI's web page. Default: where the Python package `comfyui-frontend-package` is installed.
     #[arg(long, value_name = "DIR")]
     front_end_root: Option<PathBuf>,
-}
-
-/// Flags of ComfyUI that change nothing here.
-#[derive(Args)]
-#[allow(clippy::struct_excessive_bools, reason = "flags are what a command line has")]
-struct Idle {
-    #[arg(long, hide = true)]
-    auto_launch: bool,
-    #[arg(long, hide = true)]
-    disable_auto_launch: bool,
-    #[arg(long, hide = true)]
-    dont_print_server: bool,
-    #[arg(long, hide = true)]
-    log_stdout: bool,
-    #[arg(long, hide = true)]
-    disable_api_nodes: bool,
-    #[arg(long, hide = true)]
-    disable_all_custom_nodes: bool,
-    #[arg(long, hide = true)]
-    force_channels_last: bool,
-    #[arg(long, hide = true)]
-    disable_xformers: bool,
-    #[arg(long, hide = true, value_name = "NAME", num_args = 0..)]
-    fast: Option<Vec<String>>,
-}
-
-impl Idle {
-    /// Those that were given.
-    fn given(&self) -> impl Iterator<Item = &'static str> {
-        [
-            ("--auto-launch", self.auto_launch),
-            ("--disable-api-nodes", self.disable_api_nodes),
-            ("--disable-all-custom-nodes", self.disable_all_custom_nodes),
-            ("--force-channels-last", self.force_channels_last),
-            ("--disable-xformers", self.disable_xformers),
-            ("--fast", self.fast.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
-    }
 }
 
 /// `--preview-method`.
@@ -131,15 +80,13 @@ enum Previews {
     Taesd,
 }
 
-fn size(text: &str) -> Result<f64, String> {
-    let size: f64 = text.parse().map_err(|_| format!("`{text}` is no number of MiB"))?;
-    if (0.001..1e9).contains(&size) { Ok(size) } else { Err(format!("`{text}` MiB are too few, or too many")) }
-}
-
 impl Serve {
     pub(crate) fn execute(self) -> Done {
+        if self.log_json {
+            kiln_cli::streams::write_json();
+        }
         for flag in self.idle.given() {
-            note(format_args!("warning: {flag} does nothing here"));
+            note(format_args!("warning: --{flag} does nothing here"));
         }
         let here = Path::new(".");
         let environment = self.environment.environment(here, &here.join("assets"))?;
@@ -147,19 +94,20 @@ impl Serve {
             .with_metadata(!self.disable_metadata)
             .with_tiny_previews(self.preview_method == Previews::Taesd);
         let temp = environment.folders().dir(DirKind::Temp).to_path_buf();
-        let session = Terminal::new(environment, self.engine.cache()).into_session();
-        session.engine().set_spill(self.engine.spill());
-        let (config, options) = (self.config(here), self.engine.run_options());
+        let mut sessions = (0..self.workers).map(|_| {
+            let session = Terminal::new(environment.clone(), self.engine.cache()).into_session();
+            session.engine().set_spill(self.engine.spill());
+            session
+        });
+        let Some(session) = sessions.next() else { return Ok(()) };
+        let (config, options, network) = (self.config(here), self.engine.run_options(), &self.network);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
-            let server = Server::bind(config, session, options).await?;
+            let server = Server::bind(config, session, options).await?.with_lanes(sessions);
             // Not before the port is this process's: another server's files stay.
             empty(&temp);
             for address in server.addresses() {
-                note(format_args!("To see the page go to: http://{address}"));
-                if !address.ip().is_loopback() {
-                    note("warning: whoever reaches this address can use this server and its files");
-                }
+                network.announce(address);
             }
             server.run(stopped()).await
         })?;
@@ -169,13 +117,19 @@ impl Serve {
 
     fn config(&self, here: &Path) -> Config {
         let base = self.environment.base_directory.as_deref().unwrap_or(here);
-        let data = std::env::var_os("KILN_DATA_DIR").map(PathBuf::from);
         let packages = Packages::find();
-        let user = data.unwrap_or_else(|| base.to_path_buf()).join("user");
+        let user = self.users.user_directory.clone();
+        let data = self.kept.folder();
+        let user = user.unwrap_or_else(|| data.as_deref().unwrap_or(base).join("user"));
         Config {
             listen: self.network.listen.clone(),
             port: self.network.port,
             max_upload: (self.network.max_upload_size * 1_048_576.0) as usize,
+            token: self.network.token(),
+            hosts: self.network.allowed_host.clone(),
+            tls: self.network.tls(),
+            webhook_hosts: self.network.webhook_host.clone(),
+            log: (!self.dont_print_server).then(|| Log::new(|line| note(line))),
             cors: self.network.enable_cors_header.clone(),
             compress: self.network.enable_compress_response_body,
             previews: match self.preview_method {
@@ -186,7 +140,13 @@ impl Serve {
             front_end: self.users.front_end_root.clone().or(packages.page),
             templates: packages.templates,
             help: packages.help,
-            user_directory: self.users.user_directory.clone().unwrap_or(user),
+            // Beside what users keep, as ComfyUI's own database.
+            data: Some(data.unwrap_or_else(|| user.clone())),
+            history: self.kept.history,
+            history_bytes: self.kept.history_bytes,
+            resume: self.kept.resume(),
+            grace: self.kept.grace(),
+            user_directory: user,
             arguments: std::env::args().collect(),
             ..Config::default()
         }
@@ -210,9 +170,9 @@ async fn stopped() {
             _ = interrupt => {}
             _ = terminate.recv() => {}
         }
-        note("\nstopping after the step that runs");
+        note("\nstopping");
         return;
     }
     let _ = interrupt.await;
-    note("\nstopping after the step that runs");
+    note("\nstopping");
 }
