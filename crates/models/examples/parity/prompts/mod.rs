@@ -5,6 +5,7 @@ mod fp8;
 mod ids;
 mod images;
 mod lora;
+mod nodes;
 mod pieces;
 mod sd3;
 
@@ -24,6 +25,7 @@ pub fn case(file: &str) -> Option<Run> {
         "fp8_qwen.safetensors" => fp8::outputs,
         "fp8_te_qwen.safetensors" => fp8::input,
         "lora_keys_text_sd3.json.gz" => lora::keys,
+        "nodes_qwen.safetensors" => nodes::pictures,
         "embed.safetensors" => pieces::pieces,
         _ => return None,
     })
