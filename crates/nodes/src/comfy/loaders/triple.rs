@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Node, NodeError};
+use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError};
 use kiln_models::{TextEncoders, detect::TextEncoderKind};
 
-use super::{file_fingerprint, text_encoders};
+use super::fingerprint::file_fingerprint;
 use crate::payload::Clip;
-use crate::runtime::environment::CxExt;
+use crate::runtime::environment::{CxExt, models};
+
+fn text_encoders(host: &Host) -> Vec<String> {
+    models(host, "text_encoders")
+}
 
 /// Opens the three text encoders of Stable Diffusion 3: CLIP-L, CLIP-G and T5-XXL, in any order.
 #[derive(Node)]
