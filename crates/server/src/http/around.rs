@@ -28,6 +28,11 @@ impl Cors {
             (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
         ])))
     }
+
+    /// Whether pages of every origin are welcome.
+    fn is_any(&self) -> bool {
+        self.0.iter().any(|(name, value)| *name == header::ACCESS_CONTROL_ALLOW_ORIGIN && value == "*")
+    }
 }
 
 /// Whom the server lets in.
@@ -61,16 +66,14 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
 
 impl Guard {
     async fn refuses(&self, headers: &HeaderMap) -> Option<Response> {
-        if self.cors.is_some() {
-            return None;
-        }
-        if !from_here(headers).await {
+        if self.cors.is_none() && !from_here(headers).await {
             tracing::warn!("a page of another site was refused");
             return Some(StatusCode::FORBIDDEN.into_response());
         }
-        // Who knows the token is no page of another site.
+        // Who knows the token is no page of another site, and where all are welcome none has to hide.
+        let is_open = self.token.is_some() || self.cors.as_ref().is_some_and(Cors::is_any);
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        if self.token.is_some() || is_own_host(host, &self.hosts) {
+        if is_open || is_own_host(host, &self.hosts) {
             return None;
         }
         tracing::warn!("a request to a host that is not known was refused; --allowed-host names further ones");
