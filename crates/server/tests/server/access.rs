@@ -81,6 +81,11 @@ async fn a_name_that_another_site_has_let_point_here_is_refused() {
     for host in ["kiln.example", "localhost:1", "127.0.0.1", "[::1]:5", "box.local"] {
         assert_eq!(ask(&server, host).await, StatusCode::OK, "{host}");
     }
+    // One other origin is welcome: that is no reason to take any name.
+    for (origin, status) in [("https://friend.example", StatusCode::FORBIDDEN), ("*", StatusCode::OK)] {
+        let server = Running::with(|config| config.cors = Some(origin.into())).await;
+        assert_eq!(ask(&server, "rebound.example:8188").await, status, "{origin}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
