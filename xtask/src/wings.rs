@@ -55,7 +55,7 @@ pub const HOUSES: &[House] = &[
     House {
         folder: "crates/community",
         wings: &[
-            &["compare", "constants", "fill", "gguf", "lora_name", "seed", "size", "switch", "tokens"],
+            &["compare", "constants", "fill", "gguf", "lora_name", "seed", "size", "switch", "tokens", "video"],
             &["power_lora", "resize", "text"],
         ],
     },

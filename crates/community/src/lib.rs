@@ -10,6 +10,7 @@
 //! | `cubiq/ComfyUI_essentials` | `GetImageSize+` |
 //! | `pythongosssss/ComfyUI-Custom-Scripts` | `ShowText\|pysssss` |
 //! | `WASasquatch/was-node-suite-comfyui` | `Text Multiline`, `Text Concatenate` |
+//! | `Kosinkadink/ComfyUI-VideoHelperSuite` | `VHS_VideoCombine`, as animated GIF, WEBP and PNG |
 //! | `city96/ComfyUI-GGUF` | `UnetLoaderGGUF`, `CLIPLoaderGGUF`, `DualCLIPLoaderGGUF` |
 //!
 //! ```
@@ -30,6 +31,7 @@ mod size;
 mod switch;
 mod text;
 mod tokens;
+mod video;
 
 use kiln_exec::Registry;
 
@@ -44,4 +46,5 @@ pub fn register(registry: &mut Registry) {
     resize::register(registry);
     power_lora::register(registry);
     gguf::register(registry);
+    video::register(registry);
 }

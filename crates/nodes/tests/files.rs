@@ -6,7 +6,8 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use kiln_nodes::files::{
-    Colour, DirKind, FileError, Folders, Moment, PngImage, SavePath, load_image, read_png, write_new, write_png,
+    Colour, DirKind, FileError, Folders, Moment, PngImage, SavePath, load_image, load_image_as_stored, read_png,
+    write_new, write_png,
 };
 
 const NOON: Moment = Moment { year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 0 };
@@ -294,6 +295,9 @@ fn a_photo_is_turned_as_its_exif_says() {
     let frames = load_image(&path).unwrap();
     assert_eq!((frames.width, frames.height), (8, 16));
     assert!(frames.rgb[0] > 0.9 && frames.rgb[frames.rgb.len() - 1] < 0.1);
+    let frames = load_image_as_stored(&path).unwrap();
+    assert_eq!((frames.width, frames.height), (16, 8));
+    assert!(frames.rgb[..3].iter().all(|v| *v > 0.9) && frames.rgb[15 * 3] < 0.1);
 }
 
 #[test]

@@ -303,6 +303,61 @@ fn latents_are_made_resized_turned_and_cut() {
 }
 
 #[test]
+fn empty_latents_have_the_cells_of_their_family() {
+    let size = |width: i64, height: i64| vec![("width", int(width)), ("height", int(height)), ("batch_size", int(2))];
+    for (class, inputs, right) in [
+        ("EmptyHunyuanImageLatent", size(128, 96), vec![[2, 64, 3, 4]]),
+        ("EmptyChromaRadianceLatentImage", size(32, 16), vec![[2, 3, 16, 32]]),
+        (
+            "StableCascade_EmptyLatentImage",
+            [size(1024, 768), vec![("compression", int(42))]].concat(),
+            vec![[2, 16, 18, 24], [2, 4, 192, 256]],
+        ),
+    ] {
+        let made = run(class, &inputs);
+        let dims: Vec<_> = made.iter().map(|socket| as_latent(&socket[0]).0).collect();
+        assert_eq!(dims, right, "{class}");
+        assert!(made.iter().all(|socket| as_latent(&socket[0]).1.iter().all(|value| *value == 0.0)), "{class}");
+    }
+    let bench = Bench::new();
+    let small = [size(256, 256), vec![("compression", int(300))]].concat();
+    let error = try_run(&bench, "StableCascade_EmptyLatentImage", &small).unwrap_err();
+    assert!(format!("{error} {error:?}").contains("has no cells"), "{error:?}");
+}
+
+#[test]
+fn images_become_latents_of_cascades_first_stage_as_large_as_the_compression_wants() {
+    let bench = Bench::new();
+    let encoded = |class: &str, width: u32, compression: Option<u32>| {
+        let g = GraphBuilder::new();
+        let checkpoint =
+            common::node(&g, "CheckpointLoaderSimple", &[], &json!({"ckpt_name": "fluent-tiny.safetensors"}));
+        let vae = kiln_exec::Link::new(&checkpoint.node, 2);
+        let size = json!({"width": width, "height": 32, "batch_size": 2, "color": 0x0040_c0f0});
+        let image = common::node(&g, "EmptyImage", &[], &size);
+        let (name, widgets) = compression.map_or(("pixels", json!({})), |n| ("image", json!({"compression": n})));
+        let first = common::node(&g, class, &[(name, &image), ("vae", &vae)], &widgets);
+        let second = kiln_exec::Link::new(&first.node, 1);
+        let fetch = if compression.is_some() { vec![first.clone(), second.clone()] } else { vec![first.clone()] };
+        common::node(&g, "PreviewAny", &[("source", &first)], &json!({}));
+        let options = kiln_exec::RunOptions { fetch: fetch.clone(), ..kiln_exec::RunOptions::default() };
+        let report = bench.engine.start(g.into_prompt()).options(options).run();
+        report.map(|report| {
+            fetch.iter().map(|link| as_latent(report.values(link).unwrap().at(0).unwrap())).collect::<Vec<_>>()
+        })
+    };
+    let plain = encoded("VAEEncode", 48, None).unwrap();
+    let staged = encoded("StableCascade_StageC_VAEEncode", 48, Some(8)).unwrap();
+    assert_eq!(staged[0].0, [2, 4, 4, 6]);
+    assert!(common::distance(&staged[0].1, &plain[0].1) < 1e-5);
+    assert_eq!(staged[1], ([2, 4, 8, 12], vec![0.0; 8 * 12]));
+    let small = encoded("StableCascade_StageC_VAEEncode", 50, Some(16)).unwrap();
+    assert_eq!((small[0].0, small[1].0), ([2, 4, 2, 3], [2, 4, 8, 12]));
+    let error = encoded("StableCascade_StageC_VAEEncode", 16, Some(42)).unwrap_err();
+    assert!(format!("{error} {error:?}").contains("lower `compression`"), "{error:?}");
+}
+
+#[test]
 fn latents_are_mixed_and_put_together() {
     let pair = |a: f32, b: f32| [("samples1", latent(1, 1, &[a])), ("samples2", latent(1, 1, &[b]))];
     assert_eq!(as_latent(&run("LatentAdd", &pair(1.0, 2.0))[0][0]).1, [3.0]);

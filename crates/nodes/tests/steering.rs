@@ -4,13 +4,14 @@
 mod common;
 
 use common::{Bench, Start, distance, node, write_computed};
-use kiln_exec::{GraphBuilder, Link};
+use kiln_exec::{GraphBuilder, Link, NodeSpec, Source, Value};
 use kiln_memory::Budget;
 use kiln_models::Checkpoint;
 use kiln_models::controlnet::{ControlNetConfig, UnionConfig};
 use kiln_models::gligen::{FuserConfig, GligenConfig};
 use kiln_models::t2i::{AdapterConfig, AdapterKind};
 use kiln_models::unet::UNet;
+use kiln_nodes::Image;
 use serde_json::json;
 
 const MODEL: &str = "fluent-tiny.safetensors";
@@ -95,6 +96,33 @@ fn stacked_strengths_add_up() {
         });
         // Two roundings more per activation.
         assert!(distance(&two, &one) < 1e-4, "{file}: {}", distance(&two, &one));
+    }
+}
+
+#[test]
+fn a_control_image_of_no_batch_is_refused_where_it_is_linked() {
+    let bench = bench();
+    let none = Image::from_values(Vec::new(), [0, 48, 48, 3], &burn::tensor::Device::flex()).unwrap();
+    let cases = [
+        ("ControlNetApply", "conditioning", json!({"strength": 1.0})),
+        ("ControlNetApplyAdvanced", "positive", json!({"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0})),
+        ("ControlNetApplySD3", "positive", json!({"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0})),
+    ];
+    for (class, condition, widgets) in cases {
+        let g = GraphBuilder::new();
+        let s = Start::new(&g, MODEL);
+        let net = net(&g, "net.safetensors");
+        let links = [(condition, &s.positive), ("negative", &s.negative), ("control_net", &net), ("vae", &s.vae)];
+        let spec = links
+            .iter()
+            .fold(NodeSpec::new(class), |spec, (name, link)| spec.input(name, Source::Link((*link).clone())));
+        let widgets = widgets.as_object().unwrap().iter();
+        let spec = widgets.fold(spec, |spec, (name, value)| spec.input(name, Source::from(Value::from_json(value))));
+        let id = g.add_spec(spec.input("image", Source::from(Value::object(none.clone()))));
+        node(&g, "PreviewAny", &[("source", &Link::new(id, 0))], &json!({}));
+        let error = bench.run(g).unwrap_err();
+        let message = format!("{error} {error:?}");
+        assert!(message.contains(class) && message.contains("input `image` holds no image"), "{message}");
     }
 }
 

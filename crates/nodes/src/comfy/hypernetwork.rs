@@ -22,7 +22,7 @@ pub struct HypernetworkLoader {
     /// The diffusion model.
     model: Model,
     /// A file of the folder `hypernetworks`.
-    #[input(choices = hypernetworks, type = "COMBO", option("multiselect" = false), option("options" = Vec::<String>::new()))]
+    #[input(choices = hypernetworks, type = "COMBO", option("multiselect" = false), option("options" = Vec::<String>::new()), provides(MODEL = "hypernetwork"))]
     hypernetwork_name: String,
     /// How strongly it changes. May be negative.
     #[input(default = 1.0, min = -10.0, max = 10.0, step = 0.01)]

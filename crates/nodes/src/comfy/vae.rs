@@ -34,27 +34,35 @@ impl Execute for VAEDecode {
     type Output = Image;
 
     fn execute(self, cx: &mut Cx) -> Result<Image, NodeError> {
-        let latent = self.samples.tensor();
-        let vae = self.vae.network()?;
-        let ([_, _, height, width], scale) = (latent.dims(), vae.scale());
-        let image = [height * scale, width * scale];
-        // A video's frames are decoded together: each looks at its neighbours.
-        let frames = if vae.decodes_together() { latent.dims()[0] } else { 1 };
-        let _room = cx.room("decoding", vae.activations(image) * frames as u64, "VAEDecodeTiled takes less")?;
-        if frames > 1 {
-            return Ok(Image::new(vae.decode_image(latent)?));
-        }
-        // One by one: as fast, and a long batch needs no more memory than a short one.
-        let mut images = Vec::new();
-        for i in 0..latent.dims()[0] {
-            cx.checkpoint()?;
-            images.push(vae.decode_image(latent.clone().narrow(0, i, 1))?);
-        }
-        if images.is_empty() {
-            return Err(NodeError::new("`samples` holds no latent"));
-        }
-        Ok(Image::new(Tensor::cat(images, 0)))
+        decoded(cx, &self.samples, &self.vae)
     }
+}
+
+/// The images of latents.
+///
+/// # Errors
+/// Without latents, room or autoencoder; what the autoencoder reports; when the run was cancelled.
+pub fn decoded(cx: &Cx, samples: &Latent, vae: &Vae) -> Result<Image, NodeError> {
+    let latent = samples.tensor();
+    let vae = vae.network()?;
+    let ([_, _, height, width], scale) = (latent.dims(), vae.scale());
+    let image = [height * scale, width * scale];
+    // A video's frames are decoded together: each looks at its neighbours.
+    let frames = if vae.decodes_together() { latent.dims()[0] } else { 1 };
+    let _room = cx.room("decoding", vae.activations(image) * frames as u64, "VAEDecodeTiled takes less")?;
+    if frames > 1 {
+        return Ok(Image::new(vae.decode_image(latent)?));
+    }
+    // One by one: as fast, and a long batch needs no more memory than a short one.
+    let mut images = Vec::new();
+    for i in 0..latent.dims()[0] {
+        cx.checkpoint()?;
+        images.push(vae.decode_image(latent.clone().narrow(0, i, 1))?);
+    }
+    if images.is_empty() {
+        return Err(NodeError::new("`samples` holds no latent"));
+    }
+    Ok(Image::new(Tensor::cat(images, 0)))
 }
 
 /// Turns images into latents.

@@ -12,11 +12,11 @@ mod png;
 mod prefix;
 mod save;
 
-pub use animation::{Animation, NextImage, Webp, write_apng, write_webp};
+pub use animation::{Animation, NextImage, Webp, write_apng, write_gif, write_webp};
 pub use error::FileError;
 pub use folders::{DirKind, Folders, MODEL_FOLDERS};
 pub use json_text::json_text;
-pub use load::{Frames, load_image, load_image_bytes};
+pub use load::{Frames, load_image, load_image_as_stored, load_image_bytes};
 pub use png::{Colour, PngImage, read_png, write_png};
 pub use prefix::{Moment, fill_prefix};
-pub use save::{SavePath, SavedFile, replace_file, write_new};
+pub use save::{SavePath, SavedFile, replace_file, write_new, write_new_with};

@@ -133,9 +133,13 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// Writes the contents of a file.
-type Fill<'a> = dyn FnMut(&mut dyn Write) -> std::io::Result<()> + 'a;
+pub(super) type Fill<'a> = dyn FnMut(&mut dyn Write) -> std::io::Result<()> + 'a;
 
-fn write_new_with(path: &Path, fill: &mut Fill<'_>) -> Result<bool, FileError> {
+/// As [`write_new`], for files that are made piece by piece.
+///
+/// # Errors
+/// [`FileError::Io`], what `fill` reports too; the temporary file is removed.
+pub fn write_new_with(path: &Path, fill: &mut Fill<'_>) -> Result<bool, FileError> {
     if path.exists() {
         return Ok(false);
     }

@@ -135,22 +135,22 @@ impl<'p> Reader<'p> {
         ty.name().is_some_and(|name| self.loaded.contains(name))
     }
 
-    /// The names that the weights of a thing are held under, from the loader that `node` is or leads to. What is loaded has one
-    /// source: of several inputs the first.
+    /// The names that the weights of a thing are held under, from the loaders that `node` is or leads to: one that is itself
+    /// given such a thing (a hypernetwork's) adds to it. What is loaded has one source: of several inputs the first.
     fn components(&self, mut node: NodeView<'p>, ty: &'p SocketType) -> Vec<String> {
+        let mut files: Vec<String> = Vec::new();
         // A circle ends as well.
         for _ in 0..FARTHEST {
             let provides = self.resources(node.class_type()).map(Resources::provides).unwrap_or_default();
             let parts = provides.iter().filter(|part| Some(&*part.socket_type) == ty.name());
-            let files = parts.filter_map(|part| Some(component_label(&part.name, node.text(&part.input)?)));
-            let files: Vec<String> = files.collect();
-            if !files.is_empty() {
-                return files;
+            for part in parts {
+                let name = node.text(&part.input).map(|file| component_label(&part.name, file));
+                files.extend(name.filter(|name| !files.contains(name)));
             }
             let Some(next) = node.linked(ty).next().and_then(|input| node.follow(input)) else { break };
             node = next;
         }
-        Vec::new()
+        files
     }
 }
 
@@ -243,6 +243,19 @@ mod tests {
         prompt["6"]["inputs"]["vae"] = json!(["12", 0]);
         let found = runs(prompt, &["3", "9"]);
         assert_eq!(found, "gligen of boxes 1, controlnet of union 1, unet of a 1, vae of taesd 3");
+    }
+
+    #[test]
+    fn a_hypernetwork_comes_before_the_model_that_it_changes() {
+        let mut prompt = classic(ksampler("euler"));
+        prompt["5"]["inputs"]["steps"] = json!(1);
+        prompt["5"]["inputs"]["model"] = json!(["8", 0]);
+        for (id, model, name) in [("8", "9", "outer.pt"), ("9", "2", "inner.pt")] {
+            prompt[id] = json!({"class_type": "HypernetworkLoader", "inputs": {"model": [model, 0],
+                "hypernetwork_name": name}});
+        }
+        let found = runs(prompt, &["3", "6"]);
+        assert_eq!(found, "hypernetwork of outer 1, hypernetwork of inner 1, unet of a 1");
     }
 
     #[test]

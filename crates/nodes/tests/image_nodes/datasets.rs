@@ -1,7 +1,7 @@
 //! Folders of images and texts, read, mixed and written.
 
 use kiln_exec::{GraphBuilder, Link, RunOptions};
-use kiln_nodes::files::{DirKind, read_png};
+use kiln_nodes::files::{DirKind, load_image, load_image_as_stored, read_png};
 use serde_json::{Value, json};
 
 use crate::bench::{all, bench, input, made, picture, row, run, widths, write};
@@ -57,6 +57,22 @@ fn folders_with_a_number_come_as_many_times() {
     let report = set.engine.start(g.into_prompt()).options(options).run().unwrap();
     assert_eq!(widths(report.values(&out).unwrap()), [2, 2, 2, 1, 3]);
     assert_eq!(all::<String>(report.values(&texts).unwrap()), ["two", "two", "two", "", ""]);
+}
+
+#[test]
+fn images_of_a_data_set_stand_as_in_their_files_whatever_their_exif_says() {
+    let set = Bench::new();
+    let path = input(&set, "set/turned.png");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, include_bytes!("../data/images/turned.tif")).unwrap();
+    let [upright, stored] = [load_image(&path), load_image_as_stored(&path)].map(Result::unwrap);
+    assert_eq!((upright.width, upright.height), (stored.height, stored.width));
+    assert_ne!(stored.width, stored.height);
+    for class in ["LoadImageDataSetFromFolder", "LoadImageTextDataSetFromFolder"] {
+        let g = GraphBuilder::new();
+        let out = common::node(&g, class, &[], &json!({"folder": "set"}));
+        assert_eq!(widths(run(&set, g, &out).unwrap().values(&out).unwrap()), [stored.width], "{class}");
+    }
 }
 
 #[test]

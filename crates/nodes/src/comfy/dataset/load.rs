@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, List, Node, NodeError, json};
 
-use crate::files::{DirKind, FileError, load_image};
+use crate::files::{DirKind, FileError, load_image_as_stored};
 use crate::payload::Image;
 use crate::runtime::environment::{CxExt, Environment};
 
@@ -14,7 +14,8 @@ const ENDINGS: &[&str] = &["png", "jpg", "jpeg", "webp"];
 /// The most images a list may have, repetitions counted.
 const MOST: usize = 1 << 20;
 
-/// Reads all images of a folder, by name. Each is turned as its EXIF says; of an animation the first image is read.
+/// Reads all images of a folder, by name. They stand as in their files, whatever their EXIF
+/// says; of an animation the first image is read.
 #[derive(Node)]
 #[node(
     display_name = "Load Image Dataset from Folder",
@@ -136,7 +137,7 @@ fn images(cx: &Cx, folder: &Path, files: &[PathBuf]) -> Result<Vec<Image>, NodeE
             found.push(image.clone());
             continue;
         }
-        let mut frames = load_image(file)?;
+        let mut frames = load_image_as_stored(file)?;
         frames.rgb.truncate(frames.width * frames.height * 3);
         let image = Image::from_values(frames.rgb, [1, frames.height, frames.width, 3], &device)?;
         known.insert(file, image.clone());

@@ -123,6 +123,7 @@ impl Sequence {
             colour: if channels == 4 { Colour::Rgba } else { Colour::Rgb },
             count: side(count)?,
             milliseconds: (1000.0 / fps) as u32,
+            loops: 0,
             texts: IndexMap::new(),
         };
         Ok(Self { images, animation })

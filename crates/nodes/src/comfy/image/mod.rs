@@ -31,7 +31,7 @@ pub use load::{LoadImage, LoadImageMask, LoadImageOutput, WebcamCapture};
 pub use make::EmptyImage;
 pub use morphology::Morphology;
 pub use quantize::ImageQuantize;
-pub use save::{MaskPreview, PreviewImage, SaveImage, save_preview};
+pub use save::{MaskPreview, PreviewImage, SaveImage, save_preview, texts};
 pub use scale::{ImageScale, ImageScaleBy, ImageScaleToMaxDimension, ImageScaleToTotalPixels, ResizeAndPadImage};
 pub use svg::SaveSVGNode;
 pub use transform::{ImageCrop, ImageFlip, ImagePadForOutpaint, ImageRotate, ImageStitch};

@@ -159,12 +159,12 @@ pub(crate) fn shown(file: &SavedFile) -> serde_json::Value {
     json!({"filename": file.filename, "subfolder": file.subfolder, "type": file.dir.name()})
 }
 
-/// The text chunks: `prompt`, then each part of the extra information, `workflow` first in practice.
-pub(super) fn texts(
-    cx: &Cx,
-    prompt: &SubmittedPrompt,
-    extra: &ExtraPngInfo,
-) -> Result<IndexMap<String, String>, NodeError> {
+/// The texts by which a file carries its graph: `prompt`, then each part of the extra information, `workflow` first in
+/// practice. None where the environment is to write none.
+///
+/// # Errors
+/// Without an environment.
+pub fn texts(cx: &Cx, prompt: &SubmittedPrompt, extra: &ExtraPngInfo) -> Result<IndexMap<String, String>, NodeError> {
     if !cx.environment()?.metadata() {
         return Ok(IndexMap::new());
     }

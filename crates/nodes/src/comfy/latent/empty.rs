@@ -77,10 +77,57 @@ impl Execute for EmptyFlux2LatentImage {
     }
 }
 
+/// Empty latents of 64 channels and cells of 32 pixels, for HunyuanImage 2.1.
+#[derive(Node)]
+#[node(category = "latent", module = "comfy_extras.nodes_hunyuan")]
+pub struct EmptyHunyuanImageLatent {
+    /// Width of the images in pixels.
+    #[input(default = 2048, min = 64, max = MAX_SIDE, step = 32)]
+    width: usize,
+    /// Height of the images in pixels.
+    #[input(default = 2048, min = 64, max = MAX_SIDE, step = 32)]
+    height: usize,
+    /// How many images.
+    #[input(default = 1, min = 1, max = 4096)]
+    batch_size: usize,
+}
+
+impl Execute for EmptyHunyuanImageLatent {
+    type Output = Latent;
+
+    fn execute(self, cx: &mut Cx) -> Result<Latent, NodeError> {
+        empty(cx, [self.batch_size, 64, self.height / 32, self.width / 32])
+    }
+}
+
+/// Empty latents of three channels whose cells are pixels, for Chroma Radiance.
+#[derive(Node)]
+#[node(category = "latent/chroma_radiance", module = "comfy_extras.nodes_chroma_radiance")]
+pub struct EmptyChromaRadianceLatentImage {
+    /// Width of the images in pixels.
+    #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
+    width: usize,
+    /// Height of the images in pixels.
+    #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
+    height: usize,
+    /// How many images.
+    #[input(default = 1, min = 1, max = 4096)]
+    batch_size: usize,
+}
+
+impl Execute for EmptyChromaRadianceLatentImage {
+    type Output = Latent;
+
+    fn execute(self, cx: &mut Cx) -> Result<Latent, NodeError> {
+        empty(cx, [self.batch_size, 3, self.height, self.width])
+    }
+}
+
 /// Most values of one latent: 64 GiB in f32. More is a mistake, and asking the system for it ends the program.
 const MAX_VALUES: u128 = 1 << 34;
 
-fn empty(cx: &Cx, dims: [usize; 4]) -> Result<Latent, NodeError> {
+/// A latent of nothing.
+pub(super) fn empty(cx: &Cx, dims: [usize; 4]) -> Result<Latent, NodeError> {
     if dims.contains(&0) {
         return Err(NodeError::new(format!("a latent {dims:?} has no cells; width and height must be at least 16")));
     }

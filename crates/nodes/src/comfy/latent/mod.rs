@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod batch;
+mod cascade;
 mod cell;
 mod compose;
 mod empty;
@@ -11,8 +12,12 @@ mod shape;
 
 pub use arithmetic::{LatentAdd, LatentBlend, LatentInterpolate, LatentMultiply, LatentSubtract};
 pub use batch::{LatentBatch, LatentBatchSeedBehavior, LatentFromBatch, RebatchLatents, RepeatLatentBatch};
+pub use cascade::{StableCascadeEmptyLatentImage, StableCascadeStageCVaeEncode};
 pub use compose::{LatentComposite, LatentCompositeMasked, LatentConcat, SetLatentNoiseMask};
-pub use empty::{EmptyFlux2LatentImage, EmptyLatentImage, EmptySD3LatentImage};
+pub use empty::{
+    EmptyChromaRadianceLatentImage, EmptyFlux2LatentImage, EmptyHunyuanImageLatent, EmptyLatentImage,
+    EmptySD3LatentImage,
+};
 pub use files::{LoadLatent, SaveLatent};
 pub use operation::{LatentApplyOperation, LatentOperation, LatentOperationSharpen, LatentOperationTonemapReinhard};
 pub use shape::{LatentCrop, LatentCut, LatentFlip, LatentRotate, LatentUpscale, LatentUpscaleBy};
@@ -22,5 +27,6 @@ crate::comfy::classes::classes! {
     LatentFlip, LatentCrop, LatentCut, LatentComposite, LatentCompositeMasked, LatentConcat, SetLatentNoiseMask,
     LatentFromBatch, RepeatLatentBatch, LatentBatch, LatentBatchSeedBehavior, RebatchLatents, LatentAdd,
     LatentSubtract, LatentMultiply, LatentInterpolate, LatentBlend, SaveLatent, LoadLatent, LatentApplyOperation,
-    LatentOperationTonemapReinhard, LatentOperationSharpen,
+    LatentOperationTonemapReinhard, LatentOperationSharpen, EmptyHunyuanImageLatent, EmptyChromaRadianceLatentImage,
+    StableCascadeEmptyLatentImage, StableCascadeStageCVaeEncode,
 }

@@ -14,12 +14,12 @@ pub use guidance::{
     APG, CFGNorm, CFGZeroStar, DifferentialDiffusion, EpsilonScaling, FreSca, LatentApplyOperationCFG, Mahiro, PerpNeg,
     PerturbedAttentionGuidance, RenormCFG, SelfAttentionGuidance, TCFG, TemporalScoreRescaling,
 };
-pub use reuse::{EasyCache, LazyCache, TorchCompileModel};
+pub use reuse::{EasyCache, LazyCache, TorchCompileModel, WanBlockSwap};
 pub use unet::{FreeU, FreeU_V2, HyperTile, PatchModelAddDownscale, TomePatchModel};
 
 crate::comfy::classes::classes! {
     FreeU, FreeU_V2, PatchModelAddDownscale, HyperTile, TomePatchModel, PerturbedAttentionGuidance,
     SelfAttentionGuidance, Mahiro, CFGNorm, CFGZeroStar, TCFG, APG, FreSca, EpsilonScaling, TemporalScoreRescaling,
     LatentApplyOperationCFG, DifferentialDiffusion, PerpNeg, UNetSelfAttentionMultiply, UNetCrossAttentionMultiply,
-    UNetTemporalAttentionMultiply, CLIPAttentionMultiply, RenormCFG, EasyCache, LazyCache, TorchCompileModel,
+    UNetTemporalAttentionMultiply, CLIPAttentionMultiply, RenormCFG, EasyCache, LazyCache, TorchCompileModel, WanBlockSwap,
 }

@@ -89,3 +89,19 @@ impl Execute for TorchCompileModel {
         Ok(self.model)
     }
 }
+
+/// Passes the model on as it is: which layers wait outside of the device's memory is planned without it.
+#[derive(Node)]
+#[node(class = "wanBlockSwap", category = "", module = "comfy_extras.nodes_nop", deprecated)]
+pub struct WanBlockSwap {
+    /// The model.
+    model: Model,
+}
+
+impl Execute for WanBlockSwap {
+    type Output = Model;
+
+    fn execute(self, _: &mut Cx) -> Result<Model, NodeError> {
+        Ok(self.model)
+    }
+}

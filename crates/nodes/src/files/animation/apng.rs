@@ -36,7 +36,7 @@ pub fn write_apng(
     });
     if animation.count > 1 {
         let (numerator, denominator) = seconds(animation.milliseconds);
-        encoder.set_animated(animation.count, 0).map_err(Error::other)?;
+        encoder.set_animated(animation.count, animation.loops).map_err(Error::other)?;
         encoder.set_frame_delay(numerator, denominator).map_err(Error::other)?;
     }
     let mut writer = encoder.write_header().map_err(Error::other)?;

@@ -4,9 +4,11 @@
 
 mod apng;
 mod exif;
+mod gif;
 mod sequence;
 mod webp;
 
 pub use apng::write_apng;
+pub use gif::write_gif;
 pub use sequence::{Animation, NextImage};
 pub use webp::{Webp, write_webp};

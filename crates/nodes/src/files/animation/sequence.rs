@@ -17,8 +17,17 @@ pub struct Animation {
     pub count: u32,
     /// How long each image is shown, in milliseconds.
     pub milliseconds: u32,
+    /// How often the whole is shown; 0 is without end.
+    pub loops: u32,
     /// Texts by keyword: `prompt`, `workflow`.
     pub texts: IndexMap<String, String>,
+}
+
+impl Animation {
+    /// How often the whole is shown, where a format has 16 bits for it.
+    pub(super) fn loops_u16(&self) -> u16 {
+        u16::try_from(self.loops).unwrap_or(u16::MAX)
+    }
 }
 
 /// Makes the bytes of an image, rows from the top, by its number from 0.

@@ -54,8 +54,8 @@ pub fn write_webp(
     let mut body = b"WEBP".to_vec();
     push_chunk(&mut body, *b"VP8X", &[&[flags, 0, 0, 0], &three(width - 1)[..], &three(height - 1)].concat())?;
     if is_animated {
-        // A clear background; shown again and again.
-        push_chunk(&mut body, *b"ANIM", &[0; 6])?;
+        // A clear background, and how often the whole is shown.
+        push_chunk(&mut body, *b"ANIM", &[&[0; 4], &animation.loops_u16().to_le_bytes()[..]].concat())?;
     }
     for i in 0..animation.count {
         let image = packed(animation, webp, &next(i)?)?;

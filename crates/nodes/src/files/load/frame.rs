@@ -7,6 +7,13 @@ pub(super) const MAX_FRAME_BYTES: u64 = 16384 * 16384 * 8;
 /// The most frames of one animation.
 const MAX_FRAMES: usize = 4096;
 
+/// Whether an image is turned as its EXIF says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Upright,
+    AsStored,
+}
+
 /// What a file gave.
 pub(super) struct Read {
     pub(super) frames: Vec<Frame>,

@@ -1,6 +1,6 @@
 //! Images from files as f32 colours and an optional mask, in every format that people have.
 //!
-//! Turned as their EXIF says. Every frame of an animation and every page of a TIFF becomes one image of a batch. Damaged files
+//! Turned as their EXIF says, where that is asked for. Every frame of an animation and every page of a TIFF becomes one image of a batch. Damaged files
 //! are read as far as they go, with a warning. Knows nothing of tensors.
 
 mod frame;
@@ -15,7 +15,7 @@ use std::path::Path;
 
 use image::ImageFormat;
 
-use self::frame::{Frame, Read};
+use self::frame::{Frame, Read, Turn};
 use super::error::FileError;
 
 /// Images of equal size.
@@ -36,14 +36,26 @@ pub struct Frames {
     pub key: Option<Vec<f32>>,
 }
 
-/// Reads an image file. What is damaged is read as far as it goes, and reported as a warning.
+/// Reads an image file, upright. What is damaged is read as far as it goes, and reported as a warning.
 ///
 /// # Errors
 /// [`FileError::Io`] if it can't be read, [`FileError::Image`] if it is no image.
 pub fn load_image(path: &Path) -> Result<Frames, FileError> {
+    load(path, Turn::Upright)
+}
+
+/// As [`load_image`], with rows and columns as they stand in the file, whatever its EXIF says.
+///
+/// # Errors
+/// Those of [`load_image`].
+pub fn load_image_as_stored(path: &Path) -> Result<Frames, FileError> {
+    load(path, Turn::AsStored)
+}
+
+fn load(path: &Path, turn: Turn) -> Result<Frames, FileError> {
     let bytes = std::fs::read(path).map_err(|e| FileError::io("read", path, e))?;
     let refused = |detail| FileError::Image { path: path.to_path_buf(), detail };
-    let Read { frames, damage } = read(&bytes).map_err(refused)?;
+    let Read { frames, damage } = read(&bytes, turn).map_err(refused)?;
     if let Some(damage) = damage {
         tracing::warn!(path = %path.display(), damage, "the image is damaged; what could be read of it is used");
     }
@@ -55,20 +67,20 @@ pub fn load_image(path: &Path) -> Result<Frames, FileError> {
 /// # Errors
 /// A sentence, if the bytes are no image of a known kind.
 pub fn load_image_bytes(bytes: &[u8]) -> Result<Frames, String> {
-    gather(read(bytes)?.frames)
+    gather(read(bytes, Turn::Upright)?.frames)
 }
 
-fn read(bytes: &[u8]) -> Result<Read, String> {
+fn read(bytes: &[u8], turn: Turn) -> Result<Read, String> {
     if jpeg2000::is(bytes) {
         return jpeg2000::read(bytes);
     }
     match image::guess_format(bytes) {
         Ok(ImageFormat::Gif) => gif::read(bytes),
-        Ok(ImageFormat::Png) => png::read(bytes),
-        Ok(ImageFormat::Tiff) => tiff::read(bytes),
-        Ok(format) => still::read(bytes, format),
+        Ok(ImageFormat::Png) => png::read(bytes, turn),
+        Ok(ImageFormat::Tiff) => tiff::read(bytes, turn),
+        Ok(format) => still::read(bytes, format, turn),
         // The only one of these formats that doesn't begin with a mark of its own.
-        Err(_) if still::may_be_tga(bytes) => still::read(bytes, ImageFormat::Tga),
+        Err(_) if still::may_be_tga(bytes) => still::read(bytes, ImageFormat::Tga, turn),
         Err(error) => Err(error.to_string()),
     }
 }

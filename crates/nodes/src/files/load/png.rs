@@ -6,7 +6,7 @@ use image::codecs::png::PngDecoder;
 use image::{AnimationDecoder, DynamicImage, ImageFormat, ImageResult};
 use png::ColorType;
 
-use super::frame::{Frame, Read, check_room};
+use super::frame::{Frame, Read, Turn, check_room};
 use super::{repair, still};
 
 /// What a file calls transparent.
@@ -23,12 +23,12 @@ enum Transparency {
 ///
 /// # Errors
 /// What the decoder says of a file of which nothing can be read.
-pub(super) fn read(bytes: &[u8]) -> Result<Read, String> {
+pub(super) fn read(bytes: &[u8], turn: Turn) -> Result<Read, String> {
     check_frames(bytes)?;
-    match whole(bytes) {
+    match whole(bytes, turn) {
         Ok(frames) => Ok(Read::whole(frames)),
         Err(error) => match repair::repaired(bytes) {
-            Some(repaired) => Ok(Read { frames: whole(&repaired)?, damage: Some(error) }),
+            Some(repaired) => Ok(Read { frames: whole(&repaired, turn)?, damage: Some(error) }),
             None => Err(error),
         },
     }
@@ -42,7 +42,7 @@ fn check_frames(bytes: &[u8]) -> Result<(), String> {
     check_room(control.num_frames as usize, info.width as usize, info.height as usize)
 }
 
-fn whole(bytes: &[u8]) -> Result<Vec<Frame>, String> {
+fn whole(bytes: &[u8], turn: Turn) -> Result<Vec<Frame>, String> {
     let transparency = transparency(bytes)?;
     let told = |error: image::ImageError| error.to_string();
     let meant = |frame: Frame| match transparency {
@@ -53,7 +53,7 @@ fn whole(bytes: &[u8]) -> Result<Vec<Frame>, String> {
     if let Some(frames) = animation(bytes)? {
         return Ok(frames.into_iter().map(meant).collect());
     }
-    Ok(vec![meant(Frame::from(&still::decoded(bytes, ImageFormat::Png).map_err(told)?))])
+    Ok(vec![meant(Frame::from(&still::decoded(bytes, ImageFormat::Png, turn).map_err(told)?))])
 }
 
 fn transparency(bytes: &[u8]) -> Result<Transparency, String> {

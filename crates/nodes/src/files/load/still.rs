@@ -6,30 +6,30 @@ use image::codecs::webp::WebPDecoder;
 use image::error::{LimitError, LimitErrorKind};
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits};
 
-use super::frame::{Frame, MAX_FRAME_BYTES, Read, check_room};
+use super::frame::{Frame, MAX_FRAME_BYTES, Read, Turn, check_room};
 
 /// Reads a file of a format.
 ///
 /// # Errors
 /// What the decoder says.
-pub(super) fn read(bytes: &[u8], format: ImageFormat) -> Result<Read, String> {
+pub(super) fn read(bytes: &[u8], format: ImageFormat, turn: Turn) -> Result<Read, String> {
     if format == ImageFormat::WebP
         && let Some(frames) = webp(bytes)?
     {
         return Ok(Read::whole(frames));
     }
     let one = |image: &DynamicImage| vec![Frame::from(image)];
-    match decoded(&largest_icon(bytes, format), format) {
+    match decoded(&largest_icon(bytes, format), format, turn) {
         Ok(image) => Ok(Read::whole(one(&image))),
-        Err(error) => match filled_up(bytes, format) {
+        Err(error) => match filled_up(bytes, format, turn) {
             Some(image) => Ok(Read { frames: one(&image), damage: Some(error.to_string()) }),
             None => Err(error.to_string()),
         },
     }
 }
 
-/// One image, turned upright.
-pub(super) fn decoded(bytes: &[u8], format: ImageFormat) -> ImageResult<DynamicImage> {
+/// One image, turned as asked for.
+pub(super) fn decoded(bytes: &[u8], format: ImageFormat, turn: Turn) -> ImageResult<DynamicImage> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_FRAME_BYTES);
@@ -41,13 +41,15 @@ pub(super) fn decoded(bytes: &[u8], format: ImageFormat) -> ImageResult<DynamicI
     }
     let orientation = decoder.orientation()?;
     let mut image = DynamicImage::from_decoder(decoder)?;
-    image.apply_orientation(orientation);
+    if turn == Turn::Upright {
+        image.apply_orientation(orientation);
+    }
     Ok(image)
 }
 
 /// The image of a file that was cut off, with nothing where its pixels end. Only of formats whose pixels stand one after the
 /// other, or, as JPEG's, can end anywhere.
-fn filled_up(bytes: &[u8], format: ImageFormat) -> Option<DynamicImage> {
+fn filled_up(bytes: &[u8], format: ImageFormat, turn: Turn) -> Option<DynamicImage> {
     // Sides of which there is hardly a pixel are no image's.
     const MOST_MISSING: u64 = 64;
     let largest = (bytes.len() as u64).saturating_mul(MOST_MISSING);
@@ -66,7 +68,7 @@ fn filled_up(bytes: &[u8], format: ImageFormat) -> Option<DynamicImage> {
         }
         _ => return None,
     }
-    decoded(&longer, format).ok()
+    decoded(&longer, format, turn).ok()
 }
 
 /// Whether anything stands behind the header; `None` if not even that is whole.

@@ -7,13 +7,13 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
-use super::frame::{Frame, MAX_FRAME_BYTES, Read, check_room};
+use super::frame::{Frame, MAX_FRAME_BYTES, Read, Turn, check_room};
 
 /// Reads a TIFF. Pages behind one that can't be read are left out.
 ///
 /// # Errors
 /// What the decoder says of the first page.
-pub(super) fn read(bytes: &[u8]) -> Result<Read, String> {
+pub(super) fn read(bytes: &[u8], turn: Turn) -> Result<Read, String> {
     let bytes = without_palettes(bytes);
     let mut decoder = Decoder::new(Cursor::new(bytes.as_slice())).map_err(|error| error.to_string())?;
     let mut limits = Limits::default();
@@ -22,7 +22,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, String> {
     decoder = decoder.with_limits(limits);
     let mut frames = Vec::new();
     loop {
-        match page(&mut decoder, frames.len()) {
+        match page(&mut decoder, frames.len(), turn) {
             Ok(image) => frames.push(Frame::from(&image)),
             Err(error) if frames.is_empty() => return Err(error),
             Err(damage) => return Ok(Read { frames, damage: Some(damage) }),
@@ -38,13 +38,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, String> {
 
 type Source<'a> = Decoder<Cursor<&'a [u8]>>;
 
-fn page(decoder: &mut Source<'_>, before: usize) -> Result<DynamicImage, String> {
+fn page(decoder: &mut Source<'_>, before: usize, turn: Turn) -> Result<DynamicImage, String> {
     let told = |error: tiff::TiffError| error.to_string();
     let (width, height) = decoder.dimensions().map_err(told)?;
     check_room(before + 1, width as usize, height as usize)?;
     let kind = decoder.colortype().map_err(told)?;
     let palette = decoder.find_tag_unsigned_vec::<u16>(Tag::ColorMap).ok().flatten();
     let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
+    let orientation = orientation.filter(|_| turn == Turn::Upright);
     let (mut samples, channels) = samples(decoder, kind, (width, height))?;
     if let (Some(palette), Samples::Narrow(indices), ColorType::Gray(bits)) = (&palette, &samples, kind) {
         samples = Samples::Narrow(coloured(indices, palette, bits));

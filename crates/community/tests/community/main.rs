@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
+mod video;
 
 use common::{Bench, MODEL, TEXT_KEY, UNET_KEY, gguf, lora, of};
 use kiln_exec::{Link, Value};

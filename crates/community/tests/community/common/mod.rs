@@ -57,6 +57,12 @@ impl Bench {
         format!("{error} {error:?}")
     }
 
+    /// What a run of these nodes complains of.
+    pub fn refused_as_it_is(&self, nodes: &Json) -> String {
+        let error = self.run(nodes, &[]).unwrap_err();
+        format!("{error} {error:?}")
+    }
+
     /// What ImageResizeKJv2 makes of [`Pictures`].
     pub fn resized(&self, inputs: &Json, mask: bool) -> Result<(Image, i64, i64, Mask), String> {
         let mut inputs = inputs.clone();
