@@ -134,7 +134,7 @@ pub const HOUSES: &[House] = &[
             &["nets/clip", "nets/llm", "nets/qwen_vision", "nets/t5"],
             &["nets/family"],
             &["nets/hypernetwork", "nets/t2i", "nets/unet", "nets/vae"],
-            &["nets/controlnet", "nets/gligen", "nets/taesd", "nets/upscale", "nets/vision"],
+            &["nets/controlnet", "nets/gligen", "nets/taehv", "nets/taesd", "nets/upscale", "nets/vision"],
             &["nets"],
             &["checkpoint/detect", "conditioning", "tokenizer"],
             &["checkpoint/recognise"],

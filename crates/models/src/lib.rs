@@ -4,7 +4,7 @@
 //! [`Checkpoint::open`] maps a file, reads its header, and recognises by tensor names and shapes alone what it holds
 //! ([`detect`]). Each network has a folder in `nets/` with `config.rs` (plain sizes, found by `from_names`), `keys.rs`
 //! (what files call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
-//! [`vision`], [`upscale`], [`taesd`]. `config.init(&weights)` builds a network over [`ModelWeights`] after every tensor
+//! [`vision`], [`upscale`], [`taesd`], [`taehv`]. `config.init(&weights)` builds a network over [`ModelWeights`] after every tensor
 //! was found in its shape; an error names all that are missing or misshapen.
 //!
 //! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
@@ -91,6 +91,6 @@ pub use nets::unet::unet_keys;
 pub use nets::{
     ActivationFn, ActivationTap, ConditionInputs, ControlCall, ControlSource, Extras, Network, PassModifiers,
     ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, family, gligen, hooks, hypernetwork, layers,
-    llm, qwen_vision, t2i, t5, taesd, unet, upscale, vae, vision,
+    llm, qwen_vision, t2i, t5, taehv, taesd, unet, upscale, vae, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, WeightBuilder, component_label};

@@ -7,7 +7,7 @@ use kiln_memory::TensorShapes;
 use kiln_models::{
     clip::Activation,
     detect::{Detected, Family, TextEncoderKind, describe, families, ignorable},
-    unet::{Heads, Middle, UNET, UNetConfig},
+    unet::{Heads, Middle, UNET, UNetConfig, Variant},
     vae::VaeConfig,
 };
 
@@ -77,6 +77,59 @@ fn an_inpainting_model_has_nine_input_channels() {
     let mut names = common::sd15();
     names.insert("model.diffusion_model.input_blocks.0.0.weight", [320, 9, 3, 3]);
     assert_eq!(assert_every_key_is_consumed(&names).unet().unwrap().config.in_channels, 9);
+}
+
+/// A network takes every tensor of a UNet that lies alone, and no other.
+fn assert_every_key_of_a_unet_is_consumed(names: &TensorShapes) -> UNetConfig {
+    let found = kiln_models::detect::unet(names).unwrap().unwrap();
+    assert_consumed("unet", &found.config.tensors().unwrap(), &found.map.names());
+    assert_eq!(found.map.names().len(), names.len());
+    found.config
+}
+
+#[test]
+fn every_tensor_of_a_video_unet_and_of_the_upscalers_is_consumed() {
+    let video = assert_every_key_of_a_unet_is_consumed(&common::keys(include_str!("data/keys_svd.txt")));
+    assert_eq!(
+        (video.variant, video.in_channels, video.adm_channels),
+        (Variant::Video { context: true }, 8, Some(768))
+    );
+    assert_eq!(video.heads, Heads::Width(64));
+    let upscaler = assert_every_key_of_a_unet_is_consumed(&common::keys(include_str!("data/keys_x4.txt")));
+    let context_only = vec![true, true, true, false];
+    assert_eq!(upscaler.variant, Variant::Upscaler { levels: 1000, context_only });
+    assert_eq!((upscaler.channel_mult, upscaler.heads), (vec![1, 2, 2, 4], Heads::Count(8)));
+}
+
+#[test]
+fn every_tensor_of_unclip_and_of_stable_zero123_is_consumed() {
+    let plain = common::sd15().under("model.diffusion_model.");
+    let mut unclip: TensorShapes = plain
+        .iter()
+        .map(|(name, shape)| {
+            // Stable Diffusion 2's layers: linear around the blocks, a wider context.
+            let shape = match shape {
+                [outputs, inputs, 1, 1] if name.contains(".proj_") => vec![*outputs, *inputs],
+                [outputs, _] if name.contains(".attn2.to_k.") || name.contains(".attn2.to_v.") => vec![*outputs, 1024],
+                shape => shape.to_vec(),
+            };
+            (name.to_owned(), shape)
+        })
+        .collect();
+    for (name, inputs) in [("label_emb.0.0", 2048), ("label_emb.0.2", 1280)] {
+        unclip.insert(format!("{name}.weight"), [1280, inputs]);
+        unclip.insert(format!("{name}.bias"), [1280]);
+    }
+    let config = assert_every_key_of_a_unet_is_consumed(&unclip);
+    assert_eq!((config.adm_channels, config.context_dim, config.heads), (Some(2048), Some(1024), Heads::Width(64)));
+
+    let whole = common::sd15();
+    let mut zero: TensorShapes = whole.iter().filter(|(name, _)| !name.starts_with("cond_stage_model.")).collect();
+    zero.insert("model.diffusion_model.input_blocks.0.0.weight", [320, 8, 3, 3]);
+    zero.insert("cc_projection.weight", [768, 772]);
+    zero.insert("cc_projection.bias", [768]);
+    let detected = assert_every_key_is_consumed(&zero);
+    assert_eq!(detected.unet().unwrap().config.variant, Variant::Posed { inputs: 772 });
 }
 
 /// The row of the table for a UNet.

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use common::formats::Format;
 use common::tiny::{FamilyCase, Tensors, VOCABULARY};
-use kiln_memory::Budget;
+use kiln_memory::{Budget, ComputedSource, TensorSource};
 use kiln_models::{
     Checkpoint, DiffusionModel, LatentFormat, TextEncoders,
     clip::{Hidden, Token},
     detect::{Family, Prediction},
-    unet::{Extras, UNet},
+    unet::{Extras, Heads, Middle, UNet, UNetConfig, Variant},
     vae::Vae,
 };
 
@@ -206,4 +206,82 @@ fn the_hidden_state_of_each_family_is_its_own() {
     assert_eq!(Family::SD1.hidden(), Hidden::LAST);
     assert_eq!(Family::SD2.hidden(), Hidden { layer: -2, norm: true });
     assert_eq!(Family::SDXL.hidden(), Hidden { layer: -2, norm: false });
+}
+
+/// A UNet that is told more than a prompt: as narrow as such a network can be.
+fn told_more(variant: Variant, in_channels: usize, adm: Option<usize>, context: usize) -> UNetConfig {
+    UNetConfig {
+        in_channels,
+        out_channels: 4,
+        model_channels: 32,
+        res_blocks: vec![1; 2],
+        channel_mult: vec![1, 2],
+        depth: vec![1; 2],
+        depth_output: vec![1; 4],
+        middle: Middle::Transformer(1),
+        context_dim: Some(context),
+        linear_projection: true,
+        adm_channels: adm,
+        heads: if adm.is_some() { Heads::Width(64) } else { Heads::Count(8) },
+        variant,
+    }
+}
+
+/// Its weights, functions of their names, as a checkpoint calls them.
+fn weights_of(config: &UNetConfig) -> Tensors {
+    let names = config.tensors().unwrap();
+    let shapes = names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec()));
+    let source = ComputedSource::hash_uniform(shapes.collect::<Vec<_>>());
+    let tensor = |(name, shape): (&str, &[usize])| {
+        let mut values = vec![0.0; shape.iter().product()];
+        source.read_f32(name, &mut values).unwrap();
+        let prefix = if name.starts_with("cc_projection") { "" } else { "model.diffusion_model." };
+        (format!("{prefix}{name}"), (shape.to_vec(), values))
+    };
+    names.iter().map(tensor).collect()
+}
+
+#[test]
+fn networks_that_are_told_more_say_the_same_in_every_format_and_streamed() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| -> PathBuf { dir.path().join(name) };
+    let levels = Variant::Upscaler { levels: 1000, context_only: vec![true, false] };
+    let video = Variant::Video { context: true };
+    for (config, y) in [
+        (told_more(video.clone(), 8, Some(768), 64), Some(wave([2, 768]))),
+        (told_more(Variant::Plain, 4, Some(2048), 1024), Some(wave([2, 2048]))),
+        (told_more(levels, 7, None, 64), Some(Tensor::full([2, 1], 70.0, &Device::flex()))),
+        (told_more(Variant::Posed { inputs: 68 }, 8, None, 64), None),
+    ] {
+        let ask = |path: &Path, budget: u64| {
+            let model = DiffusionModel::open(path, &Budget::new("test", budget)).unwrap();
+            let unet: &UNet = model.network_as().unwrap();
+            assert_eq!(unet.config(), &config);
+            let extras = Extras { y: y.as_ref(), frames: Some(2), ..Extras::default() };
+            floats(
+                &unet
+                    .forward(
+                        wave([2, config.in_channels, 4, 4]),
+                        &[500.0; 2],
+                        &wave([2, 1, config.context_dim.unwrap()]),
+                        &extras,
+                    )
+                    .unwrap(),
+            )
+        };
+        let whole = weights_of(&config);
+        for format in [Format::F16, Format::Bf16, Format::E4m3, Format::E5m2, Format::Gguf, Format::Pth] {
+            // GGUF has no tensors of five sides.
+            if config.variant == video && format == Format::Gguf {
+                continue;
+            }
+            let meant = format.write(&place("model.safetensors"), &whole);
+            Format::F32.write(&place("same.safetensors"), &meant);
+            let same = ask(&place("same.safetensors"), PLENTY);
+            assert!(same.iter().all(|v| v.is_finite()));
+            let file = place("model.safetensors");
+            assert!(ask(&file, PLENTY) == same, "{:?} in {format:?}", config.variant);
+            assert!(ask(&file, NOTHING) == same, "{:?} in {format:?}, streamed", config.variant);
+        }
+    }
 }

@@ -25,8 +25,10 @@ use kiln_models::{
     llm::{LlmConfig, LlmKind, Positions, States},
     qwen_vision::{QwenVisionConfig, prepared},
     t5::T5Config,
-    unet::Extras,
+    taehv::{TaehvConfig, TaehvHalf},
+    unet::{Extras, Heads, Middle, UNetConfig, Variant},
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig},
+    vae::VaeConfig,
 };
 
 type Reads = Arc<Mutex<BTreeMap<String, usize>>>;
@@ -103,6 +105,67 @@ fn a_unet_takes_every_weight_by_handle() {
         |unet| {
             let (x, context) = (Tensor::ones([1, 4, 8, 8], &device), Tensor::ones([1, 77, width], &device));
             unet.forward(x, &[500.0], &context, &Extras::default()).map(drop)
+        },
+    );
+}
+
+#[test]
+fn networks_over_frames_take_every_weight_by_handle() {
+    let device = Device::flex();
+    let config = UNetConfig {
+        in_channels: 8,
+        out_channels: 4,
+        model_channels: 32,
+        res_blocks: vec![1; 2],
+        channel_mult: vec![1, 2],
+        depth: vec![1; 2],
+        depth_output: vec![1; 4],
+        middle: Middle::Transformer(1),
+        context_dim: Some(24),
+        linear_projection: true,
+        adm_channels: Some(48),
+        heads: Heads::Width(64),
+        variant: Variant::Video { context: true },
+    };
+    every_weight_by_handle(
+        &config.tensors().unwrap(),
+        |weights| config.init(weights),
+        |unet| {
+            let (x, context) = (Tensor::ones([2, 8, 4, 4], &device), Tensor::ones([2, 1, 24], &device));
+            let y = Tensor::ones([2, 48], &device);
+            unet.forward(x, &[500.0; 2], &context, &Extras { y: Some(&y), frames: Some(2), ..Extras::default() })
+                .map(drop)
+        },
+    );
+    let decoder = VaeConfig {
+        channels: 32,
+        mult: vec![1; 2],
+        res_blocks: 1,
+        image_channels: 3,
+        z_channels: 4,
+        embed_dim: 4,
+        encoder: None,
+        quant: false,
+        post_quant: false,
+        encoder_attention: vec![false; 2],
+        decoder_attention: vec![false; 2],
+        middle_attention: true,
+        frames: true,
+    };
+    every_weight_by_handle(
+        &decoder.tensors().unwrap(),
+        |weights| decoder.init(weights),
+        |vae| vae.decode_image(Tensor::ones([2, 4, 4, 4], &device)).map(drop),
+    );
+    let channels = |channels| TaehvHalf { channels, frames: [1, 2, 2] };
+    let (encoder, decoder) = (channels([8; 4]), channels([16, 8, 8, 8]));
+    let tiny = TaehvConfig { latent: 4, patch: 1, leaky: false, encoder, decoder };
+    every_weight_by_handle(
+        &tiny.tensors().unwrap(),
+        |weights| tiny.init(weights),
+        |net| {
+            net.decode(Tensor::ones([1, 4, 2, 2], &device))?;
+            net.encode(Tensor::ones([4, 3, 16, 16], &device)).map(drop)
         },
     );
 }

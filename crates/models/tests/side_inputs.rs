@@ -16,7 +16,7 @@ use kiln_models::schedule::{Scheduler, steps};
 use kiln_models::unet::{Extras, Heads, Middle, UNET, UNet, UNetConfig, Variant};
 use kiln_models::vae::VaeConfig;
 use kiln_models::vision::VisionConfig;
-use kiln_models::{Checkpoint, DiffusionModel, Inventory, LatentFormat, SideInputs};
+use kiln_models::{Checkpoint, DiffusionModel, Inventory, LatentFormat, SideInputs, unet_keys};
 
 fn expected(name: &str) -> Vec<f32> {
     let all: serde_json::Value = serde_json::from_str(include_str!("data/side_inputs.json")).unwrap();
@@ -112,6 +112,35 @@ fn every_configuration_is_read_off_names_and_shapes() {
     let names = decoder().tensors().unwrap();
     assert_eq!(VaeConfig::from_names(&names).unwrap(), decoder());
     assert_eq!(names.shape("decoder.conv_out.time_mix_conv.weight"), Some(&[3, 3, 3, 1, 1][..]));
+}
+
+#[test]
+fn a_lora_file_may_name_layers_over_frames_as_diffusers_does() {
+    let config = video(768);
+    let keys = unet_keys(&config).unwrap();
+    for (name, key) in [
+        (
+            "unet.down_blocks.0.attentions.0.temporal_transformer_blocks.0.attn1.to_q",
+            "input_blocks.1.1.time_stack.0.attn1.to_q",
+        ),
+        (
+            "mid_block.attentions.0.temporal_transformer_blocks.0.ff_in.net.0.proj",
+            "middle_block.1.time_stack.0.ff_in.net.0.proj",
+        ),
+        ("lora_unet_up_blocks_1_attentions_0_time_pos_embed_linear_2", "output_blocks.2.1.time_pos_embed.2"),
+        ("unet.up_blocks.0.resnets.1.temporal_res_block.conv1", "output_blocks.1.0.time_stack.in_layers.2"),
+        ("unet.down_blocks.1.resnets.0.spatial_res_block.conv_shortcut", "input_blocks.3.0.skip_connection"),
+        ("lora_unet_input_blocks_1_1_time_stack_0_attn2_to_v", "input_blocks.1.1.time_stack.0.attn2.to_v"),
+    ] {
+        assert_eq!(keys.get(name), Some(&format!("diffusion_model.{key}.weight")), "{name}");
+    }
+    // Each weight matrix over frames has such a name.
+    let named: Vec<&String> = keys.iter().filter(|(name, _)| name.starts_with("unet.")).map(|(_, key)| key).collect();
+    for (key, shape) in config.tensors().unwrap().iter().filter(|(_, shape)| shape.len() > 1) {
+        let over_frames = key.contains("time_stack") || key.contains("time_pos_embed");
+        assert!(!over_frames || named.contains(&&format!("diffusion_model.{key}")), "{key} {shape:?}");
+    }
+    assert!(unet_keys(&unclip()).unwrap().keys().all(|name| !name.contains("tempor") && !name.contains("spatial")));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use kiln_memory::{Budget, KeyMap, TensorShapes};
 use kiln_models::{
+    taehv::{TaehvConfig, TaehvHalf},
     taesd::{Taesd, TaesdConfig, TaesdHalf, TaesdScale, TinyVae},
     upscale::{CompactConfig, RrdbConfig, UpscaleConfig, Upscaler},
     vae::{Autoencoder, Tiles},
@@ -202,4 +203,63 @@ fn a_decoder_with_bare_names_opens_and_refuses_to_encode() {
 fn a_checkpoint_is_no_upscaler() {
     let error = Upscaler::open(&asset("fluent-tiny.safetensors"), &budget()).unwrap_err().to_string();
     assert!(error.contains("no upscaler. Recognised: a UNet (SD1, 64 wide)"), "{error}");
+}
+
+/// Numbers by torch 2.6: taehv.py of tiny widths, all frames at once, its weights functions of their names.
+#[test]
+fn a_tiny_autoencoder_of_clips_gives_what_torch_gives_frame_by_frame() {
+    let half = |channels, frames| TaehvHalf { channels, frames };
+    let cases = [
+        (
+            TaehvConfig {
+                latent: 16,
+                patch: 1,
+                leaky: false,
+                encoder: half([8; 4], [2, 2, 1]),
+                decoder: half([16, 8, 12, 8], [1, 2, 2]),
+            },
+            ([9, 3, 16, 24], [-0.066423825, 0.1010687, 0.88887531, -0.014146046, -0.052432097]),
+            ([2, 16, 1, 2], [0.0013968207, 0.056952365, 0.15247822, 0.12652209, -0.04196018]),
+        ),
+        (
+            TaehvConfig {
+                latent: 32,
+                patch: 2,
+                leaky: true,
+                encoder: half([8; 4], [2, 2, 1]),
+                decoder: half([16, 8, 12, 8], [1, 2, 2]),
+            },
+            ([9, 3, 32, 48], [-0.0041068345, 0.078187605, 0.91193497, 0.010528293, -0.08936654]),
+            ([2, 32, 1, 2], [-0.0069935554, 0.095537084, 0.27439559, 0.2290595, -0.036618028]),
+        ),
+        (
+            TaehvConfig {
+                latent: 128,
+                patch: 4,
+                leaky: false,
+                encoder: half([8; 4], [2, 2, 2]),
+                decoder: half([16, 8, 12, 8], [2, 2, 2]),
+            },
+            ([17, 3, 64, 96], [-0.017250741, 0.097914899, 1.3344766, -0.040471297, 0.06049097]),
+            ([1, 128, 1, 2], [0.0036521177, 0.062436942, 0.1694053, 0.16350736, -0.0044123437]),
+        ),
+    ];
+    for (config, (dims, images), (latent_dims, latents)) in cases {
+        let names = config.tensors().unwrap();
+        assert_eq!(TaehvConfig::from_names(&names), Some(config.clone()));
+        let net = config.init(&common::weights(&names)).unwrap();
+        let found = net.decode(common::uniform("in.z", [3, config.latent, 2, 3], 2.0, 0.0)).unwrap();
+        assert_eq!(found.dims(), dims);
+        common::assert_five(found, images, 3e-6);
+        let side = 8 * config.patch;
+        let found = net.encode(common::uniform("in.img", [6, 3, side, 2 * side], 0.5, 0.5)).unwrap();
+        assert_eq!(found.dims(), latent_dims);
+        common::assert_five(found, latents, 3e-6);
+        let wrong = net.decode(Tensor::zeros([1, 5, 2, 2], &Device::flex())).unwrap_err().to_string();
+        assert!(wrong.contains("tiny autoencoder of clips") && wrong.contains("[1, 5, 2, 2]"), "{wrong}");
+        net.encode(Tensor::zeros([1, 3, side, side + 4], &Device::flex())).unwrap_err();
+    }
+    let plain = TaesdHalf { latent: 4, channels: 8, image: 3, pool: false };
+    let other = TaesdConfig { encoder: Some(plain.clone()), decoder: Some(plain) }.tensors().unwrap();
+    assert_eq!(TaehvConfig::from_names(&other), None);
 }

@@ -150,6 +150,17 @@ fn a_photo_that_was_cut_off_shows_what_is_there() {
 }
 
 #[test]
+fn an_image_packed_by_a_videos_codec_is_named_with_a_way_out() {
+    for (brand, kind, command) in
+        [("avif", "AVIF", "image.avif"), ("avis", "AVIF", "image.avif"), ("heic", "HEIC", "image.heic")]
+    {
+        let file = [b"\0\0\0\x1cftyp", brand.as_bytes(), b"\0\0\0\0mif1miaf", &[0; 64][..]].concat();
+        let error = load_image_bytes(&file).unwrap_err();
+        assert!(error.contains(kind) && error.contains("convert it to PNG") && error.contains(command), "{error}");
+    }
+}
+
+#[test]
 fn too_many_frames_are_one_error() {
     let mut gif = Vec::new();
     let mut encoder = gif::Encoder::new(&mut gif, 1, 1, &[0, 0, 0, 255, 255, 255]).unwrap();

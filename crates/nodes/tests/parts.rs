@@ -6,6 +6,7 @@ mod common;
 use common::{Bench, Start, node};
 use kiln_exec::{GraphBuilder, Link, RunError};
 use kiln_memory::TensorShapes;
+use kiln_models::taehv::{TaehvConfig, TaehvHalf};
 use kiln_models::taesd::{TaesdConfig, TaesdHalf};
 use kiln_nodes::files::DirKind;
 use safetensors::SafeTensors;
@@ -224,4 +225,79 @@ fn a_file_without_a_model_is_no_checkpoint() {
     assert_eq!(error.class_type(), Some("CheckpointLoaderSimple"));
     let message = error.to_string();
     assert!(message.contains("no_unet.safetensors") && message.contains("UNet"), "{message}");
+}
+
+#[test]
+fn a_tiny_autoencoder_of_clips_stands_in_for_a_vae() {
+    let bench = Bench::new();
+    let half = |channels, frames| TaehvHalf { channels, frames };
+    let (encoder, decoder) = (half([8; 4], [2, 2, 1]), half([16, 8, 8, 8], [1, 2, 2]));
+    let names = TaehvConfig { latent: 16, patch: 1, leaky: false, encoder, decoder }.tensors().unwrap();
+    for (kind, file) in [("vae_approx", "taehv.safetensors"), ("vae", "mine.safetensors")] {
+        common::write_computed(&bench.model_path(kind, file), &names);
+    }
+    let g = GraphBuilder::new();
+    let size = json!({"width": 32, "height": 16, "length": 9, "batch_size": 2});
+    let clips = node(&g, "EmptyHunyuanLatentVideo", &[], &size);
+    let still = node(&g, "EmptySD3LatentImage", &[], &json!({"width": 32, "height": 16, "batch_size": 1}));
+    let mut fetch = Vec::new();
+    for file in ["taehv.safetensors", "mine.safetensors"] {
+        let vae = node(&g, "VAELoader", &[], &json!({"vae_name": file}));
+        for latent in [&clips, &still] {
+            fetch.push(node(&g, "VAEDecode", &[("samples", latent), ("vae", &vae)], &json!({})));
+        }
+        let last = fetch.last().unwrap().clone();
+        let encoded = node(&g, "VAEEncode", &[("pixels", &last), ("vae", &vae)], &json!({}));
+        node(&g, "PreviewAny", &[("source", &encoded)], &json!({}));
+    }
+    for link in &fetch {
+        node(&g, "PreviewAny", &[("source", link)], &json!({}));
+    }
+    let options = kiln_exec::RunOptions { fetch: fetch.clone(), ..kiln_exec::RunOptions::default() };
+    let report = bench.engine.start(g.into_prompt()).options(options).run().unwrap();
+    let dims = |link: &Link| common::one::<kiln_nodes::Image>(report.values(link).unwrap()).dims();
+    let found: Vec<_> = fetch.iter().map(dims).collect();
+    // A clip of nine images, twice; one image alone.
+    assert_eq!(found, [[18, 16, 32, 3], [1, 16, 32, 3], [18, 16, 32, 3], [1, 16, 32, 3]]);
+}
+
+#[test]
+fn a_folder_of_parts_is_the_model_that_they_are() {
+    let bench = Bench::new();
+    let part = |prefix: &'static str| move |name: &str| name.strip_prefix(prefix).map(str::to_owned);
+    let unet = "set/tiny/unet/diffusion_pytorch_model.safetensors";
+    write_part(&bench, "diffusers", unet, part("model.diffusion_model."));
+    write_part(
+        &bench,
+        "diffusers",
+        "set/tiny/vae/diffusion_pytorch_model.fp16.safetensors",
+        part("first_stage_model."),
+    );
+    let text = "set/tiny/text_encoder/model.safetensors";
+    write_part(&bench, "diffusers", text, part("cond_stage_model.transformer."));
+    std::fs::write(bench.model_path("diffusers", "set/tiny/model_index.json"), "{}").unwrap();
+    let run = |class: &str, widgets: serde_json::Value| {
+        let g = GraphBuilder::new();
+        let mut s = Start::new(&g, MODEL);
+        s.model = node(&g, class, &[], &widgets);
+        let clip = Link::new(&s.model.node, 1);
+        s.positive = node(&g, "CLIPTextEncode", &[("clip", &clip)], &json!({"text": "a red apple"}));
+        let vae = Link::new(&s.model.node, 2);
+        let image = node(&g, "EmptyImage", &[], &json!({"width": 32, "height": 32, "batch_size": 1, "color": 255}));
+        let latent = node(&g, "VAEEncode", &[("pixels", &image), ("vae", &vae)], &json!({}));
+        let pixels = node(&g, "VAEDecode", &[("samples", &latent), ("vae", &vae)], &json!({}));
+        node(&g, "SaveImage", &[("images", &pixels)], &json!({"filename_prefix": class}));
+        s.sampled(&bench, g)
+    };
+    let right = run("CheckpointLoaderSimple", json!({"ckpt_name": MODEL}));
+    assert_eq!(run("DiffusersLoader", json!({"model_path": "set/tiny"})), right);
+    let saved = |name: &str| bench.saved(&format!("{name}_00001_.png")).rgb;
+    assert_eq!(saved("DiffusersLoader"), saved("CheckpointLoaderSimple"));
+    std::fs::remove_file(bench.model_path("diffusers", text)).unwrap();
+    let g = GraphBuilder::new();
+    let model = node(&g, "DiffusersLoader", &[], &json!({"model_path": "set/tiny"}));
+    node(&g, "PreviewAny", &[("source", &model)], &json!({}));
+    let error = bench.run(g).unwrap_err();
+    let message = format!("{error} {error:?}");
+    assert!(message.contains("DiffusersLoader") && message.contains("holds no text_encoder"), "{message}");
 }

@@ -22,6 +22,7 @@ mod residuals;
 mod side_inputs;
 pub mod t2i;
 pub mod t5;
+pub mod taehv;
 pub mod taesd;
 pub mod unet;
 pub mod upscale;

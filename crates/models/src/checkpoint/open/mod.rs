@@ -6,6 +6,7 @@ mod gligen;
 mod hypernetwork;
 mod style;
 mod t2i;
+mod taehv;
 mod taesd;
 mod upscale;
 pub(super) mod vae;

@@ -6,6 +6,7 @@
 use super::{
     config::{Middle, UNetConfig},
     keys::Layout,
+    variant::Variant,
 };
 use crate::error::ModelError;
 use crate::lora::Prefixes;
@@ -64,6 +65,8 @@ const BLOCK: [&str; 13] = [
     "ff.net.0.proj",
     "ff.net.2",
 ];
+/// What a block over frames has before those.
+const BEFORE: [&str; 3] = ["norm_in", "ff_in.net.0.proj", "ff_in.net.2"];
 const OUTSIDE: [&str; 9] = [
     "conv_in",
     "conv_norm_out",
@@ -83,7 +86,37 @@ fn diffusers(config: &UNetConfig) -> Vec<(String, String)> {
         let key = layout.rename(&format!("{name}.weight"))?;
         Some((name, key.strip_suffix(".weight")?.to_owned()))
     };
-    modules(config).into_iter().filter_map(original).collect()
+    let mut names: Vec<(String, String)> = modules(config).into_iter().filter_map(original).collect();
+    if let Variant::Video { .. } = config.variant {
+        names.extend(names.iter().flat_map(|(name, key)| over_frames(config, name, key)).collect::<Vec<_>>());
+    }
+    names
+}
+
+/// Layers over frames that belong to a layer over places, and what diffusers calls the latter in a video UNet.
+///
+/// Source: diffusers, `UNetSpatioTemporalConditionModel` and its conversion of Stable Video Diffusion.
+fn over_frames(config: &UNetConfig, name: &str, key: &str) -> Vec<(String, String)> {
+    if let Some((path, part)) = name.split_once(".resnets.").and_then(|_| name.rsplit_once('.')) {
+        let root = ["in_layers", "emb_layers", "out_layers", "skip_connection"].iter().find_map(|part| key.find(part));
+        let Some((root, end)) = root.map(|at| key.split_at(at)) else { return Vec::new() };
+        return vec![
+            (format!("{path}.spatial_res_block.{part}"), key.to_owned()),
+            (format!("{path}.temporal_res_block.{part}"), format!("{root}time_stack.{end}")),
+        ];
+    }
+    let (Some(path), Some(root)) = (name.strip_suffix(".proj_in"), key.strip_suffix(".proj_in")) else {
+        return Vec::new();
+    };
+    let block = |d: usize| {
+        let parts = BLOCK.iter().chain(&BEFORE).copied();
+        parts.map(move |part| (format!("temporal_transformer_blocks.{d}.{part}"), format!("time_stack.{d}.{part}")))
+    };
+    let depth = config.depth.iter().chain(&config.depth_output).copied().max().unwrap_or_default();
+    let numbers = [("linear_1", 0), ("linear_2", 2)];
+    let numbers = numbers.map(|(name, n)| (format!("time_pos_embed.{name}"), format!("time_pos_embed.{n}")));
+    let all = (0..depth).flat_map(block).chain(numbers);
+    all.map(|(name, key)| (format!("{path}.{name}"), format!("{root}.{key}"))).collect()
 }
 
 fn modules(config: &UNetConfig) -> Vec<String> {

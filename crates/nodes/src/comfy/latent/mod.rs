@@ -9,6 +9,7 @@ mod empty;
 mod files;
 pub(in crate::comfy) mod operation;
 mod shape;
+mod video;
 
 pub use arithmetic::{LatentAdd, LatentBlend, LatentInterpolate, LatentMultiply, LatentSubtract};
 pub use batch::{LatentBatch, LatentBatchSeedBehavior, LatentFromBatch, RebatchLatents, RepeatLatentBatch};
@@ -21,6 +22,10 @@ pub use empty::{
 pub use files::{LoadLatent, SaveLatent};
 pub use operation::{LatentApplyOperation, LatentOperation, LatentOperationSharpen, LatentOperationTonemapReinhard};
 pub use shape::{LatentCrop, LatentCut, LatentFlip, LatentRotate, LatentUpscale, LatentUpscaleBy};
+pub use video::{
+    EmptyCosmosLatentVideo, EmptyHunyuanLatentVideo, EmptyHunyuanVideo15Latent, EmptyLTXVLatentVideo,
+    EmptyMochiLatentVideo, TrimVideoLatent,
+};
 
 crate::comfy::classes::classes! {
     EmptyLatentImage, EmptySD3LatentImage, EmptyFlux2LatentImage, LatentUpscale, LatentUpscaleBy, LatentRotate,
@@ -28,5 +33,6 @@ crate::comfy::classes::classes! {
     LatentFromBatch, RepeatLatentBatch, LatentBatch, LatentBatchSeedBehavior, RebatchLatents, LatentAdd,
     LatentSubtract, LatentMultiply, LatentInterpolate, LatentBlend, SaveLatent, LoadLatent, LatentApplyOperation,
     LatentOperationTonemapReinhard, LatentOperationSharpen, EmptyHunyuanImageLatent, EmptyChromaRadianceLatentImage,
-    StableCascadeEmptyLatentImage, StableCascadeStageCVaeEncode,
+    StableCascadeEmptyLatentImage, StableCascadeStageCVaeEncode, EmptyHunyuanLatentVideo, EmptyMochiLatentVideo,
+    EmptyLTXVLatentVideo, EmptyCosmosLatentVideo, EmptyHunyuanVideo15Latent, TrimVideoLatent,
 }

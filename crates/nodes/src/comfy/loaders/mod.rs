@@ -4,6 +4,7 @@
 
 mod config;
 mod configured;
+mod diffusers;
 pub(in crate::comfy) mod fingerprint;
 mod image_models;
 mod opened;
@@ -20,6 +21,7 @@ use kiln_models::lora::{LoraFile, Prefixes, Target};
 use kiln_models::{DiffusionModel, TextEncoders};
 
 pub use self::configured::CheckpointLoader;
+pub use self::diffusers::DiffusersLoader;
 pub use self::fingerprint::{file_fingerprint, stamps};
 pub use self::image_models::{ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, UnClipCheckpointLoader};
 use self::opened::Opened;
@@ -33,6 +35,7 @@ use crate::runtime::environment::{CxExt, models};
 crate::comfy::classes::classes! {
     CheckpointLoaderSimple, CheckpointLoader, UNETLoader, CLIPLoader, DualCLIPLoader, TripleCLIPLoader, VAELoader, LoraLoader, LoraLoaderModelOnly,
     UnClipCheckpointLoader, ImageOnlyCheckpointLoader, ImageOnlyCheckpointSave, CheckpointSave, ModelSave, CLIPSave, VAESave, LoraSave,
+    DiffusersLoader,
 }
 
 fn unets(host: &Host) -> Vec<String> {

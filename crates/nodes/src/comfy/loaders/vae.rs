@@ -1,10 +1,12 @@
-//! The loader of autoencoders: those of the folder `vae`, and the tiny ones that lie in two files of `vae_approx`.
+//! The loader of autoencoders: those of the folder `vae`, and the tiny ones of `vae_approx`, in two files or, for clips, in
+//! one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError};
 use kiln_models::component_label;
+use kiln_models::taehv::TaehvVae;
 use kiln_models::taesd::{TaesdScale, TinyVae};
 
 use super::fingerprint::stamps;
@@ -20,17 +22,26 @@ const TINY: [(&str, TaesdScale); 4] = [
     ("taef1", TaesdScale::FLUX),
 ];
 
+/// What files of tiny autoencoders of clips begin with.
+const TINY_CLIPS: [&str; 5] = ["taehv", "lighttaew2_2", "lighttaew2_1", "lighttaehy1_5", "taeltx_2"];
+
 /// Where the tiny autoencoders lie.
 const APPROXIMATE: &str = "vae_approx";
 
-/// Files of the folder `vae`, then the tiny autoencoders of which both halves are there.
+/// Whether a file of that name is a tiny autoencoder of clips.
+fn is_tiny_of_clips(name: &str) -> bool {
+    TINY_CLIPS.iter().any(|start| name.starts_with(start))
+}
+
+/// Files of the folder `vae`, then the tiny autoencoders of clips, then those of which both halves are there.
 fn vaes(host: &Host) -> Vec<String> {
     let Ok(environment) = host.get::<Environment>().ok_or(()) else { return Vec::new() };
     let folders = environment.folders();
     let halves = folders.models(APPROXIMATE);
     let whole = |name: &str| ["encoder", "decoder"].iter().all(|half| half_of(&halves, name, half).is_some());
     let tiny = TINY.iter().filter(|(name, _)| whole(name)).map(|(name, _)| (*name).to_owned());
-    folders.models("vae").into_iter().chain(tiny).collect()
+    let clips = halves.iter().filter(|name| is_tiny_of_clips(name)).cloned();
+    folders.models("vae").into_iter().chain(clips).chain(tiny).collect()
 }
 
 /// The first file that begins as a half of a tiny autoencoder does.
@@ -49,7 +60,8 @@ enum Place {
 impl Place {
     fn of(name: &str, folders: &Folders) -> Result<Self, FileError> {
         let Some((tiny, scale)) = TINY.iter().find(|(tiny, _)| *tiny == name) else {
-            return Ok(Self::File(folders.model("vae", name)?));
+            let approximate = is_tiny_of_clips(name) && folders.models(APPROXIMATE).iter().any(|known| known == name);
+            return Ok(Self::File(folders.model(if approximate { APPROXIMATE } else { "vae" }, name)?));
         };
         let names = folders.models(APPROXIMATE);
         let half = |half: &str| {
@@ -93,10 +105,15 @@ impl Execute for VAELoader {
                 let holder = component_label("vae", &self.vae_name);
                 Ok(Vae::new(Arc::new(TinyVae::open([&encoder, &decoder], scale, &holder, budget)?)))
             }
-            Place::File(file) => match TinyVae::open_whole(&file, budget)? {
-                Some(tiny) => Ok(Vae::new(Arc::new(tiny))),
-                None => Ok(Vae::new(Arc::new(kiln_models::vae::Vae::open(&file, budget)?))),
-            },
+            Place::File(file) => {
+                if let Some(tiny) = TinyVae::open_whole(&file, budget)? {
+                    return Ok(Vae::new(Arc::new(tiny)));
+                }
+                if let Some(tiny) = TaehvVae::open(&file, budget)? {
+                    return Ok(Vae::new(Arc::new(tiny)));
+                }
+                Ok(Vae::new(Arc::new(kiln_models::vae::Vae::open(&file, budget)?)))
+            }
         }
     }
 }

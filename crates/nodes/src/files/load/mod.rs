@@ -74,6 +74,13 @@ fn read(bytes: &[u8], turn: Turn) -> Result<Read, String> {
     if jpeg2000::is(bytes) {
         return jpeg2000::read(bytes);
     }
+    if let Some(kind) = video_codec(bytes) {
+        return Err(format!(
+            "it is an {kind} image, whose pixels are packed as a video is and are not decoded here; convert it to PNG in \
+             any image editor or with `ffmpeg -i image.{ending} image.png`",
+            ending = kind.to_lowercase()
+        ));
+    }
     match image::guess_format(bytes) {
         Ok(ImageFormat::Gif) => gif::read(bytes),
         Ok(ImageFormat::Png) => png::read(bytes, turn),
@@ -82,6 +89,16 @@ fn read(bytes: &[u8], turn: Turn) -> Result<Read, String> {
         // The only one of these formats that doesn't begin with a mark of its own.
         Err(_) if still::may_be_tga(bytes) => still::read(bytes, ImageFormat::Tga, turn),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What a file is whose pixels are packed by a video's codec, by the brand in its first box.
+fn video_codec(bytes: &[u8]) -> Option<&'static str> {
+    let brand = bytes.get(4..12)?.strip_prefix(b"ftyp")?;
+    match brand {
+        b"avif" | b"avis" => Some("AVIF"),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" => Some("HEIC"),
+        _ => None,
     }
 }
 
