@@ -96,7 +96,8 @@ fn every_tensor_of_a_video_unet_and_of_the_upscalers_is_consumed() {
     );
     assert_eq!(video.heads, Heads::Width(64));
     let upscaler = assert_every_key_of_a_unet_is_consumed(&common::keys(include_str!("data/keys_x4.txt")));
-    let context_only = vec![true, true, true, false];
+    // The first level attends to nothing.
+    let context_only = vec![false, true, true, false];
     assert_eq!(upscaler.variant, Variant::Upscaler { levels: 1000, context_only });
     assert_eq!((upscaler.channel_mult, upscaler.heads), (vec![1, 2, 2, 4], Heads::Count(8)));
 }

@@ -220,7 +220,7 @@ fn told_more(variant: Variant, in_channels: usize, adm: Option<usize>, context: 
         depth_output: vec![1; 4],
         middle: Middle::Transformer(1),
         context_dim: Some(context),
-        linear_projection: true,
+        linear_projection: !matches!(variant, Variant::Posed { .. }),
         adm_channels: adm,
         heads: if adm.is_some() { Heads::Width(64) } else { Heads::Count(8) },
         variant,
