@@ -19,7 +19,9 @@ fn write_part(bench: &Bench, kind: &str, file: &str, name: impl Fn(&str) -> Opti
     let bytes = std::fs::read(common::assets().join(MODEL)).unwrap();
     let all = SafeTensors::deserialize(&bytes).unwrap();
     let part = all.tensors().into_iter().filter_map(|(known, view)| Some((name(&known)?, view)));
-    std::fs::write(bench.model_path(kind, file), safetensors::serialize(part, None).unwrap()).unwrap();
+    let path = bench.model_path(kind, file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, safetensors::serialize(part, None).unwrap()).unwrap();
 }
 
 fn without(part: &'static str) -> impl Fn(&str) -> Option<String> {

@@ -57,7 +57,7 @@ impl Execute for DiffusersLoader {
             several => TextEncoders::open(several, Family::SDXL.text, budget)?,
         };
         Ok((
-            Model::new(DiffusionModel::open(&unet, budget)?),
+            Model::new(DiffusionModel::open_among(environment.families(), &unet, None, budget)?),
             Clip::new(text),
             Vae::new(Arc::new(kiln_models::vae::Vae::open(&vae, budget)?)),
         ))
