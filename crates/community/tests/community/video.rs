@@ -159,6 +159,8 @@ fn what_cannot_be_written_is_refused_before_anything_runs() {
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
     }
     assert!(!bench.root.path().join("output/clips").exists());
+    let error = bench.run(&combine(&json!({"format": "video/h264-mp4"})), &[]).unwrap_err().to_string();
+    assert_eq!(error.matches("ffmpeg").count(), 1, "one word about one mistake: {error}");
 }
 
 #[test]

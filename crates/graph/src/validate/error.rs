@@ -222,11 +222,19 @@ impl fmt::Display for PromptError {
 
 /// One line per error: ``KSampler "3": input `steps`: ...``.
 pub(super) fn write_node_errors(f: &mut fmt::Formatter<'_>, node_errors: &Map<NodeId, NodeErrors>) -> fmt::Result {
-    let all = || node_errors.iter().flat_map(|(id, node)| node.errors.iter().map(move |error| (id, node, error)));
-    for (id, node, error) in all().take(MOST_LINES) {
-        write!(f, "\n  {} \"{id}\": {error}", node.class_type)?;
+    let mut all = node_errors.iter().flat_map(|(id, node)| node.errors.iter().map(move |error| (id, node, error)));
+    let (mut last, mut lines) = (String::new(), 0);
+    while lines < MOST_LINES
+        && let Some((id, node, error)) = all.next()
+    {
+        let line = format!("\n  {} \"{id}\": {error}", node.class_type);
+        // A validator that looks at several inputs has one word for all of them.
+        if line != last {
+            f.write_str(&line)?;
+            (last, lines) = (line, lines + 1);
+        }
     }
-    match all().skip(MOST_LINES).count() {
+    match all.count() {
         0 => Ok(()),
         more => write!(f, "\n  and {more} more"),
     }
