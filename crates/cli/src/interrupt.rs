@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use kiln_exec::{Cancel, RunError};
 
+use crate::excerpt::excerpt;
 use crate::streams::note;
 
 /// Signals that come this close together are one: some programs send theirs to the process and to its group.
@@ -30,7 +31,8 @@ pub fn on_ctrl_c(cancel: Cancel) -> Result<(), ctrlc::Error> {
     })
 }
 
-/// Says on standard error why nothing came of it, and returns what to exit with: 130 after Ctrl-C, else 1.
+/// Says on standard error why nothing came of it, with the lines of the graph's file that it is about, and returns what to exit
+/// with: 130 after Ctrl-C, else 1.
 pub fn explain_failure(error: &(dyn std::error::Error + 'static)) -> ExitCode {
     if let Some(stopped) = error.downcast_ref::<RunError>().filter(|run| run.is_interrupted()) {
         let node = stopped.node().map(|id| format!(" in {} \"{id}\"", stopped.class_type().unwrap_or("node")));
@@ -38,5 +40,8 @@ pub fn explain_failure(error: &(dyn std::error::Error + 'static)) -> ExitCode {
         return ExitCode::from(130);
     }
     note(format_args!("error: {error}"));
+    if let Some(excerpt) = excerpt(error) {
+        note(excerpt);
+    }
     ExitCode::FAILURE
 }

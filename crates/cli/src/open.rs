@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use kiln_graph::{Definitions, Document, LowerOptions, Prompt, WorkflowError, enough_of_file};
+use kiln_graph::{Definitions, Document, LowerOptions, Prompt, PromptError, WorkflowError, enough_of_file};
 
 /// A graph from a file, and the workflow it was saved as, if it was one.
 pub struct Opened {
@@ -34,6 +34,16 @@ pub enum OpenError {
         /// Where and what.
         problem: WorkflowError,
     },
+}
+
+/// A graph that is not fit to run, and the file that it stands in.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Refused {
+    /// Which file.
+    pub file: PathBuf,
+    /// What is wrong, node by node.
+    pub error: PromptError,
 }
 
 /// Reads a graph file; `definitions` tell a saved workflow's widgets apart.

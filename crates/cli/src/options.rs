@@ -20,7 +20,7 @@ pub struct EnvironmentArgs {
     #[arg(long, value_name = "DIR")]
     pub base_directory: Option<PathBuf>,
     /// Where images go.
-    #[arg(long, visible_alias = "output", value_name = "DIR")]
+    #[arg(long, visible_aliases = ["output", "out"], value_name = "DIR")]
     pub output_directory: Option<PathBuf>,
     /// Where LoadImage looks.
     #[arg(long, value_name = "DIR")]

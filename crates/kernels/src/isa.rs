@@ -9,6 +9,9 @@ use crate::simd::{Kernel, Portable, Shape, Simd};
 /// The variable of the environment that chooses a set for the whole process, by its short name.
 const VARIABLE: &str = "KILN_ISA";
 
+/// What [`Isa::best`] returns, from its first call on.
+static CHOSEN: OnceLock<Isa> = OnceLock::new();
+
 /// An instruction set that this machine has. Every kernel takes one; [`Isa::best`] is the usual choice.
 ///
 /// Results of two sets differ in the last bits (some fuse multiply and add, and sum up along other lanes). Results of
@@ -40,8 +43,18 @@ impl Isa {
     /// The fastest set of this machine, or the one that the environment's `KILN_ISA` names (`portable`, `avx2`,
     /// `avx512`) where the machine has it. The environment is read once.
     pub fn best() -> Self {
-        static CHOSEN: OnceLock<Isa> = OnceLock::new();
         *CHOSEN.get_or_init(|| Self::of_environment().ok().flatten().unwrap_or_else(Self::fastest))
+    }
+
+    /// Makes this the set that [`best`](Self::best) returns, whatever the environment says.
+    ///
+    /// # Errors
+    /// The set that is in use, where `best` has returned another one before.
+    pub fn choose(self) -> Result<(), Self> {
+        match *CHOSEN.get_or_init(|| self) {
+            chosen if chosen == self => Ok(()),
+            other => Err(other),
+        }
     }
 
     /// Every set of this machine, the fastest last.

@@ -83,7 +83,7 @@ pub mod weight_hooks;
 mod weights;
 
 pub use checkpoint::{
-    Checkpoint, Component, DiffusionModel, Encoder, Inventory, TextEncoders, detect, save, text_keys,
+    Checkpoint, Component, DiffusionModel, Encoder, Inventory, RandomCheckpoint, TextEncoders, detect, save, text_keys,
 };
 pub use error::{ModelError, TensorMismatch, TensorMismatches};
 pub use latent::LatentFormat;

@@ -64,6 +64,29 @@ pub enum Reason {
     NotNeeded,
 }
 
+impl Explanation {
+    /// What would be explained of a run of `prompt` in which no more than `needed` is asked for, after a run of `before` whose
+    /// results were all kept. What changes by itself (files that nodes read, classes that are never kept) can't be known.
+    ///
+    /// ```
+    /// use kiln_exec::{Explanation, Prompt};
+    /// let before = Prompt::from_json(r#"{"1": {"class_type": "A", "inputs": {"seed": 7}}}"#)?;
+    /// let prompt = Prompt::from_json(r#"{"1": {"class_type": "A", "inputs": {"seed": 8}}}"#)?;
+    /// let foreseen = Explanation::foreseen(Some(&before), &prompt, &["1".into()].into());
+    /// assert_eq!(foreseen[0].to_string(), "A \"1\": input `seed` 7 → 8");
+    /// # Ok::<(), kiln_graph::PromptReadError>(())
+    /// ```
+    pub fn foreseen(before: Option<&Prompt>, prompt: &Prompt, needed: &HashSet<NodeId>) -> Vec<Self> {
+        let changes = Changes::new(before, prompt);
+        let explain = |(id, node): (&NodeId, &PromptNode)| {
+            let reason = if needed.contains(id) { changes.reason(id, node) } else { Reason::NotNeeded };
+            let reason = if reason == Reason::NotKept { Reason::Cached } else { reason };
+            Self { node: id.clone(), class_type: node.class_type.clone(), reason }
+        };
+        prompt.nodes.iter().map(explain).collect()
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} \"{}\": {}", self.class_type, self.node, self.reason)

@@ -9,7 +9,7 @@ use super::{
     detect,
     recognise::{not_there, recognised},
 };
-use crate::checkpoint::detect::{Detected, Family, describe};
+use crate::checkpoint::detect::{Detected, Family, TextEncoderKind, describe};
 use crate::{
     error::ModelError,
     nets::{controlnet, family::Families, t2i, upscale, vision},
@@ -43,6 +43,8 @@ pub struct Inventory {
     pub family: Option<Family>,
     /// The networks, in the order in which an image is made.
     pub parts: Vec<Component>,
+    /// The text encoders among them.
+    encoders: Vec<TextEncoderKind>,
 }
 
 impl Inventory {
@@ -65,6 +67,7 @@ impl Inventory {
         let file = path.display().to_string();
         let detected = recognised(path, "network", &names, Detected::among(&names, families))?;
         let text = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
+        let encoders = text.iter().map(|(kind, _)| *kind).collect();
         for (_, text) in &text {
             parts.push(Component::new("clip", &file, &source, &text.map, &text.config.tensors()?));
         }
@@ -92,7 +95,7 @@ impl Inventory {
                 &format!("{}, or a part of such a model", families.probes()),
             ));
         }
-        Ok(Self { family: detected.family, parts })
+        Ok(Self { family: detected.family, parts, encoders })
     }
 
     fn others(
@@ -123,6 +126,15 @@ impl Inventory {
     /// Of the file.
     pub fn describe(path: &Path) -> Result<String, ModelError> {
         Ok(describe(&TensorShapes::of(&*open(path)?)))
+    }
+
+    /// What an image needs beside this file, in words: text encoders and an autoencoder, where it has a model and lacks them.
+    pub fn needs(&self) -> Vec<String> {
+        let Some(family) = self.family.filter(|_| self.part("unet").is_some()) else { return Vec::new() };
+        let missing = family.roles().iter().filter(|role| !self.encoders.contains(role));
+        let encoders = missing.map(|role| format!("the text encoder {}", role.name()));
+        let vae = self.part("vae").is_none().then(|| format!("a VAE of {family}"));
+        encoders.chain(vae).collect()
     }
 
     /// The part of that role.

@@ -6,6 +6,7 @@ mod diffusion;
 mod inventory;
 mod lora;
 mod open;
+mod random;
 mod recognise;
 pub mod save;
 mod text;
@@ -25,6 +26,7 @@ use recognise::{not_there, recognised};
 pub use crate::checkpoint::lora::text_keys;
 pub use diffusion::DiffusionModel;
 pub use inventory::{Component, Inventory};
+pub use random::RandomCheckpoint;
 pub use text::{Encoder, TextEncoders};
 
 /// What a checkpoint file holds.

@@ -1,6 +1,12 @@
 //! The command, run as a person would.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bench;
+mod graphs;
+mod looking;
+mod setting;
+mod wording;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -335,7 +341,7 @@ fn the_file_in_the_base_directory_is_read_by_itself_and_others_by_name_in_every_
     let (base, second, third) = (at(""), at("second.yaml"), at("third.yaml"));
     let flags =
         ["--base-directory", &base, "--extra-model-paths-config", &second, "--extra-model-paths-config", &third];
-    let answer = kiln(&[&["nodes", "LoraLoaderModelOnly"], &flags[..]].concat());
+    let answer = kiln(&[&["nodes", "LoraLoaderModelOnly", "--json"], &flags[..]].concat());
     assert!(answer.status.success(), "{}", text(&answer.stderr));
     let class: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
     let names = &class["input"]["required"]["lora_name"];
