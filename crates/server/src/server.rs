@@ -162,7 +162,12 @@ fn router(app: App, guarding: Guard) -> Router {
     let (compress, most, patience) = (app.config.compress, app.config.max_upload, app.config.patience);
     let api = routes::api();
     let page = routes::page(app.config.front_end.as_deref());
-    let router = Router::new().merge(api.clone()).nest("/api", api).merge(routes::internal()).merge(page);
+    let router = Router::new()
+        .merge(api.clone())
+        .nest("/api", api)
+        .merge(routes::internal())
+        .merge(routes::own_page())
+        .merge(page);
     let router = router.layer(DefaultBodyLimit::max(most)).layer(RequestBodyTimeoutLayer::new(patience));
     let router = if compress { router.layer(CompressionLayer::new().compress_when(texts())) } else { router };
     router.layer(middleware::from_fn_with_state(guarding, guard)).with_state(app)

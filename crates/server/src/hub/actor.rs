@@ -67,7 +67,7 @@ pub(crate) fn start(log: Option<Log>) -> Hub {
             table.obey(command);
         }
     });
-    Hub(send)
+    Hub(send, Arc::default())
 }
 
 impl Table {

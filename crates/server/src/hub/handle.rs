@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::frame::{PreviewFrame, text, text_frame};
+use super::live::Live;
 
 /// What the hub is asked for.
 pub(super) enum Command {
@@ -57,9 +58,14 @@ pub(crate) struct Joined {
 
 /// Sends to clients.
 #[derive(Clone)]
-pub(crate) struct Hub(pub(super) mpsc::UnboundedSender<Command>);
+pub(crate) struct Hub(pub(super) mpsc::UnboundedSender<Command>, pub(super) Arc<Live>);
 
 impl Hub {
+    /// What runs, node by node.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.1
+    }
+
     /// A socket joins under an id, in the place of another one of that id. `None` when the server ends.
     pub(crate) async fn join(&self, sid: Arc<str>) -> Option<Joined> {
         let (reply, joined) = oneshot::channel();

@@ -6,6 +6,7 @@
 mod actor;
 pub(crate) mod frame;
 mod handle;
+pub(crate) mod live;
 mod past;
 
 pub(crate) use actor::start;

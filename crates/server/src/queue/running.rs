@@ -33,6 +33,7 @@ impl Running {
     pub(super) fn start(session: &Session, usual: &RunOptions, previews: PreviewMethod, hub: &Hub, job: Job) -> Self {
         let (send, notes) = channel();
         let (cancel, client) = (Cancel::new(), job.client());
+        let live = Arc::clone(hub.live());
         let teller = Teller::new(hub.clone(), &job, previews, send);
         let options = RunOptions {
             prompt_id: Some(Arc::clone(&job.id)),
@@ -41,7 +42,11 @@ impl Running {
             ..usual.clone()
         };
         let run = session.start(Arc::clone(&job.prompt)).options(options).validated(job.validated.clone());
-        let run = run.cancelled_by(&cancel).on_event(move |event| teller.hear(event)).into_future();
+        let run = run.cancelled_by(&cancel).on_event(move |event| {
+            live.hear(event);
+            teller.hear(event);
+        });
+        let run = run.into_future();
         Self { job, cancel, run, notes, begun: Instant::now(), began: record::now(), parked: false }
     }
 

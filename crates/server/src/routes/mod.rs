@@ -9,6 +9,7 @@ mod metrics;
 mod models;
 mod object_info;
 mod openapi;
+mod own_page;
 mod page;
 mod prompt;
 mod queue;
@@ -19,6 +20,7 @@ mod upload;
 mod userdata;
 mod view;
 
+pub(crate) use own_page::own_page;
 pub(crate) use page::page;
 
 use axum::Router;

@@ -6,6 +6,7 @@ mod files;
 mod harness;
 mod hostile;
 mod load;
+mod own_page;
 mod page;
 mod queueing;
 mod running;
