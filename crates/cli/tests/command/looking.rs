@@ -22,7 +22,7 @@ fn an_outlook_says_who_runs_for_whom_with_which_files() {
         "  runs: read by ",
         "    ckpt_name fluent-tiny.safetensors: 32.6 MiB, SD1; decoded clip ",
         "runs: it is an output",
-        "of 7 nodes 7 would run and 0 perhaps, 0 are known from before, 0 are not needed\n",
+        "7 nodes: 7 runs, 0 perhaps, 0 known from before, 0 not needed\n",
     ] {
         assert!(outlook.contains(part), "{part}: {outlook}");
     }
@@ -42,7 +42,7 @@ fn an_outlook_after_another_run_says_what_changed_and_what_is_known() {
     assert!(after.contains("PrimitiveInt \"1\"  runs: input `value` 42 → 43"), "{after}");
     assert!(after.contains("PreviewAny \"2\"    runs: input `source` reads from \"1\", which changed"), "{after}");
     let same = said(&["explain", &before, "--after", &before]);
-    assert!(same.contains("of 2 nodes 0 would run and 0 perhaps, 2 are known from before"), "{same}");
+    assert!(same.contains("2 nodes: 0 runs, 0 perhaps, 2 known from before"), "{same}");
 }
 
 #[test]
