@@ -143,7 +143,7 @@ pub const HOUSES: &[House] = &[
                 "nets/side_inputs",
             ],
             &["nets/control", "nets/denoiser", "nets/frames", "weight_hooks"],
-            &["nets/clip", "nets/llm", "nets/qwen_vision", "nets/t5"],
+            &["nets/clip", "nets/detector", "nets/llm", "nets/qwen_vision", "nets/segmenter", "nets/t5"],
             &["nets/family"],
             &["nets/hypernetwork", "nets/t2i", "nets/unet", "nets/vae"],
             &["nets/controlnet", "nets/gligen", "nets/taehv", "nets/taesd", "nets/upscale", "nets/vision"],

@@ -48,6 +48,14 @@ pub enum ModelError {
     /// A change of weights that belongs to a condition doesn't suit the network.
     #[error(transparent)]
     Hook(Box<dyn std::error::Error + Send + Sync>),
+    /// A network made numbers that are none.
+    #[error("{network}: its {what} are not numbers (NaN): its file is damaged, or what it was given is")]
+    NotFinite {
+        /// Which network.
+        network: &'static str,
+        /// What it made.
+        what: &'static str,
+    },
     /// A tensor given to a network doesn't fit it.
     #[error("{network}: input `{what}` should be {expected}, found {found:?}")]
     Input {

@@ -4,7 +4,7 @@
 //! [`Checkpoint::open`] maps a file, reads its header, and recognises by tensor names and shapes alone what it holds
 //! ([`detect`]). Each network has a folder in `nets/` with `config.rs` (plain sizes, found by `from_names`), `keys.rs`
 //! (what files call the tensors) and `model.rs`: [`clip`], [`unet`], [`vae`], and beside them [`controlnet`], [`t2i`],
-//! [`vision`], [`upscale`], [`taesd`], [`taehv`]. `config.init(&weights)` builds a network over [`ModelWeights`] after every tensor
+//! [`vision`], [`upscale`], [`taesd`], [`taehv`], [`detector`], [`segmenter`]. `config.init(&weights)` builds a network over [`ModelWeights`] after every tensor
 //! was found in its shape; an error names all that are missing or misshapen.
 //!
 //! Networks hold weight handles, not tensors: a layer acquires its weights when it runs. So the same code serves weights
@@ -43,6 +43,10 @@
 //! Latents with frames, `[B, C, F, H, W]`, are `[B, C · F, H, W]` with the number of frames beside them: the same values in
 //! the same order, so that samplers, masks and noise don't know of frames. `tests/made_up_family` is a family of a crate
 //! outside.
+//!
+//! Beside the families there is room for more that see: a [`detector`] like Grounding DINO stands on boxes and suppression in
+//! [`image`] and needs BERT as a text encoder; a [`segmenter`] like SAM 2.1 on prompts, transformer and mask decoder that are
+//! there, with Hiera as its image encoder.
 //!
 //! # Example
 //! The bundled model, opened and asked for one step:
@@ -90,7 +94,7 @@ pub use latent::LatentFormat;
 pub use nets::unet::unet_keys;
 pub use nets::{
     ActivationFn, ActivationTap, ConditionInputs, ControlCall, ControlSource, Extras, Network, PassModifiers,
-    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, family, gligen, hooks, hypernetwork, layers,
-    llm, qwen_vision, t2i, t5, taehv, taesd, unet, upscale, vae, vision,
+    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, detector, family, gligen, hooks, hypernetwork,
+    layers, llm, qwen_vision, segmenter, t2i, t5, taehv, taesd, unet, upscale, vae, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, WeightBuilder, component_label};

@@ -12,7 +12,7 @@ use super::{
 use crate::checkpoint::detect::{Detected, Family, TextEncoderKind, describe};
 use crate::{
     error::ModelError,
-    nets::{controlnet, family::Families, t2i, upscale, vision},
+    nets::{controlnet, detector, family::Families, segmenter, t2i, upscale, vision},
     weights::{component_label, open},
 };
 
@@ -22,7 +22,7 @@ const TABLES: [&str; 3] = ["_embedding.weight", "shared.weight", "model.embed_to
 /// A network in a file.
 #[derive(Debug, Clone)]
 pub struct Component {
-    /// What it is: `unet`, `clip`, `vae`, `controlnet` (or T2I-Adapter), `vision`, `upscaler`.
+    /// What it is: `unet`, `clip`, `vae`, `controlnet` (or T2I-Adapter), `vision`, `detector`, `segmenter`, `upscaler`.
     pub role: &'static str,
     /// How many tensors it takes.
     pub tensors: usize,
@@ -114,6 +114,14 @@ impl Inventory {
         let map = vision::canonical(names);
         if let Some(config) = vision::VisionConfig::from_names(&map.names())? {
             return Ok(Some(Component::new("vision", file, source, &map, &config.tensors()?)));
+        }
+        let map = detector::canonical(names);
+        if let Ok(Some(config)) = detector::DetectorConfig::from_names(&map.names()) {
+            return Ok(Some(Component::new("detector", file, source, &map, &config.tensors()?)));
+        }
+        let map = segmenter::canonical(names);
+        if let Ok(Some(config)) = segmenter::SegmenterConfig::from_names(&map.names()) {
+            return Ok(Some(Component::new("segmenter", file, source, &map, &config.tensors()?)));
         }
         let map = upscale::canonical(names);
         let Some(config) = upscale::UpscaleConfig::from_names(&map.names())? else { return Ok(None) };

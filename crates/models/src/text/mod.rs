@@ -5,6 +5,7 @@
 //!
 //! Source: ComfyUI `comfy/sd1_clip.py` (`encode_token_weights`), `comfy/sdxl_clip.py`.
 
+mod classes;
 mod edit;
 mod encode;
 mod encoder;
@@ -14,6 +15,7 @@ mod qwen_image;
 mod rows;
 mod sd3;
 
+pub use classes::{class_features, class_tokens};
 pub use edit::{GLANCE, MEGAPIXEL, edit_picture, edit_prompt};
 pub use encode::{Prompt, encode, join};
 pub use encoder::ClipEncoder;

@@ -50,6 +50,12 @@ const PROBES: &[(&str, Probe)] = &[
     ("an upscaler", |name| name == "conv_first.weight" || name == "model.0.weight" || name == "body.0.weight"),
     ("a tiny autoencoder", |name| name == "3.conv.0.weight" || name.starts_with("taesd_decoder.")),
     ("an embedding", |name| name == "emb_params"),
+    ("a YOLO-World detector", |name| name.ends_with("model.12.attn.gl.weight")),
+    ("an EfficientSAM segmenter", |name| name.ends_with("prompt_encoder.bbox_top_left_embeddings.weight")),
+    ("Grounding DINO", |name| {
+        name.contains("transformer.encoder.fusion_layers.0.") || name.contains("encoder.layers.0.fusion_layer.")
+    }),
+    ("SAM 2", |name| name.contains("sam_mask_decoder.") || name.starts_with("vision_encoder.backbone.")),
 ];
 
 fn examples(names: &TensorShapes) -> String {

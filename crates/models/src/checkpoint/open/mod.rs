@@ -2,8 +2,10 @@
 
 mod based;
 mod controlnet;
+mod detector;
 mod gligen;
 mod hypernetwork;
+mod segmenter;
 mod style;
 mod t2i;
 mod taehv;

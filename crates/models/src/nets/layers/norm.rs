@@ -55,16 +55,23 @@ impl GroupNorm {
 pub struct LayerNorm {
     weight: Weight,
     bias: Weight,
+    eps: f64,
 }
 
 impl LayerNorm {
-    /// torch's default, which all of these models use.
+    /// torch's default.
     const EPS: f64 = 1e-5;
 
     /// Takes `{name}.weight` and `{name}.bias`, both `[width]`, from the builder.
     pub(crate) fn new(wb: &WeightBuilder<'_>, name: &str, width: usize) -> Result<Self, ModelError> {
         let (weight, bias) = pair(wb, name, width)?;
-        Ok(Self { weight, bias })
+        Ok(Self { weight, bias, eps: Self::EPS })
+    }
+
+    /// This norm with another number under its root.
+    #[must_use]
+    pub(crate) fn with_eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
     }
 
     /// # Shapes
@@ -74,7 +81,7 @@ impl LayerNorm {
     pub fn forward(&self, x: Tensor<3>) -> Result<Tensor<3>, ModelError> {
         let device = x.device();
         let (weight, bias) = (self.weight.acquire::<1>(&device)?, self.bias.acquire::<1>(&device)?);
-        Ok(ops::layer_norm(x, weight.tensor(), bias.tensor(), Self::EPS)?)
+        Ok(ops::layer_norm(x, weight.tensor(), bias.tensor(), self.eps)?)
     }
 }
 
