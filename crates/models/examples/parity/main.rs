@@ -17,6 +17,7 @@ mod numeric;
 mod prompts;
 mod report;
 mod runs;
+mod vision;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -74,7 +75,8 @@ fn run(path: &Path, only: &[String]) -> Result<Report, Trouble> {
 /// Everything that anybody knows to do with one file.
 fn one_file(folder: &Folder, file: &str, report: &mut Report) {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let judges: Vec<Run> = [numeric::case(file), nets::case(file), prompts::case(file)].into_iter().flatten().collect();
+    let others = || [numeric::case(file), nets::case(file), prompts::case(file)].into_iter().flatten().collect();
+    let judges: Vec<Run> = vision::case(file).map_or_else(others, |judge| vec![judge]);
     if judges.is_empty() {
         report.add(CaseResult::unknown(stem));
     }
