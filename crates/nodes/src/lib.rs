@@ -8,7 +8,7 @@
 //! Four wings, each knows only those before it. [`files`] knows folders, numbers of saved files, and images as bytes; it
 //! can be used without any node. [`payload`] are the types on links. [`runtime`] surrounds an engine: the environment that
 //! nodes work in, and what memory learns of a run. `comfy/` has the node classes, one file or folder per topic:
-//! [`loaders`], [`conditioning`], [`hooks`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`], [`controlnet`], [`vision`], [`video`],
+//! [`loaders`], [`conditioning`], [`hooks`], [`sampling`], [`vae`], [`latent`], [`image`], [`mask`], [`controlnet`], [`vision`], [`seeing`], [`video`],
 //! [`upscale`], [`logic`], [`flow`], [`primitive`], [`text`], [`model`], [`patches`], [`merge`]. [`registry()`] lists every
 //! class.
 //!
@@ -43,7 +43,7 @@ pub mod runtime;
 
 pub use comfy::{
     conditioning, controlnet, dataset, flow, gligen, hooks, hypernetwork, image, latent, loaders, logic, mask, merge,
-    model, patches, primitive, sampling, text, upscale, vae, video, vision,
+    model, patches, primitive, sampling, seeing, text, upscale, vae, video, vision,
 };
 pub use comfy::{register, registry};
 pub use conditioning::CLIPTextEncode;

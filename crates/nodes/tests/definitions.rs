@@ -8,8 +8,20 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 /// Classes that only Kiln has, or that are younger than the list.
-const OWN: &[&str] =
-    &["ComfySwitchNode", "KilnSeedLoop", "StartLoop", "EndLoop", "LoopIteration", "LoopProgress", "LoopResult"];
+const OWN: &[&str] = &[
+    "ComfySwitchNode",
+    "KilnSeedLoop",
+    "StartLoop",
+    "EndLoop",
+    "LoopIteration",
+    "LoopProgress",
+    "LoopResult",
+    "KilnLoadDetector",
+    "KilnDetect",
+    "KilnLoadSegmenter",
+    "KilnSegmentBoxes",
+    "KilnSegmentPoints",
+];
 
 fn table() -> Map<String, Value> {
     serde_json::from_str(include_str!("data/definitions.json")).unwrap()

@@ -31,7 +31,7 @@ impl Detection {
     pub fn through_centre(self) -> Self {
         let [left, top, right, bottom] = self.corners;
         let (width, height) = (right - left, bottom - top);
-        let (x, y) = ((left + right) / 2.0 - width / 2.0, (top + bottom) / 2.0 - height / 2.0);
+        let (x, y) = (f64::midpoint(left, right) - width / 2.0, f64::midpoint(top, bottom) - height / 2.0);
         Self { corners: [x, y, x + width, y + height], ..self }
     }
 }

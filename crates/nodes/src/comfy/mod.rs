@@ -21,6 +21,7 @@ pub mod model;
 pub mod patches;
 pub mod primitive;
 pub mod sampling;
+pub mod seeing;
 pub mod text;
 pub mod upscale;
 pub mod vae;
@@ -59,6 +60,7 @@ pub fn register(registry: &mut Registry) {
     conditioning::register(registry);
     hooks::register(registry);
     vision::register(registry);
+    seeing::register(registry);
     video::register(registry);
     controlnet::register(registry);
     gligen::register(registry);

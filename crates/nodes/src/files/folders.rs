@@ -33,6 +33,9 @@ pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
     ("classifiers", &["classifiers"]),
     ("model_patches", &["model_patches"]),
     ("audio_encoders", &["audio_encoders"]),
+    // Of the packs whose nodes Kiln has.
+    ("yolo_world", &["yolo_world"]),
+    ("efficient_sam", &["efficient_sam"]),
 ];
 
 /// File name endings that are listed as models: ComfyUI's, and GGUF's.

@@ -18,6 +18,7 @@ use crate::files::Folders;
 
 /// Everything that nodes need besides their inputs. Given to an engine as a service of its [`Host`].
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
 pub struct Environment {
     folders: Arc<Folders>,
     device: Device,
@@ -27,6 +28,7 @@ pub struct Environment {
     metadata: bool,
     /// What model files are looked up in.
     families: Arc<Families>,
+    background_class: bool,
     /// Read once, when the first prompt is encoded.
     vocabularies: Vocabularies,
 }
@@ -89,6 +91,7 @@ impl Environment {
             metadata: true,
             families: Arc::new(families()),
             vocabularies: Vocabularies::default(),
+            background_class: true,
         }
     }
 
@@ -130,6 +133,12 @@ impl Environment {
     /// With or without the graph stored in the images it makes.
     pub fn with_metadata(self, metadata: bool) -> Self {
         Self { metadata, ..self }
+    }
+
+    /// With or without an empty class beside a detector's only one in nodes of packs, which have no input for it. Detectors
+    /// were trained with empty classes and find little without one; the packs themselves don't add any.
+    pub fn with_background_class(self, background_class: bool) -> Self {
+        Self { background_class, ..self }
     }
 
     /// Where everything lies.
@@ -180,6 +189,11 @@ impl Environment {
     /// Whether images carry the graph that made them.
     pub fn metadata(&self) -> bool {
         self.metadata
+    }
+
+    /// Whether nodes of packs ask for an empty class beside an only one.
+    pub fn background_class(&self) -> bool {
+        self.background_class
     }
 
     /// The words that prompts are cut into, for encoders that bring none along.

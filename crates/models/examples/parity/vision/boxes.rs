@@ -143,7 +143,7 @@ fn second(tensors: &Tensors) -> Result<Vec<CaseResult>, Trouble> {
     let inputs: Vec<String> = tensors
         .names()
         .iter()
-        .filter(|n| n.starts_with("sv.") && n.ends_with(".in"))
+        .filter(|n| n.strip_prefix("sv.").is_some_and(|n| n.split('.').next_back() == Some("in")))
         .map(|n| (*n).to_owned())
         .collect();
     for input in inputs {
@@ -166,7 +166,7 @@ fn detection(row: &[f64]) -> Detection {
 
 /// The values of a tensor of doubles.
 pub fn doubles(tensors: &Tensors, name: &str) -> Result<Vec<f64>, Trouble> {
-    let parse = |chunk: &[u8]| chunk.try_into().map(f64::from_le_bytes).unwrap_or(f64::NAN);
+    let parse = |chunk: &[u8]| chunk.try_into().map_or(f64::NAN, f64::from_le_bytes);
     Ok(tensors.bytes(name)?.chunks_exact(8).map(parse).collect())
 }
 

@@ -41,7 +41,7 @@ fn source(names: &TensorShapes, prefix: &str, params: &Value, measured: HashMap<
             out.copy_from_slice(values);
         } else if name.ends_with("logit_scale") {
             out.fill(scale);
-        } else if name.contains(".cv4.") && name.ends_with(".bias") && !name.contains(".norm.") {
+        } else if name.contains(".cv4.") && name.rsplit('.').next() == Some("bias") && !name.contains(".norm.") {
             out.fill(bias);
         } else if name.ends_with("positional_encoding_gaussian_matrix") {
             fill_uniform(name, 0.0, 1.0, out);

@@ -11,18 +11,16 @@ use crate::{
         clip::{self, Activation, TextConfig, TextModel},
         detector::{self, Detector, DetectorConfig},
     },
-    weights::{ModelWeights, open, owner},
+    weights::{ModelWeights, component_label, open},
 };
 
-/// Channels of CLIP ViT-B/32's texts, before and after its projection.
-const TEXT: usize = 512;
-
 impl Detector {
-    /// Opens a detector's file by pointer.
+    /// Opens a detector's file by pointer. Its weights are held under `detector of` the name `holder`, a file's or what a
+    /// loader calls it.
     ///
     /// # Errors
     /// Of the file; `ModelError::NotThere` when it holds no detector that is known, with the name of what it holds.
-    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+    pub fn open(path: &Path, holder: &str, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
         let map = detector::canonical(&names);
@@ -35,7 +33,7 @@ impl Detector {
                 "`model.16.query.1.weight` or `model.22.cv4.0.norm.weight`",
             ));
         };
-        let owner = owner("detector", &*source);
+        let owner = component_label("detector", holder);
         config.init(&ModelWeights::new(source, map, &owner, budget))
     }
 
@@ -46,18 +44,24 @@ impl Detector {
         DetectorConfig::from_names(&probed(&names, &map)).ok().flatten()
     }
 
-    /// The text encoder that detectors are told their classes by (CLIP ViT-B/32), if a file holds it; in full precision.
+    /// The text encoder that a detector is told its classes by, if a file holds one whose projection is `width` wide, which
+    /// CLIP ViT-B/32's is at 512; in full precision.
     ///
     /// # Errors
     /// Of the file, or `ModelError::Weights`.
-    pub fn text_encoder(path: &Path, budget: &Arc<Budget>) -> Result<Option<TextModel>, ModelError> {
+    pub fn text_encoder(
+        path: &Path,
+        holder: &str,
+        width: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Option<TextModel>, ModelError> {
         let source = open(path)?;
         let map = text(&TensorShapes::of(&*source));
-        if !is_text(&map.names()) {
+        if map.names().side("text_projection.weight", 0) != Some(width) {
             return Ok(None);
         }
         let config = TextConfig::from_names(&map.names(), Activation::QuickGelu)?;
-        let owner = owner("clip", &*source);
+        let owner = component_label("clip", holder);
         config.init(&ModelWeights::new(source, map, &owner, budget)).map(Some)
     }
 }
@@ -75,9 +79,4 @@ fn text(names: &TensorShapes) -> KeyMap {
         clip::hugging_face(names, "")
     }
     .renamed(|key| (key.starts_with("text_model.") || key == "text_projection.weight").then(|| key.to_owned()))
-}
-
-fn is_text(names: &TensorShapes) -> bool {
-    names.side("text_model.embeddings.token_embedding.weight", 1) == Some(TEXT)
-        && names.shape("text_projection.weight") == Some(&[TEXT, TEXT])
 }

@@ -8,15 +8,15 @@ use crate::{
     checkpoint::recognise::{not_there, recognised},
     error::ModelError,
     nets::segmenter::{self, Segmenter, SegmenterConfig},
-    weights::{ModelWeights, open, owner},
+    weights::{ModelWeights, component_label, open},
 };
 
 impl Segmenter {
-    /// Opens a segmenter's file by pointer.
+    /// Opens a segmenter's file by pointer. Its weights are held under `segmenter of` the name `holder`.
     ///
     /// # Errors
     /// Of the file; `ModelError::NotThere` when it holds no segmenter that is known, with the name of what it holds.
-    pub fn open(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
+    pub fn open(path: &Path, holder: &str, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let source = open(path)?;
         let names = TensorShapes::of(&*source);
         let map = segmenter::canonical(&names);
@@ -25,7 +25,7 @@ impl Segmenter {
             let missing = "`image_encoder.pos_embed` and `prompt_encoder.bbox_top_left_embeddings.weight`";
             return Err(not_there(path, "segmenter", &names, missing));
         };
-        let owner = owner("segmenter", &*source);
+        let owner = component_label("segmenter", holder);
         config.init(&ModelWeights::new(source, map, &owner, budget))
     }
 

@@ -117,15 +117,12 @@ impl Head {
 impl Level {
     fn logits(&self, x: Tensor<4>, text: &Tensor<2>) -> Result<Tensor<4>, ModelError> {
         let (device, [_, channels, ..], [classes, width]) = (x.device(), x.dims(), text.dims());
-        let x = match &self.norm {
-            Some(norm) => {
-                let [factor, summand] = norm.factors(&device)?;
-                x * factor.reshape([1, channels, 1, 1]) + summand.reshape([1, channels, 1, 1])
-            }
-            None => {
-                let length = x.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
-                x / length
-            }
+        let x = if let Some(norm) = &self.norm {
+            let [factor, summand] = norm.factors(&device)?;
+            x * factor.reshape([1, channels, 1, 1]) + summand.reshape([1, channels, 1, 1])
+        } else {
+            let length = x.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
+            x / length
         };
         let fits = ops::conv2d(x, text.clone().reshape([classes, width, 1, 1]), None, 1, 0)?;
         let scale = self.scale.acquire_as([1, 1, 1, 1], &device)?.tensor().exp();
