@@ -2,8 +2,8 @@
 
 use crate::case::{CaseResult, Tensors, Trouble};
 
-/// Scores that differ by less may stand in either order, and so may scores that the rounding which a case allows can turn:
-/// the folder's own re-implementation turns a pair that lies 5e-5 apart, in a case of 2e-4.
+/// Scores that differ by less may stand in either order, and so may scores that lie within what a case allows of rounding: the
+/// folder's own re-implementation turns a pair that lies 5e-5 apart, in a case of 2e-4.
 const TIED: f64 = 1e-5;
 
 /// Compares values; the error is relative to the larger of one and the reference's largest value.
@@ -64,7 +64,7 @@ pub fn rows(name: impl Into<String>, found: &[[f64; 6]], expected: &[f64], toler
     let expected: Vec<&[f64]> = expected.chunks_exact(6).collect();
     let distance = |row: &[f64; 6], other: &[f64]| row.iter().zip(other).map(|(a, b)| (a - b).abs()).sum::<f64>();
     for i in 0..found.len().min(expected.len()) {
-        let limit = TIED.max(tolerance / 2.0);
+        let limit = TIED.max(tolerance);
         let tied = (i..found.len()).take_while(|j| (found[*j][4] - found[i][4]).abs() < limit);
         let near = tied.min_by(|a, b| distance(&found[*a], expected[i]).total_cmp(&distance(&found[*b], expected[i])));
         found.swap(i, near.unwrap_or(i));
