@@ -11,6 +11,7 @@
 //! | [`add_gated`] | `x + gate · y`, a gate per sample | in place |
 //! | [`group_norm`], [`layer_norm`] | `(x - mean) / sqrt(variance + eps) · gamma + beta` | moments in one pass over memory, f64 between blocks |
 //! | [`silu`], [`gelu`], [`gelu_tanh`], [`quick_gelu`], [`leaky_relu`], [`geglu`], [`swiglu`], [`silu_product`] | one element each | own exponential and error function, a few units in the last place |
+//! | [`channel_norm`] | `x / max(‖x‖, 1e-12) · sqrt(channels) · gamma` per place | lengths plane by plane |
 //! | [`nearest`] | nearest-neighbour resizing | torch's positions, row by row |
 //! | [`softmax`] | `exp(x) / Σ exp(x)` of rows | in place |
 //! | [`attention`] | `softmax(q kᵀ / sqrt(d)) v` per head, causal or not | in tiles, the matrix of scores never exists |
@@ -71,6 +72,7 @@
 
 mod activation;
 mod attention;
+mod channel_norm;
 mod conv;
 mod error;
 mod gemm;
@@ -88,6 +90,7 @@ mod winograd;
 
 pub use activation::{geglu, gelu, gelu_tanh, leaky_relu, quick_gelu, silu, silu_product, swiglu};
 pub use attention::{Attention, Strided, attention};
+pub use channel_norm::{ChannelNorm, channel_norm};
 pub use conv::{Conv, conv2d};
 pub use error::KernelError;
 pub use isa::{Isa, IsaError};

@@ -95,6 +95,7 @@ pub use nets::unet::unet_keys;
 pub use nets::{
     ActivationFn, ActivationTap, ConditionInputs, ControlCall, ControlSource, Extras, Network, PassModifiers,
     ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, detector, family, gligen, hooks,
-    hypernetwork, layers, llm, qwen_vision, segmenter, t2i, t5, taehv, taesd, unet, upscale, vae, vision,
+    hypernetwork, layers, llm, mmdit, qwen_image, qwen_vision, segmenter, t2i, t5, taehv, taesd, unet, upscale, vae,
+    vae3d, vision,
 };
 pub use weights::{Mix, ModelWeights, Patches, WeightBuilder, component_label};

@@ -16,6 +16,10 @@ pub enum Slice {
     Reshaped,
     /// A matrix with rows and columns exchanged.
     Transposed,
+    /// Its rows, then those of these tensors (a fused projection that the file holds in parts).
+    Joined(Vec<String>),
+    /// The second half of its rows, then the first (scale and shift in another order).
+    Swapped,
 }
 
 /// Where a key's values are.
@@ -27,6 +31,14 @@ pub struct TensorRef {
     pub part: Slice,
     /// Shape of that part, as the network sees it.
     pub shape: Vec<usize>,
+}
+
+impl TensorRef {
+    /// Every tensor that it takes something of.
+    pub fn tensors(&self) -> impl Iterator<Item = &str> {
+        let more: &[String] = if let Slice::Joined(more) = &self.part { more } else { &[] };
+        std::iter::once(self.tensor.as_str()).chain(more.iter().map(String::as_str))
+    }
 }
 
 /// A network's keys, each with its place in a file.

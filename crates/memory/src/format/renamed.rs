@@ -1,10 +1,11 @@
-//! A source seen under a network's own keys: renamed, cut into rows, reshaped or transposed, without a copy where the
-//! bytes lie in order.
+//! A source seen under a network's own keys: renamed, cut into rows, joined, reshaped or transposed, without a copy where
+//! the bytes lie in order.
 //!
 //! Knows sources and key maps, no network.
 
 use super::{
     decode::DecodeError,
+    dtype::Dtype,
     error::SourceError,
     info::TensorInfo,
     key_map::{KeyMap, Slice, TensorRef},
@@ -31,6 +32,9 @@ impl RenamedSource {
     /// Keys whose tensor `inner` lacks, or whose part is outside of it, are left out: a network then reports them missing.
     pub fn new(inner: Arc<dyn TensorSource>, map: &KeyMap) -> Self {
         let seen = |(key, place): (&str, &TensorRef)| {
+            if matches!(place.part, Slice::Joined(_)) {
+                return joined(&*inner, place).map(|view| (key.to_owned(), view));
+            }
             let whole = inner.info(&place.tensor)?;
             let elements: usize = place.shape.iter().product();
             let bytes = whole.dtype.bytes_for(elements)?;
@@ -58,6 +62,40 @@ impl RenamedSource {
         self.inner.read_f32(&seen.tensor, &mut values)?;
         Ok(values)
     }
+
+    /// Reads the parts of a joined tensor one after the other.
+    fn read_joined(&self, parts: &[&str], mut out: &mut [f32]) -> Result<(), SourceError> {
+        for part in parts {
+            let elements = self.inner.info(part).map_or(0, TensorInfo::elements).min(out.len());
+            let (own, rest) = out.split_at_mut(elements);
+            self.inner.read_f32(part, own)?;
+            out = rest;
+        }
+        Ok(())
+    }
+}
+
+impl TensorView {
+    /// Every tensor that it takes something of.
+    fn tensors(&self) -> Vec<&str> {
+        let more: &[String] = if let Slice::Joined(more) = &self.part { more } else { &[] };
+        std::iter::once(&self.tensor).chain(more).map(String::as_str).collect()
+    }
+}
+
+/// A tensor made of the rows of several; in f32 where they are stored differently. Nothing unless all of them are there and
+/// make up its shape.
+fn joined(inner: &dyn TensorSource, place: &TensorRef) -> Option<TensorView> {
+    let parts = place.tensors().map(|name| inner.info(name)).collect::<Option<Vec<_>>>()?;
+    let elements: usize = place.shape.iter().product();
+    if parts.iter().map(|part| part.elements()).sum::<usize>() != elements {
+        return None;
+    }
+    let first = parts.first()?.dtype;
+    let dtype = if parts.iter().all(|part| part.dtype == first) { first } else { Dtype::F32 };
+    let range = 0..dtype.bytes_for(elements)?;
+    let info = TensorInfo { dtype, shape: place.shape.clone(), range };
+    Some(TensorView { tensor: place.tensor.clone(), part: place.part.clone(), info })
 }
 
 impl TensorSource for RenamedSource {
@@ -83,7 +121,7 @@ impl TensorSource for RenamedSource {
         match seen.part {
             Slice::Whole | Slice::Reshaped => Some(bytes),
             Slice::Rows(..) => bytes.get(seen.info.range.clone()).map(|part| bytes.slice_ref(part)),
-            Slice::Transposed => None,
+            Slice::Transposed | Slice::Joined(_) | Slice::Swapped => None,
         }
     }
 
@@ -95,6 +133,12 @@ impl TensorSource for RenamedSource {
             return Err(SourceError::Decode { tensor: seen.tensor.clone(), error });
         }
         match seen.part {
+            Slice::Joined(_) => self.read_joined(&seen.tensors(), out),
+            Slice::Swapped => {
+                self.inner.read_f32(&seen.tensor, out)?;
+                out.rotate_left(out.len() / 2);
+                Ok(())
+            }
             Slice::Whole | Slice::Reshaped => self.inner.read_f32(&seen.tensor, out),
             Slice::Rows(start, _) => {
                 let row = out.len() / seen.info.shape.first().copied().unwrap_or(1).max(1);
@@ -116,7 +160,7 @@ impl TensorSource for RenamedSource {
             Slice::Rows(start, _) => {
                 start * (seen.info.elements() / seen.info.shape.first().copied().unwrap_or(1).max(1))
             }
-            Slice::Transposed => {
+            Slice::Transposed | Slice::Joined(_) | Slice::Swapped => {
                 let mut whole = vec![0.0; seen.info.elements()];
                 self.read_f32(name, &mut whole)?;
                 out.copy_from_slice(&whole[elements]);
@@ -127,11 +171,19 @@ impl TensorSource for RenamedSource {
     }
 
     fn scale(&self, name: &str) -> Result<Option<f32>, SourceError> {
-        self.inner.scale(&self.seen(name)?.tensor)
+        let mut scales = self.seen(name)?.tensors().into_iter().map(|tensor| self.inner.scale(tensor));
+        let Some(first) = scales.next().transpose()?.flatten() else { return Ok(None) };
+        // Parts with scales of their own have none in common.
+        let same = scales.try_fold(true, |same, scale| Ok::<_, SourceError>(same && scale? == Some(first)))?;
+        Ok(same.then_some(first))
     }
 
     fn touch(&self, name: &str, bytes: Range<usize>) -> Result<(), SourceError> {
         let seen = self.seen(name)?;
+        if matches!(seen.part, Slice::Joined(_)) {
+            let whole = |tensor: &str| 0..self.inner.info(tensor).map_or(0, TensorInfo::bytes);
+            return seen.tensors().into_iter().try_for_each(|tensor| self.inner.touch(tensor, whole(tensor)));
+        }
         let start = seen.info.range.start;
         self.inner.touch(&seen.tensor, start + bytes.start..start + bytes.end)
     }
@@ -139,10 +191,58 @@ impl TensorSource for RenamedSource {
     fn done_with(&self, name: &str) {
         // A part of a tensor is followed by its other parts: only the last one lets the tensor go.
         if let Some(seen) = self.tensors.get(name) {
+            if matches!(seen.part, Slice::Joined(_)) {
+                return seen.tensors().into_iter().for_each(|tensor| self.inner.done_with(tensor));
+            }
             let last = self.inner.info(&seen.tensor).is_some_and(|whole| seen.info.range.end == whole.bytes());
             if last || !matches!(seen.part, Slice::Rows(..)) {
                 self.inner.done_with(&seen.tensor);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::format::MemorySource;
+
+    fn place(tensor: &str, part: Slice, shape: &[usize]) -> TensorRef {
+        TensorRef { tensor: tensor.into(), part, shape: shape.to_vec() }
+    }
+
+    fn read(source: &dyn TensorSource, name: &str, count: usize) -> Vec<f32> {
+        let mut values = vec![0.0; count];
+        source.read_f32(name, &mut values).unwrap();
+        values
+    }
+
+    #[test]
+    fn parts_are_joined_row_by_row_and_halves_change_places() {
+        let mut inner = MemorySource::new("parts");
+        inner.insert_f32("q", &[1, 2], vec![1.0, 2.0]).unwrap();
+        inner.insert_f32("k", &[2, 2], vec![3.0, 4.0, 5.0, 6.0]).unwrap();
+        inner.insert("h", Dtype::F16, &[1, 2], vec![0x00, 0x3c, 0x00, 0x40]).unwrap();
+        let mut map = KeyMap::default();
+        map.insert("qk", place("q", Slice::Joined(vec!["k".into()]), &[3, 2]));
+        map.insert("mixed", place("h", Slice::Joined(vec!["q".into()]), &[2, 2]));
+        map.insert("swapped", place("k", Slice::Swapped, &[2, 2]));
+        map.insert("too short", place("q", Slice::Joined(vec!["k".into()]), &[4, 2]));
+        map.insert("lost", place("q", Slice::Joined(vec!["v".into()]), &[3, 2]));
+        let source = RenamedSource::new(Arc::new(inner), &map);
+        assert_eq!(source.names(), ["qk", "mixed", "swapped"]);
+        assert_eq!(read(&source, "qk", 6), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(read(&source, "swapped", 4), [5.0, 6.0, 3.0, 4.0]);
+        assert_eq!(
+            (read(&source, "mixed", 4), source.info("mixed").unwrap().dtype),
+            (vec![1.0, 2.0, 1.0, 2.0], Dtype::F32)
+        );
+        let mut part = [0.0; 3];
+        source.read_part("qk", 1..4, &mut part).unwrap();
+        assert_eq!(part, [2.0, 3.0, 4.0]);
+        assert!(source.slice("qk").is_none() && source.scale("qk").unwrap().is_none());
+        source.touch("qk", 0..24).unwrap();
+        source.done_with("qk");
     }
 }

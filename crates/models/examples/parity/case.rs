@@ -12,7 +12,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use kiln_memory::{TensorSource, WeightFile};
+use kiln_memory::{Dtype, TensorSource, WeightFile};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -206,6 +206,10 @@ impl Tensors {
 
     pub fn shape(&self, name: &str) -> Result<Vec<usize>, Trouble> {
         Ok(self.file.get(name).ok_or_else(|| self.file.missing(name))?.shape.clone())
+    }
+
+    pub fn dtype(&self, name: &str) -> Result<Dtype, Trouble> {
+        Ok(self.file.get(name).ok_or_else(|| self.file.missing(name))?.dtype)
     }
 
     pub fn metadata(&self) -> &IndexMap<String, String> {

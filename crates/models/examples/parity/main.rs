@@ -12,6 +12,7 @@
 #![allow(unreachable_pub, reason = "a program: `pub` means to its other modules")]
 
 mod case;
+mod families;
 mod nets;
 mod numeric;
 mod prompts;
@@ -75,8 +76,9 @@ fn run(path: &Path, only: &[String]) -> Result<Report, Trouble> {
 /// Everything that anybody knows to do with one file.
 fn one_file(folder: &Folder, file: &str, report: &mut Report) {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let others = || [numeric::case(file), nets::case(file), prompts::case(file)].into_iter().flatten().collect();
-    let judges: Vec<Run> = vision::case(file).map_or_else(others, |judge| vec![judge]);
+    let own = families::case(folder, file).or_else(|| vision::case(file));
+    let shared = if own.is_some() { [None, None] } else { [numeric::case(file), nets::case(file)] };
+    let judges: Vec<Run> = shared.into_iter().chain([own, prompts::case(file)]).flatten().collect();
     if judges.is_empty() {
         report.add(CaseResult::unknown(stem));
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How keys of tables end of which single rows are read.
-const TABLES: [&str; 3] = ["_embedding.weight", "shared.weight", "model.embed_tokens.weight"];
+const TABLES: [&str; 4] = ["_embedding.weight", "shared.weight", "model.embed_tokens.weight", "pos_embed"];
 
 /// A network in a file.
 #[derive(Debug, Clone)]
@@ -79,6 +79,10 @@ impl Inventory {
         let first = detected.family.map_or("first_stage_model.", |family| family.vae_prefix);
         let vae = detect::vae(&names, &[first, "first_stage_model.", "vae.", ""]);
         if let Some(vae) = recognised(path, "VAE", &names, vae)? {
+            parts.push(Component::new("vae", &file, &source, &vae.map, &vae.config.tensors()?));
+        }
+        let video = detect::video_vae(&names, &[first, "first_stage_model.", "vae.", ""]);
+        if let Some(vae) = recognised(path, "VAE", &names, video)? {
             parts.push(Component::new("vae", &file, &source, &vae.map, &vae.config.tensors()?));
         }
         if let Some(vision) = &detected.vision {
@@ -167,7 +171,8 @@ impl Component {
             part.tensors += 1;
             part.stored += stored;
             // Half of an autoencoder makes an image; the other half reads one.
-            let idle = role == "vae" && (key.starts_with("encoder.") || key.starts_with("quant_conv."));
+            let idle =
+                role == "vae" && ["encoder.", "quant_conv.", "conv1."].iter().any(|start| key.starts_with(start));
             if TABLES.iter().any(|table| key.ends_with(table)) {
                 part.tables += stored;
             } else if is_in_place(role, info) {

@@ -31,6 +31,8 @@ pub enum ReferenceMethod {
     Index,
     /// On the diagonal below the image.
     Uxo,
+    /// As `Index`, and clean whatever the time step is (Qwen-Image-Edit 2511).
+    IndexTimestepZero,
 }
 
 impl ConditionInputs {
@@ -70,6 +72,7 @@ impl ReferenceMethod {
         match name {
             "offset" => Some(Self::Offset),
             "index" => Some(Self::Index),
+            "index_timestep_zero" => Some(Self::IndexTimestepZero),
             name if name.starts_with("uxo") || name == "uno" => Some(Self::Uxo),
             _ => None,
         }

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 
 use super::{
     condition_inputs::ConditionInputs,
-    hooks::{BetweenAttentions, Hooks, MiddleAttention},
+    hooks::{BetweenAttentions, Hooks, MiddleAttention, SkippedBlocks},
     residuals::Residuals,
     side_inputs::SideInputs,
 };
@@ -58,6 +58,12 @@ pub trait Network: Any + std::fmt::Debug + Send + Sync {
     /// Where its latents have an axis of frames, also for one image.
     fn has_frames(&self) -> bool {
         false
+    }
+
+    /// Whether prompts of different lengths go through together, the shorter one repeated (Stable Diffusion). Networks
+    /// that attend to prompt and image alike see a repeated prompt as another one.
+    fn repeats_prompts(&self) -> bool {
+        true
     }
 
     /// What a checkpoint calls a weight.
@@ -165,6 +171,8 @@ pub struct PassModifiers<'a> {
     pub between: Option<&'a dyn BetweenAttentions>,
     /// What the middle does.
     pub middle: MiddleAttention<'a>,
+    /// Blocks that are left out, by their numbers.
+    pub skipped: Option<&'a SkippedBlocks>,
     /// The run's RNG.
     pub rng: Option<&'a Mutex<TorchGenerator>>,
 }

@@ -18,6 +18,9 @@ pub mod hooks;
 pub mod hypernetwork;
 pub mod layers;
 pub mod llm;
+pub mod mmdit;
+mod patches;
+pub mod qwen_image;
 pub mod qwen_vision;
 mod residuals;
 pub mod segmenter;
@@ -29,6 +32,7 @@ pub mod taesd;
 pub mod unet;
 pub mod upscale;
 pub mod vae;
+pub mod vae3d;
 pub mod vision;
 
 pub use activations::{ActivationFn, ActivationTap};

@@ -11,6 +11,7 @@
 mod activation;
 mod attention;
 mod biased;
+mod channel_norm;
 mod check;
 mod conv;
 mod error;
@@ -26,6 +27,7 @@ mod tests;
 pub use activation::{geglu, gelu, gelu_tanh, leaky_relu, quick_gelu, silu, silu_product, swiglu};
 pub use attention::{Mask, attention, softmax};
 pub use biased::{HIDDEN, biased_attention};
+pub use channel_norm::channel_norm;
 pub use conv::{Padding, conv2d};
 pub use error::OpError;
 pub use linear::{linear, linear2};

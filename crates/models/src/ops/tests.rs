@@ -157,3 +157,13 @@ fn what_does_not_fit_is_named_before_burn_sees_it() {
     assert!(conv2d(random([1, 2, 4, 4]), random([1, 2, 3, 3]), None, 0, 1).is_err());
     assert!(geglu(random([1, 1, 3])).is_err());
 }
+
+#[test]
+fn a_norm_over_channels_is_that_of_burn() {
+    let x = random([2, 12, 5, 7]).swap_dims(2, 3);
+    let gamma = random([12]);
+    for silu in [false, true] {
+        let expected = super::channel_norm::stock_channel_norm(x.clone(), gamma.clone(), silu);
+        assert_near(channel_norm(x.clone(), gamma.clone(), silu).unwrap(), expected);
+    }
+}

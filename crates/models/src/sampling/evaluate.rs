@@ -9,7 +9,7 @@ use super::inpaint::repeat_batch;
 use super::predictor::{Inputs, Predictor, StepInputs};
 use super::prepare::{Prepared, Rect};
 use super::reuse::StepMemory;
-use crate::nets::hooks::{BetweenAttentions, MiddleAttention};
+use crate::nets::hooks::{BetweenAttentions, MiddleAttention, SkippedBlocks};
 use crate::nets::{ConditionInputs, PassModifiers};
 use crate::random::TorchGenerator;
 use crate::sampler::SamplingError;
@@ -34,6 +34,8 @@ pub(super) struct EvalRequest<'a> {
     /// How many conditions may go through the network together.
     pub(super) max_batch: usize,
     pub(super) middle: MiddleAttention<'a>,
+    /// Blocks that the network leaves out.
+    pub(super) skipped: Option<&'a SkippedBlocks>,
     pub(super) rng: Option<&'a Mutex<TorchGenerator>>,
     /// What the run remembers of its steps, where the network's outputs may be guessed.
     pub(super) memory: Option<&'a StepMemory>,
@@ -67,7 +69,7 @@ pub(super) fn evaluate(
     let mut pending = tasks(request, lists)?;
     let mut sums: Vec<Sum> = lists.iter().map(|_| Sum::default()).collect();
     while !pending.is_empty() {
-        let batch = take_batch(&mut pending, max_batch);
+        let batch = take_batch(&mut pending, max_batch, request.model.repeats_prompts());
         let outputs = run(request, &batch)?;
         for (task, output) in batch.into_iter().zip(outputs) {
             sums[task.list].add(x, task, output);
@@ -126,8 +128,8 @@ fn largest(map: &Tensor<4>) -> Result<f32, SamplingError> {
 }
 
 /// Takes the first task and those that can share its batch, the last one first, as many as may go together.
-fn take_batch<'a>(pending: &mut Vec<Task<'a>>, max_batch: usize) -> Vec<Task<'a>> {
-    let fitting: Vec<usize> = (0..pending.len()).rev().filter(|&i| pending[i].joins(&pending[0])).collect();
+fn take_batch<'a>(pending: &mut Vec<Task<'a>>, max_batch: usize, repeats: bool) -> Vec<Task<'a>> {
+    let fitting: Vec<usize> = (0..pending.len()).rev().filter(|&i| pending[i].joins(&pending[0], repeats)).collect();
     let amount = (1..=fitting.len()).map(|part| fitting.len() / part).find(|&n| n <= max_batch.max(1)).unwrap_or(1);
     // The indices fall, so each removal leaves the later ones in place.
     fitting.into_iter().take(amount).map(|i| pending.remove(i)).collect()
@@ -183,7 +185,7 @@ fn modifiers<'a>(request: &EvalRequest<'a>, batch: &[Task<'_>]) -> PassModifiers
         middle => middle,
     };
     let hooks = request.model.patches().map(|patches| &patches.hooks);
-    PassModifiers { hooks, between: None, middle, rng: request.rng }
+    PassModifiers { hooks, between: None, middle, skipped: request.skipped, rng: request.rng }
 }
 
 /// What the first condition puts between the attentions; one that does so is alone in its batch.
@@ -240,8 +242,8 @@ impl<'a> Task<'a> {
         self.condition.inputs.context.dims()[1]
     }
 
-    /// Whether both can be evaluated in one batch.
-    fn joins(&self, other: &Self) -> bool {
+    /// Whether both can be evaluated in one batch, the shorter prompt repeated where the network `repeats` them.
+    fn joins(&self, other: &Self, repeats: bool) -> bool {
         let (a, b) = (&self.condition.inputs, &other.condition.inputs);
         let same_control = match (&self.condition.control, &other.condition.control) {
             (Some(a), Some(b)) => std::sync::Arc::ptr_eq(a, b),
@@ -254,7 +256,7 @@ impl<'a> Task<'a> {
         }
         let (own, theirs) = (a.context.dims(), b.context.dims());
         let shortest = own[1].min(theirs[1]).max(1);
-        let tokens_fit = own[1] == theirs[1] || lcm(own[1], theirs[1]) / shortest <= MOST_REPEATS;
+        let tokens_fit = own[1] == theirs[1] || (repeats && lcm(own[1], theirs[1]) / shortest <= MOST_REPEATS);
         self.shares_hooks(other)
             && self.x.dims() == other.x.dims()
             && same_control

@@ -8,7 +8,7 @@ use super::evaluate::{EvalRequest, evaluate};
 use super::guidance::{Guidance, Mixing};
 use super::hooked::HookRun;
 use super::inpaint::{DifferentialMask, InpaintMask, Inpainting, fitted_mask};
-use super::patches::ModelPatches;
+use super::patches::{ModelPatches, skip};
 use super::predictor::Predictor;
 use super::prepare::{PrepareContext, Prepared, prepare};
 use super::start::StartLatent;
@@ -263,11 +263,16 @@ impl Guided<'_> {
             sigma,
             max_batch: self.max_batch,
             middle: MiddleAttention::Plain,
+            skipped: None,
             rng: self.rng.as_ref(),
             memory: None,
         };
         let middle = if recording { MiddleAttention::Recorded(&recorder) } else { MiddleAttention::Plain };
-        let predictions = evaluate(&EvalRequest { middle, memory, ..plain }, &lists)?;
+        let request = EvalRequest { middle, memory, ..plain };
+        let predictions = match patches.and_then(|patches| patches.skipped_by_negatives(sigma)) {
+            Some(skipped) => skip::evaluate_apart(&request, &lists, skipped)?,
+            None => evaluate(&request, &lists)?,
+        };
         let mut mixing = Mixing {
             patches,
             request: plain,

@@ -26,7 +26,7 @@ mod vector;
 pub use frame_course::FrameCourse;
 pub use guidance::Guidance;
 pub use ksampler::{Outcome, SamplingRun, noise_for};
-pub use patches::{GuidancePatch, LatentChange, ModelPatches};
+pub use patches::{BlockSkips, GuidancePatch, LatentChange, LevelRange, ModelPatches};
 pub use predictor::{Inputs, NetworkPredictor, Predictor};
 pub use reuse::{ReuseOf, StepReuse};
 pub use start::StartLatent;

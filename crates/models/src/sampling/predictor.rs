@@ -48,6 +48,11 @@ pub trait Predictor {
         None
     }
 
+    /// Whether prompts of different lengths go through together, the shorter one repeated.
+    fn repeats_prompts(&self) -> bool {
+        true
+    }
+
     /// An encoded prompt as the network takes it, `[B, T, D]`.
     ///
     /// # Errors
@@ -195,6 +200,10 @@ impl Predictor for NetworkPredictor<'_> {
         self.network.default_guidance()
     }
 
+    fn repeats_prompts(&self) -> bool {
+        self.network.repeats_prompts()
+    }
+
     fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, SamplingError> {
         Ok(self.network.context(prompt)?)
     }
@@ -254,6 +263,10 @@ impl Predictor for HookedPredictor<'_> {
 
     fn default_guidance(&self) -> Option<f32> {
         self.plain().default_guidance()
+    }
+
+    fn repeats_prompts(&self) -> bool {
+        self.plain().repeats_prompts()
     }
 
     fn context(&self, prompt: Tensor<3>) -> Result<Tensor<3>, SamplingError> {

@@ -101,6 +101,7 @@ impl ModelWeights {
     /// Keys that no layer has asked for, by their names in the file.
     pub fn unused(&self) -> Vec<String> {
         let used: std::collections::HashSet<String> = self.weights.used_names().into_iter().collect();
-        self.map.iter().filter(|(key, _)| !used.contains(*key)).map(|(_, place)| place.tensor.clone()).collect()
+        let unused = self.map.iter().filter(|(key, _)| !used.contains(*key));
+        unused.flat_map(|(_, place)| place.tensors().map(str::to_owned)).collect()
     }
 }

@@ -3,7 +3,7 @@
 use kiln_memory::TensorShapes;
 
 use super::known::known;
-use super::parts::{Detected, text_encoders, vae};
+use super::parts::{Detected, text_encoders, vae, video_vae};
 use super::table::families;
 use crate::nets::family::Family;
 
@@ -33,6 +33,9 @@ fn models(names: &TensorShapes) -> Vec<String> {
     }
     if let Ok(Some(found)) = vae(names, &["first_stage_model.", "vae.", ""]) {
         parts.push(format!("a VAE ({} wide)", found.config.channels));
+    }
+    if let Ok(Some(found)) = video_vae(names, &["first_stage_model.", "vae.", ""]) {
+        parts.push(format!("a VAE of clips ({} wide)", found.config.decoder.output[0]));
     }
     parts
 }

@@ -23,8 +23,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("Lumina 2", "layers.0.adaLN_modulation.1.weight"),
     ("LTX-Video", "adaln_single.emb.timestep_embedder.linear_1.bias"),
     ("Flux", "double_blocks.0.img_attn.norm.key_norm.scale"),
-    ("Stable Diffusion 3", "joint_blocks.0.context_block.attn.qkv.weight"),
-    ("Qwen-Image", "transformer_blocks.0.img_mod.1.weight"),
     ("Z-Image", "cap_embedder.1.weight"),
     ("Wan", "head.modulation"),
 ];

@@ -12,5 +12,5 @@ pub use crate::nets::family::{Family, Found, FoundNetwork, Prediction, TextEncod
 pub use crate::nets::unet::find as unet;
 pub use describe::describe;
 pub use ignorable::ignorable;
-pub use parts::{Detected, TextFound, text_encoders, vae, vision};
+pub use parts::{Detected, TextFound, text_encoders, vae, video_vae, vision};
 pub use table::families;

@@ -11,6 +11,7 @@ use crate::{
         t5::{self, T5Config},
         unet::UNetConfig,
         vae::{self as vae_family, VaeConfig},
+        vae3d::{self, VideoVaeConfig},
         vision::{self as vision_family, VisionConfig},
     },
 };
@@ -111,6 +112,16 @@ pub fn vae(names: &TensorShapes, prefixes: &[&str]) -> Result<Option<Found<VaeCo
         }
     }
     Ok(None)
+}
+
+/// The autoencoder of clips below the first of `prefixes` that has one.
+///
+/// # Errors
+/// `ModelError::Unrecognised` when it starts like one but its shapes make no sense.
+pub fn video_vae(names: &TensorShapes, prefixes: &[&str]) -> Result<Option<Found<VideoVaeConfig>>, ModelError> {
+    let Some(prefix) = prefixes.iter().find(|prefix| vae3d::is_video_vae(names, prefix)) else { return Ok(None) };
+    let map = vae3d::keys(names, prefix);
+    Ok(Some(Found { config: VideoVaeConfig::from_names(&map.names())?, map }))
 }
 
 /// Where a checkpoint keeps a text encoder.

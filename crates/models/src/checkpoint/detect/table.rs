@@ -5,5 +5,6 @@ use crate::nets::family::{Families, Family};
 /// The families that Kiln knows, in the order in which a file is asked for them. An embedder adds its own by
 /// [`Families::with`].
 pub fn families() -> Families {
-    Families::new(Family::STABLE_DIFFUSION)
+    let transformers = [Family::SD3, Family::QWEN_IMAGE];
+    Families::new(Family::STABLE_DIFFUSION.into_iter().chain(transformers))
 }

@@ -12,4 +12,5 @@ mod taehv;
 mod taesd;
 mod upscale;
 pub(super) mod vae;
+mod video_vae;
 pub(super) mod vision;

@@ -9,6 +9,7 @@ mod merging;
 mod patch;
 mod read;
 mod record;
+mod skipped;
 mod tiles;
 
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,7 @@ pub use free_u::FreeU;
 pub use patch::{BetweenAttentions, KeyValueChange, KeyValueSources};
 pub(crate) use record::AttentionRecord;
 pub use record::AttentionRecorder;
+pub use skipped::SkippedBlocks;
 pub use tiles::HyperTile;
 
 use crate::{error::ModelError, random::TorchGenerator};

@@ -5,12 +5,16 @@
 //! never the file.
 
 mod conv;
+mod embedder;
+mod feed_forward;
 mod linear;
 mod norm;
 mod token;
 mod token_table;
 
 pub use conv::Conv2d;
+pub use embedder::Embedder;
+pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use token::Token;

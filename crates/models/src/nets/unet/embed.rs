@@ -137,7 +137,7 @@ pub(crate) fn sinusoidal(values: &[f32], dim: usize, device: &Device) -> Tensor<
 
 /// Frequency `k` of `half`, as torch has it. Its exponential isn't correctly rounded: of 128 frequencies one is one unit in
 /// the last place higher, which an image's size makes visible in the fifth decimal.
-fn frequency(k: usize, half: usize) -> f32 {
+pub(crate) fn frequency(k: usize, half: usize) -> f32 {
     const ROUNDED_UP: (usize, usize) = (12, 128);
     let exponent = (-(10000f64.ln()) as f32) * k as f32 / half as f32;
     let exact = f64::from(exponent).exp() as f32;

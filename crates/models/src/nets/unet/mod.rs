@@ -24,7 +24,7 @@ pub(crate) use block::Unit;
 pub(crate) use builder::Builder;
 pub(crate) use check::Call;
 pub use config::{Heads, Middle, UNetConfig};
-pub(crate) use embed::{Embedding, sinusoidal};
+pub(crate) use embed::{Embedding, frequency, sinusoidal};
 pub use families::{UNET, find};
 pub(crate) use keys::Layout;
 pub(crate) use keys::is_diffusers;

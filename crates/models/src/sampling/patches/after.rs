@@ -45,6 +45,7 @@ impl ModelPatches {
                     let x = cx.request.x;
                     x.clone() - (x.clone() - guided).div_scalar(if *factor == 0.0 { 1e-9 } else { *factor })
                 }
+                GuidancePatch::BlockSkips(skips) => skips.apply(cx, pair, guided)?,
                 GuidancePatch::Temporal { k, sigma } => temporal(cx, guided, *k, *sigma),
                 _ => guided,
             };

@@ -6,12 +6,16 @@ mod after;
 pub(super) mod apply;
 mod before;
 mod blur;
+pub(super) mod skip;
+mod skips;
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::nets::hooks::Hooks;
+pub use skips::{BlockSkips, LevelRange};
+
+use crate::nets::hooks::{Hooks, SkippedBlocks};
 use crate::sampler::SamplingError;
 use crate::sampling::reuse::StepReuse;
 
@@ -87,6 +91,15 @@ pub enum GuidancePatch {
         /// The number.
         factor: f32,
     },
+    /// Away from the prediction without some of the network's blocks.
+    BlockSkips(BlockSkips),
+    /// The negative prediction is made without some of the network's blocks.
+    NegativeSkips {
+        /// The blocks.
+        blocks: SkippedBlocks,
+        /// When.
+        range: LevelRange,
+    },
     /// Temporal score rescaling (arXiv 2510.01184).
     Temporal {
         /// The factor at low noise.
@@ -130,7 +143,11 @@ impl ModelPatches {
                 GuidancePatch::Renorm { trunc, factor } => &[("cfg_trunc", *trunc), ("renorm_cfg", *factor)],
                 GuidancePatch::Epsilon { factor } => &[("scaling_factor", *factor)],
                 GuidancePatch::Temporal { k, sigma } => &[("tsr_k", *k), ("tsr_sigma", *sigma)],
+                GuidancePatch::BlockSkips(BlockSkips { scale, rescale, .. }) => {
+                    &[("scale", *scale), ("rescaling_scale", *rescale)]
+                }
                 GuidancePatch::Tangential
+                | GuidancePatch::NegativeSkips { .. }
                 | GuidancePatch::Operation(_)
                 | GuidancePatch::Direction
                 | GuidancePatch::ZeroStar => &[],

@@ -8,6 +8,7 @@ use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError}
 use kiln_models::component_label;
 use kiln_models::taehv::TaehvVae;
 use kiln_models::taesd::{TaesdScale, TinyVae};
+use kiln_models::vae3d::VideoVae;
 
 use super::fingerprint::stamps;
 use crate::files::{FileError, Folders};
@@ -111,6 +112,9 @@ impl Execute for VAELoader {
                 }
                 if let Some(tiny) = TaehvVae::open(&file, budget)? {
                     return Ok(Vae::new(Arc::new(tiny)));
+                }
+                if let Some(video) = VideoVae::open(&file, budget)? {
+                    return Ok(Vae::new(Arc::new(video)));
                 }
                 Ok(Vae::new(Arc::new(kiln_models::vae::Vae::open(&file, budget)?)))
             }

@@ -5,6 +5,7 @@
 mod attention;
 mod guidance;
 mod reuse;
+mod skip_layers;
 mod unet;
 
 pub use attention::{
@@ -15,6 +16,7 @@ pub use guidance::{
     PerturbedAttentionGuidance, RenormCFG, SelfAttentionGuidance, TCFG, TemporalScoreRescaling,
 };
 pub use reuse::{EasyCache, LazyCache, TorchCompileModel, WanBlockSwap};
+pub use skip_layers::{SkipLayerGuidanceDiT, SkipLayerGuidanceDiTSimple, SkipLayerGuidanceSD3};
 pub use unet::{FreeU, FreeU_V2, HyperTile, PatchModelAddDownscale, TomePatchModel};
 
 crate::comfy::classes::classes! {
@@ -22,4 +24,5 @@ crate::comfy::classes::classes! {
     SelfAttentionGuidance, Mahiro, CFGNorm, CFGZeroStar, TCFG, APG, FreSca, EpsilonScaling, TemporalScoreRescaling,
     LatentApplyOperationCFG, DifferentialDiffusion, PerpNeg, UNetSelfAttentionMultiply, UNetCrossAttentionMultiply,
     UNetTemporalAttentionMultiply, CLIPAttentionMultiply, RenormCFG, EasyCache, LazyCache, TorchCompileModel, WanBlockSwap,
+    SkipLayerGuidanceSD3, SkipLayerGuidanceDiT, SkipLayerGuidanceDiTSimple,
 }
