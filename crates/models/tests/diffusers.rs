@@ -10,6 +10,7 @@ use kiln_models::{
     ModelWeights,
     clip::{self, Activation, TextConfig},
     detect::{Detected, TextEncoderKind, text_encoders, unet, vae},
+    family::TextNetworkConfig,
 };
 
 fn replaced(name: &str, table: &[(&str, &str)]) -> String {
@@ -124,13 +125,21 @@ fn an_autoencoder_in_diffusers_names_has_the_same_configuration_and_every_tensor
     }
 }
 
+/// CLIP's sizes, where a text encoder is one of CLIP's.
+fn clip_config(config: &TextNetworkConfig) -> &TextConfig {
+    match config {
+        TextNetworkConfig::Clip(config) => config,
+        other => panic!("one of CLIP's was expected, not {other:?}"),
+    }
+}
+
 #[test]
 fn text_encoders_alone_are_told_by_their_names_and_depth() {
     let full = common::sdxl();
     let big = text_encoders(&full.under("conditioner.embedders.1.model.")).unwrap();
-    assert_eq!((big[0].0, big[0].1.config.activation), (TextEncoderKind::G, Activation::Gelu));
+    assert_eq!((big[0].0, clip_config(&big[0].1.config).activation), (TextEncoderKind::G, Activation::Gelu));
     let small = text_encoders(&full.under("conditioner.embedders.0.transformer.")).unwrap();
-    assert_eq!((small[0].0, small[0].1.config.activation), (TextEncoderKind::L, Activation::QuickGelu));
+    assert_eq!((small[0].0, clip_config(&small[0].1.config).activation), (TextEncoderKind::L, Activation::QuickGelu));
     let roles: Vec<TextEncoderKind> = text_encoders(&full).unwrap().iter().map(|(role, _)| *role).collect();
     assert_eq!(roles, [TextEncoderKind::L, TextEncoderKind::G]);
 }
@@ -203,7 +212,7 @@ fn diffusers_sd2_text_encoder_without_its_last_layer_says_what_the_whole_one_say
     let said = |names: &TensorShapes| {
         let found = text_encoders(names).unwrap().remove(0);
         assert_eq!(found.0, TextEncoderKind::H);
-        let model = found.1.config.init(&common::keyed_as(names, found.1.map)).unwrap();
+        let model = clip_config(&found.1.config).init(&common::keyed_as(names, found.1.map)).unwrap();
         let chunk = vec![clip::Token::Id(3); 5];
         let hidden = clip::Hidden { layer: -2, norm: true };
         model.forward(&[chunk], hidden, &burn::tensor::Device::flex()).unwrap().hidden.try_to_vec_as::<f32>().unwrap()

@@ -90,6 +90,8 @@ impl Indexed {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use kiln_models::image::{Dither, Pixels, quantized};
 
     use super::write_gif;
