@@ -6,8 +6,8 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use kiln_nodes::files::{
-    Colour, DirKind, FileError, Folders, Moment, PngImage, SavePath, load_image, load_image_as_stored, read_png,
-    write_new, write_png,
+    Colour, DirKind, FileError, Folders, MODEL_FOLDERS, Moment, PngImage, SavePath, load_image, load_image_as_stored,
+    read_png, write_new, write_png,
 };
 
 const NOON: Moment = Moment { year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 0 };
@@ -91,7 +91,7 @@ fn folders_of_extra_paths_are_searched_in_comfyuis_order() {
     }
     assert_eq!(folders.models("LLM"), ["model.onnx", "tokens.json"], "all files of a kind that ComfyUI lacks");
     assert_eq!(folders.model("clip", "same.sft").unwrap(), at("other/two/same.sft"));
-    assert_eq!(folders.kinds().skip(20).collect::<Vec<_>>(), ["LLM", "custom_nodes"]);
+    assert_eq!(folders.kinds().skip(MODEL_FOLDERS.len()).collect::<Vec<_>>(), ["LLM", "custom_nodes"]);
 
     fs::write(at("extra_model_paths.yaml"), "c:\n  loras: mine\n").unwrap();
     let own = Folders::of_installation(root.path()).unwrap();

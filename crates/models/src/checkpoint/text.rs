@@ -8,7 +8,7 @@ use super::{
     detect,
     recognise::{not_there, recognised},
 };
-use crate::checkpoint::detect::{Family, Found, TextEncoderKind, TextFound, families};
+use crate::checkpoint::detect::{Found, TextEncoderKind, TextFound, families};
 use crate::{
     error::ModelError,
     nets::{
@@ -126,7 +126,13 @@ impl TextEncoders {
         match (recipe, paths) {
             (Some(recipe), _) => Ok(Self { recipe, encoders: sorted(recipe, &encoders) }),
             (None, [path]) => Self::open_any(path, budget),
-            (None, _) => Self::open(paths, Family::SDXL.text, budget),
+            (None, _) => {
+                // The first family of the table that takes as many encoders as there are files.
+                let families = families();
+                let recipes = families.iter().map(|family| family.text);
+                let recipe = recipes.into_iter().find(|recipe| recipe.roles.len() >= paths.len());
+                Self::open(paths, recipe.unwrap_or(&TextRecipe::NONE), budget)
+            }
         }
     }
 

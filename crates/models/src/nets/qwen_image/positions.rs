@@ -78,13 +78,13 @@ mod tests {
 
     #[test]
     fn references_lie_in_planes_of_their_own_or_beside_each_other() {
-        let sizes = [[6, 4], [5, 8], [4, 7]];
+        let sizes = [[6, 4], [5, 8], [9, 7]];
         let indices: Vec<usize> = placements(ReferenceMethod::Index, &sizes).iter().map(|p| p.index).collect();
         assert_eq!(indices, [1, 2, 3]);
         let offsets: Vec<(usize, usize)> =
             placements(ReferenceMethod::Uxo, &sizes).iter().map(|p| (p.top, p.left)).collect();
-        // 6 > 4: right of nothing; 11 > 12 is not so: below the 6 rows; 15 > 15 is not so: below the 11.
-        assert_eq!(offsets, [(0, 0), (0, 4), (6, 0)]);
+        // 6 > 4: right of nothing; 5 + 6 > 8 + 4 is not so: below the 6 rows; 9 + 11 > 7 + 8: right of the 8 columns.
+        assert_eq!(offsets, [(0, 0), (6, 0), (0, 8)]);
     }
 
     #[test]
