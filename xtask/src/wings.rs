@@ -156,7 +156,7 @@ pub const HOUSES: &[House] = &[
                 "nets/vae3d",
                 "nets/vision",
             ],
-            &["nets/mmdit", "nets/qwen_image"],
+            &["nets/flux", "nets/mmdit", "nets/qwen_image", "nets/zimage"],
             &["nets"],
             &["checkpoint/detect", "conditioning", "tokenizer"],
             &["checkpoint/recognise"],

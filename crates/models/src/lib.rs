@@ -94,8 +94,8 @@ pub use latent::LatentFormat;
 pub use nets::unet::unet_keys;
 pub use nets::{
     ActivationFn, ActivationTap, ConditionInputs, ControlCall, ControlSource, Extras, Network, PassModifiers,
-    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, detector, family, gligen, hooks,
+    ReferenceMethod, References, Residuals, SideInputs, clip, controlnet, detector, family, flux, gligen, hooks,
     hypernetwork, layers, llm, mmdit, qwen_image, qwen_vision, segmenter, t2i, t5, taehv, taesd, unet, upscale, vae,
-    vae3d, vision,
+    vae3d, vision, zimage,
 };
 pub use weights::{Mix, ModelWeights, Patches, WeightBuilder, component_label};

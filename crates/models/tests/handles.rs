@@ -151,6 +151,7 @@ fn networks_over_frames_take_every_weight_by_handle() {
         decoder_attention: vec![false; 2],
         middle_attention: true,
         frames: true,
+        packed: false,
     };
     every_weight_by_handle(
         &decoder.tensors().unwrap(),

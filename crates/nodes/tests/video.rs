@@ -54,6 +54,7 @@ fn vae() -> VaeConfig {
         decoder_attention: vec![false; 4],
         middle_attention: true,
         frames: true,
+        packed: false,
     }
 }
 

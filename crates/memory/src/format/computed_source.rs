@@ -95,7 +95,7 @@ fn spread(name: &str, shape: &[usize]) -> (f32, f32) {
         (4.6052, 0.0)
     } else if name.ends_with("embedding.weight") || name.ends_with("positional_embedding") {
         (0.0, 0.035)
-    } else if shape.len() == 1 && name.ends_with("weight") {
+    } else if shape.len() == 1 && ["norm.scale", "weight", "running_var"].iter().any(|end| name.ends_with(end)) {
         (1.0, 0.1)
     } else if shape.len() <= 1 {
         (0.0, 0.05)

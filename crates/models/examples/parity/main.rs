@@ -13,6 +13,7 @@
 
 mod case;
 mod families;
+mod flux;
 mod nets;
 mod numeric;
 mod prompts;
@@ -76,7 +77,8 @@ fn run(path: &Path, only: &[String]) -> Result<Report, Trouble> {
 /// Everything that anybody knows to do with one file.
 fn one_file(folder: &Folder, file: &str, report: &mut Report) {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let own = families::case(folder, file).or_else(|| vision::case(file));
+    let own = flux::case(file).filter(|_| flux::is_here(folder));
+    let own = own.or_else(|| families::case(folder, file)).or_else(|| vision::case(file));
     let shared = if own.is_some() { [None, None] } else { [numeric::case(file), nets::case(file)] };
     let judges: Vec<Run> = shared.into_iter().chain([own, prompts::case(file)]).flatten().collect();
     if judges.is_empty() {

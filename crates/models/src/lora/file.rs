@@ -4,25 +4,25 @@
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
-use indexmap::IndexMap;
 use kiln_memory::{TensorInfo, TensorSource};
 
 use super::{
     adapter::{Adapter, Factors},
+    convert::{Converted, converted},
     error::AdapterError,
     low_rank::{Factor, Glora, LoHa, LoKr, LowRank},
     matrix::Matrix,
     orthogonal::Rotation,
+    prefixes::{Part, Place, Prefixes},
 };
 use crate::{error::ModelError, weights::open};
-
-/// Prefix in a LoRA file → key of a model's weight.
-pub type Prefixes = IndexMap<String, String>;
 
 /// An opened LoRA file.
 #[derive(Clone)]
 pub struct LoraFile {
     source: Arc<dyn TensorSource>,
+    /// Prefixes whose weight grows to a shape that the file doesn't write down.
+    grown: Arc<[(String, Vec<usize>)]>,
 }
 
 impl std::fmt::Debug for LoraFile {
@@ -36,6 +36,8 @@ impl std::fmt::Debug for LoraFile {
 pub struct Target {
     /// The weight it changes, by its model key.
     pub key: String,
+    /// Which part of that weight.
+    pub part: Part,
     /// The prefix of its tensors.
     prefix: String,
     kind: Kind,
@@ -139,7 +141,8 @@ impl LoraFile {
 
     /// Over any source of tensors.
     pub fn new(source: Arc<dyn TensorSource>) -> Self {
-        Self { source }
+        let Converted { source, grown } = converted(source);
+        Self { source, grown: grown.into() }
     }
 
     /// What to call it in messages: its path, as a rule.
@@ -150,14 +153,14 @@ impl LoraFile {
     /// The adapters for the weights that `prefixes` name.
     pub fn find(&self, prefixes: &Prefixes) -> Found {
         let (mut found, mut used) = (Found::default(), HashSet::new());
-        for (prefix, key) in prefixes {
+        for (prefix, Place { key, part }) in prefixes.iter() {
             for kind in self.kinds(prefix) {
                 let bias = matches!(kind, Kind::Added(i) if ADDED[i].1);
                 let key = if bias { key.replace(".weight", ".bias") } else { key.clone() };
-                let target = Target { key, prefix: prefix.clone(), kind };
+                let target = Target { key, part: *part, prefix: prefix.to_owned(), kind };
                 used.extend(target.tensors());
-                // A later prefix that means the same weight takes the earlier one's place.
-                found.targets.retain(|other| other.key != target.key);
+                // A later prefix that means the same weight, or the same part of it, takes the earlier one's place.
+                found.targets.retain(|other| other.key != target.key || other.part != target.part);
                 found.targets.push(target);
             }
         }
@@ -170,12 +173,17 @@ impl LoraFile {
     /// factors, the shape of what is added or set. `None` also for kinds whose factors don't say.
     pub fn shape_mismatch(&self, target: &Target, weight: &[usize]) -> Option<ShapeMismatch> {
         let shape = |end: &str| self.source.info(&format!("{}{end}", target.prefix)).map(|info| info.shape.clone());
-        let wrong = |end: &str, found: Vec<usize>| {
+        let wrong = |end: &str, found: Vec<usize>, weight: &[usize]| {
             Some(ShapeMismatch { tensor: format!("{}{end}", target.prefix), found, weight: weight.to_vec() })
         };
+        let mut weight = weight.to_vec();
+        if let (Part::Rows { len, .. }, Some(rows)) = (target.part, weight.first_mut()) {
+            *rows = len;
+        }
+        let wrong = |end: &str, found| wrong(end, found, &weight);
         let (rows, columns) = (weight.first().copied()?, weight.iter().skip(1).product::<usize>());
         match target.kind {
-            Kind::LowRank(_) if shape(".reshape_weight").is_some() => None,
+            Kind::LowRank(_) if shape(".reshape_weight").is_some() || self.grown(&target.prefix).is_some() => None,
             Kind::LowRank(i) => {
                 let (up, down) = (shape(PAIRS[i].0)?, shape(PAIRS[i].1)?);
                 if up.first() != Some(&rows) {
@@ -186,13 +194,17 @@ impl LoraFile {
                 if fits { None } else { wrong(PAIRS[i].1, down) }
             }
             Kind::Added(i) => {
-                shape(ADDED[i].0).filter(|found| found != weight).and_then(|found| wrong(ADDED[i].0, found))
+                shape(ADDED[i].0).filter(|found| *found != weight).and_then(|found| wrong(ADDED[i].0, found))
             }
             Kind::Set => {
-                shape(".set_weight").filter(|found| found != weight).and_then(|found| wrong(".set_weight", found))
+                shape(".set_weight").filter(|found| *found != weight).and_then(|found| wrong(".set_weight", found))
             }
             _ => None,
         }
+    }
+
+    fn grown(&self, prefix: &str) -> Option<&[usize]> {
+        self.grown.iter().find(|(own, _)| own == prefix).map(|(_, shape)| shape.as_slice())
     }
 
     fn has(&self, prefix: &str, end: &str) -> bool {
@@ -261,11 +273,12 @@ impl LoraFile {
             }),
         };
         let reshape = maybe(".reshape_weight")?;
+        let reshape = reshape.map(|shape| shape.values.iter().map(|side| *side as usize).collect());
         Ok(Adapter::Delta {
             factors: Box::new(factors),
             alpha: maybe(".alpha")?.and_then(|alpha| alpha.values.first().copied()),
             dora: maybe(".dora_scale")?,
-            reshape: reshape.map(|shape| shape.values.iter().map(|side| *side as usize).collect()),
+            reshape: reshape.or_else(|| self.grown(&target.prefix).map(<[usize]>::to_vec)),
         })
     }
 

@@ -2,7 +2,10 @@
 
 use kiln_memory::TensorShapes;
 
-use super::file::{Found, LoraFile, Prefixes, ShapeMismatch, Target};
+use super::{
+    file::{Found, LoraFile, ShapeMismatch, Target},
+    prefixes::Prefixes,
+};
 
 /// Why a file is for another family of models. Displays as a sentence's end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

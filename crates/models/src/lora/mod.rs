@@ -6,6 +6,7 @@
 //! Facts from ComfyUI `lora.py` and `weight_adapter/`, LyCORIS, and Liu et al. 2024 (DoRA).
 
 mod adapter;
+mod convert;
 mod dora;
 mod error;
 mod file;
@@ -14,12 +15,14 @@ mod low_rank;
 mod matrix;
 mod orthogonal;
 mod patch;
+mod prefixes;
 mod svd;
 
 pub use adapter::Adapter;
 pub use error::AdapterError;
-pub use file::{Found, LoraFile, Prefixes, ShapeMismatch, Target};
+pub use file::{Found, LoraFile, ShapeMismatch, Target};
 pub use fit::Misfit;
 pub use matrix::Matrix;
 pub use patch::Patch;
+pub use prefixes::{Part, Place, Prefixes};
 pub(crate) use svd::LowRankFactors;

@@ -3,8 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{
+    adapter::Adapter,
+    error::AdapterError,
     file::{LoraFile, Target},
     matrix::Matrix,
+    prefixes::Part,
 };
 use crate::weights::Patches;
 
@@ -51,6 +54,37 @@ impl kiln_memory::Patch for Patch {
     /// An adapter that doesn't fit is reported and leaves the weight as it is, as in the reference.
     fn apply(&self, shape: &[usize], values: &mut [f32]) -> Result<(), String> {
         let adapter = self.file.adapter(&self.target);
+        let (rows, columns) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
+        match self.target.part {
+            Part::Whole => self.change(adapter, shape, values),
+            Part::Rows { start, len } if start + len <= rows => {
+                let mut part = shape.to_vec();
+                part[0] = len;
+                self.change(adapter, &part, &mut values[start * columns..(start + len) * columns])
+            }
+            Part::Rows { start, len } => {
+                let weight = &self.target.key;
+                tracing::error!(weight, file = self.name(), start, len, rows, "a patch for other rows was left out");
+                Ok(())
+            }
+            Part::Swapped => {
+                let half = values.len() / 2;
+                values.rotate_left(half);
+                let done = self.change(adapter, shape, values);
+                values.rotate_right(half);
+                done
+            }
+        }
+    }
+}
+
+impl Patch {
+    fn change(
+        &self,
+        adapter: Result<Adapter, AdapterError>,
+        shape: &[usize],
+        values: &mut [f32],
+    ) -> Result<(), String> {
         if adapter.as_ref().is_ok_and(|adapter| adapter.apply_in_place(values, self.strength)) {
             return Ok(());
         }
@@ -60,7 +94,9 @@ impl kiln_memory::Patch for Patch {
             Ok(()) => {
                 return Err(format!("would change the shape to {:?}, which this network can't take", weight.shape));
             }
-            Err(error) => tracing::error!(weight = self.target.key, file = self.name(), %error, "a patch was left out"),
+            Err(error) => {
+                tracing::error!(weight = self.target.key, file = self.file.label(), %error, "a patch was left out");
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod controlnet;
 mod denoiser;
 pub mod detector;
 pub mod family;
+pub mod flux;
 mod frames;
 pub mod gligen;
 pub mod hooks;
@@ -34,6 +35,7 @@ pub mod upscale;
 pub mod vae;
 pub mod vae3d;
 pub mod vision;
+pub mod zimage;
 
 pub use activations::{ActivationFn, ActivationTap};
 pub use condition_inputs::{ConditionInputs, ReferenceMethod, References};

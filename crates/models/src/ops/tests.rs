@@ -65,6 +65,47 @@ fn norms_are_those_of_burn() {
 }
 
 #[test]
+fn gates_and_norms_of_transformers_are_their_formulas() {
+    let x = random([2, 5, 12]);
+    assert_near(gelu_tanh(x.clone()).unwrap(), super::activation::stock_gelu_tanh(x.clone()));
+    let (gate, value) = (x.clone().narrow(2, 0, 6), x.clone().narrow(2, 6, 6));
+    let expected = stock::silu(gate.clone()) * value.clone();
+    assert_near(swiglu(x.clone()).unwrap(), expected.clone());
+    assert_near(silu_product(gate, value).unwrap(), expected);
+    for width in [4, 12] {
+        let gamma = random([width]);
+        let expected = super::norm::stock_rms_norm(x.clone(), gamma.clone(), 1e-6);
+        assert_near(rms_norm(x.clone(), gamma, 1e-6).unwrap(), expected);
+    }
+    let (y, shift, scale) = (random([2, 5, 12]), random([2, 12]), random([2, 12]));
+    let expected = super::norm::stock_modulated_norm(x.clone(), shift.clone(), scale.clone() + 1.0, 1e-6);
+    assert_near(modulated_norm(x.clone(), shift.clone(), scale, 1e-6).unwrap(), expected);
+    let expected = x.clone() + y.clone() * shift.clone().unsqueeze_dim(1);
+    assert_near(add_gated(x.clone(), y.clone(), shift).unwrap(), expected);
+    assert!(add_gated(x.clone(), y, random([1, 12])).is_err());
+    assert!(rms_norm(x, random([5]), 1e-6).is_err());
+}
+
+#[test]
+fn rotary_positions_turn_what_the_formula_turns() {
+    let positions = [0.0, 0.0, 1.0, 2.0, 3.0, 5.0];
+    let rotary = Rotary::of_axes(&positions, &[4, 6], 100.0).unwrap();
+    let (cos, sin) = rotary.table();
+    assert_eq!((rotary.tokens(), cos.len(), cos[0], sin[0]), (3, 15, 1.0, 0.0));
+    // The last token's second pair of the second axis: position 5, rate 100^(-2/6).
+    let angle = 5.0 * 100f64.powf(-1.0 / 3.0);
+    assert!((f64::from(cos[13]) - angle.cos()).abs() < 1e-7 && (f64::from(sin[13]) - angle.sin()).abs() < 1e-7);
+    let x = random([2, 3, 20]);
+    for pairs in [Pairs::Neighbours, Pairs::Halves] {
+        assert_near(rotary.turn(x.clone(), pairs).unwrap(), rotary.stock(x.clone(), pairs));
+    }
+    let row = Rotary::of_row(&[0.0, 3.0], 8, 1e6);
+    assert_eq!(row.table().0[4..6], [3f32.cos(), (3.0 * (1.0 / 1e6f64.powf(0.25) as f32)).cos()]);
+    assert!(rotary.turn(random([2, 4, 20]), Pairs::Halves).is_err());
+    assert!(Rotary::of_axes(&positions, &[3, 6], 100.0).is_err());
+}
+
+#[test]
 fn attention_is_that_of_burn() {
     for (keys, mask) in [(19, Mask::Causal), (19, Mask::None), (77, Mask::None)] {
         let (q, k, v) = (random([2, 19, 24]), random([2, keys, 24]), random([2, keys, 24]));

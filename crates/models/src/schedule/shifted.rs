@@ -46,6 +46,13 @@ pub fn flux2(n: usize, width: usize, height: usize) -> Result<Vec<f32>, Schedule
     shifted(n, flux2_shift(tokens, n as f64))
 }
 
+/// The exponent of Flux.1's shift for an image of so many pixels: a line in the number of tokens, `base` at 256 and `max`
+/// at 4096, which goes on beyond both.
+pub fn flux_shift(max: f64, base: f64, width: usize, height: usize) -> f64 {
+    let slope = (max - base) / (4096.0 - 256.0);
+    (width * height) as f64 / 256.0 * slope + base - slope * 256.0
+}
+
 /// The exponent of FLUX.2's shift: a line in the number of tokens for 200 steps, another for 10, a line in the number
 /// of steps between and beyond.
 fn flux2_shift(tokens: f64, steps: f64) -> f64 {

@@ -169,6 +169,7 @@ fn vae() -> VaeConfig {
         decoder_attention: vec![false; 2],
         middle_attention: true,
         frames: false,
+        packed: false,
     }
 }
 

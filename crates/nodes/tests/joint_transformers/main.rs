@@ -65,6 +65,7 @@ fn sd3_vae() -> TensorShapes {
         decoder_attention: vec![false; 4],
         middle_attention: true,
         frames: false,
+        packed: false,
     };
     config.tensors().unwrap()
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use kiln_memory::{Dtype, MemorySource, TensorSource};
 use kiln_models::{
     detect::Detected,
@@ -31,7 +30,8 @@ fn same(part: &str, found: &Prefixes, maps: &Value) -> CaseResult {
         return CaseResult::broken(part, "the file has no such map");
     };
     let pairs = expected.iter().map(|(prefix, key)| (prefix, key.as_str()));
-    let wrong: Vec<_> = pairs.filter(|(prefix, key)| found.get(*prefix).map(String::as_str) != *key).take(5).collect();
+    let wrong: Vec<_> =
+        pairs.filter(|(prefix, key)| found.get(prefix).map(|place| place.key.as_str()) != *key).take(5).collect();
     CaseResult::exact(format!("{part} ({} prefixes)", expected.len()), wrong.is_empty(), format!("{wrong:?}"))
 }
 
@@ -49,7 +49,7 @@ fn one(tensors: &Tensors, name: &str) -> Result<CaseResult, Trouble> {
     let (strength, layer) = rest.rsplit_once('.').ok_or_else(wrong)?;
     let strength: f32 = strength.parse()?;
     let lora = LoraFile::new(adapters(tensors, &format!("file.{kind}."))?);
-    let prefixes: Prefixes = IndexMap::from([(layer.to_owned(), format!("{layer}.weight"))]);
+    let prefixes: Prefixes = [(layer.to_owned(), format!("{layer}.weight"))].into_iter().collect();
     let weight = format!("W.{layer}");
     let mut matrix = Matrix::new(tensors.shape(&weight)?, tensors.floats(&weight)?).ok_or("a weight fits its shape")?;
     for target in lora.find(&prefixes).targets.iter().filter(|target| target.key.ends_with(".weight")) {

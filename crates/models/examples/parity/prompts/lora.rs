@@ -61,7 +61,7 @@ pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let found = text_keys(&some)?;
         let pairs = expected.as_object().into_iter().flatten();
         let wrong: Vec<_> = pairs
-            .filter(|(prefix, key)| found.get(*prefix).map(String::as_str) != key.as_str())
+            .filter(|(prefix, key)| found.get(prefix).map(|place| place.key.as_str()) != key.as_str())
             .map(|(prefix, _)| prefix.as_str())
             .take(5)
             .collect();

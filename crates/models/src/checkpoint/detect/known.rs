@@ -22,8 +22,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("Stable Audio", "transformer.rotary_pos_emb.inv_freq"),
     ("Lumina 2", "layers.0.adaLN_modulation.1.weight"),
     ("LTX-Video", "adaln_single.emb.timestep_embedder.linear_1.bias"),
-    ("Flux", "double_blocks.0.img_attn.norm.key_norm.scale"),
-    ("Z-Image", "cap_embedder.1.weight"),
     ("Wan", "head.modulation"),
 ];
 

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::model::{Mmdit, Pass};
+use super::{
+    lora_keys::mmdit_keys,
+    model::{Mmdit, Pass},
+};
 use crate::{
     error::ModelError,
+    lora::Prefixes,
     nets::{
         denoiser::{Extras, Network},
         side_inputs::SideInputs,
@@ -48,6 +52,10 @@ impl Network for Mmdit {
 
     fn weights(&self) -> Option<&ModelWeights> {
         self.weights()
+    }
+
+    fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        mmdit_keys(self.config())
     }
 
     fn over(&self, weights: &ModelWeights) -> Result<Arc<dyn Network>, ModelError> {

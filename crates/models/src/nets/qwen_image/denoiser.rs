@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::model::{Pass, QwenImage};
+use super::{
+    lora_keys::qwen_image_keys,
+    model::{Pass, QwenImage},
+};
 use crate::{
     error::ModelError,
+    lora::Prefixes,
     nets::denoiser::{Extras, Network},
     weights::ModelWeights,
 };
@@ -51,6 +55,10 @@ impl Network for QwenImage {
 
     fn weights(&self) -> Option<&ModelWeights> {
         self.weights()
+    }
+
+    fn lora_keys(&self) -> Result<Prefixes, ModelError> {
+        qwen_image_keys(self.config())
     }
 
     fn over(&self, weights: &ModelWeights) -> Result<Arc<dyn Network>, ModelError> {

@@ -123,7 +123,7 @@ fn mlp(layers: &[Linear; 2], x: Tensor<2>, path: &str, tap: ActivationTap<'_>) -
 ///
 /// # Shapes
 /// Returns `[values, dim]`.
-pub(crate) fn sinusoidal(values: &[f32], dim: usize, device: &Device) -> Tensor<2> {
+pub fn sinusoidal(values: &[f32], dim: usize, device: &Device) -> Tensor<2> {
     let half = dim / 2;
     let frequencies: Vec<f32> = (0..half).map(|k| frequency(k, half)).collect();
     let mut data = Vec::with_capacity(values.len() * dim);

@@ -16,19 +16,7 @@ use crate::lora::Prefixes;
 /// # Errors
 /// When the configuration contradicts itself.
 pub fn unet_keys(config: &UNetConfig) -> Result<Prefixes, ModelError> {
-    let mut map = Prefixes::new();
-    for (key, _) in config.tensors()?.iter() {
-        let target = format!("diffusion_model.{key}");
-        match key.strip_suffix(".weight") {
-            Some(stem) => {
-                map.insert(format!("lora_unet_{}", stem.replace('.', "_")), target.clone());
-                map.insert(format!("diffusion_model.{stem}"), target);
-            }
-            None => {
-                map.insert(target.clone(), target);
-            }
-        }
-    }
+    let mut map = Prefixes::of_tensors(&config.tensors()?);
     for (name, key) in diffusers(config) {
         let target = format!("diffusion_model.{key}.weight");
         let joined = name.replace('.', "_");

@@ -35,6 +35,8 @@ pub struct VaeConfig {
     pub middle_attention: bool,
     /// Whether the decoder has layers over frames: it decodes a video's latents together (SVD).
     pub frames: bool,
+    /// Whether latents are squares of 2x2 cells in one, normalised by stored statistics (Flux.2).
+    pub packed: bool,
 }
 
 impl VaeConfig {
@@ -84,6 +86,7 @@ impl VaeConfig {
             decoder_attention: (0..levels).map(|l| names.any(&format!("decoder.up.{l}.attn."))).collect(),
             middle_attention: names.any("decoder.mid.attn_1."),
             frames: names.has("decoder.mid.block_1.mix_factor"),
+            packed: names.has("bn.running_mean"),
         })
     }
 
@@ -94,7 +97,14 @@ impl VaeConfig {
 
     /// Pixels per latent cell, on each side.
     pub fn scale(&self) -> usize {
-        1 << self.levels().saturating_sub(1)
+        let cell = 1 << self.levels().saturating_sub(1);
+        if self.packed { 2 * cell } else { cell }
+    }
+
+    /// Channels of latents as they travel.
+    pub fn latent_channels(&self) -> usize {
+        let channels = if self.post_quant { self.embed_dim } else { self.z_channels };
+        if self.packed { 4 * channels } else { channels }
     }
 
     /// Channels of level `level`.

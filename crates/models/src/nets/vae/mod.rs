@@ -6,6 +6,7 @@ mod config;
 mod image;
 mod keys;
 mod model;
+mod packing;
 
 pub use autoencoder::Autoencoder;
 pub use config::VaeConfig;

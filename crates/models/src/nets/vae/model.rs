@@ -10,6 +10,7 @@ use super::{
     autoencoder::Autoencoder,
     block::{Level, LevelPlan, Middle, norm},
     config::VaeConfig,
+    packing::Packing,
 };
 use crate::{
     error::ModelError,
@@ -32,6 +33,7 @@ pub struct Vae {
     quant: Option<Conv2d>,
     post_quant: Option<Conv2d>,
     decoder: Decoder,
+    packing: Option<Packing>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,7 @@ impl Vae {
             quant: config.quant.then(quant).transpose()?,
             post_quant: config.post_quant.then(post_quant).transpose()?,
             decoder: Decoder::new(config, wb)?,
+            packing: config.packed.then(|| Packing::new(wb, config.latent_channels())).transpose()?,
             config: config.clone(),
             weights: None,
         })
@@ -97,12 +100,15 @@ impl Vae {
     /// A latent's image, not clamped. A video's decoder takes the batch as the frames of one clip.
     ///
     /// # Shapes
-    /// `[batch, embed_dim, h, w]` to `[batch, 3, h · scale, w · scale]`.
+    /// `[batch, latent_channels, h, w]` to `[batch, 3, h · scale, w · scale]`.
     /// # Errors
     /// `ModelError::Input` for other channels, or when weights can't be had.
     pub fn decode(&self, latent: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let channels = if self.post_quant.is_some() { self.config.embed_dim } else { self.config.z_channels };
-        check("latent", &latent, channels)?;
+        check("latent", &latent, self.config.latent_channels())?;
+        let latent = match &self.packing {
+            Some(packing) => packing.unpack(latent)?,
+            None => latent,
+        };
         let z = match &self.post_quant {
             Some(conv) => conv.forward(latent)?,
             None => latent,
@@ -133,7 +139,11 @@ impl Vae {
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let moments = self.moments(image)?;
         let [batch, channels, height, width] = moments.dims();
-        Ok(moments.slice([0..batch, 0..channels / 2, 0..height, 0..width]))
+        let mean = moments.slice([0..batch, 0..channels / 2, 0..height, 0..width]);
+        match &self.packing {
+            Some(packing) => packing.pack(mean),
+            None => Ok(mean),
+        }
     }
 
     /// The encoder alone, without `quant_conv`.

@@ -3,9 +3,39 @@
 use kiln_exec::{Cx, Execute, Node, NodeError};
 use kiln_models::ReferenceMethod;
 use kiln_models::conditioning::DistilledGuidance;
+use kiln_models::text::PromptTexts;
 
+use super::encode::encode_texts;
 use crate::comfy::image::resize::{Crop, Method, resize};
-use crate::payload::{Conditioning, Image, Latent};
+use crate::payload::{Clip, Conditioning, Image, Latent};
+
+/// Turns a prompt for each of Flux's text encoders into what it understands, with how strongly to follow it.
+#[derive(Node)]
+#[node(category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
+pub struct CLIPTextEncodeFlux {
+    /// The text encoders.
+    #[input(uses)]
+    clip: Clip,
+    /// The prompt for CLIP-L.
+    #[input(multiline, dynamic_prompts)]
+    clip_l: String,
+    /// The prompt for T5.
+    #[input(multiline, dynamic_prompts)]
+    t5xxl: String,
+    /// How strongly to follow it; models that weren't distilled for it take no notice.
+    #[input(default = 3.5, min = 0.0, max = 100.0, step = 0.1)]
+    guidance: f32,
+}
+
+impl Execute for CLIPTextEncodeFlux {
+    type Output = Conditioning;
+
+    fn execute(self, cx: &mut Cx) -> Result<Conditioning, NodeError> {
+        let texts = PromptTexts { t5: &self.t5xxl, ..PromptTexts::all(&self.clip_l) };
+        let encoded = encode_texts(cx, &self.clip, &texts)?;
+        Ok(Conditioning::new(encoded.set_guidance(DistilledGuidance::At(self.guidance))))
+    }
+}
 
 /// Tells a distilled model how strongly to follow the prompt.
 #[derive(Node)]

@@ -17,7 +17,8 @@ pub use encode::{
     CLIPSetLastLayer, CLIPTextEncode, CLIPTextEncodeControlnet, CLIPTextEncodeSDXL, CLIPTextEncodeSDXLRefiner,
 };
 pub use flux::{
-    FluxDisableGuidance, FluxGuidance, FluxKontextImageScale, FluxKontextMultiReferenceLatentMethod, ReferenceLatent,
+    CLIPTextEncodeFlux, FluxDisableGuidance, FluxGuidance, FluxKontextImageScale,
+    FluxKontextMultiReferenceLatentMethod, ReferenceLatent,
 };
 pub use inpaint::{InpaintModelConditioning, InstructPixToPixConditioning};
 pub use lotus::LotusConditioning;
@@ -35,7 +36,7 @@ crate::comfy::classes::classes! {
     ConditioningCombine, ConditioningAverage, ConditioningConcat, ConditioningZeroOut, ConditioningSetArea,
     ConditioningSetAreaPercentage, ConditioningSetAreaStrength, ConditioningSetMask, ConditioningSetTimestepRange,
     InpaintModelConditioning, InstructPixToPixConditioning, UnClipConditioning, Sd4xUpscaleConditioning,
-    LotusConditioning, FluxGuidance, FluxDisableGuidance, FluxKontextImageScale, FluxKontextMultiReferenceLatentMethod,
+    LotusConditioning, CLIPTextEncodeFlux, FluxGuidance, FluxDisableGuidance, FluxKontextImageScale, FluxKontextMultiReferenceLatentMethod,
     ReferenceLatent, CLIPTextEncodeSD3, CLIPTextEncodeLumina2, T5TokenizerOptions, TextEncodeQwenImageEdit,
     TextEncodeQwenImageEditPlus,
 }

@@ -2,6 +2,7 @@
 
 mod fp8;
 mod keys;
+mod loras;
 mod nets;
 mod pieces;
 mod runs;
@@ -24,6 +25,9 @@ pub fn case(file: &str) -> Option<Run> {
         "tiny_keys.json" => keys::tiny,
         "run_qwen.safetensors" => runs::qwen_image,
         "schedules.safetensors" => schedules::schedules,
+        _ if file.starts_with("lora_keys_text") => return None,
+        _ if file.starts_with("lora_keys_") => loras::keys,
+        _ if file.starts_with("lora_") => loras::deltas,
         _ if file.starts_with("net_sd3") => nets::mmdit,
         _ if file.starts_with("run_sd3") => runs::mmdit,
         _ => return None,
