@@ -87,7 +87,8 @@ impl Scored {
         let mut best = vec![(0, f32::NEG_INFINITY); self.places];
         for (class, row) in scores.chunks_exact(self.places.max(1)).enumerate() {
             for (best, score) in best.iter_mut().zip(row) {
-                if *score > best.1 {
+                // As the reference's maximum: what is no number is the largest, and no candidate.
+                if !best.1.is_nan() && (score.is_nan() || *score > best.1) {
                     *best = (class, *score);
                 }
             }
@@ -98,6 +99,7 @@ impl Scored {
             Detection { corners, score: f64::from(score), class }
         };
         let confident = |(_, (_, score)): &(usize, (usize, f32))| f64::from(*score) > confidence;
-        best.into_iter().enumerate().filter(confident).map(detection).collect()
+        let placed = |found: &Detection| found.corners.iter().all(|corner| corner.is_finite());
+        best.into_iter().enumerate().filter(confident).map(detection).filter(placed).collect()
     }
 }
