@@ -6,6 +6,7 @@ use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
     error::Error,
+    io::Read,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
@@ -69,6 +70,18 @@ impl CaseResult {
         }
         let relative = |error: f64, of: f64| if error == 0.0 { 0.0 } else { error / of };
         Self::verdict(name, relative(worst, largest), relative(sum.sqrt(), energy.sqrt()), tolerance)
+    }
+
+    /// As [`compare`](Self::compare), relative to 1 where all of the reference's values are smaller: the error that the
+    /// folders of transformers and of clips state.
+    pub fn near(name: impl Into<String>, found: &[f32], expected: &[f32], tolerance: f64) -> Self {
+        let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let plain = Self::compare(name, found, expected, tolerance);
+        if largest == 0.0 || largest >= 1.0 || !plain.max_rel.is_finite() {
+            return plain;
+        }
+        let least = f64::from(largest);
+        Self::verdict(plain.name, plain.max_rel * least, plain.rms_rel * least, tolerance)
     }
 
     /// A case that is right or wrong, without a tolerance.
@@ -152,8 +165,14 @@ impl Folder {
 
     pub fn json(&self, file: &str) -> Result<Value, Trouble> {
         let at = self.path.join(file);
-        let text = std::fs::read_to_string(&at).map_err(|error| format!("{}: {error}", at.display()))?;
-        Ok(serde_json::from_str(&text).map_err(|error| format!("{}: {error}", at.display()))?)
+        let mut bytes = std::fs::read(&at).map_err(|error| format!("{}: {error}", at.display()))?;
+        // Lists of full-size models are stored as gzip.
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let packed = std::mem::take(&mut bytes);
+            let unpacked = flate2::read::GzDecoder::new(&*packed).read_to_end(&mut bytes);
+            unpacked.map_err(|error| format!("{}: {error}", at.display()))?;
+        }
+        Ok(serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", at.display()))?)
     }
 
     pub fn tensors(&self, file: &str) -> Result<Tensors, Trouble> {

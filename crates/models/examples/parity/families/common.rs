@@ -8,14 +8,18 @@ use serde_json::Value;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 use crate::nets::recipe::{names, source, values};
 
-/// The error that these folders state: relative to the largest value of the reference, or to 1 where all are smaller.
-pub fn near(name: impl Into<String>, found: &[f32], expected: &[f32], tolerance: f64) -> CaseResult {
-    let largest = expected.iter().fold(0.0f64, |largest, v| largest.max(f64::from(v.abs())));
-    let plain = CaseResult::compare(name, found, expected, tolerance);
-    if largest >= 1.0 || !plain.max_rel.is_finite() {
-        return plain;
-    }
-    CaseResult::verdict(plain.name, plain.max_rel * largest, plain.rms_rel, tolerance)
+/// The names of a tiny model, with the prefix that the recipe hashes.
+pub fn tiny_names(folder: &Folder, model: &str) -> Result<TensorShapes, Trouble> {
+    listed(folder, "tiny_keys.json", model)
+}
+
+fn listed(folder: &Folder, list: &str, model: &str) -> Result<TensorShapes, Trouble> {
+    names(folder.json(list)?.get(model).ok_or_else(|| format!("{list} has no `{model}`"))?)
+}
+
+/// A tiny model in its own names, made by the recipe.
+pub fn tiny_weights(folder: &Folder, prefix: &str) -> Result<ModelWeights, Trouble> {
+    tiny(folder, "tiny_keys.json", prefix, KeyMap::under)
 }
 
 /// A model of a list of tiny ones, made by the recipe: the keys that `keys` finds below `prefix`.
@@ -25,9 +29,7 @@ pub fn tiny(
     prefix: &str,
     keys: impl Fn(&TensorShapes, &str) -> KeyMap,
 ) -> Result<ModelWeights, Trouble> {
-    let all = folder.json(list)?;
-    let model = all.as_object().and_then(|models| models.get(prefix.trim_end_matches('.')));
-    let names = names(model.ok_or_else(|| format!("{list} has no `{prefix}`"))?)?;
+    let names = listed(folder, list, prefix.trim_end_matches('.'))?;
     Ok(ModelWeights::new(source(&names, None), keys(&names, prefix), "tiny", &Budget::unlimited("parity")))
 }
 
@@ -55,7 +57,7 @@ pub fn tapped(
         if let (true, Ok(found)) = (tensors.has(&name), values(x))
             && let Ok(expected) = tensors.floats(&name)
         {
-            results.borrow_mut().push(near(name, &found, &expected, tolerance));
+            results.borrow_mut().push(CaseResult::near(name, &found, &expected, tolerance));
         }
     };
     let output = forward(ActivationTap::new(&look))?;

@@ -1,6 +1,7 @@
 //! Folders of one kind of families: their networks, autoencoders, schedules and files.
 
-mod common;
+pub mod common;
+pub mod loras;
 mod qwen_sd3;
 mod video_vae;
 

@@ -1,6 +1,6 @@
 //! The autoencoder of clips, by the folder of Wan 2.1.
 
-use std::{cell::RefCell, io::Read};
+use std::cell::RefCell;
 
 use burn::tensor::Tensor;
 use indexmap::IndexMap;
@@ -12,7 +12,7 @@ use kiln_models::{
 };
 use serde_json::Value;
 
-use super::common::{near, sizes, text, tiny};
+use super::common::{sizes, text, tiny};
 use crate::case::{CaseResult, Folder, Run, Tensors, Trouble};
 use crate::nets::full::five;
 use crate::nets::recipe::{det, names, source, stored, values};
@@ -72,7 +72,7 @@ fn tiny_vae(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
             }
             "encode_crop" => {
                 let found = (&vae as &dyn Autoencoder).encode_image(image()?)?;
-                results.push(near(case.as_str(), &values(found)?, &tensors.floats(case)?, VAE));
+                results.push(CaseResult::near(case.as_str(), &values(found)?, &tensors.floats(case)?, VAE));
             }
             frames => results.extend(both_ways(&vae, &tensors, frames, image()?)?),
         }
@@ -99,11 +99,11 @@ fn both_ways(vae: &VideoVae, tensors: &Tensors, n: &str, image: Tensor<4>) -> Re
         let output = run(ActivationTap::new(&look))?;
         for (module, found) in chunks.into_inner() {
             if tensors.has(&module) {
-                results.push(near(module.as_str(), &found, &tensors.floats(&module)?, FIVE));
+                results.push(CaseResult::near(module.as_str(), &found, &tensors.floats(&module)?, FIVE));
             }
         }
         let name = format!("{name}{n}");
-        results.push(near(name.as_str(), &clip(output)?, &tensors.floats(&name)?, VAE));
+        results.push(CaseResult::near(name.as_str(), &clip(output)?, &tensors.floats(&name)?, VAE));
     }
     // Every 8th pixel of the made image, which `det` cases prove.
     tensors.note(&format!("im{n}_thwc_every8"));
@@ -119,17 +119,14 @@ fn batch(vae: &VideoVae, tensors: &Tensors) -> Result<Option<CaseResult>, Troubl
     let z: Tensor<5> = stored(tensors, "zb")?;
     let [clips, channels, frames, height, width] = z.dims();
     let found = (vae as &dyn Autoencoder).decode_image(z.reshape([clips, channels * frames, height, width]))?;
-    Ok(Some(near(name, &values(found)?, &tensors.floats(name)?, VAE)))
+    Ok(Some(CaseResult::near(name, &values(found)?, &tensors.floats(name)?, VAE)))
 }
 
 /// `full_wan_2.1_vae`: the network at full size.
 fn full_vae(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let (params, tensors) = (folder.entry(file).params, folder.tensors(file)?);
     let prefix = text(&params, "prefix")?;
-    let at = folder.path().join("keys_wan.json.gz");
-    let mut list = String::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(at)?).read_to_string(&mut list)?;
-    let lists: Value = serde_json::from_str(&list)?;
+    let lists = folder.json("keys_wan.json.gz")?;
     let keys = names(lists.get(prefix.trim_end_matches('.')).ok_or("no list of this model")?)?;
     let hashed: TensorShapes = keys.iter().map(|(key, shape)| (format!("{prefix}{key}"), shape)).collect();
     let map = vae3d::keys(&hashed, prefix);
@@ -143,8 +140,9 @@ fn full_vae(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let rows = (0..x.dims()[axis]).step_by(2).map(|i| x.clone().narrow(axis, i, 1)).collect();
         Tensor::cat(rows, axis)
     };
-    let compare =
-        |name: &str, found: &[f32], tolerance| Ok::<_, Trouble>(near(name, found, &tensors.floats(name)?, tolerance));
+    let compare = |name: &str, found: &[f32], tolerance| {
+        Ok::<_, Trouble>(CaseResult::near(name, found, &tensors.floats(name)?, tolerance))
+    };
     Ok(vec![
         compare("decode_every2", &clip(every(every(decoded, 2), 3))?, VAE)?,
         compare("decode_act5", &five(&whole), FIVE)?,

@@ -7,8 +7,8 @@ use kiln_models::{
 };
 use serde_json::Value;
 
-use super::common::{near, tiny_weights, unzipped};
 use crate::case::{CaseResult, Folder, Trouble};
+use crate::families::common::tiny_weights;
 use crate::nets::recipe::{names, source, stored, values};
 
 const TINY: f64 = 2e-5;
@@ -32,7 +32,7 @@ pub fn tiny(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let latent = vae.encode(stored(&tensors, &format!("{model}.in.img"))?)?;
         for (what, found) in [("decode", image), ("encode", latent)] {
             let name = format!("{model}.out.{what}");
-            results.push(near(name.as_str(), &values(found)?, &tensors.floats(&name)?, TINY));
+            results.push(CaseResult::near(name.as_str(), &values(found)?, &tensors.floats(&name)?, TINY));
         }
     }
     Ok(results)
@@ -41,7 +41,7 @@ pub fn tiny(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
 /// Images as people hold them, at full size.
 pub fn full(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let (params, tensors) = (folder.entry(file).params, folder.tensors(file)?);
-    let lists = unzipped(folder, "keys_full.json.gz")?;
+    let lists = folder.json("keys_full.json.gz")?;
     let mut results = Vec::new();
     for (model, list) in [("ae", "ae"), ("flux2", "flux2_vae")] {
         let prefix = text(&params, &format!("{model}_prefix"))?;
@@ -55,7 +55,7 @@ pub fn full(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let latent = vae.encode_image(stored(&tensors, &format!("{model}.in.img_bhwc"))?)?;
         for (what, found) in [("decode_bhwc", image), ("encode", latent)] {
             let name = format!("{model}.out.{what}");
-            results.push(near(name.as_str(), &values(found)?, &tensors.floats(&name)?, FULL));
+            results.push(CaseResult::near(name.as_str(), &values(found)?, &tensors.floats(&name)?, FULL));
         }
     }
     Ok(results)

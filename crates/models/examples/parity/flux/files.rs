@@ -11,7 +11,7 @@ use kiln_models::{
     flux::{self, Flux, FluxInputs},
 };
 
-use super::common::{flux_config, maybe, near};
+use super::common::{flux_config, maybe};
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 use crate::nets::recipe::{stored, values};
 
@@ -75,12 +75,12 @@ pub fn fp8(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     for (kind, weights) in files {
         let expected = tensors.floats(&format!("{kind}.out_dequantised_first"))?;
         let found = output(folder, weights, &tensors, &format!("{kind}."), at)?;
-        results.push(near(weights, &found, &expected, OUTPUTS));
+        results.push(CaseResult::near(weights, &found, &expected, OUTPUTS));
         results.extend(dequantised(folder, weights, &tensors, &format!("{kind}.dequantised_every4."))?);
     }
     // What a loader makes of biases that it rounds too; they are kept here.
     tensors.note("scaled_fp8.out");
-    results.push(near(
+    results.push(CaseResult::near(
         "metadata.out",
         &output(folder, files[1].1, &tensors, "metadata.", at)?,
         &tensors.floats("metadata.out")?,
@@ -127,7 +127,7 @@ fn dequantised(folder: &Folder, file: &str, tensors: &Tensors, prefix: &str) -> 
         let mut all = vec![0.0; shape.iter().product()];
         source.read_f32(key, &mut all)?;
         let rows: Vec<f32> = all.chunks(shape[1]).step_by(4).flatten().copied().collect();
-        Ok(near(format!("{file}: {key}"), &rows, &tensors.floats(name)?, VALUES))
+        Ok(CaseResult::near(format!("{file}: {key}"), &rows, &tensors.floats(name)?, VALUES))
     };
     tensors.names().into_iter().filter(|name| name.starts_with(prefix)).map(one).collect()
 }
@@ -142,10 +142,10 @@ pub fn gguf(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         let dtype = named(kind).ok_or_else(|| format!("type {kind} isn't known"))?;
         let mut found = vec![0.0; expected.len()];
         decode_f32(dtype, tensors.bytes(name)?, &mut found)?;
-        results.push(near(kind, &found, &expected, VALUES));
+        results.push(CaseResult::near(kind, &found, &expected, VALUES));
     }
     let out = output(folder, "flux1.gguf", &tensors, "", level(folder, file))?;
-    results.push(near("out", &out, &tensors.floats("out")?, OUTPUTS));
+    results.push(CaseResult::near("out", &out, &tensors.floats("out")?, OUTPUTS));
     Ok(results)
 }
 

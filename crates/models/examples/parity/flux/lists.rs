@@ -5,7 +5,6 @@ use kiln_memory::TensorShapes;
 use kiln_models::{flux::FluxConfig, flux::FluxVersion, vae::VaeConfig, zimage::ZImageConfig};
 use serde_json::{Value, json};
 
-use super::common::unzipped;
 use crate::case::{CaseResult, Folder, Trouble};
 use crate::nets::recipe::names;
 
@@ -51,7 +50,7 @@ fn of_each(
 
 /// `keys_full`: the networks take exactly these tensors.
 pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
-    of_each(&unzipped(folder, file)?, taken)
+    of_each(&folder.json(file)?, taken)
 }
 
 /// `tiny_keys`: the same, under prefixes.
@@ -64,7 +63,7 @@ pub fn tiny(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
 
 /// `sizes_full`: tensors and parameters, in all and by class.
 pub fn sizes(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
-    let lists = unzipped(folder, "keys_full.json.gz")?;
+    let lists = folder.json("keys_full.json.gz")?;
     let expected = folder.json(file)?;
     of_each(&lists, |model, names| {
         let mut classes: IndexMap<String, u64> = IndexMap::new();
@@ -84,7 +83,7 @@ pub fn sizes(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
 
 /// `detect_full`: what names and shapes say about each network.
 pub fn configurations(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
-    let lists = unzipped(folder, "keys_full.json.gz")?;
+    let lists = folder.json("keys_full.json.gz")?;
     let mut results = Vec::new();
     for (model, expected) in folder.json(file)?.as_object().ok_or("an object of models")? {
         let Some(expected) = expected.get("config") else { continue };

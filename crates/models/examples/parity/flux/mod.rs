@@ -1,16 +1,16 @@
 //! Cases of Flux.1, Flux.2 and Z-Image: a folder that holds `net_flux1.safetensors`.
 
 mod autoencoders;
-mod common;
+pub mod common;
 mod files;
 mod lists;
-mod lora;
 mod networks;
 mod pieces;
 mod runs;
 mod schedules;
 
 use crate::case::{Folder, Run};
+use crate::families::loras;
 
 /// Whether a folder holds these families' numbers.
 pub fn is_here(folder: &Folder) -> bool {
@@ -36,8 +36,8 @@ pub fn case(file: &str) -> Option<Run> {
         _ if file.starts_with("net_") => networks::flux,
         _ if file.starts_with("run_") => runs::all,
         _ if file.starts_with("fp8_file_") => files::opens,
-        _ if file.starts_with("lora_keys_") => lora::keys,
-        _ if file.starts_with("lora_") => lora::deltas,
+        _ if file.starts_with("lora_keys_") => loras::keys,
+        _ if file.starts_with("lora_") => loras::deltas,
         _ => return None,
     })
 }

@@ -6,8 +6,9 @@ use burn::tensor::Tensor;
 use kiln_models::{ActivationTap, ReferenceMethod, flux::FluxInputs};
 use serde_json::Value;
 
-use super::common::{flux_config, maybe, near, tiny_weights, zimage_config};
+use super::common::{flux_config, maybe, zimage_config};
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
+use crate::families::common::tiny_weights;
 use crate::nets::recipe::{stored, values};
 
 const TOLERANCE: f64 = 2e-5;
@@ -38,14 +39,14 @@ impl Case<'_> {
         for (module, found) in seen {
             let name = format!("{}.act.{module}", self.name);
             if self.tensors.has(&name) {
-                results.push(near(name.as_str(), &found, &self.tensors.floats(&name)?, TOLERANCE));
+                results.push(CaseResult::near(name.as_str(), &found, &self.tensors.floats(&name)?, TOLERANCE));
             }
         }
         // What is inside of modules that are one here is there for whoever looks for an error.
         let inside = format!("{}.act.", self.name);
         self.tensors.names().iter().filter(|name| name.starts_with(&inside)).for_each(|name| self.tensors.note(name));
         let name = format!("{}.out", self.name);
-        results.push(near(name.as_str(), &values(out)?, &self.tensors.floats(&name)?, TOLERANCE));
+        results.push(CaseResult::near(name.as_str(), &values(out)?, &self.tensors.floats(&name)?, TOLERANCE));
         Ok(results)
     }
 }

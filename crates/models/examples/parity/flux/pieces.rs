@@ -10,7 +10,7 @@ use kiln_models::{
 };
 use serde_json::Value;
 
-use super::common::{near, numbers};
+use super::common::numbers;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 use crate::nets::recipe::{stored, values};
 
@@ -26,7 +26,7 @@ pub fn all(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         }
         match one(&tensors, &params, name) {
             Ok(None) => {}
-            Ok(Some(found)) => results.push(near(name, &found, &tensors.floats(name)?, TOLERANCE)),
+            Ok(Some(found)) => results.push(CaseResult::near(name, &found, &tensors.floats(name)?, TOLERANCE)),
             Err(trouble) => results.push(CaseResult::broken(name, trouble)),
         }
     }

@@ -12,8 +12,9 @@ use kiln_models::{
 };
 use serde_json::Value;
 
-use super::common::{flux_config, near, tiny_weights, zimage_config};
+use super::common::{flux_config, zimage_config};
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
+use crate::families::common::tiny_weights;
 use crate::nets::recipe::{device, stored, values};
 
 const LEVELS: f64 = 1e-6;
@@ -163,7 +164,7 @@ impl Run<'_> {
         let noise = noise_for(latent.tensor(), seed, None)?;
         let compare = |what: &str, found: &[f32], tolerance| {
             let name = format!("{}.{what}", self.name);
-            Ok::<_, Trouble>(near(name.as_str(), found, &self.tensors.floats(&name)?, tolerance))
+            Ok::<_, Trouble>(CaseResult::near(name.as_str(), found, &self.tensors.floats(&name)?, tolerance))
         };
         let mut results = vec![compare("noise", &values(noise.clone())?, 0.0)?, compare("sigmas", &sigmas, LEVELS)?];
         let guidance = self.guidance()?;

@@ -3,7 +3,6 @@
 use kiln_models::schedule::{ModelSampling, Scheduler, shifted, steps};
 use serde_json::Value;
 
-use super::common::near;
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
 
 const TOLERANCE: f64 = 1e-6;
@@ -15,7 +14,7 @@ pub fn all(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let one = |name: &str| {
         let found = found(&tensors, &params, name);
         match (found, tensors.floats(name)) {
-            (Ok(found), Ok(expected)) => near(name, &found, &expected, TOLERANCE),
+            (Ok(found), Ok(expected)) => CaseResult::near(name, &found, &expected, TOLERANCE),
             (Err(trouble), _) | (_, Err(trouble)) => CaseResult::broken(name, trouble),
         }
     };

@@ -1,13 +1,10 @@
 //! `lora_keys_text_sd3`: which weight of which text encoder a LoRA's prefix means, for every subset of SD3's encoders.
 
-use std::io::Read;
-
 use kiln_models::clip::{Activation, TextConfig};
 use kiln_models::detect::TextEncoderKind;
 use kiln_models::family::TextNetworkConfig;
 use kiln_models::t5::T5Config;
 use kiln_models::text_keys;
-use serde_json::Value;
 
 use crate::case::{CaseResult, Folder, Trouble};
 
@@ -48,10 +45,7 @@ fn encoders() -> [(char, TextEncoderKind, TextNetworkConfig); 3] {
 
 /// Every prefix of every subset means the reference's weight.
 pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
-    let mut text = String::new();
-    let packed = std::fs::read(folder.path().join(file))?;
-    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut text)?;
-    let maps: Value = serde_json::from_str(&text)?;
+    let maps = folder.json(file)?;
     let (all, mut results) = (encoders(), Vec::new());
     for (name, expected) in maps.as_object().into_iter().flatten() {
         let subset = name.trim_start_matches("sd3_text").trim_start_matches('_');

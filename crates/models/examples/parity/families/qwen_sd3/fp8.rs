@@ -8,7 +8,7 @@ use kiln_models::{
 use serde_json::Value;
 
 use crate::case::{CaseResult, Folder, Trouble};
-use crate::families::common::{near, sizes};
+use crate::families::common::sizes;
 use crate::nets::recipe::{stored, values};
 
 const NET: f64 = 2e-5;
@@ -35,7 +35,7 @@ pub fn outputs(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> 
         let net = open(folder, &format!("fp8_qwen_{kind}.safetensors"))?;
         let (x, context) = (stored(&tensors, "net.in.x")?, stored(&tensors, "net.in.context")?);
         let out = net.forward(x, &[t], context, &Pass::default())?;
-        results.push(near(name.as_str(), &values(out)?, &tensors.floats(&name)?, NET));
+        results.push(CaseResult::near(name.as_str(), &values(out)?, &tensors.floats(&name)?, NET));
     }
     // The text encoder's are compared with the prompts.
     Ok(results)

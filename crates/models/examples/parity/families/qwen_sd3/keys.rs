@@ -1,7 +1,5 @@
 //! Names, shapes and what is made of them: detection, sizes, diffusers' names, latent formats.
 
-use std::io::Read;
-
 use indexmap::IndexMap;
 use kiln_memory::{KeyMap, Slice, TensorShapes};
 use kiln_models::{
@@ -17,18 +15,9 @@ use serde_json::Value;
 use crate::case::{CaseResult, Folder, Trouble};
 use crate::nets::recipe::names;
 
-/// A packed JSON file of the folder.
-pub fn unpacked(folder: &Folder, file: &str) -> Result<Value, Trouble> {
-    let at = folder.path().join(file);
-    let packed = std::fs::File::open(&at).map_err(|error| format!("{}: {error}", at.display()))?;
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(packed).read_to_string(&mut text)?;
-    Ok(serde_json::from_str(&text)?)
-}
-
 /// The lists of full-size names, by model.
 pub fn full_lists(folder: &Folder) -> Result<Vec<(String, TensorShapes)>, Trouble> {
-    let all = unpacked(folder, "keys_full.json.gz")?;
+    let all = folder.json("keys_full.json.gz")?;
     let lists = all.as_object().ok_or("lists by model")?.iter();
     lists.map(|(model, list)| Ok((model.clone(), names(list)?))).collect()
 }
@@ -149,7 +138,7 @@ fn class(name: &str) -> String {
 /// `diffusers_keys_sd3`: every tensor of diffusers' names lands where the map says.
 pub fn diffusers(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let lists: IndexMap<String, TensorShapes> = full_lists(folder)?.into_iter().collect();
-    let maps = unpacked(folder, file)?;
+    let maps = folder.json(file)?;
     let mut results = Vec::new();
     for (model, map) in maps.as_object().ok_or("maps by model")? {
         let list = lists.get(model).ok_or_else(|| format!("keys_full has no `{model}`"))?;

@@ -2,13 +2,13 @@
 
 mod fp8;
 mod keys;
-mod loras;
 mod nets;
 mod pieces;
 mod runs;
 mod schedules;
 
 use crate::case::Run;
+use crate::families::loras;
 
 /// Who runs a file of the folder, if it is one of ours.
 pub fn case(file: &str) -> Option<Run> {

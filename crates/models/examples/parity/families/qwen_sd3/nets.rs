@@ -9,7 +9,7 @@ use kiln_models::{
 use serde_json::Value;
 
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
-use crate::families::common::{near, sizes, tapped, text, tiny};
+use crate::families::common::{sizes, tapped, text, tiny};
 use crate::nets::recipe::{stored, values};
 
 /// Some ten layers.
@@ -52,7 +52,7 @@ fn outputs(
             run(&tensors, case, given, ActivationTap::default())?
         };
         let name = format!("{case}.out");
-        results.push(near(name.as_str(), &values(output)?, &tensors.floats(&name)?, NET));
+        results.push(CaseResult::near(name.as_str(), &values(output)?, &tensors.floats(&name)?, NET));
     }
     Ok(results)
 }

@@ -11,7 +11,7 @@ use kiln_models::{
 use serde_json::Value;
 
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
-use crate::families::common::{near, sizes};
+use crate::families::common::sizes;
 use crate::nets::recipe::{device, stored, values};
 
 const PIECE: f64 = 1e-6;
@@ -87,9 +87,9 @@ fn sinusoids(tensors: &Tensors) -> Result<Vec<CaseResult>, Trouble> {
         Ok(net.forward(x, &[0.5], context, &qwen_image::Pass { tap, ..qwen_image::Pass::default() })?)
     })?;
     Ok(vec![
-        near("temb.sd3", &sd3, &tensors.floats("temb.sd3")?, PIECE),
-        near("temb.qwen", &qwen, &tensors.floats("temb.qwen")?, PIECE),
-        near("qwen_patch.tokens", &patches, &tensors.floats("qwen_patch.tokens")?, 0.0),
+        CaseResult::near("temb.sd3", &sd3, &tensors.floats("temb.sd3")?, PIECE),
+        CaseResult::near("temb.qwen", &qwen, &tensors.floats("temb.qwen")?, PIECE),
+        CaseResult::near("qwen_patch.tokens", &patches, &tensors.floats("qwen_patch.tokens")?, 0.0),
     ])
 }
 
@@ -115,7 +115,7 @@ fn ids(params: &Value, tensors: &Tensors) -> Result<Vec<CaseResult>, Trouble> {
         let at = Placement { index: number("index"), top: number("h_offset"), left: number("w_offset") };
         let name = format!("qwen_ids.{i}");
         let found = image_positions([number("h"), number("w")], at);
-        Ok(near(name.as_str(), &found, &tensors.floats(&name)?, 0.0))
+        Ok(CaseResult::near(name.as_str(), &found, &tensors.floats(&name)?, 0.0))
     };
     given.map(one).collect()
 }
@@ -134,7 +134,7 @@ fn tables(params: &Value, tensors: &Tensors) -> Result<Vec<CaseResult>, Trouble>
             })?;
             let name = format!("{list}.{i}");
             results.push(if list == "sincos" {
-                near(name.as_str(), &found, &tensors.floats(&name)?, PIECE)
+                CaseResult::near(name.as_str(), &found, &tensors.floats(&name)?, PIECE)
             } else {
                 let rows = found.iter().step_by(64).map(|row| *row as i64);
                 CaseResult::exact(name.as_str(), rows.eq(tensors.integers(&name)?), "other rows")
@@ -153,7 +153,7 @@ fn latents(tensors: &Tensors) -> Result<Vec<CaseResult>, Trouble> {
         let z = Tensor::<1>::from_floats(tensors.floats(&name)?.as_slice(), &device()).reshape([1, 16, height, width]);
         for (end, found) in [("in", format.process_in(z.clone())), ("out", format.process_out(z.clone()))] {
             let name = format!("latent.{kind}.{end}");
-            results.push(near(name.as_str(), &values(found)?, &tensors.floats(&name)?, PIECE));
+            results.push(CaseResult::near(name.as_str(), &values(found)?, &tensors.floats(&name)?, PIECE));
         }
         let name = format!("preview.{kind}.rgb_u8");
         let planes = Planes::from_tensor(&z).map_err(|error| error.to_string())?;

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::nets::{tiny_mmdit, tiny_qwen};
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
-use crate::families::common::{near, sizes, text};
+use crate::families::common::{sizes, text};
 use crate::nets::recipe::{device, stored, values};
 
 const SIGMAS: f64 = 1e-6;
@@ -158,7 +158,7 @@ impl Bench<'_> {
         let compare = |what: &str, found: &[f32], tolerance| {
             let name = format!("{name}.{what}");
             let expected = self.tensors.floats(&name)?;
-            Ok::<_, Trouble>(near(name, found, &expected, tolerance))
+            Ok::<_, Trouble>(CaseResult::near(name, found, &expected, tolerance))
         };
         let mut results = vec![compare("noise", &values(noise.clone())?, 0.0)?, compare("sigmas", &sigmas, SIGMAS)?];
         let mask = run.get("noise_mask").and_then(Value::as_str);

@@ -4,7 +4,6 @@ use kiln_memory::Dtype;
 use kiln_models::schedule::{Levels, ModelSampling, ScheduleError, Scheduler};
 
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
-use crate::families::common::near;
 
 const LEVELS: f64 = 1e-6;
 /// Parts of a run at which percentages were probed.
@@ -63,7 +62,7 @@ fn judge(tensors: &Tensors, kind: &str, what: &str) -> Result<Option<CaseResult>
             other => other?,
         },
     };
-    Ok(Some(near(name, &found, &expected, LEVELS)))
+    Ok(Some(CaseResult::near(name, &found, &expected, LEVELS)))
 }
 
 /// `table_everyN`, or `SCHEDULER.STEPS`.

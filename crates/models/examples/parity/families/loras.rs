@@ -2,21 +2,33 @@
 
 use std::sync::Arc;
 
-use kiln_memory::{Dtype, MemorySource, Patch as _, TensorSource};
+use kiln_memory::{Dtype, MemorySource, Patch as _, TensorShapes, TensorSource};
 use kiln_models::{
     flux::flux_keys,
     lora::{LoraFile, Matrix, Part, Patch, Place, Prefixes, Target},
+    mmdit::{MmditConfig, mmdit_keys},
+    qwen_image::{QwenImageConfig, qwen_image_keys},
     zimage::zimage_keys,
 };
 use serde_json::{Value, json};
 
-use super::common::{flux_config, near, tiny_names, tiny_weights, unzipped, zimage_config};
+use super::common::{tiny_names, tiny_weights};
 use crate::case::{CaseResult, Folder, Tensors, Trouble};
+use crate::flux::common::{flux_config, zimage_config};
 use crate::nets::recipe::names;
 
 const TOLERANCE: f64 = 1e-6;
 
-fn prefixes(names: &kiln_memory::TensorShapes, config: &Value) -> Result<Prefixes, Trouble> {
+/// What full-size models are called in `keys_full`, beside their names with an ending.
+const FULL: [(&str, &str); 3] = [("qwen", "qwen_image"), ("sd35m", "sd35_medium"), ("sd35l", "sd35_large")];
+
+fn prefixes(names: &TensorShapes, config: &Value) -> Result<Prefixes, Trouble> {
+    if names.any("joint_blocks.") {
+        return Ok(mmdit_keys(&MmditConfig::from_names(names)?)?);
+    }
+    if names.has("transformer_blocks.0.img_mod.1.weight") {
+        return Ok(qwen_image_keys(&QwenImageConfig::from_names(names)?)?);
+    }
     if names.has("cap_embedder.1.weight") {
         return Ok(zimage_keys(&zimage_config(names, config)?)?);
     }
@@ -35,16 +47,16 @@ fn written(place: &Place) -> Value {
 pub fn keys(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
     let model = file.trim_end_matches(".json.gz").rsplit('_').next().unwrap_or_default();
     let names = if file.contains("_full_") {
-        let lists = unzipped(folder, "keys_full.json.gz")?;
-        let known = |key: &&str| lists.get(*key).is_some();
-        let list =
-            [model, &format!("{model}_dev"), &format!("{model}_turbo")].into_iter().find(known).map(str::to_owned);
+        let lists = folder.json("keys_full.json.gz")?;
+        let other = FULL.iter().find(|(short, _)| *short == model).map_or(model, |(_, full)| full);
+        let published = [other.to_owned(), format!("{model}_dev"), format!("{model}_turbo")];
+        let list = published.iter().find(|key| lists.get(key.as_str()).is_some());
         names(&lists[list.ok_or("no such model in keys_full")?])?
     } else {
         tiny_names(folder, model)?.under(&format!("{model}."))
     };
     let found = prefixes(&names, &folder.entry(file).params["config"])?;
-    let maps = unzipped(folder, file)?;
+    let maps = folder.json(file)?;
     let expected = maps.as_object().ok_or("a map of prefixes")?;
     let wrong = |(prefix, place): &(&String, &Value)| found.get(prefix).map(written).as_ref() != Some(place);
     let wrong: Vec<_> = expected.iter().filter(wrong).take(5).collect();
@@ -95,7 +107,7 @@ pub fn deltas(folder: &Folder, file: &str) -> Result<Vec<CaseResult>, Trouble> {
         }
         let found = rows(&matrix, &params["row_step"], strength);
         let expected = tensors.floats(&format!("delta.{name}"))?;
-        Ok::<_, Trouble>(near(name, &found, &expected, TOLERANCE))
+        Ok::<_, Trouble>(CaseResult::near(name, &found, &expected, TOLERANCE))
     };
     Ok(outputs.map(|name| one(name).unwrap_or_else(|trouble| CaseResult::broken(name, trouble))).collect())
 }
