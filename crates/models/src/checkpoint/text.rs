@@ -95,18 +95,7 @@ impl TextEncoders {
     /// # Errors
     /// As [`Checkpoint::open`](crate::Checkpoint::open); `ModelError::NotThere` naming the encoder that none of the files holds.
     pub fn open(paths: &[&Path], recipe: &'static TextRecipe, budget: &Arc<Budget>) -> Result<Self, ModelError> {
-        let encoders = all_of(paths, budget)?;
-        let Some(stack) = in_order(recipe, &encoders) else {
-            let roles: Vec<&str> = recipe.roles.iter().map(|role| role.name()).collect();
-            let found: Vec<&str> = encoders.iter().map(|encoder| encoder.role.name()).collect();
-            return Err(ModelError::NotThere {
-                path: paths.first().map(|path| path.to_path_buf()).unwrap_or_default(),
-                wanted: "complete set of text encoders",
-                recognised: found.join(", "),
-                missing: format!("{recipe} needs {}", roles.join(" and ")),
-            });
-        };
-        Ok(stack)
+        complete(paths, recipe, &all_of(paths, budget)?)
     }
 
     /// Opens text encoders from files as a loader's `type` means it: the file says which language model it is, the type what
@@ -116,47 +105,56 @@ impl TextEncoders {
     /// As [`open`](Self::open); `ModelError::NotThere` saying what was found, what the type takes and what to do.
     pub fn open_as(paths: &[&Path], kind: &str, budget: &Arc<Budget>) -> Result<Self, ModelError> {
         let encoders = all_of(paths, budget)?;
-        let roles: Vec<TextEncoderKind> = encoders.iter().map(|encoder| encoder.role).collect();
-        let recipe = TextRecipe::of_loader(kind, &roles).map_err(|missing| ModelError::NotThere {
-            path: paths.first().map(|path| path.to_path_buf()).unwrap_or_default(),
-            wanted: "suitable set of text encoders",
-            recognised: roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", "),
-            missing,
-        })?;
-        match (recipe, paths) {
-            (Some(recipe), _) => Ok(Self { recipe, encoders: sorted(recipe, &encoders) }),
-            (None, [path]) => Self::open_any(path, budget),
-            (None, _) => {
-                // The first family of the table that takes as many encoders as there are files.
-                let families = families();
-                let recipes = families.iter().map(|family| family.text);
-                let recipe = recipes.into_iter().find(|recipe| recipe.roles.len() >= paths.len());
-                Self::open(paths, recipe.unwrap_or(&TextRecipe::NONE), budget)
-            }
+        match TextRecipe::of_loader(kind, &roles(&encoders)) {
+            Ok(Some(recipe)) => Ok(Self { recipe, encoders: sorted(recipe, &encoders) }),
+            Ok(None) => usual(paths, &encoders),
+            Err(missing) => Err(not_suitable(paths, "suitable set of text encoders", &encoders, missing)),
         }
     }
 
-    /// The family that the text encoders of a single file are usually used with.
+    /// Opens text encoders as those of the family that they are usually used with.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`](crate::Checkpoint::open).
-    pub fn open_any(path: &Path, budget: &Arc<Budget>) -> Result<Self, ModelError> {
-        let source = open(path)?;
-        let names = TensorShapes::of(&*source);
-        let found = recognised(path, "text encoder", &names, detect::text_encoders(&names))?;
-        let roles: Vec<TextEncoderKind> = found.iter().map(|(role, _)| *role).collect();
-        if roles.is_empty() {
-            return Err(not_there(path, "text encoder", &names, "`text_model.encoder.layers.0.*`"));
-        }
-        let families = families();
-        let recipe = families.iter().map(|family| family.text).find(|recipe| recipe.roles == roles);
-        let recipe = recipe.ok_or_else(|| ModelError::NotThere {
-            path: path.to_path_buf(),
-            wanted: "complete set of text encoders",
-            recognised: roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", "),
-            missing: "what a family takes together with them".to_owned(),
-        })?;
-        Self::open(&[path], recipe, budget)
+    /// As [`open`](Self::open).
+    pub fn open_usual(paths: &[&Path], budget: &Arc<Budget>) -> Result<Self, ModelError> {
+        usual(paths, &all_of(paths, budget)?)
+    }
+}
+
+/// `encoders` as the set that `recipe` needs.
+fn complete(paths: &[&Path], recipe: &'static TextRecipe, encoders: &[Encoder]) -> Result<TextEncoders, ModelError> {
+    in_order(recipe, encoders).ok_or_else(|| {
+        let needs: Vec<&str> = recipe.roles.iter().map(|role| role.name()).collect();
+        let missing = format!("{recipe} needs {}", needs.join(" and "));
+        not_suitable(paths, "complete set of text encoders", encoders, missing)
+    })
+}
+
+/// `encoders` as the set of the first family of the table that takes them: those of one file exactly, of several files as
+/// many.
+fn usual(paths: &[&Path], encoders: &[Encoder]) -> Result<TextEncoders, ModelError> {
+    let (families, found) = (families(), roles(encoders));
+    let suits = |recipe: &&TextRecipe| match paths {
+        [_] => recipe.roles == found,
+        _ => recipe.roles.len() >= paths.len(),
+    };
+    let Some(recipe) = families.iter().map(|family| family.text).find(suits) else {
+        let missing = "what a family takes together with them".to_owned();
+        return Err(not_suitable(paths, "complete set of text encoders", encoders, missing));
+    };
+    complete(paths, recipe, encoders)
+}
+
+fn roles(encoders: &[Encoder]) -> Vec<TextEncoderKind> {
+    encoders.iter().map(|encoder| encoder.role).collect()
+}
+
+fn not_suitable(paths: &[&Path], wanted: &'static str, encoders: &[Encoder], missing: String) -> ModelError {
+    ModelError::NotThere {
+        path: paths.first().map(|path| path.to_path_buf()).unwrap_or_default(),
+        wanted,
+        recognised: encoders.iter().map(|encoder| encoder.role.name()).collect::<Vec<_>>().join(", "),
+        missing,
     }
 }
 
@@ -222,7 +220,7 @@ fn in_order(recipe: &'static TextRecipe, encoders: &[Encoder]) -> Option<TextEnc
     if recipe.roles.is_empty() {
         return None;
     }
-    let roles: Vec<TextEncoderKind> = encoders.iter().map(|encoder| encoder.role).collect();
+    let roles = roles(encoders);
     let all = recipe.roles.iter().all(|role| roles.contains(role));
     let some = recipe.takes_any_of_them() && recipe.roles.iter().any(|role| roles.contains(role));
     (all || some).then(|| TextEncoders { recipe, encoders: sorted(recipe, encoders) })

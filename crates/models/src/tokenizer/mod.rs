@@ -28,6 +28,7 @@ mod specials;
 mod tekken;
 pub mod template;
 mod unigram;
+mod unpack;
 mod vocabularies;
 mod vocabulary;
 mod words;

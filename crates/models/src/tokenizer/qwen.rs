@@ -3,12 +3,12 @@
 //! Sources: Alibaba's `qwen.tiktoken` (in `dashscope` 2.0.2); transformers `Qwen2Tokenizer` for pattern and composition.
 
 use std::collections::HashMap;
-use std::io::Read;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::byte_pairs::{BytePairs, Parts};
 use super::error::TokenizerError;
+use super::unpack::unpacked;
 
 const NAME: &str = "Qwen's vocabulary";
 const BUNDLED: &[u8] = include_bytes!("../../assets/tokenizers/qwen2.tiktoken.gz");
@@ -57,9 +57,8 @@ impl BytePairs {
     /// # Errors
     /// Only if the built-in file is damaged.
     pub fn qwen() -> Result<Self, TokenizerError> {
-        let mut text = String::new();
-        let unpacked = flate2::read::GzDecoder::new(BUNDLED).read_to_string(&mut text);
-        unpacked.map_err(|error| TokenizerError::vocabulary(NAME, format!("it can't be unpacked: {error}")))?;
+        let text = String::from_utf8(unpacked(NAME, BUNDLED)?)
+            .map_err(|error| TokenizerError::vocabulary(NAME, format!("it isn't text: {error}")))?;
         let mut ranks = HashMap::with_capacity(QWEN_PAD as usize);
         for (line, entry) in (1..).zip(text.lines()) {
             let read = entry

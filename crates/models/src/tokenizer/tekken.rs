@@ -4,13 +4,13 @@
 //! in the file.
 
 use std::collections::HashMap;
-use std::io::Read;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
 use super::byte_pairs::{BytePairs, Parts};
 use super::error::TokenizerError;
+use super::unpack::unpacked;
 
 const NAME: &str = "Mistral's vocabulary (tekken)";
 const BUNDLED: &[u8] = include_bytes!("../../assets/tokenizers/tekken.json.gz");
@@ -51,9 +51,7 @@ impl BytePairs {
     /// # Errors
     /// Only if the built-in file is damaged.
     pub fn tekken() -> Result<Self, TokenizerError> {
-        let mut json = Vec::new();
-        let unpacked = flate2::read::GzDecoder::new(BUNDLED).read_to_end(&mut json);
-        unpacked.map_err(|error| TokenizerError::vocabulary(NAME, format!("it can't be unpacked: {error}")))?;
+        let json = unpacked(NAME, BUNDLED)?;
         Self::from_tekken(&json)
     }
 

@@ -3,8 +3,6 @@
 //! Sources: Kudo 2018 (unigram language models); transformers 4.57 `T5TokenizerFast`, whose steps the same library runs
 //! here.
 
-use std::io::Read;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use tokenizers::models::unigram::Unigram;
@@ -13,6 +11,7 @@ use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::{AddedToken, Tokenizer as Pipeline};
 
 use super::error::TokenizerError;
+use super::unpack::unpacked;
 use super::words::Words;
 
 const NAME: &str = "T5's vocabulary";
@@ -38,9 +37,7 @@ impl T5Vocabulary {
     /// # Errors
     /// Only if the built-in file is damaged.
     pub fn bundled() -> Result<Self, TokenizerError> {
-        let mut json = Vec::new();
-        let unpacked = flate2::read::GzDecoder::new(BUNDLED).read_to_end(&mut json);
-        unpacked.map_err(|error| TokenizerError::vocabulary(NAME, format!("it can't be unpacked: {error}")))?;
+        let json = unpacked(NAME, BUNDLED)?;
         let file: File = serde_json::from_slice(&json)
             .map_err(|error| TokenizerError::vocabulary(NAME, format!("it isn't a list of pieces: {error}")))?;
         Ok(Self { pipeline: pipeline(file)? })

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_exec::{ConstantInputs, Cx, Execute, Fingerprint, Host, Node, NodeError};
-use kiln_models::detect::Family;
 use kiln_models::{DiffusionModel, TextEncoders};
 
 use super::fingerprint::stamps;
@@ -52,10 +51,7 @@ impl Execute for DiffusersLoader {
         let budget = environment.budget();
         let Parts { unet, vae, encoders } = Parts::of(&self.model_path, environment.folders())?;
         let paths: Vec<&Path> = encoders.iter().map(PathBuf::as_path).collect();
-        let text = match paths.as_slice() {
-            [one] => TextEncoders::open_any(one, budget)?,
-            several => TextEncoders::open(several, Family::SDXL.text, budget)?,
-        };
+        let text = TextEncoders::open_usual(&paths, budget)?;
         Ok((
             Model::new(DiffusionModel::open_among(environment.families(), &unet, None, budget)?),
             Clip::new(text),
