@@ -142,6 +142,7 @@ pub const HOUSES: &[House] = &[
                 "nets/patches",
                 "nets/residuals",
                 "nets/side_inputs",
+                "nets/transformer_call",
             ],
             &["nets/control", "nets/denoiser", "nets/frames", "weight_hooks"],
             &["nets/clip", "nets/detector", "nets/llm", "nets/qwen_vision", "nets/segmenter", "nets/t5"],

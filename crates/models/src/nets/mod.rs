@@ -30,6 +30,7 @@ pub mod t2i;
 pub mod t5;
 pub mod taehv;
 pub mod taesd;
+mod transformer_call;
 pub mod unet;
 pub mod upscale;
 pub mod vae;

@@ -32,5 +32,5 @@ pub use conv::{Padding, conv2d};
 pub use error::OpError;
 pub use linear::{linear, linear2};
 pub use norm::{add_gated, group_norm, layer_norm, modulated_norm, rms_norm};
-pub use resize::{pixel_shuffle, upsample_nearest};
+pub use resize::{pixel_shuffle, pixel_unshuffle, upsample_nearest};
 pub use rotary::{Pairs, Rotary};

@@ -58,3 +58,21 @@ pub fn pixel_shuffle(x: Tensor<4>, r: usize) -> Result<Tensor<4>, OpError> {
     let blocks = x.reshape([batch, channels, r, r, height, width]).permute([0, 1, 4, 2, 5, 3]);
     Ok(blocks.reshape([batch, channels, height * r, width * r]))
 }
+
+/// Moves space into channels, as [`pixel_shuffle`] moves it back: pixel `(i, j)` of each `r` x `r` block of channel `c`
+/// becomes channel `c · r² + i · r + j`.
+///
+/// # Shapes
+/// `x` `[batch, channels, h, w]`; returns `[batch, channels · r², h / r, w / r]`.
+/// # Errors
+/// [`OpError`] when `r` does not divide both sides or an axis is empty.
+pub fn pixel_unshuffle(x: Tensor<4>, r: usize) -> Result<Tensor<4>, OpError> {
+    let check = Check("pixel_unshuffle");
+    check.filled("x", &x)?;
+    let [batch, channels, height, width] = x.dims();
+    check.divides("r", r, height)?;
+    check.divides("r", r, width)?;
+    let (rows, columns) = (height / r, width / r);
+    let blocks = x.reshape([batch, channels, rows, r, columns, r]).permute([0, 1, 3, 5, 2, 4]);
+    Ok(blocks.reshape([batch, channels * r * r, rows, columns]))
+}

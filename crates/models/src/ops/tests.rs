@@ -168,6 +168,10 @@ fn pixels_move_where_torch_moves_them() {
     let x = Tensor::<1>::from_floats([0.0, 1.0, 2.0, 3.0], &cpu());
     let shuffled = pixel_shuffle(x.clone().reshape([1, 4, 1, 1]), 2).unwrap();
     assert_eq!(shuffled.into_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0]);
+    let many = random([2, 18, 2, 5]);
+    let back = pixel_unshuffle(pixel_shuffle(many.clone(), 3).unwrap(), 3).unwrap();
+    assert_eq!(back.into_data(), many.clone().into_data());
+    assert!(pixel_unshuffle(many, 2).is_err(), "2 does not divide 5");
     let grown = upsample_nearest(x.reshape([1, 1, 2, 2]), 3, 4).unwrap();
     let expected = [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0];
     assert_eq!(grown.into_data().try_to_vec::<f32>().unwrap(), expected);

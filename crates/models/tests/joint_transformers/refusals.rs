@@ -32,7 +32,7 @@ fn latents_prompts_and_references_of_other_models_are_named() {
     let net = config.init(&weights("qwen.", &config.tensors().unwrap())).unwrap();
     let pass = qwen_image::Pass::default();
     let say = |x, context, pass: &qwen_image::Pass<'_>| net.forward(x, &[0.5], context, pass);
-    says(say(wave([1, 4, 8, 8]), wave([1, 3, 64]), &pass).unwrap_err(), &["`x`", "[batch, 16, height, width]", "4"]);
+    says(say(wave([1, 4, 8, 8]), wave([1, 3, 64]), &pass).unwrap_err(), &["`x`", "[batch, 16, h, w]", "4"]);
     says(say(wave([1, 16, 8, 8]), wave([1, 3, 48]), &pass).unwrap_err(), &["`context`", "[1, tokens, 64]", "48"]);
     let flux = [wave([1, 4, 8, 8])];
     let pass = qwen_image::Pass { references: &flux, ..pass };

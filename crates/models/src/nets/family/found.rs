@@ -22,6 +22,21 @@ pub struct Found<C> {
 /// A recognised denoising network.
 pub type FoundNetwork = Found<Arc<dyn NetworkConfig>>;
 
+impl FoundNetwork {
+    /// The network whose tensors `map` found, if it did, with the sizes that `read` takes from its keys.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn of<C: NetworkConfig>(
+        map: Option<KeyMap>,
+        read: impl FnOnce(&TensorShapes) -> Result<C, ModelError>,
+    ) -> Result<Option<Self>, ModelError> {
+        let Some(map) = map else { return Ok(None) };
+        let config = read(&map.names())?;
+        Ok(Some(Self { config: Arc::new(config), map }))
+    }
+}
+
 /// The sizes of a denoising network, whatever its family.
 pub trait NetworkConfig: Any + Debug + Send + Sync {
     /// Key and shape of every tensor that the network takes, in the order of use.

@@ -5,7 +5,10 @@ use burn::tensor::{Device, Tensor};
 use super::config::FluxConfig;
 use crate::{
     error::ModelError,
-    nets::{layers::Linear, unet::sinusoidal},
+    nets::{
+        layers::{Embedder, Linear},
+        unet::sinusoidal,
+    },
     ops,
     weights::WeightBuilder,
 };
@@ -16,29 +19,18 @@ const WAVES: usize = 256;
 const FACTOR: f32 = 1000.0;
 
 /// `out_layer(silu(in_layer(x)))`.
-#[derive(Debug)]
-struct Embedder {
-    input: Linear,
-    output: Linear,
+fn embedder(config: &FluxConfig, wb: &WeightBuilder<'_>, name: &str, inputs: usize) -> Result<Embedder, ModelError> {
+    let (hidden, bias) = (config.hidden, config.bias());
+    Ok(Embedder::of(
+        Linear::with_bias(wb, &format!("{name}.in_layer"), [inputs, hidden], bias)?,
+        Linear::with_bias(wb, &format!("{name}.out_layer"), [hidden, hidden], bias)?,
+    ))
 }
 
-impl Embedder {
-    fn new(config: &FluxConfig, wb: &WeightBuilder<'_>, name: &str, inputs: usize) -> Result<Self, ModelError> {
-        let (hidden, bias) = (config.hidden, config.bias());
-        Ok(Self {
-            input: Linear::with_bias(wb, &format!("{name}.in_layer"), [inputs, hidden], bias)?,
-            output: Linear::with_bias(wb, &format!("{name}.out_layer"), [hidden, hidden], bias)?,
-        })
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Result<Tensor<2>, ModelError> {
-        self.output.forward2(ops::silu(self.input.forward2(x)?)?)
-    }
-
-    fn of_numbers(&self, numbers: &[f32], device: &Device) -> Result<Tensor<2>, ModelError> {
-        let scaled: Vec<f32> = numbers.iter().map(|number| number * FACTOR).collect();
-        self.forward(sinusoidal(&scaled, WAVES, device))
-    }
+/// The waves of noise levels or of guidance.
+fn waves(numbers: &[f32], device: &Device) -> Tensor<2> {
+    let scaled: Vec<f32> = numbers.iter().map(|number| number * FACTOR).collect();
+    sinusoidal(&scaled, WAVES, device)
 }
 
 /// The networks of level, guidance and pooled text.
@@ -51,7 +43,7 @@ pub(super) struct Embedding {
 
 impl Embedding {
     pub(super) fn new(config: &FluxConfig, wb: &WeightBuilder<'_>) -> Result<Self, ModelError> {
-        let embedder = |name, inputs| Embedder::new(config, wb, name, inputs);
+        let embedder = |name, inputs| embedder(config, wb, name, inputs);
         Ok(Self {
             time: embedder("time_in", WAVES)?,
             guidance: config.guidance.then(|| embedder("guidance_in", WAVES)).transpose()?,
@@ -74,9 +66,9 @@ impl Embedding {
         vector: Option<Tensor<2>>,
         device: &Device,
     ) -> Result<Tensor<2>, ModelError> {
-        let mut sum = self.time.of_numbers(times, device)?;
+        let mut sum = self.time.forward(waves(times, device))?;
         if let (Some(embedder), Some(guidance)) = (&self.guidance, guidance) {
-            sum = sum + embedder.of_numbers(guidance, device)?;
+            sum = sum + embedder.forward(waves(guidance, device))?;
         }
         if let Some((width, embedder)) = &self.vector {
             let vector = match vector {

@@ -37,11 +37,7 @@ impl NetworkConfig for FluxConfig {
 pub static FLUX: NetworkKind = NetworkKind {
     name: "a Flux network",
     probe: "a Flux network (`double_blocks.0.img_attn.norm.key_norm.scale`, or `single_transformer_blocks.*`)",
-    find: |names| {
-        let Some(map) = find(names) else { return Ok(None) };
-        let config = FluxConfig::from_names(&map.names())?;
-        Ok(Some(FoundNetwork { config: Arc::new(config), map }))
-    },
+    find: |names| FoundNetwork::of(find(names), FluxConfig::from_names),
 };
 
 /// The network's keys, with the prefix of a checkpoint or without. Chroma's are left to others: its modulation is none of

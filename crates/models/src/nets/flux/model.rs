@@ -16,6 +16,7 @@ use crate::{
         condition_inputs::ReferenceMethod,
         layers::Linear,
         patches::{Order, Patches},
+        transformer_call::TransformerCall,
     },
     ops::{self, Rotary},
     weights::{ModelWeights, WeightBuilder},
@@ -222,19 +223,9 @@ impl Flux {
         context: &Tensor<3>,
         inputs: &FluxInputs<'_>,
     ) -> Result<(), ModelError> {
-        let FluxConfig { in_channels, context: width, .. } = self.config;
-        let [batch, channels, height, columns] = x.dims();
-        if channels != in_channels || batch == 0 || height == 0 || columns == 0 {
-            return Err(wrong("x", format!("[batch, {in_channels}, h, w]"), &x.dims()));
-        }
-        if times.len() != batch {
-            return Err(wrong("timesteps", format!("{batch} of them"), &[times.len()]));
-        }
-        let [rows, words, found] = context.dims();
-        if rows != batch || words == 0 || found != width {
-            let expected = format!("[{batch}, tokens, {width}], the encoded prompt of this family");
-            return Err(wrong("context", expected, &context.dims()));
-        }
+        let (in_channels, batch) = (self.config.in_channels, x.dims()[0]);
+        TransformerCall { network: "Flux", channels: in_channels, context: self.config.context }
+            .check(x, times, context)?;
         if let Some(guidance) = inputs.guidance.as_ref().filter(|guidance| guidance.len() != batch) {
             return Err(wrong("guidance", format!("{batch} numbers"), &[guidance.len()]));
         }

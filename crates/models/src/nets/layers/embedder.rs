@@ -20,7 +20,12 @@ impl Embedder {
         inputs: usize,
         width: usize,
     ) -> Result<Self, ModelError> {
-        Ok(Self { first: Linear::new(wb, first, inputs, width)?, second: Linear::new(wb, second, width, width)? })
+        Ok(Self::of(Linear::new(wb, first, inputs, width)?, Linear::new(wb, second, width, width)?))
+    }
+
+    /// Of two layers, of any widths and with biases or without.
+    pub(crate) fn of(first: Linear, second: Linear) -> Self {
+        Self { first, second }
     }
 
     /// # Shapes

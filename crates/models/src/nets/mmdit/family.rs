@@ -37,11 +37,7 @@ impl NetworkConfig for MmditConfig {
 pub static MMDIT: NetworkKind = NetworkKind {
     name: "an MMDiT",
     probe: "an MMDiT (`joint_blocks.0.context_block.attn.qkv.weight`)",
-    find: |names| {
-        let Some(map) = find(names) else { return Ok(None) };
-        let config = MmditConfig::from_names(&map.names())?;
-        Ok(Some(FoundNetwork { config: Arc::new(config), map }))
-    },
+    find: |names| FoundNetwork::of(find(names), MmditConfig::from_names),
 };
 
 /// The network's keys, with the prefix of a checkpoint or without.

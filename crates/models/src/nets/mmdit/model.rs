@@ -17,6 +17,7 @@ use crate::{
         activations::ActivationTap,
         layers::{Embedder, Linear},
         patches::{Order, Patches},
+        transformer_call::TransformerCall,
         unet::sinusoidal,
     },
     ops,
@@ -207,17 +208,9 @@ impl Mmdit {
     }
 
     fn check(&self, x: &Tensor<4>, steps: &[f32], context: &Tensor<3>, pass: &Pass<'_>) -> Result<(), ModelError> {
-        let ([batch, channels, height, width], config) = (x.dims(), &self.config);
-        if channels != config.in_channels || batch == 0 || height == 0 || width == 0 {
-            return Err(input("x", format!("[batch, {}, height, width]", config.in_channels), &x.dims()));
-        }
-        if steps.len() != batch {
-            return Err(input("timesteps", format!("{batch}, one per batch item"), &[steps.len()]));
-        }
-        let found = context.dims();
-        if found[0] != batch || found[1] == 0 || found[2] != config.context {
-            return Err(input("context", format!("[{batch}, tokens, {}]", config.context), &found));
-        }
+        let (batch, config) = (x.dims()[0], &self.config);
+        TransformerCall { network: "MMDiT", channels: config.in_channels, context: config.context }
+            .check(x, steps, context)?;
         match pass.vector.map(Tensor::dims) {
             Some(found) if found != [batch, config.vector] => {
                 Err(input("vector", format!("[{batch}, {}], the pooled prompt", config.vector), &found))

@@ -37,11 +37,7 @@ impl NetworkConfig for QwenImageConfig {
 pub static QWEN_IMAGE: NetworkKind = NetworkKind {
     name: "Qwen-Image's network",
     probe: "Qwen-Image's network (`txt_norm.weight` and `transformer_blocks.0.img_mlp.net.0.proj.weight`)",
-    find: |names| {
-        let Some(map) = find(names) else { return Ok(None) };
-        let config = QwenImageConfig::from_names(&map.names())?;
-        Ok(Some(FoundNetwork { config: Arc::new(config), map }))
-    },
+    find: |names| FoundNetwork::of(find(names), QwenImageConfig::from_names),
 };
 
 /// The network's keys, with the prefix of a checkpoint or without.

@@ -16,6 +16,7 @@ use crate::{
         activations::ActivationTap,
         condition_inputs::ReferenceMethod,
         layers::{Embedder, Linear, RmsNorm},
+        transformer_call::TransformerCall,
         unet::frequency,
     },
     ops::{self, Rotary},
@@ -208,18 +209,9 @@ impl QwenImage {
     }
 
     fn check(&self, x: &Tensor<4>, steps: &[f32], context: &Tensor<3>, pass: &Pass<'_>) -> Result<(), ModelError> {
-        let ([batch, channels, height, width], config) = (x.dims(), &self.config);
-        if channels != config.in_channels || batch == 0 || height == 0 || width == 0 {
-            let expected = format!("[batch, {}, height, width], one frame", config.in_channels);
-            return Err(input("x", expected, &x.dims()));
-        }
-        if steps.len() != batch {
-            return Err(input("timesteps", format!("{batch}, one per batch item"), &[steps.len()]));
-        }
-        let found = context.dims();
-        if found[0] != batch || found[1] == 0 || found[2] != config.context {
-            return Err(input("context", format!("[{batch}, tokens, {}]", config.context), &found));
-        }
+        let ([batch, channels, ..], config) = (x.dims(), &self.config);
+        TransformerCall { network: "Qwen-Image", channels: config.in_channels, context: config.context }
+            .check(x, steps, context)?;
         for reference in pass.references {
             let [items, own, height, width] = reference.dims();
             if (items != 1 && items != batch) || own != channels || height == 0 || width == 0 {

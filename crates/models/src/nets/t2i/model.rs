@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::ModelError,
     nets::{layers::Conv2d, residuals::Residuals},
+    ops,
     weights::{ModelWeights, WeightBuilder},
 };
 
@@ -96,7 +97,7 @@ impl Adapter {
             return Err(ModelError::Input { network: "T2I-Adapter", what: "image", expected, found });
         }
         let mut residuals = Residuals::default();
-        for (place, map) in self.config.places().into_iter().zip(self.maps(unshuffled(image, side))?) {
+        for (place, map) in self.config.places().into_iter().zip(self.maps(ops::pixel_unshuffle(image, side)?)?) {
             match place {
                 None => residuals.middle = Some(map),
                 Some(block) => {
@@ -125,12 +126,4 @@ impl Adapter {
             }
         }
     }
-}
-
-/// Squares of pixels as channels of one place, torch's order.
-fn unshuffled(x: Tensor<4>, side: usize) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
-    let (rows, columns) = (height / side, width / side);
-    let x = x.reshape([batch, channels, rows, side, columns, side]).permute([0, 1, 3, 5, 2, 4]);
-    x.reshape([batch, channels * side * side, rows, columns])
 }

@@ -43,7 +43,7 @@ impl Rrdb {
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
         let [batch, channels, height, width] = x.dims();
-        let first = self.first.forward(unshuffle(mirrored(x, self.unshuffle), self.unshuffle))?;
+        let first = self.first.forward(ops::pixel_unshuffle(mirrored(x, self.unshuffle), self.unshuffle)?)?;
         let h = self.blocks.iter().try_fold(first.clone(), |x, [one, two, three]| {
             let h = three.forward(two.forward(one.forward(x.clone())?)?)?;
             Ok::<_, ModelError>(x + h * SHARE)
@@ -73,18 +73,6 @@ fn mirrored(x: Tensor<4>, factor: usize) -> Tensor<4> {
     }
     let (rows, columns) = (indices(height), indices(width));
     x.select(2, rows).select(3, columns)
-}
-
-/// `[b, c, h, w]` to `[b, c · f², h / f, w / f]`.
-fn unshuffle(x: Tensor<4>, factor: usize) -> Tensor<4> {
-    if factor <= 1 {
-        return x;
-    }
-    let [batch, channels, height, width] = x.dims();
-    let (h, w) = (height / factor, width / factor);
-    let x = x.slice([0..batch, 0..channels, 0..h * factor, 0..w * factor]);
-    let x = x.reshape([batch, channels, h, factor, w, factor]).permute([0, 1, 3, 5, 2, 4]);
-    x.reshape([batch, channels * factor * factor, h, w])
 }
 
 /// Five convolutions, each seeing the input and all earlier results.

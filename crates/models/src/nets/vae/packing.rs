@@ -28,14 +28,12 @@ impl Packing {
     /// # Shapes
     /// `[batch, c, h, w]` to `[batch, 4 · c, h / 2, w / 2]`, the channel slowest, then row and column of the square.
     pub(super) fn pack(&self, x: Tensor<4>) -> Result<Tensor<4>, ModelError> {
-        let [batch, channels, height, width] = x.dims();
+        let [_, _, height, width] = x.dims();
         if height % SIDE != 0 || width % SIDE != 0 {
             let expected = format!("sides of multiples of {SIDE} latent cells");
             return Err(ModelError::Input { network: "VAE", what: "image", expected, found: vec![height, width] });
         }
-        let (rows, columns) = (height / SIDE, width / SIDE);
-        let squares = x.reshape([batch, channels, rows, SIDE, columns, SIDE]).permute([0, 1, 3, 5, 2, 4]);
-        let packed = squares.reshape([batch, channels * SIDE * SIDE, rows, columns]);
+        let packed = ops::pixel_unshuffle(x, SIDE)?;
         let (mean, deviation) = self.statistics(&packed.device())?;
         Ok((packed - mean) / deviation)
     }

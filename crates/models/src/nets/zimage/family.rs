@@ -34,11 +34,7 @@ impl NetworkConfig for ZImageConfig {
 pub static ZIMAGE: NetworkKind = NetworkKind {
     name: "a Z-Image network",
     probe: "a Z-Image network (`cap_embedder.1.weight`, `layers.0.adaLN_modulation.0.weight`)",
-    find: |names| {
-        let Some(map) = find(names) else { return Ok(None) };
-        let config = ZImageConfig::from_names(&map.names())?;
-        Ok(Some(FoundNetwork { config: Arc::new(config), map }))
-    },
+    find: |names| FoundNetwork::of(find(names), ZImageConfig::from_names),
 };
 
 /// The network's keys, with the prefix of a checkpoint or without.

@@ -11,8 +11,9 @@ use crate::{
     error::ModelError,
     nets::{
         activations::ActivationTap,
-        layers::{Linear, RmsNorm},
+        layers::{Embedder, Linear, RmsNorm},
         patches::{Order, Patches},
+        transformer_call::TransformerCall,
         unet::sinusoidal,
     },
     ops::{self, Rotary},
@@ -40,7 +41,7 @@ pub struct ZImage {
     image: Linear,
     caption_norm: RmsNorm,
     caption: Linear,
-    time: [Linear; 2],
+    time: Embedder,
     /// Learned tokens that fill up the rows of image and caption.
     pads: Option<[Weight; 2]>,
     context_refiner: Vec<Block>,
@@ -78,10 +79,10 @@ impl ZImage {
         };
         let pads = || Ok::<_, ModelError>([wb.get("x_pad_token", &[1, dim])?, wb.get("cap_pad_token", &[1, dim])?]);
         Ok(Self {
-            time: [
+            time: Embedder::of(
                 Linear::new(wb, "t_embedder.mlp.0", WAVES, inside)?,
                 Linear::new(wb, "t_embedder.mlp.2", inside, out)?,
-            ],
+            ),
             caption_norm: RmsNorm::new(wb, "cap_embedder.0.weight", caption, CAPTION_EPS)?,
             caption: Linear::new(wb, "cap_embedder.1", caption, dim)?,
             image: Linear::new(wb, "x_embedder", cells, dim)?,
@@ -141,8 +142,7 @@ impl ZImage {
 
     fn time(&self, times: &[f32], like: &Tensor<4>) -> Result<Tensor<2>, ModelError> {
         let clean: Vec<f32> = times.iter().map(|time| (1.0 - time) * FACTOR).collect();
-        let waves = sinusoidal(&clean, WAVES, &like.device());
-        self.time[1].forward2(ops::silu(self.time[0].forward2(waves)?)?)
+        self.time.forward(sinusoidal(&clean, WAVES, &like.device()))
     }
 
     /// `x` with pads behind it, as many as its row of tokens lacks. `which` is 0 for the image's, 1 for the caption's.
@@ -180,19 +180,7 @@ impl ZImage {
 
     fn check(&self, x: &Tensor<4>, times: &[f32], context: &Tensor<3>) -> Result<(), ModelError> {
         let ZImageConfig { channels, caption, .. } = self.config;
-        let [batch, found, height, width] = x.dims();
-        if found != channels || batch == 0 || height == 0 || width == 0 {
-            return Err(wrong("x", format!("[batch, {channels}, h, w]"), &x.dims()));
-        }
-        if times.len() != batch {
-            return Err(wrong("timesteps", format!("{batch} of them"), &[times.len()]));
-        }
-        let [rows, words, found] = context.dims();
-        if rows != batch || words == 0 || found != caption {
-            let expected = format!("[{batch}, tokens, {caption}], the encoded prompt of this family");
-            return Err(wrong("context", expected, &context.dims()));
-        }
-        Ok(())
+        TransformerCall { network: "Z-Image", channels, context: caption }.check(x, times, context)
     }
 }
 
@@ -204,8 +192,4 @@ fn positions(words: usize, tokens: usize, [rows, columns]: [usize; 2]) -> [Vec<f
     let mut image: Vec<f32> = cells.collect();
     image.resize(3 * tokens, 0.0);
     [caption.collect(), image]
-}
-
-fn wrong(what: &'static str, expected: String, found: &[usize]) -> ModelError {
-    ModelError::Input { network: "Z-Image", what, expected, found: found.to_vec() }
 }
