@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 use super::error::FileError;
 use super::extra_paths::{self, normal};
+use super::numbers::Numbers;
 
 /// The kinds of model, by ComfyUI's folder names and in its order, with the sub-folders of `models/` they live in.
 pub const MODEL_FOLDERS: &[(&str, &[&str])] = &[
@@ -118,6 +119,8 @@ pub struct Folders {
     input: PathBuf,
     output: PathBuf,
     temp: PathBuf,
+    /// Of the files in the temp folder.
+    temp_numbers: Numbers,
 }
 
 impl Folders {
@@ -130,6 +133,7 @@ impl Folders {
             input: root.join("input"),
             output: root.join("output"),
             temp: root.join("temp"),
+            temp_numbers: Numbers::default(),
         };
         folders.add_models_root(root.join("models"));
         folders
@@ -189,6 +193,11 @@ impl Folders {
             DirKind::Output => &self.output,
             DirKind::Temp => &self.temp,
         }
+    }
+
+    /// Where numbers of files in the folder of `dir` are remembered.
+    pub(super) fn numbers(&self, dir: DirKind) -> Option<&Numbers> {
+        (dir == DirKind::Temp).then_some(&self.temp_numbers)
     }
 
     /// Looks for every kind of model also under `root`, in ComfyUI's sub-folders.

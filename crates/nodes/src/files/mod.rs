@@ -8,6 +8,7 @@ mod extra_paths;
 mod folders;
 mod json_text;
 mod load;
+mod numbers;
 mod png;
 mod prefix;
 mod save;

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::error::FileError;
 use super::folders::{DirKind, Folders};
+use super::numbers::{Numbers, next_number};
 use super::prefix::{Moment, fill_prefix};
 
 /// How many numbers are tried when others write to the same folder at the same time.
 const MAX_CLASHES: u64 = 100_000;
 
 /// Where the files of one save go, and the number of the first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SavePath {
     /// The folder, which exists.
     pub folder: PathBuf,
@@ -25,6 +26,8 @@ pub struct SavePath {
     pub counter: u64,
     /// Input, output or temp.
     pub dir: DirKind,
+    /// Where the next number is remembered.
+    numbers: Option<Numbers>,
 }
 
 /// A file that was written, as ComfyUI's clients see it.
@@ -63,8 +66,12 @@ impl SavePath {
         if !super::folders::really_inside(&folder, root) {
             return Err(outside(prefix, root));
         }
-        let counter = next_number(&folder, &name)?;
-        Ok(Self { folder, subfolder, name, counter, dir })
+        let numbers = folders.numbers(dir).cloned();
+        let counter = match &numbers {
+            Some(numbers) => numbers.next(&folder, &name)?,
+            None => next_number(&folder, &name)?,
+        };
+        Ok(Self { folder, subfolder, name, counter, dir, numbers })
     }
 
     /// Whether `prefix` stays inside `dir`, as far as its words show. Creates nothing.
@@ -100,6 +107,9 @@ impl SavePath {
             let path = self.folder.join(&filename);
             self.counter += 1;
             if write_new_with(&path, fill)? {
+                if let Some(numbers) = &self.numbers {
+                    numbers.note(&self.folder, &self.name, self.counter);
+                }
                 return Ok(SavedFile { filename, subfolder: self.subfolder.clone(), dir: self.dir, path });
             }
         }
@@ -194,31 +204,9 @@ fn normalised(path: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// One more than the largest number among files `NAME_<number>_…` of `folder`.
-fn next_number(folder: &Path, name: &str) -> Result<u64, FileError> {
-    let entries = std::fs::read_dir(folder).map_err(|e| FileError::io("list the folder", folder, e))?;
-    let largest =
-        entries.flatten().filter_map(|e| number_of(&e.file_name().to_string_lossy(), name)).max().unwrap_or_default();
-    Ok(largest.saturating_add(1))
-}
-
-/// The number of a file that begins with `name` and `_`: what stands up to the next `_`, 0 if that's no number.
-fn number_of(file: &str, name: &str) -> Option<u64> {
-    let rest = file.strip_prefix(name)?.strip_prefix('_')?;
-    Some(rest.split('_').next().and_then(|n| n.parse().ok()).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{normalised, number_of};
-
-    #[test]
-    fn the_number_stands_between_the_name_and_the_next_underscore() {
-        assert_eq!(number_of("kiln_00041_.png", "kiln"), Some(41));
-        assert_eq!(number_of("kiln_new_.png", "kiln"), Some(0));
-        assert_eq!(number_of("kiln_7.png", "kiln"), Some(0));
-        assert_eq!(number_of("kilns_00041_.png", "kiln"), None);
-    }
+    use super::normalised;
 
     #[test]
     fn a_prefix_cannot_climb_out() {

@@ -71,27 +71,24 @@ impl Queue {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A job joins, and is kept when this returns. `waiter` gets its end. Goes on also when nobody waits for it any more: a job
-    /// that is kept has to join.
-    pub(crate) async fn put(&self, job: Job, waiter: Option<Waiter>) -> Answered<()> {
-        let this = self.clone();
-        let put = async move {
-            let waiting = Waiting { place: job.place, text: job.to_kept() };
-            let next_number = job.place + 1;
-            this.store.order(Change::Put { waiting, next_number }).done().await?;
-            this.ask(move |worker| worker.put(job, waiter)).await
-        };
-        tokio::spawn(put).await.unwrap_or(Err(QueueError::Closed))
+    /// A job joins, and is kept when this returns. `waiter` gets its end. Waits for nothing.
+    pub(crate) fn put(&self, job: Job, waiter: Option<Waiter>) -> Answered<()> {
+        let waiting = Waiting { place: job.place, text: job.to_kept() };
+        let next_number = job.place + 1;
+        self.store.keep(Change::Put { waiting, next_number })?;
+        self.tell(move |worker| worker.put(job, waiter))
     }
 
     /// Ends a job that runs, or takes it out where it waits. Waits for nothing.
     pub(crate) fn abandon(&self, id: Arc<str>) {
-        let command: Command = Box::new(move |worker| {
-            drop(worker.remove(|known| *known == *id));
+        let abandoned = self.tell(move |worker| {
+            if let Err(error) = worker.remove(|known| *known == *id) {
+                tracing::error!("prompt {id} still waits: {error}");
+            }
             worker.interrupt(|known| *known == *id);
         });
         // Without a worker nothing runs.
-        let _ = self.commands.send(command);
+        drop(abandoned);
     }
 
     /// How many jobs run or wait.
@@ -113,14 +110,14 @@ impl Queue {
 
     /// Takes every waiting job out.
     pub(crate) async fn clear(&self) -> Answered<()> {
-        let (_, written) = self.ask(|worker| worker.remove(|_| true)).await?;
-        Ok(written.done().await?)
+        self.ask(|worker| worker.remove(|_| true)).await??;
+        Ok(())
     }
 
     /// Takes these waiting jobs out.
     pub(crate) async fn remove(&self, ids: Vec<String>) -> Answered<()> {
-        let (_, written) = self.ask(move |worker| worker.remove(|id| ids.iter().any(|meant| meant == id))).await?;
-        Ok(written.done().await?)
+        self.ask(move |worker| worker.remove(|id| ids.iter().any(|meant| meant == id))).await??;
+        Ok(())
     }
 
     /// Stops what runs; with an id, only if it is that one.
@@ -130,32 +127,29 @@ impl Queue {
 
     /// Ends a job that runs, or takes it out where it waits. `false` if it does neither.
     pub(crate) async fn cancel(&self, ids: Vec<String>) -> Answered<bool> {
-        let ((waited, written), stopped) = self
-            .ask(move |worker| {
-                let is_meant = |id: &str| ids.iter().any(|meant| meant == id);
-                (worker.remove(is_meant), worker.interrupt(is_meant))
-            })
-            .await?;
-        written.done().await?;
-        Ok(waited > 0 || stopped)
+        let ask = self.ask(move |worker| {
+            let is_meant = |id: &str| ids.iter().any(|meant| meant == id);
+            (worker.remove(is_meant), worker.interrupt(is_meant))
+        });
+        let (waited, stopped) = ask.await?;
+        Ok(waited? > 0 || stopped)
     }
 
     /// Gives a waiting job another place. `false` if it doesn't wait.
     pub(crate) async fn renumber(&self, id: String, to: Place) -> Answered<bool> {
-        let Some(written) = self.ask(move |worker| worker.renumber(&id, &to)).await? else { return Ok(false) };
-        written.done().await?;
-        Ok(true)
+        Ok(self.ask(move |worker| worker.renumber(&id, &to)).await??)
     }
 
     /// Nothing begins for now, or things begin again.
     pub(crate) async fn pause(&self, paused: bool) -> Answered<()> {
-        Ok(self.ask(move |worker| worker.pause(paused)).await?.done().await?)
+        Ok(self.ask(move |worker| worker.pause(paused)).await??)
     }
 
     /// What waits or runs, as the lists of jobs show it, and what was kept at the same moment.
     pub(crate) async fn jobs(&self) -> Answered<(Vec<Summary>, Snapshot)> {
-        let (jobs, kept) = self.ask(|worker| (worker.jobs(), worker.store.snapshot())).await?;
-        Ok((jobs, kept?))
+        let (jobs, end) = self.ask(|worker| (worker.jobs(), worker.store.next_entry())).await?;
+        // One that has ended since is among the jobs.
+        Ok((jobs, self.kept().await?.before(end)))
     }
 
     /// A job that waits or runs.
@@ -169,17 +163,18 @@ impl Queue {
 
     /// What is known of an id.
     pub(crate) async fn state(&self, id: String) -> Answered<State> {
-        self.ask(move |worker| {
-            if worker.running().any(|running| *running.job.id == *id) {
-                Ok(State::Running)
-            } else if worker.waiting.iter().any(|job| *job.id == *id) {
-                Ok(State::Waiting)
-            } else {
-                let entry = worker.store.snapshot()?.entry(&id)?;
-                Ok(entry.map_or(State::Unknown, |_| State::Finished))
+        let asked = id.clone();
+        let here = self.ask(move |worker| {
+            if worker.running().any(|running| *running.job.id == *asked) {
+                return Some(State::Running);
             }
-        })
-        .await?
+            worker.waiting.iter().any(|job| *job.id == *asked).then_some(State::Waiting)
+        });
+        if let Some(state) = here.await? {
+            return Ok(state);
+        }
+        let entry = self.kept().await?.entry(&id)?;
+        Ok(entry.map_or(State::Unknown, |_| State::Finished))
     }
 
     /// Gives back what is kept between prompts, after the one that runs.
@@ -193,13 +188,15 @@ impl Queue {
     }
 
     /// What is kept now.
-    pub(crate) fn kept(&self) -> Answered<Snapshot> {
-        Ok(self.store.snapshot()?)
+    pub(crate) async fn kept(&self) -> Answered<Snapshot> {
+        let store = self.store.clone();
+        let read = tokio::task::spawn_blocking(move || store.snapshot()).await;
+        Ok(read.map_err(|_| QueueError::Closed)??)
     }
 
     /// Forgets entries of the history; without ids, all.
-    pub(crate) async fn forget(&self, ids: Option<Vec<String>>) -> Answered<()> {
-        Ok(self.store.order(Change::Forget(ids)).done().await?)
+    pub(crate) fn forget(&self, ids: Option<Vec<String>>) -> Answered<()> {
+        Ok(self.store.keep(Change::Forget(ids))?)
     }
 
     /// Begins nothing new, lets what runs end for so long, and returns when nothing runs any more. What had to be stopped
@@ -215,11 +212,14 @@ impl Queue {
 
     async fn ask<T: Send + 'static>(&self, what: impl FnOnce(&mut Worker) -> T + Send + 'static) -> Answered<T> {
         let (reply, answer) = oneshot::channel();
-        let command: Command = Box::new(move |worker| {
+        self.tell(move |worker| {
             // Whoever asked may have gone.
             let _ = reply.send(what(worker));
-        });
-        self.commands.send(command).map_err(|_| QueueError::Closed)?;
+        })?;
         answer.await.map_err(|_| QueueError::Closed)
+    }
+
+    fn tell(&self, what: impl FnOnce(&mut Worker) + Send + 'static) -> Answered<()> {
+        self.commands.send(Box::new(what)).map_err(|_| QueueError::Closed)
     }
 }

@@ -18,7 +18,7 @@ use super::summary::{self, Summary};
 use crate::config::{PreviewMethod, Resume};
 use crate::http::webhook::Hooks;
 use crate::hub::Hub;
-use crate::store::{Change, Ended, STATES, Snapshot, Store, StoreError, Waiting, Written};
+use crate::store::{Change, Ended, STATES, Snapshot, Store, StoreError, Waiting};
 
 /// What the worker owns.
 pub(super) struct Worker {
@@ -96,7 +96,7 @@ impl Worker {
                     Some(command) => command(&mut self),
                     None => break,
                 },
-                (lane, ended) = next_end(&mut self.lanes) => self.finish(lane, &ended).await,
+                (lane, ended) = next_end(&mut self.lanes) => self.finish(lane, &ended),
             }
         }
     }
@@ -117,7 +117,7 @@ impl Worker {
                 Left::Waits(job) => self.waiting.put(job),
                 Left::Ends(job, why) => {
                     self.hub.log(format!("Prompt {} does not run again: {why}", job.id));
-                    self.keep_end(&job, &record::lost(&job, &why)).await;
+                    self.keep_end(&job, &record::lost(&job, &why));
                 }
             }
         }
@@ -135,7 +135,9 @@ impl Worker {
                 continue;
             }
             let Some(job) = self.waiting.next() else { continue };
-            drop(self.store.order(Change::Begin(job.place)));
+            if let Err(error) = self.store.keep(Change::Begin(job.place)) {
+                tracing::error!("that prompt {} begins is not kept: {error}", job.id);
+            }
             let Setup { options, previews, .. } = &self.setup;
             let lane = &mut self.lanes[index];
             lane.running = Some(Running::start(&lane.session, options, *previews, &self.hub, job));
@@ -144,7 +146,7 @@ impl Worker {
     }
 
     /// First the history, then the status, last the message that clients wait for.
-    async fn finish(&mut self, lane: usize, ended: &Result<Report, RunError>) {
+    fn finish(&mut self, lane: usize, ended: &Result<Report, RunError>) {
         let Some(running) = self.lanes[lane].running.take() else { return };
         let (entry, missing) = running.record(ended);
         let seconds = running.begun.elapsed().as_secs_f64();
@@ -155,9 +157,9 @@ impl Worker {
         });
         let (id, client) = (Arc::clone(&running.job.id), running.job.client());
         if running.parked && ended.as_ref().is_err_and(RunError::is_interrupted) {
-            self.park(&running.job).await;
+            self.park(&running.job);
         } else {
-            self.keep_end(&running.job, &entry).await;
+            self.keep_end(&running.job, &entry);
         }
         if let (Some(note), Some(client)) = (missing, &client) {
             self.hub.to(client, note.message());
@@ -166,16 +168,16 @@ impl Worker {
         self.hub.prompt_ended(client.as_ref(), &id);
     }
 
-    async fn park(&mut self, job: &Job) {
+    fn park(&mut self, job: &Job) {
         self.hub.log(format!("Prompt {} runs again after the next start", job.id));
-        if let Err(error) = self.store.keep(Change::Park(job.place)).await {
+        if let Err(error) = self.store.keep(Change::Park(job.place)) {
             tracing::error!("{error}");
         }
     }
 
     /// The entry is kept, and whoever waits gets it. One that can't be kept leaves the job where it is: it runs again after
     /// the next start.
-    async fn keep_end(&mut self, job: &Job, entry: &Value) {
+    fn keep_end(&mut self, job: &Job, entry: &Value) {
         let (text, summary) = (entry.to_string(), summary::of_finished(entry));
         if let Some(place) = STATES.iter().position(|state| *state == summary.status) {
             self.ended[place] += 1;
@@ -190,7 +192,7 @@ impl Worker {
             workflow: summary.workflow,
             job: summary.json.to_string(),
         };
-        if let Err(error) = self.store.keep(Change::End(ended.into())).await {
+        if let Err(error) = self.store.keep(Change::End(ended.into())) {
             tracing::error!("the end of prompt {} is lost: {error}", job.id);
             self.hub.log(format!("The end of prompt {} is lost: {error}", job.id));
         }
@@ -219,23 +221,36 @@ impl Worker {
     }
 
     /// Takes waiting jobs out, and says how many there were.
-    pub(super) fn remove(&mut self, is_meant: impl Fn(&str) -> bool) -> (usize, Written) {
-        let gone = self.waiting.remove(is_meant);
-        for job in &gone {
-            self.waiters.remove(&job.id);
+    ///
+    /// # Errors
+    /// When that can't be kept; then they wait on.
+    pub(super) fn remove(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<usize, StoreError> {
+        let places: Vec<u64> = self.waiting.iter().filter(|job| is_meant(&job.id)).map(|job| job.place).collect();
+        let count = places.len();
+        if count > 0 {
+            self.store.keep(Change::Remove(places))?;
+            for job in self.waiting.remove(is_meant) {
+                self.waiters.remove(&job.id);
+            }
         }
         self.tell_status();
-        (gone.len(), self.store.order(Change::Remove(gone.iter().map(|job| job.place).collect())))
+        Ok(count)
     }
 
-    /// Gives a waiting job another number.
-    pub(super) fn renumber(&mut self, id: &str, place: &Place) -> Option<Written> {
-        let mut job = self.waiting.remove(|waiting| waiting == id).into_iter().next()?;
-        job.number = place.number(&self.waiting);
-        let waiting = Waiting { place: job.place, text: job.to_kept() };
+    /// Gives a waiting job another number. `false` if it doesn't wait.
+    ///
+    /// # Errors
+    /// When that can't be kept; then it has its old number.
+    pub(super) fn renumber(&mut self, id: &str, place: &Place) -> Result<bool, StoreError> {
+        let Some(mut job) = self.waiting.remove(|waiting| waiting == id).into_iter().next() else { return Ok(false) };
+        let before = std::mem::replace(&mut job.number, place.number(&self.waiting));
+        let kept = self.store.keep(Change::Replace(Waiting { place: job.place, text: job.to_kept() }));
+        if kept.is_err() {
+            job.number = before;
+        }
         self.waiting.put(job);
         self.tell_status();
-        Some(self.store.order(Change::Replace(waiting)))
+        kept.map(|()| true)
     }
 
     /// What runs.
@@ -264,10 +279,14 @@ impl Worker {
     }
 
     /// Nothing begins for now, or things begin again.
-    pub(super) fn pause(&mut self, paused: bool) -> Written {
+    ///
+    /// # Errors
+    /// When that can't be kept; then nothing changes.
+    pub(super) fn pause(&mut self, paused: bool) -> Result<(), StoreError> {
+        self.store.keep(Change::Pause(paused))?;
         self.paused = paused;
         self.tell_status();
-        self.store.order(Change::Pause(paused))
+        Ok(())
     }
 
     /// Whether nothing begins for now.

@@ -31,13 +31,13 @@ pub(crate) async fn page(State(app): State<App>, asked: Result<Query<Asked>, Que
     // As ComfyUI's, an offset below zero is none.
     let number = |given: Option<i64>| given.and_then(|number| usize::try_from(number).ok());
     let page = Page { offset: number(asked.offset), most: number(asked.max_items) };
-    let kept = app.queue.kept()?;
+    let kept = app.queue.kept().await?;
     blocking(move || Ok(entries(&kept.page(page)?))).await
 }
 
 pub(crate) async fn entry(State(app): State<App>, Path(id): Path<String>) -> Answer {
     let state = app.queue.state(id.clone()).await?;
-    let entry = if state == Known::Finished { app.queue.kept()?.entry(&id)? } else { None };
+    let entry = if state == Known::Finished { app.queue.kept().await?.entry(&id)? } else { None };
     let found: Vec<_> = entry.into_iter().map(|entry| (Arc::from(&*id), entry)).collect();
     let word = match state {
         Known::Unknown => "unknown",
@@ -53,11 +53,11 @@ pub(crate) async fn entry(State(app): State<App>, Path(id): Path<String>) -> Ans
 pub(crate) async fn edit(State(app): State<App>, text: Bytes) -> Answer<StatusCode> {
     let asked = body::object(&text)?;
     if body::is_set(&asked, "clear") {
-        app.queue.forget(None).await?;
+        app.queue.forget(None)?;
     }
     let ids = body::texts(&asked, "delete");
     if !ids.is_empty() {
-        app.queue.forget(Some(ids)).await?;
+        app.queue.forget(Some(ids))?;
     }
     Ok(StatusCode::OK)
 }

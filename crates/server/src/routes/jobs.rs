@@ -155,7 +155,7 @@ pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Answe
             return Ok(Json(shown));
         }
     }
-    let kept = kept.job(&id)?.map_or_else(|| app.queue.kept(), |_| Ok(kept))?;
+    let kept = if kept.job(&id)?.is_some() { kept } else { app.queue.kept().await? };
     let (job, entry) = kept.job(&id)?.zip(kept.entry(&id)?).ok_or_else(missing)?;
     let (mut shown, mut entry) = (read(&job), read(&entry));
     shown["workflow"] = workflow(&entry["prompt"]);

@@ -36,7 +36,7 @@ impl Page {
 }
 
 pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
-    let (numbers, kept) = (app.queue.numbers().await?, app.queue.kept()?);
+    let (numbers, kept) = (app.queue.numbers().await?, app.queue.kept().await?);
     let (entries, bytes) = kept.size()?;
     let mut page = Page::default();
     page.about("prompts_total", "counter", "Prompts that have ended since the start, by how.");

@@ -59,7 +59,7 @@ pub(crate) async fn post(State(app): State<App>, Query(query): Query<HashMap<Str
     if waits {
         let (waiter, end) = oneshot::channel();
         let mut guard = Abandons { queue: app.queue.clone(), id: cancels.then_some(id) };
-        app.queue.put(job, Some(waiter)).await?;
+        app.queue.put(job, Some(waiter))?;
         let entry =
             end.await.map_err(|_| Refusal::Said(StatusCode::GONE, "the prompt was taken out of the queue".into()));
         guard.id = None;
@@ -68,7 +68,7 @@ pub(crate) async fn post(State(app): State<App>, Query(query): Query<HashMap<Str
             answer[key] = entry[key].take();
         }
     } else {
-        app.queue.put(job, None).await?;
+        app.queue.put(job, None)?;
     }
     Ok(Json(answer).into_response())
 }

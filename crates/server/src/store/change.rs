@@ -60,6 +60,14 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// The change as the journal has it: JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub(super) fn to_text(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(serde_json::to_vec(self).map_err(std::io::Error::from)?)
+    }
+
     pub(super) fn write(&self, to: &WriteTransaction, bounds: Bounds) -> Result<(), StoreError> {
         match self {
             Self::Put { waiting, next_number } => {

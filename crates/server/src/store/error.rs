@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why something can't be kept, or what was kept can't be read. Shared by all who waited for the same commit.
+/// Why something can't be kept, or what was kept can't be read. Shared by all who hear of it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct StoreError(Arc<str>);
@@ -13,11 +13,6 @@ impl StoreError {
     pub(super) fn file(path: &Path, why: impl std::fmt::Display) -> Self {
         let path = path.display();
         Self(format!("{path}, which holds the queue and the history, can't be used: {why}").into())
-    }
-
-    /// The writer is gone.
-    pub(super) fn ended() -> Self {
-        Self("the queue and the history are closed already".into())
     }
 }
 

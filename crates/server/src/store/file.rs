@@ -15,8 +15,8 @@ use super::tables::{APPLIED, BEGUN, COUNTS, FORMAT, HISTORY, IDS, JOBS, ROWS, TH
 
 /// The file's name in the data folder.
 const NAME: &str = "kiln.redb";
-/// The name of its journal.
-const JOURNAL: &str = "kiln.journal";
+/// The names of its journal's files.
+pub(super) const JOURNALS: [&str; 2] = ["kiln.journal", "kiln.journal2"];
 /// What reading keeps in memory.
 const CACHE: usize = 4 << 20;
 /// How long to wait for a process that is about to end.
@@ -75,8 +75,8 @@ fn private(path: &Path) {
 pub(super) fn journal(folder: &Path, database: &Database) -> Result<(Journal, Vec<Change>), StoreError> {
     let read = database.begin_read()?;
     let applied = read.open_table(COUNTS)?.get(APPLIED)?.map_or(0, |applied| applied.value());
-    let path = folder.join(JOURNAL);
-    Journal::open(&path, applied).map_err(|error| StoreError::file(&path, error))
+    let paths = JOURNALS.map(|name| folder.join(name));
+    Journal::open([&paths[0], &paths[1]], applied).map_err(|error| StoreError::file(&paths[0], error))
 }
 
 /// Makes the tables that are missing, so that reading finds all of them.

@@ -1,25 +1,27 @@
-//! The store's handle: orders for the writer, and snapshots for readers.
+//! The store's handle: keeps changes, and reads what is kept.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-
-use redb::{Database, ReadableDatabase};
+use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::change::Change;
 use super::error::StoreError;
 use super::file;
-use super::order::{Order, Written};
+use super::pending::{Due, Pending};
 use super::snapshot::Snapshot;
-use super::writer::Writer;
+
+/// How long a change may be in the journal alone.
+const LATEST: Duration = Duration::from_millis(100);
 
 /// Keeps and reads.
 #[derive(Clone)]
 pub(crate) struct Store {
-    database: Arc<Database>,
-    orders: Sender<Order>,
+    pending: Arc<Pending>,
+    /// Wakes the thread that settles. It ends with the last handle.
+    due: Sender<()>,
 }
 
 impl Store {
@@ -28,39 +30,59 @@ impl Store {
     /// # Errors
     /// When the file can't be used.
     pub(crate) fn open(folder: Option<&Path>, bounds: Bounds) -> Result<Self, StoreError> {
-        let database = Arc::new(file::open(folder)?);
-        let (journal, left) = folder.map(|folder| file::journal(folder, &database)).transpose()?.unzip();
-        let mut writer = Writer { database: Arc::clone(&database), journal, bounds, since: None };
-        writer.make(left.iter().flatten())?;
-        writer.settle();
-        let (orders, received) = channel();
+        let database = file::open(folder)?;
+        let journal = folder.map(|folder| file::journal(folder, &database)).transpose()?;
+        let pending = Arc::new(Pending::new(database, bounds, journal)?);
+        let (due, woken) = channel();
+        let settled = Arc::clone(&pending);
         let thread = thread::Builder::new().name("kiln-store".into());
-        let started = thread.spawn(move || writer.work(&received));
+        let started = thread.spawn(move || settle(&settled, &woken));
         started.map_err(|error| StoreError::from(redb::Error::Io(error)))?;
-        Ok(Self { database, orders })
+        Ok(Self { pending, due })
     }
 
-    /// Orders a change: it is written before all that is ordered after it.
-    pub(crate) fn order(&self, change: Change) -> Written {
-        let (order, written) = Order::new(change);
-        // Without a writer the reply is gone, and that is the answer.
-        let _ = self.orders.send(order);
-        written
-    }
-
-    /// Orders a change, and returns when it can't be lost any more.
+    /// Keeps a change: when this returns it can't be lost any more. Writes to the end of a file and waits for no disk.
     ///
     /// # Errors
     /// When it can't be written; then nothing has changed.
-    pub(crate) async fn keep(&self, change: Change) -> Result<(), StoreError> {
-        self.order(change).done().await
+    pub(crate) fn keep(&self, change: Change) -> Result<(), StoreError> {
+        if self.pending.keep(change)? != Due::Known {
+            // The thread ends after this handle only.
+            let _ = self.due.send(());
+        }
+        Ok(())
     }
 
-    /// What is kept now.
+    /// The place that the next entry of the history gets.
+    pub(crate) fn next_entry(&self) -> u64 {
+        self.pending.next_entry()
+    }
+
+    /// What is kept now. May wait for the disk: not on a thread that serves connections.
     ///
     /// # Errors
     /// When it can't be read.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot::new(self.database.begin_read()?))
+        self.pending.snapshot()
+    }
+}
+
+/// Settles a little after the first change that comes, or when very much has come, until every handle is gone.
+fn settle(pending: &Pending, due: &Receiver<()>) {
+    let mut failed = false;
+    loop {
+        // What failed is tried again a little later.
+        if !failed && due.recv().is_err() {
+            break;
+        }
+        let is_last = matches!(due.recv_timeout(LATEST), Err(RecvTimeoutError::Disconnected));
+        let settled = pending.settle();
+        failed = settled.is_err();
+        if let Err(error) = settled {
+            tracing::error!("{error}");
+        }
+        if is_last {
+            break;
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! What is kept, and what is left of it after the end of a process.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::path::Path;
 
 use super::bounds::Bounds;
 use super::change::{Change, Ended, Waiting};
-use super::file;
+use super::file::{self, JOURNALS};
 use super::handle::Store;
+use super::pending::Pending;
 use super::snapshot::{Page, Row};
-use super::writer::Writer;
 
 fn ended(id: &str, size: usize) -> Change {
     Change::End(Box::new(Ended {
@@ -28,11 +28,11 @@ fn ids(store: &Store, offset: Option<usize>, most: Option<usize>) -> String {
     page.iter().map(|(id, _)| &**id).collect()
 }
 
-#[tokio::test]
-async fn pages_count_from_the_oldest_or_hold_the_newest() {
+#[test]
+fn pages_count_from_the_oldest_or_hold_the_newest() {
     let store = Store::open(None, Bounds { entries: 4, bytes: 1000 }).unwrap();
     for id in ["a", "b", "c", "d", "e"] {
-        store.keep(ended(id, 2)).await.unwrap();
+        store.keep(ended(id, 2)).unwrap();
     }
     assert_eq!(ids(&store, None, None), "bcde", "the oldest has gone");
     assert_eq!(ids(&store, Some(0), None), "bcde");
@@ -44,31 +44,31 @@ async fn pages_count_from_the_oldest_or_hold_the_newest() {
     assert_eq!(ids(&store, None, Some(0)), "");
 }
 
-#[tokio::test]
-async fn the_history_is_bounded_by_bytes_and_keeps_the_newest() {
+#[test]
+fn the_history_is_bounded_by_bytes_and_keeps_the_newest() {
     let store = Store::open(None, Bounds { entries: 100, bytes: 100 }).unwrap();
     for (id, size, left) in [("a", 40, "a"), ("b", 40, "ab"), ("c", 40, "bc"), ("b", 50, "cb"), ("d", 500, "d")] {
-        store.keep(ended(id, size)).await.unwrap();
+        store.keep(ended(id, size)).unwrap();
         assert_eq!(ids(&store, None, None), left);
     }
     assert_eq!(store.snapshot().unwrap().size().unwrap(), (1, 500));
-    store.keep(Change::Forget(None)).await.unwrap();
+    store.keep(Change::Forget(None)).unwrap();
     assert_eq!(store.snapshot().unwrap().size().unwrap(), (0, 0));
 }
 
-#[tokio::test]
-async fn a_closed_file_has_everything_and_a_second_server_waits_for_it() {
+#[test]
+fn a_closed_file_has_everything_and_a_second_server_waits_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let bounds = Bounds { entries: 9, bytes: 900 };
     let store = Store::open(Some(folder.path()), bounds).unwrap();
     for place in 0..3 {
         let waiting = Waiting { place, text: place.to_string() };
-        store.keep(Change::Put { waiting, next_number: place + 5 }).await.unwrap();
+        store.keep(Change::Put { waiting, next_number: place + 5 }).unwrap();
     }
-    store.keep(Change::Begin(1)).await.unwrap();
-    store.keep(Change::Remove(vec![0])).await.unwrap();
-    store.keep(ended("a", 3)).await.unwrap();
-    store.keep(Change::Pause(true)).await.unwrap();
+    store.keep(Change::Begin(1)).unwrap();
+    store.keep(Change::Remove(vec![0])).unwrap();
+    store.keep(ended("a", 3)).unwrap();
+    store.keep(Change::Pause(true)).unwrap();
     drop(store);
     let again = Store::open(Some(folder.path()), bounds).unwrap().snapshot().unwrap();
     assert_eq!(again.waiting().unwrap(), [(1, b"1".to_vec(), 1), (2, b"2".to_vec(), 0)]);
@@ -83,21 +83,38 @@ async fn a_closed_file_has_everything_and_a_second_server_waits_for_it() {
 fn what_the_disks_database_has_not_yet_is_found_in_the_journal() {
     let (folder, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let bounds = Bounds { entries: 9, bytes: 900 };
-    let database = Arc::new(file::open(Some(folder.path())).unwrap());
-    let (journal, _) = file::journal(folder.path(), &database).unwrap();
-    let mut writer = Writer { database, journal: Some(journal), bounds, since: None };
+    let database = file::open(Some(folder.path())).unwrap();
+    let journal = file::journal(folder.path(), &database).unwrap();
+    let pending = Pending::new(database, bounds, Some(journal)).unwrap();
     let put = |place: u64| {
         let waiting = Waiting { place, text: place.to_string() };
         Change::Put { waiting, next_number: place + 1 }
     };
-    writer.commit([put(0), put(1)].iter()).unwrap();
-    writer.settle();
-    writer.commit([put(2), Change::Begin(1), ended("a", 3)].iter()).unwrap();
-    for file in ["kiln.redb", "kiln.journal"] {
+    let keep = |changes: Vec<Change>| changes.into_iter().for_each(|change| _ = pending.keep(change).unwrap());
+    keep(vec![put(0), put(1)]);
+    pending.settle().unwrap();
+    keep(vec![put(2), Change::Begin(1)]);
+    // Whoever reads sees it, and the disk's database still has it not.
+    assert_eq!(pending.snapshot().unwrap().waiting().unwrap().len(), 3);
+    keep(vec![ended("a", 3)]);
+    let empty = |folder: &Path| JOURNALS.iter().all(|file| folder.join(file).metadata().unwrap().len() == 0);
+    assert!(!empty(folder.path()));
+    for file in ["kiln.redb", JOURNALS[0], JOURNALS[1]] {
         std::fs::copy(folder.path().join(file), killed.path().join(file)).unwrap();
     }
     let after = Store::open(Some(killed.path()), bounds).unwrap().snapshot().unwrap();
     assert_eq!(after.waiting().unwrap(), [(1, b"1".to_vec(), 1), (2, b"2".to_vec(), 0)]);
     assert_eq!((after.entry("a").unwrap().as_deref(), after.next_number().unwrap()), (Some("xxx"), 3));
-    assert_eq!(std::fs::metadata(killed.path().join("kiln.journal")).unwrap().len(), 0);
+    assert!(empty(killed.path()));
+}
+
+#[test]
+fn rows_before_a_place_are_those_that_were_there_then() {
+    let store = Store::open(None, Bounds { entries: 9, bytes: 900 }).unwrap();
+    store.keep(ended("a", 3)).unwrap();
+    let then = store.next_entry();
+    store.keep(ended("b", 3)).unwrap();
+    let rows = |snapshot: super::Snapshot| snapshot.rows().unwrap().len();
+    assert_eq!(rows(store.snapshot().unwrap().before(then)), 1);
+    assert_eq!(rows(store.snapshot().unwrap()), 2);
 }
