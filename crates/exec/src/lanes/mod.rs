@@ -26,6 +26,8 @@ pub(crate) struct Lanes {
     pool: Mutex<Option<Arc<rayon::ThreadPool>>>,
     /// The thread that runs decide on.
     runner: Mutex<Option<Queue>>,
+    /// The thread that waits for runs that are futures. It never gets stuck: it abandons what does.
+    waiter: Mutex<Option<Queue>>,
 }
 
 impl Lanes {
@@ -45,15 +47,14 @@ impl Lanes {
 
     /// Runs `job`, a whole run, on the thread for that.
     pub(crate) fn run(&self, job: Job) {
-        let mut runner = lock(&self.runner);
-        if runner.is_none() {
-            *runner = start_thread("kiln-run");
+        if let Err(job) = hand_over(&self.runner, "kiln-run", job) {
+            job();
         }
-        let Some(queue) = &*runner else {
-            drop(runner);
-            return job();
-        };
-        queue.send(Some(job));
+    }
+
+    /// Runs `job`, which starts a run and waits for its end, on the thread for that. Without a thread it is dropped.
+    pub(crate) fn wait(&self, job: Job) {
+        drop(hand_over(&self.waiter, "kiln-wait", job));
     }
 
     /// Forgets the thread that runs decide on: it ends when its job does, and the next run gets a new one.
@@ -100,6 +101,27 @@ impl Drop for Lanes {
     fn drop(&mut self) {
         self.abandon();
         self.abandon_runner();
+        if let Some(queue) = lock(&self.waiter).take() {
+            queue.send(None);
+        }
+    }
+}
+
+/// Gives a job to a thread, which starts where there is none yet.
+///
+/// # Errors
+/// The job, when the system gives no thread.
+fn hand_over(thread: &Mutex<Option<Queue>>, name: &str, job: Job) -> Result<(), Job> {
+    let mut thread = lock(thread);
+    if thread.is_none() {
+        *thread = start_thread(name);
+    }
+    match &*thread {
+        Some(queue) => {
+            queue.send(Some(job));
+            Ok(())
+        }
+        None => Err(job),
     }
 }
 

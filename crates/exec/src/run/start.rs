@@ -21,7 +21,7 @@ use crate::run::audience::Audience;
 use crate::run::begun::Begun;
 use crate::run::execution::Execution;
 
-use crate::sync::{self, thread};
+use crate::sync;
 
 impl Engine {
     /// Runs a prompt with all defaults and waits for the end.
@@ -119,6 +119,7 @@ impl Run {
         let (own, link) = outer.child();
         self.cancel = own.clone();
         let (send, ended) = oneshot::channel();
+        let engine = self.engine.clone();
         let begin = move |guard: RunGuard| {
             let work = move || {
                 // Nobody may be waiting any more; the report is of no use then.
@@ -126,7 +127,7 @@ impl Run {
                 drop(link);
             };
             // A thread that does not come leaves `ended` without a message.
-            drop(thread::Builder::new().name("kiln run".into()).spawn(work));
+            engine.inner.lanes.wait(Box::new(work));
         };
         let place = match refused {
             Some(guard) => {

@@ -13,7 +13,7 @@ use super::kept_results::CountedResults;
 use super::model_schedule::ModelSchedule;
 use super::output_accounting::OutputAccounting;
 
-/// How often at most the system is asked what it can spare.
+/// How often at most the system is asked what it can spare, by all runs together: asking costs as much as a small node.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Observes every run of an engine. Given to it with [`EngineBuilder::observer`](kiln_exec::EngineBuilder::observer), as a
@@ -26,13 +26,15 @@ pub struct MemoryObserver {
     /// What the engine's cache holds between runs.
     results: Arc<CountedResults>,
     outputs: Mutex<Option<Arc<OutputAccounting>>>,
+    /// When the system was asked last.
+    polled: Arc<Mutex<Option<Instant>>>,
 }
 
 impl MemoryObserver {
     /// An observer of runs in `environment`.
     pub fn new(environment: &Environment) -> Self {
         let results = CountedResults::new(environment.budget().clone());
-        Self { environment: environment.clone(), results, outputs: Mutex::default() }
+        Self { environment: environment.clone(), results, outputs: Mutex::default(), polled: Arc::default() }
     }
 }
 
@@ -54,7 +56,7 @@ impl RunObserver for MemoryObserver {
             environment: self.environment.clone(),
             schedule: ModelSchedule::of(registry, prompt),
             outputs,
-            polled: Mutex::new(Instant::now()),
+            polled: Arc::clone(&self.polled),
         };
         Arc::new(move |event| run.record(event))
     }
@@ -73,7 +75,7 @@ struct ObservedRun {
     environment: Environment,
     schedule: ModelSchedule,
     outputs: Arc<OutputAccounting>,
-    polled: Mutex<Instant>,
+    polled: Arc<Mutex<Option<Instant>>>,
 }
 
 impl ObservedRun {
@@ -86,8 +88,7 @@ impl ObservedRun {
                     self.environment.pager().set_schedule(schedule);
                 }
             }
-            Event::ExecutionStart { .. } => self.environment.pressure_monitor().poll(),
-            Event::Finished { .. } | Event::Progress { .. } => self.poll(),
+            Event::ExecutionStart { .. } | Event::Finished { .. } | Event::Progress { .. } => self.poll(),
             Event::ExecutionSuccess { .. } | Event::ExecutionError(_) | Event::ExecutionInterrupted { .. } => {
                 self.end();
             }
@@ -97,8 +98,8 @@ impl ObservedRun {
 
     fn poll(&self) {
         let mut polled = self.polled.lock().unwrap_or_else(PoisonError::into_inner);
-        if polled.elapsed() >= POLL_INTERVAL {
-            *polled = Instant::now();
+        if polled.is_none_or(|polled| polled.elapsed() >= POLL_INTERVAL) {
+            *polled = Some(Instant::now());
             drop(polled);
             self.environment.pressure_monitor().poll();
         }
@@ -125,13 +126,13 @@ mod tests {
         Event::Progress { value: 1.0, max: 2.0, prompt_id: "p".into(), node: "5".into(), preview: None }
     }
 
-    fn observed(environment: &Environment, polled: Instant) -> ObservedRun {
+    fn observed(environment: &Environment, polled: Option<Instant>) -> ObservedRun {
         let prompt = Arc::default();
         ObservedRun {
             environment: environment.clone(),
             schedule: ModelSchedule::of(&Registry::new(), &prompt),
             outputs: OutputAccounting::new(environment.budget().clone(), &prompt),
-            polled: Mutex::new(polled),
+            polled: Arc::new(Mutex::new(polled)),
         }
     }
 
@@ -139,10 +140,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn the_machine_is_asked_while_a_run_goes_on_but_not_at_every_step() {
         let environment = Environment::new(Folders::under("nowhere"));
-        let run = observed(&environment, Instant::now());
+        let run = observed(&environment, Some(Instant::now()));
         run.record(&progress());
         assert_eq!(environment.budget().limit(), u64::MAX, "asked a moment ago");
-        *run.polled.lock().unwrap() = Instant::now().checked_sub(POLL_INTERVAL).unwrap();
+        *run.polled.lock().unwrap() = Instant::now().checked_sub(POLL_INTERVAL);
         run.record(&progress());
         assert!(environment.budget().limit() < u64::MAX, "what the machine can spare");
     }
