@@ -54,7 +54,7 @@ async fn measure(root: &Path, data: Option<&Path>) {
     let serving = tokio::spawn(server.run(async { drop(stopped.await) }));
     let http = Client::new();
     let (waits, queues) = (format!("{base}/prompt?wait=1"), format!("{base}/prompt"));
-    for n in 0..50 {
+    for n in 0..3 * POSTS {
         post(&http, &waits, tiny(n)).await;
     }
     let before = resident();
