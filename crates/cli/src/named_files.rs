@@ -20,8 +20,11 @@ pub(crate) struct NamedFile {
 
 /// Every file that the prompt names and that is there.
 pub(crate) fn named_files(prompt: &Prompt, definitions: &NodeDefs, folders: &Folders) -> Vec<NamedFile> {
-    let shelves: Vec<(&str, HashSet<String>)> =
-        folders.kinds().map(|kind| (kind, folders.models(kind).into_iter().collect())).collect();
+    let models = |kind: String| {
+        let names = folders.models(&kind).into_iter().collect();
+        (kind, names)
+    };
+    let shelves: Vec<(String, HashSet<String>)> = folders.kinds().map(models).collect();
     let mut found = Vec::new();
     for (id, node) in &prompt.nodes {
         let Some(def) = definitions.get(&node.class_type) else { continue };
@@ -39,10 +42,10 @@ pub(crate) fn named_files(prompt: &Prompt, definitions: &NodeDefs, folders: &Fol
 }
 
 /// The kind of model that an input chooses among: the largest of those whose files are all among its choices.
-fn kind_of<'s>(input: &InputDef, name: &str, shelves: &[(&'s str, HashSet<String>)]) -> Option<&'s str> {
+fn kind_of<'s>(input: &InputDef, name: &str, shelves: &'s [(String, HashSet<String>)]) -> Option<&'s str> {
     let choices: HashSet<&str> = input.choices()?.iter().filter_map(serde_json::Value::as_str).collect();
-    let holds = |(_, names): &&(&str, HashSet<String>)| {
+    let holds = |(_, names): &&(String, HashSet<String>)| {
         names.contains(name) && names.iter().all(|name| choices.contains(name.as_str()))
     };
-    shelves.iter().filter(holds).max_by_key(|(_, names)| names.len()).map(|(kind, _)| *kind)
+    shelves.iter().filter(holds).max_by_key(|(_, names)| names.len()).map(|(kind, _)| kind.as_str())
 }

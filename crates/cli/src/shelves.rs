@@ -45,11 +45,12 @@ impl Shelves {
     /// Looks into the files of `kind`, or of every kind where none is named. Kinds without files are left out, unless it is the
     /// one that was named.
     pub fn of(folders: &Folders, kind: Option<&str>) -> Self {
-        let kinds = folders.kinds().filter(|known| kind.is_none_or(|kind| kind == *known));
-        let shelf = |kind: &str| {
-            let files = folders.models(kind).into_iter();
-            let files = files.filter_map(|name| ModelFile::at(folders.model(kind, &name).ok()?, name));
-            (kind.to_owned(), files.collect::<Vec<_>>())
+        let kinds = folders.kinds().filter(|known| kind.is_none_or(|kind| kind == known));
+        let shelf = |kind: String| {
+            let files = folders.models(&kind).into_iter();
+            let files = files.filter_map(|name| ModelFile::at(folders.model(&kind, &name).ok()?, name));
+            let files: Vec<_> = files.collect();
+            (kind, files)
         };
         let all = kinds.map(shelf).filter(|(_, files)| kind.is_some() || !files.is_empty());
         Self { kinds: all.collect() }

@@ -157,6 +157,34 @@ fn a_link_that_leads_out_of_the_input_folder_is_refused() {
 }
 
 #[test]
+fn a_file_of_extra_paths_is_read_again_when_it_changes_and_a_broken_one_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["a/one.pt", "b/two.pt", "c/three.pt", "models/loras/zero.pt"] {
+        touch(root.path(), name);
+    }
+    let (default, named) = (root.path().join("extra_model_paths.yaml"), root.path().join("named.yaml"));
+    fs::write(&named, "x:\n  loras: a\n").unwrap();
+    let mut folders = Folders::of_installation(root.path()).unwrap();
+    folders.add_extra_paths(&named).unwrap();
+    let copy = folders.clone();
+    let loras = |expected: &[&str]| assert_eq!([folders.models("loras"), copy.models("loras")], [expected, expected]);
+    loras(&["one.pt", "zero.pt"]);
+    fs::write(&default, "y:\n  loras: b\n  LLM: c\n").unwrap();
+    loras(&["one.pt", "two.pt", "zero.pt"]);
+    assert!(folders.kinds().any(|kind| kind == "LLM"), "a new kind is known");
+    fs::write(&named, "x:\n  loras: [\n").unwrap();
+    loras(&["one.pt", "two.pt", "zero.pt"]);
+    fs::write(&named, "x:\n  base_path: .\n  is_default: true\n  loras: c\n").unwrap();
+    loras(&["three.pt", "two.pt", "zero.pt"]);
+    assert_eq!(folders.model_folders("loras")[0], root.path().canonicalize().unwrap().join("c"));
+    fs::remove_file(&named).unwrap();
+    loras(&["three.pt", "two.pt", "zero.pt"]);
+    fs::remove_file(&default).unwrap();
+    loras(&["three.pt", "zero.pt"]);
+    assert!(!folders.kinds().any(|kind| kind == "LLM"));
+}
+
+#[test]
 fn numbers_go_on_after_the_largest_and_gaps_stay() {
     let root = tempfile::tempdir().unwrap();
     for name in ["output/kiln_00001_.png", "output/kiln_00041_.png", "output/kilns_00099_.png", "output/kiln_x_.png"] {

@@ -34,8 +34,9 @@ impl Models {
         if let Some(kind) = self.kind.as_deref()
             && !folders.kinds().any(|known| known == kind)
         {
-            let meant = nearest(kind, folders.kinds()).map(|near| format!(" (did you mean `{near}`?)"));
-            let known: Vec<&str> = folders.kinds().collect();
+            let known: Vec<String> = folders.kinds().collect();
+            let meant =
+                nearest(kind, known.iter().map(String::as_str)).map(|near| format!(" (did you mean `{near}`?)"));
             let meant = meant.unwrap_or_default();
             return Err(format!("`{kind}` is no kind of model{meant}; there are {}", known.join(", ")).into());
         }

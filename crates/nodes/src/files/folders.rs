@@ -6,10 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use indexmap::IndexMap;
-
 use super::error::FileError;
-use super::extra_paths::{self, normal};
+use super::model_dirs::{ModelDirs, canonical_kind};
 use super::numbers::Numbers;
 
 /// The kinds of model, by ComfyUI's folder names and in its order, with the sub-folders of `models/` they live in.
@@ -90,32 +88,10 @@ impl DirKind {
     }
 }
 
-/// Where one kind of model is looked for.
-#[derive(Debug, Clone, Default)]
-struct ModelDir {
-    folders: Vec<PathBuf>,
-    /// Single files that appear under a name of their own.
-    files: IndexMap<String, PathBuf>,
-}
-
-impl ModelDir {
-    /// Takes a folder in, behind the others or `first`. One that is known moves to the front, or stays where it is.
-    fn add(&mut self, folder: PathBuf, first: bool) {
-        let wanted = normal(&folder);
-        let folder = match self.folders.iter().position(|known| normal(known) == wanted) {
-            Some(at) if first => self.folders.remove(at),
-            Some(_) => return,
-            None => folder,
-        };
-        let at = if first { 0 } else { self.folders.len() };
-        self.folders.insert(at, folder);
-    }
-}
-
 /// Where everything lies.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    shelves: IndexMap<String, ModelDir>,
+    models: ModelDirs,
     input: PathBuf,
     output: PathBuf,
     temp: PathBuf,
@@ -128,8 +104,12 @@ impl Folders {
     /// Nothing is created or read; missing folders are simply empty.
     pub fn under(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
+        let mut models = ModelDirs::default();
+        for (kind, _) in MODEL_FOLDERS {
+            models.add_kind(kind);
+        }
         let mut folders = Self {
-            shelves: MODEL_FOLDERS.iter().map(|(kind, _)| ((*kind).to_owned(), ModelDir::default())).collect(),
+            models,
             input: root.join("input"),
             output: root.join("output"),
             temp: root.join("temp"),
@@ -139,16 +119,14 @@ impl Folders {
         folders
     }
 
-    /// [`Self::under`] `root`, with the folders that `extra_model_paths.yaml` in `root` names, where there is one.
+    /// [`Self::under`] `root`, with the folders that `extra_model_paths.yaml` in `root` names, now or as soon as there is one.
     ///
     /// # Errors
     /// As [`Self::add_extra_paths`].
     pub fn of_installation(root: impl AsRef<Path>) -> Result<Self, FileError> {
         let extra = root.as_ref().join(EXTRA_PATHS);
         let mut folders = Self::under(root);
-        if extra.is_file() {
-            folders.add_extra_paths(extra)?;
-        }
+        folders.models.add_extra(&extra, true)?;
         Ok(folders)
     }
 
@@ -166,13 +144,12 @@ impl Folders {
     /// `file`. `is_default` puts each folder of its section before all that are known. Kinds that ComfyUI doesn't know are
     /// kept, and all their files are listed.
     ///
+    /// The file is read again when it has changed; where it can't be used any more, the folders stay, with a warning.
+    ///
     /// # Errors
     /// [`FileError::Io`] or [`FileError::ExtraPaths`], with file and line; no folder is added then.
     pub fn add_extra_paths(&mut self, file: impl AsRef<Path>) -> Result<(), FileError> {
-        for extra in extra_paths::read(file.as_ref())? {
-            self.shelf(&extra.kind).add(extra.folder, extra.first);
-        }
-        Ok(())
+        self.models.add_extra(file.as_ref(), false)
     }
 
     /// Uses another folder for `dir`.
@@ -211,11 +188,7 @@ impl Folders {
 
     /// Looks for models of `kind` also in `folder`. `unet` and `clip` mean `diffusion_models` and `text_encoders`.
     pub fn add_model_folder(&mut self, kind: &str, folder: impl Into<PathBuf>) {
-        self.shelf(kind).add(folder.into(), false);
-    }
-
-    fn shelf(&mut self, kind: &str) -> &mut ModelDir {
-        self.shelves.entry(canonical_kind(kind).to_owned()).or_default()
+        self.models.add_folder(kind, folder.into());
     }
 
     /// Shows the single file `path` as a model of `kind`, under its own file name. A file of that name in one of the
@@ -223,7 +196,7 @@ impl Folders {
     pub fn add_model_file(&mut self, kind: &str, path: impl Into<PathBuf>) {
         let path = path.into();
         let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else { return };
-        self.shelf(kind).files.insert(name, path);
+        self.models.add_file(kind, name, path);
     }
 
     /// Shows the models that come with Kiln: `fluent-tiny.safetensors` as a checkpoint, the `realesr*` files as
@@ -237,14 +210,14 @@ impl Folders {
     }
 
     /// The kinds of model, in ComfyUI's order, then those added by name.
-    pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.shelves.keys().map(String::as_str)
+    pub fn kinds(&self) -> impl Iterator<Item = String> {
+        self.models.kinds().keys().cloned().collect::<Vec<_>>().into_iter()
     }
 
     /// The folders searched for models of `kind`.
     pub fn model_folders(&self, kind: &str) -> Vec<PathBuf> {
         let kind = canonical_kind(kind);
-        let mut folders = self.shelves.get(kind).map(|s| s.folders.clone()).unwrap_or_default();
+        let mut folders = self.models.kinds().get(kind).map(|dir| dir.folders.clone()).unwrap_or_default();
         folders.extend(ALSO_IN_OUTPUT.iter().filter(|(k, _)| *k == kind).map(|(_, sub)| self.output.join(sub)));
         folders
     }
@@ -254,8 +227,8 @@ impl Folders {
         let kind = canonical_kind(kind);
         let mut names: BTreeSet<String> =
             self.model_folders(kind).iter().flat_map(|f| list_files(f, endings(kind), MAX_DEPTH)).collect();
-        if let Some(shelf) = self.shelves.get(kind) {
-            names.extend(shelf.files.iter().filter(|(_, path)| path.is_file()).map(|(name, _)| name.clone()));
+        if let Some(dir) = self.models.kinds().get(kind) {
+            names.extend(dir.files.iter().filter(|(_, path)| path.is_file()).map(|(name, _)| name.clone()));
         }
         names.into_iter().collect()
     }
@@ -270,7 +243,7 @@ impl Folders {
         if let Some(found) = folders.iter().map(|f| f.join(&inside)).find(|p| p.is_file()) {
             return Ok(found);
         }
-        if let Some(file) = self.shelves.get(canonical_kind(kind)).and_then(|s| s.files.get(name))
+        if let Some(file) = self.models.kinds().get(canonical_kind(kind)).and_then(|dir| dir.files.get(name))
             && file.is_file()
         {
             return Ok(file.clone());
@@ -386,14 +359,6 @@ fn endings(kind: &str) -> &'static [&'static str] {
 
 fn outside(name: &str, root: &Path) -> FileError {
     FileError::Outside { name: name.to_owned(), folder: root.to_path_buf() }
-}
-
-fn canonical_kind(kind: &str) -> &str {
-    match kind {
-        "unet" => "diffusion_models",
-        "clip" => "text_encoders",
-        other => other,
-    }
 }
 
 /// Splits a trailing ` [input]`, ` [output]` or ` [temp]` off.

@@ -8,6 +8,7 @@ mod extra_paths;
 mod folders;
 mod json_text;
 mod load;
+mod model_dirs;
 mod numbers;
 mod png;
 mod prefix;

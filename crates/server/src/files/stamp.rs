@@ -12,8 +12,7 @@ const MAX_DEPTH: usize = 16;
 /// A number that changes with what lies in the folders of models, of inputs and of outputs.
 pub(crate) fn of(folders: &Folders) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let kinds: Vec<String> = folders.kinds().map(str::to_owned).collect();
-    for folder in kinds.iter().flat_map(|kind| folders.model_folders(kind)) {
+    for folder in folders.kinds().flat_map(|kind| folders.model_folders(&kind)) {
         add(&folder, &mut hasher);
     }
     for dir in [DirKind::Input, DirKind::Output] {

@@ -46,7 +46,7 @@ fn has(folders: &Folders, kind: &str) -> Answer<()> {
 }
 
 pub(crate) async fn kinds(State(app): State<App>) -> Json<Vec<String>> {
-    let mut kinds: Vec<String> = app.session.environment().folders().kinds().map(str::to_owned).collect();
+    let mut kinds: Vec<String> = app.session.environment().folders().kinds().collect();
     let after = kinds.iter().position(|kind| kind == BEFORE_PACKS).map_or(kinds.len(), |place| place + 1);
     if !kinds.iter().any(|kind| kind == PACKS) {
         kinds.insert(after, PACKS.into());
@@ -76,8 +76,8 @@ pub(crate) async fn embeddings(State(app): State<App>) -> Answer<Json<Vec<String
 
 pub(crate) async fn library(State(app): State<App>) -> Answer<Json<Vec<Value>>> {
     with_folders(app, |folders| {
-        let kinds = folders.kinds().filter(|kind| !["configs", PACKS].contains(kind));
-        Ok(Json(kinds.map(|kind| json!({"name": kind, "folders": absolute(folders, kind)})).collect()))
+        let kinds = folders.kinds().filter(|kind| !["configs", PACKS].contains(&&**kind));
+        Ok(Json(kinds.map(|kind| json!({"name": kind, "folders": absolute(folders, &kind)})).collect()))
     })
     .await
 }
@@ -90,7 +90,15 @@ fn absolute(folders: &Folders, kind: &str) -> Vec<PathBuf> {
 /// All folders of all kinds, for the page's list of missing models.
 pub(crate) async fn paths(State(app): State<App>) -> Answer<Json<Value>> {
     with_folders(app, |folders| {
-        Ok(Json(folders.kinds().map(|kind| (kind.to_owned(), json!(absolute(folders, kind)))).collect()))
+        Ok(Json(
+            folders
+                .kinds()
+                .map(|kind| {
+                    let places = json!(absolute(folders, &kind));
+                    (kind, places)
+                })
+                .collect(),
+        ))
     })
     .await
 }

@@ -46,7 +46,7 @@ impl Running {
 
     /// A server in folders that are there already.
     pub(crate) async fn at(root: TempDir, change: impl FnOnce(&mut Config)) -> Self {
-        let environment = Environment::new(Folders::under(root.path()));
+        let environment = Environment::new(Folders::of_installation(root.path()).unwrap());
         let host = kiln_testing_nodes::lend(Host::new());
         let session = Session::builder(environment, registry()).host(host).build();
         let mut config = Config { port: 0, user_directory: root.path().join("user"), ..Config::default() };

@@ -44,6 +44,29 @@ async fn numbers_of_the_machine_are_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn new_files_and_new_folders_show_without_a_restart() {
+    let server = Running::start().await;
+    let at = |name: &str| server.root.path().join(name);
+    let put = |name: &str| {
+        std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        std::fs::write(at(name), "").unwrap();
+    };
+    let choices = async || {
+        let info = server.json("/object_info").await;
+        info["LoraLoader"]["input"]["required"]["lora_name"][0].clone()
+    };
+    assert_eq!(choices().await, json!([]));
+    put("models/loras/a.safetensors");
+    assert_eq!(choices().await, json!(["a.safetensors"]));
+    put("elsewhere/b.safetensors");
+    std::fs::write(at("extra_model_paths.yaml"), "other:\n  loras: elsewhere\n").unwrap();
+    assert_eq!(choices().await, json!(["a.safetensors", "b.safetensors"]));
+    assert_eq!(server.json("/models/loras").await, json!(["a.safetensors", "b.safetensors"]));
+    std::fs::write(at("extra_model_paths.yaml"), "other:\n  loras: {").unwrap();
+    assert_eq!(choices().await, json!(["a.safetensors", "b.safetensors"]), "a broken file changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn models_are_listed_with_what_they_say_of_themselves() {
     let server = Running::start().await;
     let loras = server.root.path().join("models/loras");
