@@ -27,6 +27,11 @@ outside:
     cp Cargo.lock tests/out_of_tree/
     cd tests/out_of_tree && cargo test --workspace --offline
 
+# Programs written for ComfyUI's server, with the built command.
+clients:
+    cargo build -p kiln-cli
+    cd tests/clients && cargo test
+
 # Every crate as a package, in target/package.
 packages:
     cargo package --workspace --exclude xtask --no-verify --locked --allow-dirty

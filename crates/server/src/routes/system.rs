@@ -37,7 +37,7 @@ pub(crate) async fn stats(State(app): State<App>) -> Json<Value> {
         "devices": [{
             "name": "cpu",
             "type": "cpu",
-            "index": null,
+            "index": 0,
             "vram_total": total,
             "vram_free": free,
             "torch_vram_total": total,
