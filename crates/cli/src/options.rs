@@ -134,9 +134,9 @@ struct ComfyCache {
     none: bool,
     #[arg(long = "cache-lru", hide = true, group = "caching", value_name = "N")]
     lru: Option<usize>,
-    /// Headroom in GB.
-    #[arg(long = "cache-ram", hide = true, group = "caching", value_name = "GB", num_args = 0..=1, default_missing_value = "4")]
-    ram: Option<f64>,
+    /// Headroom in GB; a second number, for what this prompt does not use, is taken and changes nothing: it goes first anyway.
+    #[arg(long = "cache-ram", hide = true, group = "caching", value_name = "GB", num_args = 0..=2, default_missing_value = "4")]
+    ram: Option<Vec<f64>>,
 }
 
 /// `--retention`.
@@ -175,11 +175,13 @@ pub struct CacheArg(pub CachePolicy);
 impl EngineArgs {
     /// What outlives a run.
     pub fn cache(&self) -> CachePolicy {
-        match self.comfy_cache {
+        match &self.comfy_cache {
             ComfyCache { none: true, .. } => CachePolicy::None,
             ComfyCache { lru: Some(0), .. } => CachePolicy::Classic,
-            ComfyCache { lru: Some(n), .. } => CachePolicy::Lru(n),
-            ComfyCache { ram: Some(gigabytes), .. } => under_pressure((gigabytes * (1_u64 << 30) as f64) as u64),
+            ComfyCache { lru: Some(n), .. } => CachePolicy::Lru(*n),
+            ComfyCache { ram: Some(gigabytes), .. } if !gigabytes.is_empty() => {
+                under_pressure((gigabytes[0] * (1_u64 << 30) as f64) as u64)
+            }
             _ => self.cache.0.clone(),
         }
     }
@@ -289,6 +291,7 @@ mod tests {
             ("--cache-lru 7", "Lru(7)"),
             ("--cache-ram", "RamPressure(4294967296)"),
             ("--cache-ram 0.5", "RamPressure(536870912)"),
+            ("--cache-ram 0.5 64", "RamPressure(536870912)"),
             ("--cache lru=3", "Lru(3)"),
         ] {
             assert_eq!(read(line).as_deref(), Ok(policy), "{line}");

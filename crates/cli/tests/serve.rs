@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 struct Process {
     child: Child,
     address: String,
+    /// What it has said on standard error since it began to serve.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
@@ -38,8 +40,10 @@ impl Process {
             said += &line;
         };
         // What it says further on is read, so that it never waits for a reader.
-        thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| heard.lock().unwrap().push(line)));
+        Self { child, address, said }
     }
 
     /// Ends at once, whatever it does.
@@ -167,6 +171,34 @@ fn prompts_run_side_by_side_on_several_lanes() {
         assert_eq!(history[id]["status"]["status_str"], "success", "{}", history[id]);
     }
     assert!(data.join("kiln.redb").is_file() && !folder.path().join("user").exists());
+    server.kill();
+}
+
+#[test]
+fn a_list_of_model_folders_that_breaks_is_warned_of_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("extra_model_paths.yaml");
+    std::fs::create_dir_all(folder.path().join("mine")).unwrap();
+    std::fs::write(folder.path().join("mine/a.safetensors"), "").unwrap();
+    std::fs::write(&list, "a:\n  loras: mine\n").unwrap();
+    let server = Process::start(folder.path(), &["--workers", "2"]);
+    assert_eq!(server.get("/models/loras"), json!(["a.safetensors"]));
+    std::fs::write(&list, "a:\n  loras: 7 8\n  vae: 7\n").unwrap();
+    for _ in 0..3 {
+        assert_eq!(server.get("/models/loras"), json!(["a.safetensors"]));
+    }
+    let begun = Instant::now();
+    let warned =
+        || server.said.lock().unwrap().iter().filter(|line| line.contains("extra_model_paths")).cloned().collect();
+    let lines: Vec<String> = loop {
+        let lines: Vec<String> = warned();
+        if !lines.is_empty() || begun.elapsed() > PATIENCE {
+            break lines;
+        }
+    };
+    assert!(lines.len() == 1 && lines[0].contains("line 3"), "{lines:?}");
+    std::fs::write(&list, "").unwrap();
+    assert_eq!(server.get("/models/loras"), json!([]));
     server.kill();
 }
 

@@ -107,6 +107,39 @@ fn folders_of_extra_paths_are_searched_in_comfyuis_order() {
 }
 
 #[test]
+fn a_list_of_folders_that_changes_moves_only_its_own_folders() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    let of = |folders: &Folders| -> Vec<String> {
+        let strip = |path: std::path::PathBuf| path.strip_prefix(root.path()).unwrap().to_string_lossy().into_owned();
+        folders.model_folders("vae").into_iter().map(strip).collect()
+    };
+    fs::write(at("first.yaml"), "a:\n  vae: one\n").unwrap();
+    fs::write(at("second.yaml"), "a:\n  vae: three\n").unwrap();
+    let mut folders = Folders::of_installation(root.path()).unwrap();
+    folders.add_extra_paths(at("first.yaml")).unwrap();
+    folders.add_model_folder("vae", at("two"));
+    folders.add_extra_paths(at("second.yaml")).unwrap();
+    let other = folders.clone();
+    assert_eq!(of(&folders), ["models/vae", "one", "two", "three", "output/vae"]);
+    fs::write(at("first.yaml"), "a:\n  vae: |\n    uno\n    three\n").unwrap();
+    fs::write(at("extra_model_paths.yaml"), "a:\n  vae: zero\n").unwrap();
+    let right = ["models/vae", "zero", "uno", "three", "two", "output/vae"];
+    assert_eq!(of(&folders), right, "in the order in which they were named, each list in its place");
+    assert_eq!(of(&other), right, "a copy looks for itself");
+    for broken in ["a:\n  vae: 7\n", "[", "\u{0}"] {
+        fs::write(at("first.yaml"), broken).unwrap();
+        assert_eq!(of(&folders), right, "{broken:?}");
+    }
+    fs::remove_file(at("first.yaml")).unwrap();
+    assert_eq!(of(&folders), right, "a list that was asked for by name and is gone is broken, too");
+    fs::write(at("first.yaml"), "").unwrap();
+    assert_eq!(of(&folders), ["models/vae", "zero", "two", "three", "output/vae"]);
+    fs::remove_file(at("extra_model_paths.yaml")).unwrap();
+    assert_eq!(of(&folders), ["models/vae", "two", "three", "output/vae"], "one that need not be there names none");
+}
+
+#[test]
 fn a_missing_model_names_the_nearest_one_and_the_folders() {
     let root = tempfile::tempdir().unwrap();
     touch(root.path(), "models/checkpoints/fluent-tiny.safetensors");

@@ -170,7 +170,8 @@ impl Table {
 
     /// New clients get the picture before the step's text, old ones after it.
     fn step(&mut self, sid: &str, text: Utf8Bytes, preview: Option<&PreviewFrame>) {
-        let Some(socket) = self.sockets.get(sid).filter(|socket| !socket.is_behind()) else { return };
+        let is_result = preview.is_some_and(|preview| preview.is_result);
+        let Some(socket) = self.sockets.get(sid).filter(|socket| is_result || !socket.is_behind()) else { return };
         let with_metadata = socket.previews_with_metadata;
         let picture = preview.map(|preview| preview.message(with_metadata));
         let (first, last) = if with_metadata { (picture, None) } else { (None, picture) };

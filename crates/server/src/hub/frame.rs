@@ -11,8 +11,25 @@ const IMAGE: u32 = 1;
 const TEXT: u32 = 3;
 /// First word of a binary frame: an image with what it belongs to.
 const IMAGE_WITH_METADATA: u32 = 4;
-/// The image is JPEG.
-const JPEG: u32 = 1;
+
+/// How a picture is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// JPEG.
+    Jpeg = 1,
+    /// PNG.
+    Png = 2,
+}
+
+impl Stored {
+    /// Its media type.
+    pub(crate) fn media(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+        }
+    }
+}
 
 /// A message's text: `{"type", "data"}`.
 pub(crate) fn text(kind: &str, data: impl Serialize) -> Utf8Bytes {
@@ -29,11 +46,13 @@ pub(crate) fn text_frame(node: &str, line: &str) -> Message {
     Message::Binary(frame.freeze())
 }
 
-/// A small picture of the work so far.
+/// A picture that goes along with a step: of the work so far, or one that is wanted itself.
 #[derive(Clone, Debug)]
 pub(crate) struct PreviewFrame {
-    /// JPEG.
-    pub(crate) jpeg: Bytes,
+    pub(crate) stored: Stored,
+    pub(crate) picture: Bytes,
+    /// Whether the client wants it however slowly it reads.
+    pub(crate) is_result: bool,
     /// What it belongs to, as JSON.
     pub(crate) metadata: String,
 }
@@ -41,16 +60,16 @@ pub(crate) struct PreviewFrame {
 impl PreviewFrame {
     /// The frame for clients that asked for metadata, or for the others. All numbers are big-endian.
     pub(crate) fn message(&self, with_metadata: bool) -> Message {
-        let mut frame = BytesMut::with_capacity(self.jpeg.len() + self.metadata.len() + 8);
+        let mut frame = BytesMut::with_capacity(self.picture.len() + self.metadata.len() + 8);
         if with_metadata {
             frame.put_u32(IMAGE_WITH_METADATA);
             frame.put_u32(self.metadata.len() as u32);
             frame.put_slice(self.metadata.as_bytes());
         } else {
             frame.put_u32(IMAGE);
-            frame.put_u32(JPEG);
+            frame.put_u32(self.stored as u32);
         }
-        frame.put_slice(&self.jpeg);
+        frame.put_slice(&self.picture);
         Message::Binary(frame.freeze())
     }
 }
@@ -61,7 +80,8 @@ mod tests {
 
     #[test]
     fn frames_begin_with_big_endian_words() {
-        let preview = PreviewFrame { jpeg: Bytes::from_static(b"jpeg"), metadata: "{}".into() };
+        let picture = Bytes::from_static(b"jpeg");
+        let preview = PreviewFrame { stored: Stored::Jpeg, picture, is_result: false, metadata: "{}".into() };
         assert_eq!(preview.message(false).into_data().as_ref(), b"\0\0\0\x01\0\0\0\x01jpeg");
         assert_eq!(text_frame("7", "Iteration 2").into_data().as_ref(), b"\0\0\0\x03\0\0\0\x017Iteration 2");
         assert_eq!(preview.message(true).into_data().as_ref(), b"\0\0\0\x04\0\0\0\x02{}jpeg");

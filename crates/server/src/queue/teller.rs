@@ -10,13 +10,14 @@ use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
 use indexmap::IndexMap;
 use kiln_exec::{Event, NodeId, NodeProgress, NodeState, Preview};
+use kiln_nodes::image::SentImage;
 use kiln_nodes::sampling::StepPreview;
 use serde_json::{Value, json};
 
 use super::job::Job;
 use super::record::Note;
 use crate::config::PreviewMethod;
-use crate::hub::frame::PreviewFrame;
+use crate::hub::frame::{PreviewFrame, Stored};
 use crate::hub::{Hub, Keep};
 
 /// ComfyUI's quality of pictures of steps.
@@ -68,8 +69,7 @@ impl Teller {
             }
             Event::Progress { preview, node, prompt_id, .. } => {
                 let Some(client) = &self.client else { return };
-                let shown = preview.as_ref().filter(|_| self.previews);
-                let frame = shown.and_then(|preview| self.frame(preview, node, prompt_id));
+                let frame = preview.as_ref().and_then(|preview| self.frame(preview, node, prompt_id));
                 self.hub.step(client, message(event), frame);
             }
             Event::ProgressText { node, text, .. } => {
@@ -114,7 +114,12 @@ impl Teller {
     }
 
     fn frame(&self, preview: &Preview, node: &NodeId, prompt_id: &str) -> Option<PreviewFrame> {
-        let jpeg = jpeg(preview.0.downcast_ref::<StepPreview>()?)?;
+        let sent = preview.0.downcast_ref::<SentImage>();
+        let (stored, picture) = match sent {
+            Some(sent) => (Stored::Png, sent.png.clone().into()),
+            None if self.previews => (Stored::Jpeg, jpeg(preview.0.downcast_ref::<StepPreview>()?)?),
+            None => return None,
+        };
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let known = states.get(node);
         let metadata = json!({
@@ -123,9 +128,9 @@ impl Teller {
             "display_node_id": known.map_or(node, |known| &known.display_node_id),
             "parent_node_id": known.and_then(|known| known.parent_node_id.as_ref()),
             "real_node_id": known.map_or(node, |known| &known.real_node_id),
-            "image_type": "image/jpeg",
+            "image_type": stored.media(),
         });
-        Some(PreviewFrame { jpeg, metadata: metadata.to_string() })
+        Some(PreviewFrame { stored, picture, is_result: sent.is_some(), metadata: metadata.to_string() })
     }
 }
 

@@ -1,13 +1,13 @@
 //! The history: pages, single entries, forgetting.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde_json::json;
 
 use crate::http::answer::{Answer, JSON, Refusal};
 use crate::http::blocking::blocking;
@@ -19,18 +19,15 @@ use crate::store::Page;
 /// The header that says what is known of an id, as ComfyUI's answer is the same for an unknown one and one that waits.
 const STATE: &str = "kiln-prompt-state";
 
-/// Which part of the history.
-#[derive(Deserialize)]
-pub(crate) struct Asked {
-    max_items: Option<i64>,
-    offset: Option<i64>,
+/// A whole number out of a query; as ComfyUI's, one below zero is none.
+fn number(query: &HashMap<String, String>, name: &str) -> Answer<Option<usize>> {
+    let Some(given) = query.get(name) else { return Ok(None) };
+    let wrong = |_| Refusal::Data(StatusCode::BAD_REQUEST, json!({"error": format!("{name} must be an integer")}));
+    Ok(usize::try_from(given.trim().parse::<i64>().map_err(wrong)?).ok())
 }
 
-pub(crate) async fn page(State(app): State<App>, asked: Result<Query<Asked>, QueryRejection>) -> Answer {
-    let Query(asked) = asked.map_err(|e| Refusal::wrong("invalid_query", "Not a whole number", e.body_text()))?;
-    // As ComfyUI's, an offset below zero is none.
-    let number = |given: Option<i64>| given.and_then(|number| usize::try_from(number).ok());
-    let page = Page { offset: number(asked.offset), most: number(asked.max_items) };
+pub(crate) async fn page(State(app): State<App>, Query(query): Query<HashMap<String, String>>) -> Answer {
+    let page = Page { offset: number(&query, "offset")?, most: number(&query, "max_items")? };
     let kept = app.queue.kept().await?;
     blocking(move || Ok(entries(&kept.page(page)?))).await
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod files;
+mod folders;
 mod harness;
 mod hostile;
 mod load;
@@ -10,3 +11,4 @@ mod own_page;
 mod page;
 mod queueing;
 mod running;
+mod sent;

@@ -81,6 +81,12 @@ async fn the_history_has_pages_and_forgets() {
     assert_eq!(ids("/history?max_items=2&offset=1").await, all[1..3]);
     assert!(ids("/history?offset=100").await.is_empty());
     assert_eq!(server.get("/history?max_items=two").await.status(), StatusCode::BAD_REQUEST);
+    for name in ["max_items", "offset"] {
+        let refused = server.get(&format!("/api/history?{name}=1.5")).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(refused.json::<Value>().await.unwrap(), json!({"error": format!("{name} must be an integer")}));
+    }
+    assert_eq!(ids("/history?max_items=3&offset=-1").await, all[1..], "an offset below zero is none");
     server.post("/history", json!({"delete": [all[0]]})).await;
     assert_eq!(ids("/history").await, all[1..]);
     server.post("/history", json!({"clear": true})).await;

@@ -17,6 +17,7 @@ mod quantize;
 pub(in crate::comfy) mod resize;
 pub(in crate::comfy) mod save;
 mod scale;
+mod send;
 mod svg;
 mod transform;
 pub(in crate::comfy) mod turn;
@@ -33,6 +34,7 @@ pub use morphology::Morphology;
 pub use quantize::ImageQuantize;
 pub use save::{MaskPreview, PreviewImage, SaveImage, save_preview, texts};
 pub use scale::{ImageScale, ImageScaleBy, ImageScaleToMaxDimension, ImageScaleToTotalPixels, ResizeAndPadImage};
+pub use send::{SaveImageWebsocket, SentImage};
 pub use svg::SaveSVGNode;
 pub use transform::{ImageCrop, ImageFlip, ImagePadForOutpaint, ImageRotate, ImageStitch};
 
@@ -42,5 +44,5 @@ crate::comfy::classes::classes! {
     ImageStitch, ImagePadForOutpaint, ImageBatch, ImageFromBatch, RepeatImageBatch, RebatchImages, GetImageSize,
     EmptyImage, ImageBlend, ImageCompositeMasked, ImageInvert, ImageBlur, ImageSharpen, ImageAddNoise,
     ImageRGBToYUV, ImageYUVToRGB, Morphology, Canny, ImageQuantize, SaveAnimatedWEBP, SaveAnimatedPNG,
-    SaveSVGNode, WebcamCapture,
+    SaveSVGNode, SaveImageWebsocket, WebcamCapture,
 }

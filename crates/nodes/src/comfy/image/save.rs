@@ -11,8 +11,8 @@ use crate::runtime::environment::{CxExt, Environment};
 
 /// Deflate level of saved images, ComfyUI's.
 const SAVED: u8 = 4;
-/// Deflate level of previews, which nobody keeps.
-const PREVIEW: u8 = 1;
+/// Deflate level of previews, which nobody keeps, and of what goes over the wire.
+pub(super) const PREVIEW: u8 = 1;
 
 /// Writes images as PNG files into the output folder, with the graph that made them inside.
 #[derive(Node)]
@@ -130,28 +130,35 @@ pub fn save_preview(
 /// Writes the files of a save, and returns how clients find them.
 fn written(cx: &Cx, images: &Image, target: &Target<'_>) -> Result<Vec<serde_json::Value>, NodeError> {
     let environment = cx.environment()?;
+    let [_, height, width, _] = images.dims();
+    let mut path = SavePath::new(environment.folders(), target.dir, target.prefix, (width, height), Moment::now())?;
+    let mut files = Vec::new();
+    for (i, picture) in pictures(images)?.enumerate() {
+        cx.checkpoint()?;
+        let picture = PngImage { texts: target.texts.clone(), ..picture };
+        let saved = path.write(i, ".png", &write_png(&picture, target.level)?)?;
+        tracing::info!(path = %saved.path.display(), "saved");
+        files.push(shown(&saved));
+    }
+    Ok(files)
+}
+
+/// The images of a batch, one by one, without texts. What is neither grey nor colour, with alpha or without, becomes RGB.
+pub(super) fn pictures(images: &Image) -> Result<impl Iterator<Item = PngImage>, NodeError> {
     let [batch, height, width, channels] = images.dims();
     let (image, colour) = match Colour::of_channels(channels) {
         Some(colour) => (images.clone(), colour),
         None => (images.rgb(), Colour::Rgb),
     };
     let bytes = image.to_bytes()?;
-    let mut path = SavePath::new(environment.folders(), target.dir, target.prefix, (width, height), Moment::now())?;
-    let mut files = Vec::new();
-    for (i, pixels) in bytes.chunks_exact((bytes.len() / batch.max(1)).max(1)).enumerate() {
-        cx.checkpoint()?;
-        let picture = PngImage {
-            width: width as u32,
-            height: height as u32,
-            colour,
-            pixels: pixels.to_vec(),
-            texts: target.texts.clone(),
-        };
-        let saved = path.write(i, ".png", &write_png(&picture, target.level)?)?;
-        tracing::info!(path = %saved.path.display(), "saved");
-        files.push(shown(&saved));
-    }
-    Ok(files)
+    let each = (bytes.len() / batch.max(1)).max(1);
+    Ok((0..bytes.len() / each).map(move |i| PngImage {
+        width: width as u32,
+        height: height as u32,
+        colour,
+        pixels: bytes[i * each..][..each].to_vec(),
+        texts: IndexMap::new(),
+    }))
 }
 
 /// How clients find a file.
