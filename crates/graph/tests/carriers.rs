@@ -146,10 +146,27 @@ fn a_users_comment_is_read_in_every_encoding() {
     for (sign, data) in [
         (b"ASCII\0\0\0", both.clone().into_bytes()),
         (b"\0\0\0\0\0\0\0\0", both.clone().into_bytes()),
+        (b"UNICODE\0", both.clone().into_bytes()),
         (b"UNICODE\0", units(u16::to_be_bytes)),
         (b"UNICODE\0", units(u16::to_le_bytes)),
     ] {
         assert_eq!(read(&webp(&user_comment(*sign, &data))), Ok((prompt(), workflow())));
+    }
+}
+
+#[test]
+fn a_users_comment_may_say_which_graph_it_is() {
+    for (name, text, found) in [
+        ("prompt", PROMPT, (prompt(), None)),
+        ("Workflow", WORKFLOW, (None, workflow())),
+        ("note", PROMPT, (None, None)),
+    ] {
+        let read = read(&webp(&user_comment(*b"ASCII\0\0\0", format!("{name}: {text}").as_bytes())));
+        if name == "note" {
+            assert!(read.unwrap_err().contains("carries no graph"));
+        } else {
+            assert_eq!(read, Ok(found), "{name}");
+        }
     }
 }
 

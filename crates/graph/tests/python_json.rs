@@ -34,7 +34,7 @@ fn refused(class: &str, input: &str, value: &str) -> Option<String> {
 
 #[test]
 fn a_nan_that_nobody_reads_does_not_hinder() {
-    for word in ["NaN", "Infinity", "-Infinity", "[NaN]", r#"["a", {"b": -Infinity}]"#] {
+    for word in ["NaN", "Infinity", "-Infinity", "[NaN]", r#"["a", {"b": -Infinity}]"#, "1e999", "[-1E+400, 0]"] {
         let node = |key: &str| format!(r#"{{"1": {{"inputs": {{"x": 1}}, "class_type": "A", "{key}": {word}}}}}"#);
         for key in ["is_changed", "_meta", "future"] {
             let text = node(key);

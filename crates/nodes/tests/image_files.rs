@@ -1,4 +1,4 @@
-//! Image files of every format, whole and damaged, against what ComfyUI's loader makes of them with PIL 13.
+//! Image files of every format, whole and damaged, against what ComfyUI's loader makes of them with PIL 12 and 13.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -147,6 +147,79 @@ fn a_photo_that_was_cut_off_shows_what_is_there() {
     let cut = load_image_bytes(&jpeg[..jpeg.len() * 3 / 4]).unwrap();
     assert_eq!((cut.width, cut.height), (64, 64));
     assert_eq!(cut.rgb[..64 * 8 * 3], whole.rgb[..64 * 8 * 3], "the first rows");
+}
+
+/// The greatest and the mean difference from what PIL saved of a file of `tests/data/near`, in steps of 255; of the mask,
+/// too, where there is one.
+fn differences(file: &str) -> [(f32, f32); 2] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/near");
+    let (found, wanted) =
+        (load_image(&folder.join(file)).unwrap(), load_image(&folder.join(format!("{file}.png"))).unwrap());
+    assert_eq!((found.width, found.height, found.count), (wanted.width, wanted.height, 1), "{file}");
+    assert_eq!(found.mask.is_some(), wanted.mask.is_some(), "{file}");
+    let difference = |found: &[f32], wanted: &[f32]| {
+        let each = || found.iter().zip(wanted).map(|(a, b)| (a - b).abs() * 255.0);
+        (each().fold(0.0, f32::max), each().sum::<f32>() / found.len().max(1) as f32)
+    };
+    let masks = difference(&found.mask.unwrap_or_default(), &wanted.mask.unwrap_or_default());
+    [difference(&found.rgb, &wanted.rgb), masks]
+}
+
+#[test]
+fn a_photo_cut_inside_of_its_lines_is_grey_where_libjpeg_leaves_it_grey() {
+    for (file, greatest, mean) in [
+        ("cut_444.jpg", 3.0, 0.5),
+        ("cut_restart.jpg", 40.0, 2.0),
+        ("cut_420.jpg", 40.0, 2.0),
+        ("cut_optimized.jpg", 3.0, 0.5),
+        ("cut_grey.jpg", 3.0, 0.5),
+        ("cut_progressive.jpg", 24.0, 2.0),
+        // libjpeg sees nothing of it, and the scans that are whole with the mark cut off.
+        ("cut_mark.jpg", 6.0, 1.0),
+        // PIL takes the chroma of its own file for halved: what was written stands beside it.
+        ("chroma.tif", 0.1, 0.1),
+    ] {
+        let [found, _] = differences(file);
+        assert!(found.0 <= greatest && found.1 <= mean, "{file}: {found:?}");
+    }
+}
+
+#[test]
+fn avif_is_decoded_as_pillow_decodes_it() {
+    for file in [
+        "chroma_444.avif",
+        "chroma_422.avif",
+        "chroma_420.avif",
+        "limited.avif",
+        "grey.avif",
+        "alpha.avif",
+        "turned_2.avif",
+        "turned_5.avif",
+        "turned_6.avif",
+        "turned_7.avif",
+        "turned_8.avif",
+    ] {
+        let [colours, mask] = differences(file);
+        assert!(colours.0 <= 3.0 && colours.1 <= 0.6 && mask.0 <= 1.0, "{file}: {colours:?} {mask:?}");
+    }
+    // Where there is hardly any opacity, a step of what was multiplied by it is many steps of the colour.
+    let [colours, mask] = differences("multiplied.avif");
+    assert!(colours.1 <= 2.0 && mask.0 <= 1.0, "{colours:?} {mask:?}");
+}
+
+#[test]
+fn a_damaged_avif_is_one_error() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/near");
+    let bytes = std::fs::read(folder.join("alpha.avif")).unwrap();
+    for cut in 0..bytes.len() {
+        let error = load_image_bytes(&bytes[..cut]).unwrap_err();
+        assert!(cut < 12 || error.contains("AVIF image"), "{cut}: {error}");
+    }
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x15;
+        let _ = load_image_bytes(&changed);
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(super) fn read(data: &[u8], texts: &mut Texts) {
             let Some((tag, kind, data)) = tiff.entry(at + 2 + 12 * i) else { break };
             match (tag, kind) {
                 (MORE, _) => lists.extend(tiff.number32(at + 2 + 12 * i + 8).map(|at| at as usize)),
-                (USER_COMMENT, _) => texts.add("usercomment", tiff.comment(data)),
+                (USER_COMMENT, _) => texts.add_comment(&tiff.comment(data)),
                 (_, TEXT | UNDEFINED | UTF8) if data.len() > 4 => texts.add_named(&text(data)),
                 _ => {}
             }
@@ -65,6 +65,8 @@ impl<'b> Tiff<'b> {
     /// A comment says its encoding in its first eight bytes.
     fn comment(&self, data: &[u8]) -> String {
         match data.split_first_chunk::<8>() {
+            // Some programs say so of UTF-8.
+            Some((b"UNICODE\0", rest @ [1..=127, 1..=127, ..])) => text(rest),
             Some((b"UNICODE\0", rest)) => {
                 // Programs write the byte order that they have, whatever the header says: JSON begins with ASCII.
                 let big = match rest {

@@ -44,6 +44,14 @@ impl Texts {
         }
     }
 
+    /// Adds the comment of an image's user, which may say the name of a graph.
+    pub(super) fn add_comment(&mut self, text: &str) {
+        match trimmed(text).split_once(':') {
+            Some((name, text)) if GRAPHS.iter().any(|graph| name.eq_ignore_ascii_case(graph)) => self.add(name, text),
+            _ => self.add("usercomment", text),
+        }
+    }
+
     /// Which texts are the graph: those of that name, else what a comment holds.
     pub(super) fn settle(self, kind: &'static str) -> Carried {
         let named = |wanted: &str| {
@@ -64,6 +72,8 @@ impl Texts {
     }
 }
 
+/// The names of texts that are graphs.
+const GRAPHS: [&str; 2] = ["prompt", "workflow"];
 /// The name of a text that has none.
 pub(super) const COMMENT: &str = "comment";
 /// Names of texts that hold a graph among other things.

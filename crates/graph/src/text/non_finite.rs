@@ -48,39 +48,68 @@ pub fn to_null(value: &mut Value) {
 pub(crate) struct Rewritten {
     pub(crate) text: Vec<u8>,
     /// Where each object ends, and by how much the text had grown there.
-    grown: Vec<(usize, usize)>,
+    grown: Vec<(usize, isize)>,
 }
 
-/// The text without these numbers; `None` if there is none outside of its strings.
+/// The text without these numbers; `None` if there is none outside of its strings. A number too large for 64 bits is
+/// infinite, as it is for Python.
 pub(crate) fn rewrite(text: &[u8]) -> Option<Rewritten> {
     let mut new = Rewritten { text: Vec::new(), grown: Vec::new() };
-    let (mut copied, mut at, mut extra) = (0, 0, 0);
-    while let Some(found) = memchr::memchr3(b'"', b'N', b'I', &text[at..]) {
-        at += found;
-        if text[at] == b'"' {
-            at = end_of_string(text, at + 1);
-            continue;
+    let (mut copied, mut at) = (0, 0);
+    while at < text.len() {
+        match number_at(text, at) {
+            Ok((start, end, word)) => {
+                new.replace(&text[copied..start], word, end);
+                (at, copied) = (end, end);
+            }
+            Err(next) => at = next,
         }
-        let Some(word) = word_at(text, at) else {
-            at += 1;
-            continue;
-        };
-        let start = at - usize::from(word.starts_with('-'));
-        new.text.extend_from_slice(&text[copied..start]);
-        new.text.extend_from_slice(format!("{{\"{KEY}\":\"{word}\"}}").as_bytes());
-        at = start + word.len();
-        copied = at;
-        extra = new.text.len() - at;
-        new.grown.push((new.text.len(), extra));
     }
-    if extra == 0 {
+    if new.grown.is_empty() {
         return None;
     }
     new.text.extend_from_slice(&text[copied..]);
     Some(new)
 }
 
+/// Where the number that stands at `at` begins and ends, and its word; otherwise where to look next.
+fn number_at(text: &[u8], at: usize) -> Result<(usize, usize, &'static str), usize> {
+    match text[at] {
+        b'"' => Err(end_of_string(text, at + 1)),
+        b'N' | b'I' => {
+            let word = word_at(text, at).ok_or(at + 1)?;
+            let start = at - usize::from(word.starts_with('-'));
+            Ok((start, start + word.len(), word))
+        }
+        b'-' | b'0'..=b'9' => {
+            let end = end_of_number(text, at);
+            too_large(&text[at..end]).map(|word| (at, end, word)).ok_or(end)
+        }
+        _ => Err(at + 1),
+    }
+}
+
+/// Behind the number that begins at `at`.
+fn end_of_number(text: &[u8], at: usize) -> usize {
+    let part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    at + 1 + text[at + 1..].iter().take_while(|byte| part(byte)).count()
+}
+
+/// The word for a number that 64 bits do not hold.
+fn too_large(number: &[u8]) -> Option<&'static str> {
+    let number: f64 = std::str::from_utf8(number).ok()?.parse().ok()?;
+    WORDS.iter().find(|(_, value)| number.is_infinite() && number == *value).map(|(word, _)| *word)
+}
+
 impl Rewritten {
+    /// Adds what stands before a number, and an object for the number, which ends at `end` of the old text.
+    fn replace(&mut self, before: &[u8], word: &str, end: usize) {
+        self.text.extend_from_slice(before);
+        self.text.extend_from_slice(format!("{{\"{KEY}\":\"{word}\"}}").as_bytes());
+        // A number of hundreds of digits may be longer than its object.
+        self.grown.push((self.text.len(), self.text.len() as isize - end as isize));
+    }
+
     /// The column in the text as it came, for a line and a column of the new one, both from 1.
     pub(crate) fn column(&self, line: usize, column: usize) -> usize {
         let start = match line.checked_sub(2) {
@@ -91,7 +120,7 @@ impl Rewritten {
             0 => 0,
             count => self.grown[count - 1].1,
         };
-        column.saturating_sub(before(start + column) - before(start))
+        column.saturating_add_signed(before(start) - before(start + column))
     }
 }
 
@@ -140,11 +169,18 @@ mod tests {
             assert_eq!(rewritten(text), None, "{text}");
         }
         assert!(rewritten("NaN").is_some());
+        let long = format!("[1e999,-2E+400, 1e308, {}, \"1e999\"]", "9".repeat(400));
+        let expected =
+            r#"[{"__float__":"Infinity"},{"__float__":"-Infinity"}, 1e308, {"__float__":"Infinity"}, "1e999"]"#;
+        assert_eq!(rewritten(&long).as_deref(), Some(expected));
+        for text in ["1e5", "-", "1e", "--1e999", "1e-999", "0", "[1,2]"] {
+            assert_eq!(rewritten(text), None, "{text}");
+        }
     }
 
     #[test]
     fn a_column_is_that_of_the_text_as_it_came() {
-        let text = "[NaN,\n NaN, Infinity, x,\n NaN, q]";
+        let text = "[NaN,\n NaN, Infinity, 1e999, x,\n NaN, q]";
         let new = rewrite(text.as_bytes()).map(|new| (String::from_utf8(new.text.clone()).unwrap_or_default(), new));
         let Some((written, new)) = new else { panic!("there are numbers") };
         for wanted in ["x", "q"] {

@@ -3,7 +3,9 @@
 use image::{ColorType, DynamicImage};
 
 /// The most memory one decoded frame may take: 16384 x 16384 pixels of 16 bit RGBA.
-pub(super) const MAX_FRAME_BYTES: u64 = 16384 * 16384 * 8;
+pub(super) const MAX_FRAME_BYTES: u64 = 16384 * 16384 * BYTES_PER_PIXEL;
+/// What a pixel of 16 bit RGBA takes.
+pub(super) const BYTES_PER_PIXEL: u64 = 8;
 /// The most frames of one animation.
 const MAX_FRAMES: usize = 4096;
 
@@ -95,7 +97,7 @@ pub(super) fn check_room(frames: usize, width: usize, height: usize) -> Result<(
     }
     let pixels = (width as u64).saturating_mul(height as u64);
     // A frame of eight bytes a pixel, or several that take as much together.
-    if pixels.saturating_mul(8).saturating_mul(frames as u64) > MAX_FRAME_BYTES {
+    if pixels.saturating_mul(BYTES_PER_PIXEL).saturating_mul(frames as u64) > MAX_FRAME_BYTES {
         return Err(format!("{frames} frames of {width}x{height} pixels are too large; take a part of them"));
     }
     Ok(())

@@ -3,13 +3,20 @@
 //! Turned as their EXIF says, where that is asked for. Every frame of an animation and every page of a TIFF becomes one image of a batch. Damaged files
 //! are read as far as they go, with a warning. Knows nothing of tensors.
 
+mod avif;
+mod avif_planes;
+mod avif_turn;
 mod frame;
 mod gif;
+mod icon;
+mod jpeg;
 mod jpeg2000;
+mod jpeg_scan;
 mod png;
 mod repair;
 mod still;
 mod tiff;
+mod webp;
 
 use std::path::Path;
 
@@ -75,17 +82,28 @@ fn read(bytes: &[u8], turn: Turn) -> Result<Read, String> {
         return jpeg2000::read(bytes);
     }
     if let Some(kind) = video_codec(bytes) {
-        return Err(format!(
-            "it is an {kind} image, whose pixels are packed as a video is and are not decoded here; convert it to PNG in \
-             any image editor or with `ffmpeg -i image.{ending} image.png`",
-            ending = kind.to_lowercase()
-        ));
+        let read = match kind {
+            "AVIF" => avif::read(bytes, turn),
+            _ => Err("its frames are not decoded".to_owned()),
+        };
+        return read.map_err(|detail| {
+            format!(
+                "it is an {kind} image, whose pixels are packed as a video is, and this one can't be read here ({detail}); \
+                 convert it to PNG in any image editor or with `ffmpeg -i image.{ending} image.png`",
+                ending = kind.to_lowercase()
+            )
+        });
     }
     match image::guess_format(bytes) {
         Ok(ImageFormat::Gif) => gif::read(bytes),
         Ok(ImageFormat::Png) => png::read(bytes, turn),
         Ok(ImageFormat::Tiff) => tiff::read(bytes, turn),
+        Ok(ImageFormat::Jpeg) => jpeg::read(bytes, turn),
+        Ok(ImageFormat::Ico) => icon::read(bytes, turn),
+        Ok(ImageFormat::WebP) => webp::read(bytes, turn),
         Ok(format) => still::read(bytes, format, turn),
+        // TIFF's form for files above 4 GB.
+        Err(_) if bytes.starts_with(b"II+\0") || bytes.starts_with(b"MM\0+") => tiff::read(bytes, turn),
         // The only one of these formats that doesn't begin with a mark of its own.
         Err(_) if still::may_be_tga(bytes) => still::read(bytes, ImageFormat::Tga, turn),
         Err(error) => Err(error.to_string()),

@@ -1,25 +1,20 @@
-//! Formats that the `image` crate reads: JPEG, WebP, BMP, TGA, PNM, ICO.
+//! Formats that the `image` crate reads: JPEG, still WebP, BMP, TGA, PNM, the bitmaps of ICO.
 
 use std::io::Cursor;
 
-use image::codecs::webp::WebPDecoder;
 use image::error::{LimitError, LimitErrorKind};
-use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits};
 
-use super::frame::{Frame, MAX_FRAME_BYTES, Read, Turn, check_room};
+use super::frame::{Frame, MAX_FRAME_BYTES, Read, Turn};
 
 /// Reads a file of a format.
 ///
 /// # Errors
 /// What the decoder says.
 pub(super) fn read(bytes: &[u8], format: ImageFormat, turn: Turn) -> Result<Read, String> {
-    if format == ImageFormat::WebP
-        && let Some(frames) = webp(bytes)?
-    {
-        return Ok(Read::whole(frames));
-    }
     let one = |image: &DynamicImage| vec![Frame::from(image)];
-    match decoded(&largest_icon(bytes, format), format, turn) {
+    match decoded(bytes, format, turn) {
         Ok(image) => Ok(Read::whole(one(&image))),
         Err(error) => match filled_up(bytes, format, turn) {
             Some(image) => Ok(Read { frames: one(&image), damage: Some(error.to_string()) }),
@@ -30,6 +25,15 @@ pub(super) fn read(bytes: &[u8], format: ImageFormat, turn: Turn) -> Result<Read
 
 /// One image, turned as asked for.
 pub(super) fn decoded(bytes: &[u8], format: ImageFormat, turn: Turn) -> ImageResult<DynamicImage> {
+    let (mut image, orientation) = unturned(bytes, format)?;
+    if turn == Turn::Upright {
+        image.apply_orientation(orientation);
+    }
+    Ok(image)
+}
+
+/// One image as it stands in the file, and how its EXIF says that it is turned.
+pub(super) fn unturned(bytes: &[u8], format: ImageFormat) -> ImageResult<(DynamicImage, Orientation)> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_FRAME_BYTES);
@@ -40,11 +44,7 @@ pub(super) fn decoded(bytes: &[u8], format: ImageFormat, turn: Turn) -> ImageRes
         return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::InsufficientMemory)));
     }
     let orientation = decoder.orientation()?;
-    let mut image = DynamicImage::from_decoder(decoder)?;
-    if turn == Turn::Upright {
-        image.apply_orientation(orientation);
-    }
-    Ok(image)
+    Ok((DynamicImage::from_decoder(decoder)?, orientation))
 }
 
 /// The image of a file that was cut off, with nothing where its pixels end. Only of formats whose pixels stand one after the
@@ -64,6 +64,11 @@ fn filled_up(bytes: &[u8], format: ImageFormat, turn: Turn) -> Option<DynamicIma
             // Two bytes for each of four channels are the most a pixel takes.
             let most =
                 u64::from(size.0).checked_mul(u64::from(size.1))?.checked_mul(8).filter(|most| *most < largest)?;
+            if let Some(Lines { start, length }) = Lines::of(bytes, format) {
+                // Of a line that was begun nothing is taken.
+                let whole = bytes.len().saturating_sub(start) / length * length;
+                longer.truncate(start + whole);
+            }
             longer.resize(bytes.len().checked_add(usize::try_from(most).ok()?)?, 0);
         }
         _ => return None,
@@ -89,76 +94,75 @@ fn pnm_header(bytes: &[u8]) -> Option<usize> {
         const END: &[u8] = b"ENDHDR\n";
         return bytes.windows(END.len()).position(|part| part == END).map(|at| at + END.len());
     }
-    let mut numbers = if matches!(bytes.get(1)?, b'1' | b'4') { 2 } else { 3 };
-    let (mut at, mut in_number) = (2, false);
-    while numbers > 0 {
+    pnm_numbers(bytes).map(|(_, at)| at)
+}
+
+/// The numbers in the header of a PNM file, and where it ends.
+fn pnm_numbers(bytes: &[u8]) -> Option<(Vec<usize>, usize)> {
+    let count = if matches!(bytes.get(1)?, b'1' | b'4') { 2 } else { 3 };
+    let (mut at, mut numbers, mut number) = (2, Vec::new(), None::<usize>);
+    while numbers.len() < count {
         match bytes.get(at)? {
             b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n')?,
-            byte if byte.is_ascii_whitespace() => numbers -= usize::from(std::mem::take(&mut in_number)),
-            _ => in_number = true,
+            byte if byte.is_ascii_whitespace() => numbers.extend(number.take()),
+            byte => {
+                let digit = usize::from(byte.wrapping_sub(b'0'));
+                number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit));
+            }
         }
         at += 1;
     }
-    Some(at)
+    Some((numbers, at))
 }
 
-/// An icon file that begins with its largest image; the decoder would prefer one of more colours.
-fn largest_icon(bytes: &[u8], format: ImageFormat) -> Vec<u8> {
-    const HEADER: usize = 6;
-    const ENTRY: usize = 16;
-    let mut bytes = bytes.to_vec();
-    if format != ImageFormat::Ico || bytes.len() < HEADER {
-        return bytes;
-    }
-    let count = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
-    let side = |byte: u8| if byte == 0 { 256u32 } else { u32::from(byte) };
-    let entries: Vec<&[u8]> = bytes[HEADER..].chunks_exact(ENTRY).take(count).collect();
-    let area = |entry: &&&[u8]| side(entry[0]) * side(entry[1]);
-    // The first of equally large ones.
-    let best = entries.iter().rev().max_by_key(area).map(|entry| entry.to_vec());
-    if let Some(best) = best {
-        bytes[4..HEADER].copy_from_slice(&1u16.to_le_bytes());
-        bytes[HEADER..HEADER + ENTRY].copy_from_slice(&best);
-    }
-    bytes
+/// Lines of pixels that are not packed.
+struct Lines {
+    /// Where the first one begins.
+    start: usize,
+    /// Bytes of each, at least one.
+    length: usize,
 }
 
-/// The frames of an animated WebP, `None` for a still one.
-fn webp(bytes: &[u8]) -> Result<Option<Vec<Frame>>, String> {
-    let told = |error: image::ImageError| error.to_string();
-    let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(told)?;
-    if !decoder.has_animation() {
-        return Ok(None);
+impl Lines {
+    fn of(bytes: &[u8], format: ImageFormat) -> Option<Self> {
+        let lines = match format {
+            ImageFormat::Bmp => Self::of_bmp(bytes),
+            ImageFormat::Tga => Self::of_tga(bytes),
+            ImageFormat::Pnm => Self::of_pnm(bytes),
+            _ => None,
+        };
+        lines.filter(|lines| lines.length > 0 && lines.start < bytes.len())
     }
-    let (has_alpha, (width, height)) = (decoder.color_type().has_alpha(), decoder.dimensions());
-    let unblended = if has_alpha { Vec::new() } else { without_blending(bytes) };
-    let decoder =
-        if has_alpha { decoder } else { WebPDecoder::new(Cursor::new(unblended.as_slice())).map_err(told)? };
-    let mut frames = Vec::new();
-    for frame in decoder.into_frames() {
-        check_room(frames.len() + 1, width as usize, height as usize)?;
-        let frame = Frame::from(&DynamicImage::from(frame.map_err(told)?.into_buffer()));
-        frames.push(if has_alpha { frame } else { frame.opaque() });
-    }
-    Ok(Some(frames))
-}
 
-/// The frames of a file without opacity said to replace what lies below them, which is the same for them: the decoder would
-/// blend lossless ones by an opacity that they don't have.
-fn without_blending(bytes: &[u8]) -> Vec<u8> {
-    const FLAGS: usize = 8 + 15;
-    const REPLACES: u8 = 2;
-    let (mut bytes, mut at) = (bytes.to_vec(), 12);
-    while let Some(head) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let [a, b, c, d, length @ ..] = *head;
-        if [a, b, c, d] == *b"ANMF"
-            && let Some(flags) = bytes.get_mut(at + FLAGS)
-        {
-            *flags |= REPLACES;
-        }
-        at = at.saturating_add(8).saturating_add((u32::from_le_bytes(length) as usize).next_multiple_of(2));
+    fn of_bmp(bytes: &[u8]) -> Option<Self> {
+        let long = |at: usize| bytes.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four) as usize);
+        let bits = u16::from_le_bytes(*bytes.get(28..)?.first_chunk()?);
+        // Plain, or plain with masks.
+        let plain = matches!(long(30)?, 0 | 3) && long(14)? >= 40;
+        let length = long(18)?.checked_mul(usize::from(bits))?.div_ceil(32).checked_mul(4)?;
+        plain.then_some(Self { start: long(10)?, length })
     }
-    bytes
+
+    fn of_tga(bytes: &[u8]) -> Option<Self> {
+        let short = |at: usize| bytes.get(at..)?.first_chunk().map(|pair| usize::from(u16::from_le_bytes(*pair)));
+        let [name, has_palette, kind] = *bytes.first_chunk::<3>()?;
+        let palette = if has_palette == 1 { short(5)? * usize::from(*bytes.get(7)?).div_ceil(8) } else { 0 };
+        let length = short(12)? * usize::from(*bytes.get(16)?).div_ceil(8);
+        matches!(kind, 1..=3).then_some(Self { start: 18 + usize::from(name) + palette, length })
+    }
+
+    fn of_pnm(bytes: &[u8]) -> Option<Self> {
+        let (numbers, start) = pnm_numbers(bytes)?;
+        let width = *numbers.first()?;
+        let wide = if numbers.get(2).is_some_and(|most| *most > 255) { 2 } else { 1 };
+        let length = match bytes.get(1)? {
+            b'4' => width.div_ceil(8),
+            b'5' => width.checked_mul(wide)?,
+            b'6' => width.checked_mul(3 * wide)?,
+            _ => return None,
+        };
+        Some(Self { start, length })
+    }
 }
 
 /// Whether the header is one of TGA's: a known kind of image, with sides and a depth that make sense.

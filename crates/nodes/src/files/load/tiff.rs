@@ -14,6 +14,43 @@ use super::frame::{Frame, MAX_FRAME_BYTES, Read, Turn, check_room};
 /// # Errors
 /// What the decoder says of the first page.
 pub(super) fn read(bytes: &[u8], turn: Turn) -> Result<Read, String> {
+    pages(bytes, turn).or_else(|error| filled_up(bytes, turn).ok_or(error))
+}
+
+/// The first page of a file that was cut off, with nothing where its pixels end.
+fn filled_up(bytes: &[u8], turn: Turn) -> Option<Read> {
+    // Sides of which there is hardly a pixel are no image's.
+    const MOST_MISSING: u64 = 64;
+    let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
+    let starts = decoder.get_tag_u64_vec(Tag::StripOffsets).ok()?;
+    let lengths = decoder.get_tag_u64_vec(Tag::StripByteCounts).ok()?;
+    let ends = starts.iter().zip(&lengths).map(|(start, length)| start.saturating_add(*length));
+    let (needed, has) = (ends.max()?, bytes.len() as u64);
+    if starts.iter().min().is_none_or(|start| *start >= has) || needed <= has || needed / MOST_MISSING > has {
+        return None;
+    }
+    let mut longer = bytes.to_vec();
+    // Of a line that was begun nothing is taken.
+    if let Some(line) = line_bytes(&mut decoder)
+        && let Some(start) = starts.iter().filter(|start| **start < has).max()
+    {
+        longer.truncate(usize::try_from(start + (has - start) / line * line).ok()?);
+    }
+    longer.resize(usize::try_from(needed).ok()?, 0);
+    let Read { frames, .. } = pages(&longer, turn).ok()?;
+    Some(Read { frames, damage: Some("the file ends before its image does".to_owned()) })
+}
+
+/// The bytes of a line that is not packed.
+fn line_bytes(decoder: &mut Source<'_>) -> Option<u64> {
+    let (width, _) = decoder.dimensions().ok()?;
+    let kind = decoder.colortype().ok()?;
+    let plain = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten().is_none_or(|kind| kind == 1);
+    let bits = u64::from(width) * u64::from(kind.bit_depth()) * u64::from(kind.num_samples());
+    plain.then_some(bits.div_ceil(8)).filter(|line| *line > 0)
+}
+
+fn pages(bytes: &[u8], turn: Turn) -> Result<Read, String> {
     let bytes = without_palettes(bytes);
     let mut decoder = Decoder::new(Cursor::new(bytes.as_slice())).map_err(|error| error.to_string())?;
     let mut limits = Limits::default();
@@ -51,6 +88,14 @@ fn page(decoder: &mut Source<'_>, before: usize, turn: Turn) -> Result<DynamicIm
         samples = Samples::Narrow(coloured(indices, palette, bits));
         return image([width, height], 3, samples).map(|image| upright(image, orientation));
     }
+    if kind == ColorType::RGBA(8) && is_premultiplied(decoder) {
+        unmultiply(&mut samples);
+    }
+    if let (ColorType::YCbCr(8), Samples::Narrow(values)) = (kind, &samples)
+        && !is_jpeg(decoder)
+    {
+        samples = Samples::Narrow(values.as_chunks::<3>().0.iter().flat_map(|pixel| rgb_of_ycc(*pixel)).collect());
+    }
     if let (ColorType::CMYK(8), Samples::Narrow(inks)) = (kind, &samples) {
         let inks = inks.as_chunks::<4>().0;
         samples = Samples::Narrow(inks.iter().flat_map(|ink| rgb_of_inks(*ink)).collect());
@@ -82,6 +127,9 @@ fn samples(decoder: &mut Source<'_>, kind: ColorType, (width, height): (u32, u32
         // What PIL makes of them: whole numbers above 16 bits are divided by 255, floats are cut to a byte.
         DecodingResult::U32(values) => Samples::Narrow(values.iter().map(|v| (v / 255).min(255) as u8).collect()),
         DecodingResult::I32(values) => Samples::Narrow(values.iter().map(|v| (v / 255).clamp(0, 255) as u8).collect()),
+        DecodingResult::I16(values) if channels == 1 => {
+            Samples::Narrow(values.iter().map(|v| (v / 255).clamp(0, 255) as u8).collect())
+        }
         DecodingResult::F32(values) if channels == 1 => {
             Samples::Narrow(values.iter().map(|v| v.clamp(0.0, 255.0) as u8).collect())
         }
@@ -144,6 +192,35 @@ fn coloured(shades: &[u8], palette: &[u16], bits: u8) -> Vec<u8> {
         [0, 1, 2].map(|c| palette.get(c * colours + index).map_or(0, |value| (value >> 8) as u8))
     };
     shades.iter().flat_map(colour).collect()
+}
+
+/// Whether the colours were multiplied by the opacity.
+fn is_premultiplied(decoder: &mut Source<'_>) -> bool {
+    decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten().is_some_and(|kinds| kinds == [1])
+}
+
+/// Whether the decoder of JPEG, which gives red, green and blue, was at work.
+fn is_jpeg(decoder: &mut Source<'_>) -> bool {
+    decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten().is_some_and(|kind| matches!(kind, 6 | 7))
+}
+
+fn unmultiply(samples: &mut Samples) {
+    let Samples::Narrow(values) = samples else { return };
+    for [colours @ .., opacity] in values.as_chunks_mut::<4>().0 {
+        for colour in colours {
+            *colour = match *opacity {
+                0 => 0,
+                opacity => (u32::from(*colour) * 255 / u32::from(opacity)).min(255) as u8,
+            };
+        }
+    }
+}
+
+/// Red, green and blue in PIL's whole numbers of 1/64.
+fn rgb_of_ycc([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let part = |factor: f64, value: u8| (factor * f64::from(i32::from(value) - 128) * 64.0).round() as i32;
+    let sum = |part: i32| (i32::from(y) + (part >> 6)).clamp(0, 255) as u8;
+    [sum(part(1.402, cr)), sum(part(-0.344_14, cb) + part(-0.714_14, cr)), sum(part(1.772, cb))]
 }
 
 fn rgb_of_inks([c, m, y, k]: [u8; 4]) -> [u8; 3] {
