@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use common::formats::Format;
 use common::tiny::{FamilyCase, Tensors, VOCABULARY};
-use kiln_memory::{Budget, ComputedSource, TensorSource};
+use kiln_memory::{Budget, ComputedSource, TensorShapes, TensorSource};
 use kiln_models::{
     Checkpoint, DiffusionModel, LatentFormat, TextEncoders,
     clip::{Hidden, Token},
+    controlnet::{ControlNet, ControlNetConfig, ControlNetwork, Hint, UnionConfig},
     detect::{Family, Prediction},
+    gligen::{FuserConfig, Gligen, GligenConfig},
     unet::{Extras, Heads, Middle, UNet, UNetConfig, Variant},
     vae::Vae,
 };
@@ -229,16 +231,10 @@ fn told_more(variant: Variant, in_channels: usize, adm: Option<usize>, context: 
 
 /// Its weights, functions of their names, as a checkpoint calls them.
 fn weights_of(config: &UNetConfig) -> Tensors {
-    let names = config.tensors().unwrap();
-    let shapes = names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec()));
-    let source = ComputedSource::hash_uniform(shapes.collect::<Vec<_>>());
-    let tensor = |(name, shape): (&str, &[usize])| {
-        let mut values = vec![0.0; shape.iter().product()];
-        source.read_f32(name, &mut values).unwrap();
+    weights_named(&config.tensors().unwrap(), |name| {
         let prefix = if name.starts_with("cc_projection") { "" } else { "model.diffusion_model." };
-        (format!("{prefix}{name}"), (shape.to_vec(), values))
-    };
-    names.iter().map(tensor).collect()
+        format!("{prefix}{name}")
+    })
 }
 
 #[test]
@@ -284,4 +280,68 @@ fn networks_that_are_told_more_say_the_same_in_every_format_and_streamed() {
             assert!(ask(&file, NOTHING) == same, "{:?} in {format:?}, streamed", config.variant);
         }
     }
+}
+
+/// Weights that are functions of their names, under the names of a file.
+fn weights_named(names: &TensorShapes, in_file: impl Fn(&str) -> String) -> Tensors {
+    let shapes = names.iter().map(|(name, shape)| (name.to_owned(), shape.to_vec()));
+    let source = ComputedSource::hash_uniform(shapes.collect::<Vec<_>>());
+    let tensor = |(name, shape): (&str, &[usize])| {
+        let mut values = vec![0.0; shape.iter().product()];
+        source.read_f32(name, &mut values).unwrap();
+        (in_file(name), (shape.to_vec(), values))
+    };
+    names.iter().map(tensor).collect()
+}
+
+/// Asks a network in every format, whole and streamed, what it says in f32 of the same numbers.
+fn says_the_same(whole: &Tensors, ask: impl Fn(&Path, u64) -> Vec<f32>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, plain) = (dir.path().join("net.safetensors"), dir.path().join("same.safetensors"));
+    for format in [Format::F16, Format::Bf16, Format::E4m3, Format::E5m2, Format::Gguf, Format::Pth] {
+        Format::F32.write(&plain, &format.write(&file, whole));
+        let same = ask(&plain, PLENTY);
+        assert!(same.iter().all(|v| v.is_finite()) && same.iter().any(|v| *v != 0.0), "{format:?}");
+        assert!(ask(&file, PLENTY) == same, "{format:?}");
+        assert!(ask(&file, NOTHING) == same, "{format:?}, streamed");
+    }
+}
+
+#[test]
+fn a_union_controlnet_says_the_same_in_every_format_and_streamed() {
+    let union = Some(UnionConfig { kinds: 6, width: 64, layers: 1, spread: 256 });
+    let unet = UNetConfig { variant: Variant::Plain, ..told_more(Variant::Plain, 4, Some(32), 64) };
+    let unet = UNetConfig { model_channels: 64, heads: Heads::Width(64), ..unet };
+    let config = ControlNetConfig { hint: vec![16, 16, 32, 32, 96, 96, 256, 64], unet, hint_channels: 3, union };
+    // The projection of attention is a parameter in files, no layer.
+    let in_file = |name: &str| match name.split_once(".attn.in_proj.") {
+        Some((layer, end)) => format!("{layer}.attn.in_proj_{end}"),
+        None => name.to_owned(),
+    };
+    says_the_same(&weights_named(&config.tensors().unwrap(), in_file), |path, budget| {
+        let network = ControlNetwork::open(path, &Budget::new("test", budget)).unwrap();
+        assert_eq!(network.kinds(), Some(6));
+        let net = ControlNet::open(path, None, &Budget::new("test", budget)).unwrap();
+        let hint = Hint { image: wave([1, 3, 32, 48]), kind: Some(2) };
+        let y = wave([1, 32]);
+        let said = net.forward(wave([1, 4, 4, 6]), hint, &[500.0], &wave([1, 3, 64]), Some(&y)).unwrap();
+        said.output.iter().chain([&said.middle]).flatten().flat_map(floats).collect()
+    });
+}
+
+#[test]
+fn gligen_says_the_same_in_every_format_and_streamed() {
+    let fusers = [64, 128].map(|channels| FuserConfig { channels, heads: channels / 64 }).to_vec();
+    let config = GligenConfig { fusers, text: 32, hidden: 64, token: 32 };
+    let in_file = |name: &str| match name.strip_prefix("fusers.").and_then(|rest| rest.split_once('.')) {
+        Some((number, end)) => format!("input_blocks.{number}.1.transformer_blocks.0.fuser.{end}"),
+        None => name.to_owned(),
+    };
+    says_the_same(&weights_named(&config.tensors().unwrap(), in_file), |path, budget| {
+        let net = Gligen::open(path, &Budget::new("test", budget)).unwrap();
+        assert_eq!(net.config(), &config);
+        let placed = net.placed(&[[0.1, 0.2, 0.6, 0.9]], vec![wave([1, 32])], &Device::flex()).unwrap();
+        let fused = net.fused(1, wave([1, 6, 128]), &placed).unwrap();
+        [floats(&placed), floats(&fused)].concat()
+    });
 }

@@ -122,3 +122,16 @@ fn a_loader_of_ones_own_serves_nodes_of_this_crate_and_the_other_way_round() {
     });
     assert_eq!(runs(prompt), "unet of net 7, unet of b 1");
 }
+
+#[test]
+fn a_model_in_a_folder_is_planned_under_its_folders_name() {
+    let prompt = json!({
+        "1": {"class_type": "DiffusersLoader", "inputs": {"model_path": "sets/tiny"}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": "x"}},
+        "3": {"class_type": "KSampler", "inputs": {"model": ["1", 0], "positive": ["2", 0], "negative": ["2", 0],
+            "steps": 7, "sampler_name": "euler", "latent_image": ["4", 0]}},
+        "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 2}},
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["1", 2]}}
+    });
+    assert_eq!(runs(prompt), "clip of tiny 1, unet of tiny 7, vae of tiny 2");
+}

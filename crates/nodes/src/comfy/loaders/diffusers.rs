@@ -33,7 +33,7 @@ const DEEPEST: usize = 8;
 #[node(category = "advanced/loaders/deprecated")]
 pub struct DiffusersLoader {
     /// A folder of `diffusers` that holds a `model_index.json`.
-    #[input(choices = listed)]
+    #[input(choices = listed, provides(MODEL = "unet", CLIP = "clip", VAE = "vae"))]
     model_path: String,
 }
 
