@@ -32,6 +32,11 @@ clients:
     cargo build -p kiln-cli
     cd tests/clients && cargo test
 
+# ComfyUI's page and Kiln's own in a browser, with the built command.
+browser:
+    cargo build -p kiln-cli
+    tests/browser/run
+
 # Every crate as a package, in target/package.
 packages:
     cargo package --workspace --exclude xtask --no-verify --locked --allow-dirty

@@ -11,7 +11,7 @@ use super::View;
 use crate::id::NodeId;
 
 /// Size of a box and distance between boxes, in pixels.
-const BOX: (usize, usize) = (190, 58);
+const BOX: (usize, usize) = (220, 58);
 const GAP: (usize, usize) = (70, 18);
 const MARGIN: usize = 16;
 /// Longer texts are cut to fit their box.

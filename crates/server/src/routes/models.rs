@@ -1,6 +1,6 @@
 //! Model folders: what lies in them, what the files say of themselves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path as FilePath, PathBuf};
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use kiln_nodes::files::Folders;
 use serde_json::{Value, json};
 
-use crate::files::listing::below;
+use crate::files::listing::{Found, below};
 use crate::files::place::inside;
 use crate::files::thumbnail::Coding;
 use crate::http::answer::{Answer, Json, Refusal};
@@ -107,22 +107,37 @@ pub(crate) async fn paths(State(app): State<App>) -> Answer<Json<Value>> {
 pub(crate) async fn details(State(app): State<App>, Path(kind): Path<String>) -> Answer<Json<Vec<Value>>> {
     with_folders(app, move |folders| {
         has(folders, &kind)?;
-        let names = folders.models(&kind);
+        let mut names: HashSet<String> = folders.models(&kind).into_iter().collect();
         let mut models = Vec::new();
-        for (index, folder) in folders.model_folders(&kind).iter().enumerate() {
-            for found in below(folder, true).iter().filter(|found| names.contains(&found.path)) {
-                models.push(json!({
-                    "name": found.path,
-                    "pathIndex": index,
-                    "modified": found.modified(),
-                    "created": found.created(),
-                    "size": found.metadata.len(),
-                }));
-            }
+        let roots = folders.model_folders(&kind);
+        for (index, folder) in roots.iter().enumerate() {
+            let found = below(folder, true).into_iter().filter(|found| names.contains(&found.path));
+            models.extend(found.map(|found| (index, found)));
         }
-        Ok(Json(models))
+        for (_, found) in &models {
+            names.remove(&found.path);
+        }
+        // Single files, which lie in none of the folders.
+        let mut single: Vec<String> = names.into_iter().collect();
+        single.sort();
+        let found = single.into_iter().filter_map(|path| {
+            let metadata = folders.model(&kind, &path).ok()?.metadata().ok()?;
+            Some((roots.len(), Found { path, metadata }))
+        });
+        models.extend(found);
+        Ok(Json(models.iter().map(|(index, found)| detail(*index, found)).collect()))
     })
     .await
+}
+
+fn detail(index: usize, found: &Found) -> Value {
+    json!({
+        "name": found.path,
+        "pathIndex": index,
+        "modified": found.modified(),
+        "created": found.created(),
+        "size": found.metadata.len(),
+    })
 }
 
 /// The picture beside a model, else the first one in the file's own metadata, as WEBP.
