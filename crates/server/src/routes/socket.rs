@@ -19,6 +19,8 @@ use crate::state::App;
 
 /// The largest message that a client may send.
 const LARGEST: usize = 4 << 20;
+/// What is read of a connection at once. Clients say little, and each connection keeps this much.
+const READ: usize = 4 << 10;
 /// How often a connection is tried.
 const PING: Duration = Duration::from_secs(30);
 /// A client that has said nothing since so many pings, not even that it lives, is gone.
@@ -35,7 +37,7 @@ pub(crate) async fn connect(
     let place = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
     let given = query.get("clientId").filter(|id| !id.is_empty());
     let sid: Arc<str> = given.map_or_else(|| Uuid::new_v4().simple().to_string().into(), |id| id.as_str().into());
-    let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST);
+    let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST).read_buffer_size(READ);
     Ok(upgrade.on_upgrade(async move |socket| {
         talk(app, sid, socket).await;
         drop(place);

@@ -17,8 +17,9 @@ use super::tables::{APPLIED, BEGUN, COUNTS, FORMAT, HISTORY, IDS, JOBS, ROWS, TH
 const NAME: &str = "kiln.redb";
 /// The names of its journal's files.
 pub(super) const JOURNALS: [&str; 2] = ["kiln.journal", "kiln.journal2"];
-/// What reading keeps in memory.
-const CACHE: usize = 4 << 20;
+/// What reading keeps in memory. It fills as the history grows, so it is most of what a server grows by; the system's own
+/// cache of files has the rest.
+const CACHE: usize = 1 << 20;
 /// How long to wait for a process that is about to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -186,4 +186,12 @@ async fn broken_forms_and_broken_images_are_refused() {
     upload(&server, "/upload/image", form("bomb.png", bomb)).await;
     let shown = server.get("/view?type=input&filename=bomb.png&preview=webp").await;
     assert_eq!(shown.status(), StatusCode::BAD_REQUEST);
+    // Another kind: WEBP without loss, 16384 by 16384 pixels in 25 bytes.
+    let size = (16_383_u32 | 16_383 << 14).to_le_bytes();
+    let bomb = [&b"RIFF\x12\0\0\0WEBPVP8L\x05\0\0\0\x2f"[..], &size].concat();
+    upload(&server, "/upload/image", form("bomb.webp", bomb)).await;
+    for wanted in ["preview=jpeg", "channel=rgb", "channel=a"] {
+        let shown = server.get(&format!("/view?type=input&filename=bomb.webp&{wanted}")).await;
+        assert_eq!(shown.status(), StatusCode::BAD_REQUEST, "{wanted}");
+    }
 }
