@@ -43,6 +43,8 @@ impl Execution<'_> {
         }
         self.emit_expanded(ix, &expanding.children);
         self.list.grow(self.nodes.capacity(), 0);
+        // What it was called with is let go of here; what it answered stems from that all the same.
+        self.inherit_failure(ix);
         let old = self.take_inputs(ix);
         self.check_restriction(ix, &expanding, &old)?;
         self.plan(expanding.children.iter().copied())?;
@@ -244,6 +246,7 @@ impl Execution<'_> {
         for at in edges {
             let edge = *self.list.edge(at);
             let Some((target, socket)) = targets.get(edge.socket as usize).copied() else { continue };
+            self.nodes[edge.to].flags.depends_on_failure |= self.nodes[ix].flags.depends_on_failure;
             self.plan([target])?;
             let place = (self.nodes[ix].sockets.at(edge.socket), self.nodes[target].sockets.at(socket));
             let (Some(old), Some(new)) = place else {

@@ -68,7 +68,7 @@ impl Execution<'_> {
     }
 
     /// A node that reads from one that failed has only stand-ins to offer.
-    fn inherit_failure(&mut self, ix: NodeIx) {
+    pub(super) fn inherit_failure(&mut self, ix: NodeIx) {
         if self.failures.is_empty() {
             return;
         }
