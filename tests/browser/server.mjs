@@ -9,6 +9,11 @@ import { house, kiln } from './setup.mjs';
 
 const patience = 15_000;
 
+/** Servers that run: none outlives the tests, however they end. */
+const running = new Set();
+process.on('exit', () => running.forEach(child => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
 /** What a first visit would ask, answered before. */
 const seen = { 'Comfy.TutorialCompleted': true, 'Comfy.Notification.ShowVersionUpdates': false };
 
@@ -23,6 +28,8 @@ export class Server {
     const places = ['--base-directory', this.folder, '--data-dir', path.join(this.folder, 'data')];
     const all = ['serve', '--port', String(this.port), ...places, ...this.arguments];
     this.child = spawn(kiln, all, { cwd: house, stdio: ['ignore', 'ignore', 'pipe'] });
+    running.add(this.child);
+    this.child.once('exit', () => running.delete(this.child));
     this.said = '';
     this.url = await new Promise((found, failed) => {
       const given_up = setTimeout(() => failed(new Error(`the server does not come up: ${this.said}`)), patience);

@@ -46,12 +46,16 @@ fn expected(text: &[u8]) -> String {
     }
 }
 
-/// Python's NaN is told apart with a hint, whose place is not this test's matter.
+/// Python's NaN is told apart with a hint, whose place is not this test's matter; nor are numbers beyond what a double
+/// holds, which Python reads as infinity.
 fn syntax(text: &[u8], error: &serde_json::Error) -> String {
-    let found = Prompt::from_json(text).unwrap_err().to_string();
-    let hint = "; JSON has no NaN and no infinity, write a number";
     let words = error.to_string();
     let (words, _) = words.rsplit_once(" at line ").unwrap_or((&words, ""));
+    if words == "number out of range" {
+        return read(text);
+    }
+    let found = Prompt::from_json(text).unwrap_err().to_string();
+    let hint = "; JSON has no NaN and no infinity, write a number";
     let plain = format!("not JSON, line {}, column {}: {words}", error.line(), error.column());
     if found == format!("{plain}{hint}") { found } else { plain }
 }

@@ -63,7 +63,8 @@ fn doc_line(attribute: &Attribute) -> Option<String> {
     }
 }
 
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
+    "unnamed",
     "output_node",
     "not_idempotent",
     "deprecated",

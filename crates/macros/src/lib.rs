@@ -10,6 +10,7 @@
 //! | `display_name = "…"`, `category = "…"`, `module = "…"` | for people and menus |
 //! | `aliases("…", …)` | other words by which people look for it |
 //! | `outputs(model, clip = "CLIP", …)` | names of the outputs, as identifiers or texts |
+//! | `unnamed` | `/object_info` has null in the place of the display name, as ComfyUI has for some |
 //! | `output_node`, `not_idempotent`, `deprecated`, `experimental`, `dev_only`, `api_node`, `intermediate_output`, `accept_all_inputs` | flags of the class |
 //! | `input_is_list` | the node gets all inputs as whole lists (implied by a `List` field) |
 //! | `async` | implements `ExecuteAsync` in place of `Execute` |

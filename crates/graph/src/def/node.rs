@@ -89,6 +89,9 @@ pub struct NodeDef {
     pub class_type: Arc<str>,
     /// The name that people see.
     pub display_name: Option<Arc<str>>,
+    /// `/object_info` has null in the place of the name that people see, as ComfyUI's does for classes of its newer kind that
+    /// declare none. Without a name and this, it has the class's.
+    pub unnamed: bool,
     /// Where the class stands in menus, with slashes.
     pub category: Arc<str>,
     /// What the node does.
@@ -132,6 +135,7 @@ impl NodeDef {
         Self {
             class_type: class_type.into(),
             display_name: None,
+            unnamed: false,
             category: nothing.clone(),
             description: nothing,
             module: "nodes".into(),

@@ -87,7 +87,7 @@ impl NodeDef {
             "output_is_list": outputs.iter().map(|o| o.is_list).collect::<Vec<_>>(),
             "output_name": outputs.iter().map(|o| &o.name).collect::<Vec<_>>(),
             "name": self.class_type,
-            "display_name": self.display_name.as_ref().unwrap_or(&self.class_type),
+            "display_name": self.display_name.as_ref().or((!self.unnamed).then_some(&self.class_type)),
             "description": self.description,
             "python_module": self.module,
             "category": self.category,
@@ -131,6 +131,7 @@ impl NodeDef {
         let flag = |key: &str| info.get(key).is_some_and(crate::python::truthy);
         let mut def = Self {
             display_name: text("display_name"),
+            unnamed: info.get("display_name").is_some_and(Value::is_null),
             category: text("category").unwrap_or_default(),
             description: text("description").unwrap_or_default(),
             module: text("python_module").or_else(|| text("module")).unwrap_or_default(),

@@ -226,7 +226,7 @@ const KINDS: [&str; 8] = [
 
 /// Tells a union ControlNet what kind of image it is given.
 #[derive(Node)]
-#[node(category = "conditioning/controlnet", module = "comfy_extras.nodes_controlnet")]
+#[node(unnamed, category = "conditioning/controlnet", module = "comfy_extras.nodes_controlnet")]
 pub struct SetUnionControlNetType {
     /// The network; one that is not a union takes no notice.
     #[input(carries)]
@@ -263,6 +263,7 @@ impl Execute for SetUnionControlNetType {
 /// are given the mask; those of Stable Diffusion see the image alone, as in ComfyUI.
 #[derive(Node)]
 #[node(
+    unnamed,
     category = "conditioning/controlnet",
     module = "comfy_extras.nodes_controlnet",
     outputs("positive", "negative"),

@@ -17,7 +17,7 @@ fn hypernetworks(host: &Host) -> Vec<String> {
 
 /// Changes a model by a hypernetwork's file.
 #[derive(Node)]
-#[node(category = "loaders", module = "comfy_extras.nodes_hypernetwork")]
+#[node(unnamed, category = "loaders", module = "comfy_extras.nodes_hypernetwork")]
 pub struct HypernetworkLoader {
     /// The diffusion model.
     model: Model,

@@ -176,6 +176,7 @@ impl Execute for VideoTriangleCFGGuidance {
 /// Gives an image to a model that shows its object from all around (SV3D).
 #[derive(Node)]
 #[node(
+    unnamed,
     class = "SV3D_Conditioning",
     category = "conditioning/3d_models",
     module = "comfy_extras.nodes_stable3d",
@@ -240,6 +241,7 @@ fn posed(subject: &Subject, cameras: impl Iterator<Item = (f64, f64)>) -> Result
 /// Gives an image and a camera to a model that shows its object from there (Stable Zero123).
 #[derive(Node)]
 #[node(
+    unnamed,
     class = "StableZero123_Conditioning",
     category = "conditioning/3d_models",
     module = "comfy_extras.nodes_stable3d",
@@ -286,6 +288,7 @@ impl Execute for StableZero123Conditioning {
 /// As `StableZero123_Conditioning`, with a camera for each view of the batch; all views start from the same noise.
 #[derive(Node)]
 #[node(
+    unnamed,
     class = "StableZero123_Conditioning_Batched",
     category = "conditioning/3d_models",
     module = "comfy_extras.nodes_stable3d",

@@ -29,7 +29,7 @@ pub(crate) fn own_page() -> Router<App> {
 async fn page() -> Response {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; connect-src 'self'; \
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self'; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     );
     let headers = [

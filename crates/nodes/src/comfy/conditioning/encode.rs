@@ -77,7 +77,7 @@ impl Execute for CLIPTextEncode {
 
 /// Gives ControlNets another prompt to read than the one that the model reads.
 #[derive(Node)]
-#[node(category = "_for_testing/conditioning", module = "comfy_extras.nodes_cond", experimental)]
+#[node(unnamed, category = "_for_testing/conditioning", module = "comfy_extras.nodes_cond", experimental)]
 pub struct CLIPTextEncodeControlnet {
     /// The text encoders of the model.
     #[input(uses)]
@@ -120,7 +120,7 @@ impl Execute for CLIPSetLastLayer {
 
 /// Turns two prompts and the sizes of the image into what SDXL understands.
 #[derive(Node)]
-#[node(category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
+#[node(unnamed, category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
 pub struct CLIPTextEncodeSDXL {
     /// The text encoders.
     #[input(uses)]
@@ -171,7 +171,7 @@ impl Execute for CLIPTextEncodeSDXL {
 
 /// Turns a prompt, a size and a score of beauty into what the SDXL refiner understands.
 #[derive(Node)]
-#[node(category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
+#[node(unnamed, category = "advanced/conditioning", module = "comfy_extras.nodes_clip_sdxl")]
 pub struct CLIPTextEncodeSDXLRefiner {
     /// How beautiful the image is to be: 6 for what is wanted, 2.5 for what is not.
     #[input(default = 6.0, min = 0.0, max = 1000.0, step = 0.01)]

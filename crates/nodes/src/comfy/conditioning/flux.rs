@@ -11,7 +11,7 @@ use crate::payload::{Clip, Conditioning, Image, Latent};
 
 /// Turns a prompt for each of Flux's text encoders into what it understands, with how strongly to follow it.
 #[derive(Node)]
-#[node(category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
+#[node(unnamed, category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
 pub struct CLIPTextEncodeFlux {
     /// The text encoders.
     #[input(uses)]
@@ -39,7 +39,7 @@ impl Execute for CLIPTextEncodeFlux {
 
 /// Tells a distilled model how strongly to follow the prompt.
 #[derive(Node)]
-#[node(category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
+#[node(unnamed, category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
 pub struct FluxGuidance {
     /// The condition.
     conditioning: Conditioning,
@@ -58,7 +58,7 @@ impl Execute for FluxGuidance {
 
 /// Leaves out what a distilled model is told of guidance.
 #[derive(Node)]
-#[node(category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
+#[node(unnamed, category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
 pub struct FluxDisableGuidance {
     /// The condition.
     conditioning: Conditioning,
@@ -74,7 +74,7 @@ impl Execute for FluxDisableGuidance {
 
 /// Gives a model for edits one more latent to look at.
 #[derive(Node)]
-#[node(category = "advanced/conditioning/edit_models", module = "comfy_extras.nodes_edit_model")]
+#[node(unnamed, category = "advanced/conditioning/edit_models", module = "comfy_extras.nodes_edit_model")]
 pub struct ReferenceLatent {
     /// The condition.
     conditioning: Conditioning,
@@ -95,7 +95,7 @@ impl Execute for ReferenceLatent {
 
 /// Says where several references lie, as a model's positions have it.
 #[derive(Node)]
-#[node(category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux", experimental)]
+#[node(unnamed, category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux", experimental)]
 pub struct FluxKontextMultiReferenceLatentMethod {
     /// The condition with its references.
     conditioning: Conditioning,
@@ -141,7 +141,7 @@ fn kontext_size(width: usize, height: usize) -> [usize; 2] {
 
 /// Resizes an image to the one of Flux Kontext's sizes that is most like it.
 #[derive(Node)]
-#[node(category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
+#[node(unnamed, category = "advanced/conditioning/flux", module = "comfy_extras.nodes_flux")]
 pub struct FluxKontextImageScale {
     /// The image.
     image: Image,

@@ -48,6 +48,7 @@ impl Execute for InpaintModelConditioning {
 /// Gives an image to a model that was trained to change images by instructions.
 #[derive(Node)]
 #[node(
+    unnamed,
     category = "conditioning/instructpix2pix",
     module = "comfy_extras.nodes_ip2p",
     outputs("positive", "negative", "latent")

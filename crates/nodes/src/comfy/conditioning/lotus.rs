@@ -8,7 +8,7 @@ use crate::runtime::environment::CxExt;
 
 /// Gives Lotus, which draws the depth or the normals of an image, the only prompt that it takes.
 #[derive(Node)]
-#[node(category = "conditioning/lotus", module = "comfy_extras.nodes_lotus", outputs("conditioning"))]
+#[node(unnamed, category = "conditioning/lotus", module = "comfy_extras.nodes_lotus", outputs("conditioning"))]
 pub struct LotusConditioning {}
 
 impl Execute for LotusConditioning {

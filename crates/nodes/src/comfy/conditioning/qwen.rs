@@ -12,7 +12,7 @@ use crate::runtime::environment::CxExt;
 
 /// Turns a prompt and an image into what Qwen-Image-Edit understands.
 #[derive(Node)]
-#[node(category = "advanced/conditioning", module = "comfy_extras.nodes_qwen")]
+#[node(unnamed, category = "advanced/conditioning", module = "comfy_extras.nodes_qwen")]
 pub struct TextEncodeQwenImageEdit {
     /// The text encoder, with its vision tower.
     #[input(uses)]
@@ -41,7 +41,7 @@ impl Execute for TextEncodeQwenImageEdit {
 
 /// Turns a prompt and up to three images into what Qwen-Image-Edit understands since its edition of September 2025.
 #[derive(Node)]
-#[node(category = "advanced/conditioning", module = "comfy_extras.nodes_qwen")]
+#[node(unnamed, category = "advanced/conditioning", module = "comfy_extras.nodes_qwen")]
 pub struct TextEncodeQwenImageEditPlus {
     /// The text encoder, with its vision tower.
     #[input(uses)]

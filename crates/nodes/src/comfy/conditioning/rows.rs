@@ -8,7 +8,7 @@ use crate::payload::{Clip, Conditioning};
 
 /// Turns a prompt for each of SD3's text encoders into what it understands.
 #[derive(Node)]
-#[node(category = "advanced/conditioning", module = "comfy_extras.nodes_sd3")]
+#[node(unnamed, category = "advanced/conditioning", module = "comfy_extras.nodes_sd3")]
 pub struct CLIPTextEncodeSD3 {
     /// The text encoders.
     #[input(uses)]
@@ -74,7 +74,7 @@ impl Execute for CLIPTextEncodeLumina2 {
 
 /// Says how long the rows of tokens are that T5 reads, instead of the family's own way.
 #[derive(Node)]
-#[node(category = "_for_testing/conditioning", module = "comfy_extras.nodes_cond", experimental)]
+#[node(unnamed, category = "_for_testing/conditioning", module = "comfy_extras.nodes_cond", experimental)]
 pub struct T5TokenizerOptions {
     /// The text encoders.
     clip: Clip,

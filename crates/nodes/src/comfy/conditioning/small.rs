@@ -13,6 +13,7 @@ const CELL: usize = 4;
 /// Gives small images to Stable Diffusion's x4 upscaler.
 #[derive(Node)]
 #[node(
+    unnamed,
     class = "SD_4XUpscale_Conditioning",
     category = "conditioning/upscale_diffusion",
     module = "comfy_extras.nodes_sdupscale",

@@ -11,7 +11,7 @@ use crate::payload::{Image, Mask};
 
 /// Mixes two images.
 #[derive(Node)]
-#[node(category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
+#[node(unnamed, category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageBlend {
     /// The lower image.
     image1: Image,

@@ -7,7 +7,7 @@ use crate::payload::Image;
 
 /// Finds edges: white lines on black.
 #[derive(Node)]
-#[node(category = "image/preprocessors", module = "comfy_extras.nodes_canny")]
+#[node(unnamed, category = "image/preprocessors", module = "comfy_extras.nodes_canny")]
 pub struct Canny {
     /// The images.
     image: Image,

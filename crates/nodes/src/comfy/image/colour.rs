@@ -33,7 +33,7 @@ impl Execute for ImageAddNoise {
 
 /// Splits images into brightness and two differences of colour, each as a grey image.
 #[derive(Node)]
-#[node(category = "image/batch", module = "comfy_extras.nodes_morphology", outputs("Y", "U", "V"))]
+#[node(unnamed, category = "image/batch", module = "comfy_extras.nodes_morphology", outputs("Y", "U", "V"))]
 pub struct ImageRGBToYUV {
     /// The images.
     image: Image,
@@ -55,7 +55,7 @@ impl Execute for ImageRGBToYUV {
 
 /// Joins brightness and two differences of colour to images.
 #[derive(Node)]
-#[node(category = "image/batch", module = "comfy_extras.nodes_morphology")]
+#[node(unnamed, category = "image/batch", module = "comfy_extras.nodes_morphology")]
 pub struct ImageYUVToRGB {
     /// Brightness.
     #[input(name = "Y")]

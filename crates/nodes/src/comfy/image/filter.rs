@@ -22,7 +22,7 @@ impl Execute for ImageInvert {
 
 /// Blurs images.
 #[derive(Node)]
-#[node(category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
+#[node(unnamed, category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageBlur {
     /// The images.
     image: Image,
@@ -44,7 +44,7 @@ impl Execute for ImageBlur {
 
 /// Sharpens edges.
 #[derive(Node)]
-#[node(category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
+#[node(unnamed, category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageSharpen {
     /// The images.
     image: Image,

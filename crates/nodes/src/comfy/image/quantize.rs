@@ -8,7 +8,7 @@ use crate::payload::Image;
 
 /// Draws images in few colours.
 #[derive(Node)]
-#[node(category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
+#[node(unnamed, category = "image/postprocessing", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageQuantize {
     /// The images.
     image: Image,

@@ -76,7 +76,7 @@ impl Execute for ImageScaleBy {
 
 /// Resizes images to a number of pixels, sides in ratio.
 #[derive(Node)]
-#[node(category = "image/upscaling", module = "comfy_extras.nodes_post_processing")]
+#[node(unnamed, category = "image/upscaling", module = "comfy_extras.nodes_post_processing")]
 pub struct ImageScaleToTotalPixels {
     /// The images.
     image: Image,

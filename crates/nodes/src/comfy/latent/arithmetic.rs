@@ -21,7 +21,7 @@ fn like(second: &Latent, first: &Latent) -> Result<Tensor<4>, NodeError> {
 
 /// Adds two latents.
 #[derive(Node)]
-#[node(category = "latent/advanced", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/advanced", module = "comfy_extras.nodes_latent")]
 pub struct LatentAdd {
     /// The first latent; its mask and size are kept.
     samples1: Latent,
@@ -40,7 +40,7 @@ impl Execute for LatentAdd {
 
 /// Subtracts the second latent from the first.
 #[derive(Node)]
-#[node(category = "latent/advanced", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/advanced", module = "comfy_extras.nodes_latent")]
 pub struct LatentSubtract {
     /// The first latent; its mask and size are kept.
     samples1: Latent,
@@ -59,7 +59,7 @@ impl Execute for LatentSubtract {
 
 /// Multiplies a latent by a number.
 #[derive(Node)]
-#[node(category = "latent/advanced", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/advanced", module = "comfy_extras.nodes_latent")]
 pub struct LatentMultiply {
     /// The latent.
     samples: Latent,
@@ -78,7 +78,7 @@ impl Execute for LatentMultiply {
 
 /// Mixes directions and lengths of two latents apart, so that a mixture is as strong as its parts.
 #[derive(Node)]
-#[node(category = "latent/advanced", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/advanced", module = "comfy_extras.nodes_latent")]
 pub struct LatentInterpolate {
     /// The first latent.
     samples1: Latent,

@@ -82,7 +82,7 @@ impl Execute for RepeatLatentBatch {
 
 /// Joins two batches; the second is resized to the first if need be.
 #[derive(Node)]
-#[node(category = "latent/batch", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/batch", module = "comfy_extras.nodes_latent")]
 pub struct LatentBatch {
     /// First in the result.
     samples1: Latent,
@@ -108,7 +108,7 @@ fn noise_index(latent: &Latent) -> Vec<usize> {
 
 /// Gives all latents of a batch the same noise, or each its own.
 #[derive(Node)]
-#[node(category = "latent/advanced", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/advanced", module = "comfy_extras.nodes_latent")]
 pub struct LatentBatchSeedBehavior {
     /// The batch.
     samples: Latent,

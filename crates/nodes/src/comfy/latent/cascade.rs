@@ -17,6 +17,7 @@ const STAGE_B: usize = 4;
 /// Empty latents for both stages of Stable Cascade.
 #[derive(Node)]
 #[node(
+    unnamed,
     class = "StableCascade_EmptyLatentImage",
     category = "latent/stable_cascade",
     module = "comfy_extras.nodes_stable_cascade",
@@ -52,6 +53,7 @@ impl Execute for StableCascadeEmptyLatentImage {
 /// Turns images into latents of Stable Cascade's first stage, and makes empty ones of the second stage for them.
 #[derive(Node)]
 #[node(
+    unnamed,
     class = "StableCascade_StageC_VAEEncode",
     category = "latent/stable_cascade",
     module = "comfy_extras.nodes_stable_cascade",

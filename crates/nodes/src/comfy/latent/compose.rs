@@ -106,7 +106,7 @@ impl Execute for LatentCompositeMasked {
 
 /// Puts latents side by side.
 #[derive(Node)]
-#[node(category = "latent/advanced", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/advanced", module = "comfy_extras.nodes_latent")]
 pub struct LatentConcat {
     /// The first latent.
     samples1: Latent,

@@ -33,7 +33,7 @@ impl Execute for EmptyLatentImage {
 
 /// Empty latents of sixteen channels, for SD3 and its kin.
 #[derive(Node)]
-#[node(display_name = "EmptySD3LatentImage", category = "latent/sd3", module = "comfy_extras.nodes_sd3")]
+#[node(unnamed, display_name = "EmptySD3LatentImage", category = "latent/sd3", module = "comfy_extras.nodes_sd3")]
 pub struct EmptySD3LatentImage {
     /// Width of the images in pixels.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
@@ -79,7 +79,7 @@ impl Execute for EmptyFlux2LatentImage {
 
 /// Empty latents of 64 channels and cells of 32 pixels, for HunyuanImage 2.1.
 #[derive(Node)]
-#[node(category = "latent", module = "comfy_extras.nodes_hunyuan")]
+#[node(unnamed, category = "latent", module = "comfy_extras.nodes_hunyuan")]
 pub struct EmptyHunyuanImageLatent {
     /// Width of the images in pixels.
     #[input(default = 2048, min = 64, max = MAX_SIDE, step = 32)]
@@ -102,7 +102,7 @@ impl Execute for EmptyHunyuanImageLatent {
 
 /// Empty latents of three channels whose cells are pixels, for Chroma Radiance.
 #[derive(Node)]
-#[node(category = "latent/chroma_radiance", module = "comfy_extras.nodes_chroma_radiance")]
+#[node(unnamed, category = "latent/chroma_radiance", module = "comfy_extras.nodes_chroma_radiance")]
 pub struct EmptyChromaRadianceLatentImage {
     /// Width of the images in pixels.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]

@@ -71,7 +71,7 @@ fn tonemap(latent: Tensor<4>, multiplier: f32) -> Result<Tensor<4>, NodeError> {
 
 /// Presses together what is too strong.
 #[derive(Node)]
-#[node(category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
+#[node(unnamed, category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
 pub struct LatentOperationTonemapReinhard {
     /// What counts as too strong; higher changes less.
     #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01)]
@@ -88,7 +88,7 @@ impl Execute for LatentOperationTonemapReinhard {
 
 /// Sharpens latents.
 #[derive(Node)]
-#[node(category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
+#[node(unnamed, category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
 pub struct LatentOperationSharpen {
     /// How far around each cell to look.
     #[input(default = 9, min = 1, max = 31, step = 1)]
@@ -112,7 +112,7 @@ impl Execute for LatentOperationSharpen {
 
 /// Applies a change to latents.
 #[derive(Node)]
-#[node(category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
+#[node(unnamed, category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
 pub struct LatentApplyOperation {
     /// The latents.
     samples: Latent,

@@ -152,7 +152,7 @@ impl Execute for LatentCrop {
 
 /// Cuts a strip out of latents.
 #[derive(Node)]
-#[node(category = "latent/advanced", module = "comfy_extras.nodes_latent")]
+#[node(unnamed, category = "latent/advanced", module = "comfy_extras.nodes_latent")]
 pub struct LatentCut {
     /// The latents.
     samples: Latent,

@@ -58,7 +58,7 @@ impl Execute for EmptyHunyuanLatentVideo {
 
 /// Empty latents of clips for Mochi.
 #[derive(Node)]
-#[node(category = "latent/video", module = "comfy_extras.nodes_mochi")]
+#[node(unnamed, category = "latent/video", module = "comfy_extras.nodes_mochi")]
 pub struct EmptyMochiLatentVideo {
     /// Width of the images in pixels.
     #[input(default = 848, min = 16, max = MAX_SIDE, step = 16)]
@@ -85,7 +85,7 @@ impl Execute for EmptyMochiLatentVideo {
 
 /// Empty latents of clips for LTX-Video.
 #[derive(Node)]
-#[node(category = "latent/video/ltxv", module = "comfy_extras.nodes_lt")]
+#[node(unnamed, category = "latent/video/ltxv", module = "comfy_extras.nodes_lt")]
 pub struct EmptyLTXVLatentVideo {
     /// Width of the images in pixels.
     #[input(default = 768, min = 64, max = MAX_SIDE, step = 32)]
@@ -112,7 +112,7 @@ impl Execute for EmptyLTXVLatentVideo {
 
 /// Empty latents of clips for Cosmos.
 #[derive(Node)]
-#[node(category = "latent/video", module = "comfy_extras.nodes_cosmos")]
+#[node(unnamed, category = "latent/video", module = "comfy_extras.nodes_cosmos")]
 pub struct EmptyCosmosLatentVideo {
     /// Width of the images in pixels.
     #[input(default = 1280, min = 16, max = MAX_SIDE, step = 16)]
@@ -170,7 +170,7 @@ impl Execute for EmptyHunyuanVideo15Latent {
 
 /// Takes the first frames off latents of clips.
 #[derive(Node)]
-#[node(category = "latent/video", module = "comfy_extras.nodes_wan")]
+#[node(unnamed, category = "latent/video", module = "comfy_extras.nodes_wan")]
 pub struct TrimVideoLatent {
     /// The latents.
     samples: Latent,

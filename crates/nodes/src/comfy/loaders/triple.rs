@@ -15,7 +15,7 @@ fn text_encoders(host: &Host) -> Vec<String> {
 
 /// Opens the three text encoders of Stable Diffusion 3: CLIP-L, CLIP-G and T5-XXL, in any order.
 #[derive(Node)]
-#[node(category = "advanced/loaders", module = "comfy_extras.nodes_sd3")]
+#[node(unnamed, category = "advanced/loaders", module = "comfy_extras.nodes_sd3")]
 pub struct TripleCLIPLoader {
     /// A file of the folder `text_encoders`.
     #[input(choices = text_encoders, provides(CLIP = "clip"))]

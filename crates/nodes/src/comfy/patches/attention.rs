@@ -31,7 +31,12 @@ fn unet_factors([q, k, v, out]: [f32; 4]) -> Factors {
 
 /// Multiplies the weights with which the network attends to the image.
 #[derive(Node)]
-#[node(category = "_for_testing/attention_experiments", module = "comfy_extras.nodes_attention_multiply", experimental)]
+#[node(
+    unnamed,
+    category = "_for_testing/attention_experiments",
+    module = "comfy_extras.nodes_attention_multiply",
+    experimental
+)]
 pub struct UNetSelfAttentionMultiply {
     /// The model.
     model: Model,
@@ -60,7 +65,12 @@ impl Execute for UNetSelfAttentionMultiply {
 
 /// Multiplies the weights with which the network attends to the prompt.
 #[derive(Node)]
-#[node(category = "_for_testing/attention_experiments", module = "comfy_extras.nodes_attention_multiply", experimental)]
+#[node(
+    unnamed,
+    category = "_for_testing/attention_experiments",
+    module = "comfy_extras.nodes_attention_multiply",
+    experimental
+)]
 pub struct UNetCrossAttentionMultiply {
     /// The model.
     model: Model,
@@ -89,7 +99,12 @@ impl Execute for UNetCrossAttentionMultiply {
 
 /// Multiplies the results of attention, apart for layers within an image and between images of a video.
 #[derive(Node)]
-#[node(category = "_for_testing/attention_experiments", module = "comfy_extras.nodes_attention_multiply", experimental)]
+#[node(
+    unnamed,
+    category = "_for_testing/attention_experiments",
+    module = "comfy_extras.nodes_attention_multiply",
+    experimental
+)]
 pub struct UNetTemporalAttentionMultiply {
     /// The model.
     model: Model,
@@ -124,7 +139,12 @@ impl Execute for UNetTemporalAttentionMultiply {
 
 /// Multiplies the weights with which text encoders attend.
 #[derive(Node)]
-#[node(category = "_for_testing/attention_experiments", module = "comfy_extras.nodes_attention_multiply", experimental)]
+#[node(
+    unnamed,
+    category = "_for_testing/attention_experiments",
+    module = "comfy_extras.nodes_attention_multiply",
+    experimental
+)]
 pub struct CLIPAttentionMultiply {
     /// The text encoders.
     clip: Clip,

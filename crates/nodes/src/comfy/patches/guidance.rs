@@ -14,7 +14,7 @@ fn guided(model: Model, patch: GuidancePatch) -> Model {
 
 /// Moves away from what the network draws when its middle attends to nothing but each place itself.
 #[derive(Node)]
-#[node(category = "model_patches/unet", module = "comfy_extras.nodes_pag")]
+#[node(unnamed, category = "model_patches/unet", module = "comfy_extras.nodes_pag")]
 pub struct PerturbedAttentionGuidance {
     /// The model.
     model: Model,
@@ -84,7 +84,13 @@ impl Execute for Mahiro {
 
 /// Keeps guided cells from growing longer than what the positive prompt alone predicts.
 #[derive(Node)]
-#[node(category = "advanced/guidance", module = "comfy_extras.nodes_cfg", outputs("patched_model"), experimental)]
+#[node(
+    unnamed,
+    category = "advanced/guidance",
+    module = "comfy_extras.nodes_cfg",
+    outputs("patched_model"),
+    experimental
+)]
 pub struct CFGNorm {
     /// The model.
     model: Model,
@@ -104,7 +110,7 @@ impl Execute for CFGNorm {
 
 /// Scales the negative prediction to fit the positive one best (CFG-Zero*).
 #[derive(Node)]
-#[node(category = "advanced/guidance", module = "comfy_extras.nodes_cfg", outputs("patched_model"))]
+#[node(unnamed, category = "advanced/guidance", module = "comfy_extras.nodes_cfg", outputs("patched_model"))]
 pub struct CFGZeroStar {
     /// The model.
     model: Model,
@@ -197,7 +203,7 @@ impl Execute for FreSca {
 
 /// Keeps guidance from growing longer than the positive prediction, and leaves it out at high noise.
 #[derive(Node)]
-#[node(category = "advanced/model", module = "comfy_extras.nodes_lumina2")]
+#[node(unnamed, category = "advanced/model", module = "comfy_extras.nodes_lumina2")]
 pub struct RenormCFG {
     /// The model.
     model: Model,
@@ -220,7 +226,7 @@ impl Execute for RenormCFG {
 
 /// Divides the predicted noise by a number, against errors that add up over a run.
 #[derive(Node)]
-#[node(class = "Epsilon Scaling", category = "model_patches/unet", module = "comfy_extras.nodes_eps")]
+#[node(unnamed, class = "Epsilon Scaling", category = "model_patches/unet", module = "comfy_extras.nodes_eps")]
 pub struct EpsilonScaling {
     /// The model.
     model: Model,
@@ -268,7 +274,7 @@ impl Execute for TemporalScoreRescaling {
 
 /// Applies a change of latents to the guidance of every step.
 #[derive(Node)]
-#[node(category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
+#[node(unnamed, category = "latent/advanced/operations", module = "comfy_extras.nodes_latent", experimental)]
 pub struct LatentApplyOperationCFG {
     /// The model.
     model: Model,

@@ -71,7 +71,7 @@ fn reusing(model: Model, reuse: StepReuse) -> Model {
 
 /// Passes the model on as it is: Kiln's networks are compiled already, and compiling changes no image.
 #[derive(Node)]
-#[node(category = "_for_testing", module = "comfy_extras.nodes_torch_compile", experimental)]
+#[node(unnamed, category = "_for_testing", module = "comfy_extras.nodes_torch_compile", experimental)]
 pub struct TorchCompileModel {
     /// The model.
     model: Model,
@@ -92,7 +92,7 @@ impl Execute for TorchCompileModel {
 
 /// Passes the model on as it is: which layers wait outside of the device's memory is planned without it.
 #[derive(Node)]
-#[node(class = "wanBlockSwap", category = "", module = "comfy_extras.nodes_nop", deprecated)]
+#[node(unnamed, class = "wanBlockSwap", category = "", module = "comfy_extras.nodes_nop", deprecated)]
 pub struct WanBlockSwap {
     /// The model.
     model: Model,

@@ -27,7 +27,7 @@ fn skipping(model: Model, blocks: SkippedBlocks, patch: impl FnOnce(SkippedBlock
 
 /// Moves away from what Stable Diffusion 3's network draws without some of its blocks: fewer broken bodies and hands.
 #[derive(Node)]
-#[node(category = "advanced/guidance", module = "comfy_extras.nodes_sd3", experimental)]
+#[node(unnamed, category = "advanced/guidance", module = "comfy_extras.nodes_sd3", experimental)]
 pub struct SkipLayerGuidanceSD3 {
     /// The model.
     model: Model,
@@ -59,7 +59,7 @@ impl Execute for SkipLayerGuidanceSD3 {
 
 /// Moves away from what a transformer draws without some of its blocks.
 #[derive(Node)]
-#[node(category = "advanced/guidance", module = "comfy_extras.nodes_slg", experimental)]
+#[node(unnamed, category = "advanced/guidance", module = "comfy_extras.nodes_slg", experimental)]
 pub struct SkipLayerGuidanceDiT {
     /// The model.
     model: Model,
@@ -97,7 +97,7 @@ impl Execute for SkipLayerGuidanceDiT {
 
 /// Lets the negative prompt be drawn without some of a transformer's blocks. Takes no further evaluation.
 #[derive(Node)]
-#[node(category = "advanced/guidance", module = "comfy_extras.nodes_slg", experimental)]
+#[node(unnamed, category = "advanced/guidance", module = "comfy_extras.nodes_slg", experimental)]
 pub struct SkipLayerGuidanceDiTSimple {
     /// The model.
     model: Model,

@@ -132,7 +132,7 @@ impl Execute for PatchModelAddDownscale {
 
 /// Cuts large maps into tiles for self-attention, which then costs less.
 #[derive(Node)]
-#[node(category = "model_patches/unet", module = "comfy_extras.nodes_hypertile")]
+#[node(unnamed, category = "model_patches/unet", module = "comfy_extras.nodes_hypertile")]
 pub struct HyperTile {
     /// The model.
     model: Model,
@@ -166,7 +166,7 @@ impl Execute for HyperTile {
 
 /// Lets tokens that resemble each other attend together, which then costs less.
 #[derive(Node)]
-#[node(category = "model_patches/unet", module = "comfy_extras.nodes_tomesd")]
+#[node(unnamed, category = "model_patches/unet", module = "comfy_extras.nodes_tomesd")]
 pub struct TomePatchModel {
     /// The model.
     model: Model,

@@ -9,6 +9,7 @@ use crate::payload::{Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas
 /// Denoises a latent with a sampler and noise levels from other nodes.
 #[derive(Node)]
 #[node(
+    unnamed,
     category = "sampling/custom_sampling",
     module = "comfy_extras.nodes_custom_sampler",
     outputs("output", "denoised_output")
@@ -61,6 +62,7 @@ impl Execute for SamplerCustom {
 /// Denoises a latent with noise, guidance, a sampler and noise levels from other nodes.
 #[derive(Node)]
 #[node(
+    unnamed,
     category = "sampling/custom_sampling",
     module = "comfy_extras.nodes_custom_sampler",
     outputs("output", "denoised_output")

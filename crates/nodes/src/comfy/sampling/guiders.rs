@@ -9,7 +9,7 @@ use crate::payload::{Conditioning, Guider, Model};
 
 /// Follows one condition and nothing else.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
 pub struct BasicGuider {
     /// The model.
     #[input(carries)]
@@ -30,7 +30,7 @@ impl Execute for BasicGuider {
 
 /// Follows one condition and moves away from another.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
 pub struct CFGGuider {
     /// The model.
     #[input(carries)]
@@ -57,7 +57,7 @@ impl Execute for CFGGuider {
 
 /// Follows two conditions of different weight and moves away from a third.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/guiders", module = "comfy_extras.nodes_custom_sampler")]
 pub struct DualCFGGuider {
     /// The model.
     #[input(carries)]
@@ -100,7 +100,7 @@ impl Execute for DualCFGGuider {
 
 /// Follows one condition and takes away of another only what is at right angles to it.
 #[derive(Node)]
-#[node(category = "_for_testing", module = "comfy_extras.nodes_perpneg", experimental)]
+#[node(unnamed, category = "_for_testing", module = "comfy_extras.nodes_perpneg", experimental)]
 pub struct PerpNegGuider {
     /// The model.
     #[input(carries)]

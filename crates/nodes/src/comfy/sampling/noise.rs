@@ -8,7 +8,7 @@ use crate::payload::{Latent, Model, Noise, Sigmas, values};
 
 /// Noise from a seed.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/noise", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/noise", module = "comfy_extras.nodes_custom_sampler")]
 pub struct RandomNoise {
     /// The same seed gives the same noise.
     #[input(default = 0, min = 0, max = u64::MAX, control_after_generate)]
@@ -25,7 +25,7 @@ impl Execute for RandomNoise {
 
 /// No noise at the start of a run.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/noise", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/noise", module = "comfy_extras.nodes_custom_sampler")]
 pub struct DisableNoise {}
 
 impl Execute for DisableNoise {
@@ -38,7 +38,12 @@ impl Execute for DisableNoise {
 
 /// Adds noise to a latent as the start of a run over these levels would.
 #[derive(Node)]
-#[node(category = "_for_testing/custom_sampling/noise", module = "comfy_extras.nodes_custom_sampler", experimental)]
+#[node(
+    unnamed,
+    category = "_for_testing/custom_sampling/noise",
+    module = "comfy_extras.nodes_custom_sampler",
+    experimental
+)]
 pub struct AddNoise {
     /// The model, which says how noise and latent are mixed.
     model: Model,

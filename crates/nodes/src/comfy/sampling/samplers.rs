@@ -14,7 +14,7 @@ fn sampler(name: &str, options: Options) -> Result<Sampler, NodeError> {
 
 /// A sampler by its name.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct KSamplerSelect {
     /// The name.
     #[input(options = sampler_names(), option("multiselect" = false))]
@@ -31,7 +31,7 @@ impl Execute for KSamplerSelect {
 
 /// Euler's method with noise put back after every step.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerEulerAncestral {
     /// How much of the noise is put back.
     #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
@@ -77,7 +77,7 @@ impl Execute for SamplerEulerAncestralCFGPP {
 
 /// A linear multistep method.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerLMS {
     /// How many earlier steps it looks at.
     #[input(default = 4, min = 1, max = 100)]
@@ -94,7 +94,7 @@ impl Execute for SamplerLMS {
 
 /// DPM-Solver++ of the second order in one step, with noise put back.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_2S_Ancestral {
     /// How much of the noise is put back.
     #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
@@ -115,7 +115,7 @@ impl Execute for SamplerDPMPP_2S_Ancestral {
 
 /// DPM-Solver++ for the stochastic equation, with one evaluation between.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_SDE {
     /// How stochastic it is.
     #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
@@ -143,7 +143,7 @@ impl Execute for SamplerDPMPP_SDE {
 
 /// DPM-Solver++ for the stochastic equation, of the second order over two steps.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_2M_SDE {
     /// The form of its correction.
     #[input(options = ["midpoint", "heun"], option("multiselect" = false))]
@@ -172,7 +172,7 @@ impl Execute for SamplerDPMPP_2M_SDE {
 
 /// DPM-Solver++ for the stochastic equation, of the third order over three steps.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMPP_3M_SDE {
     /// How stochastic it is.
     #[input(default = 1.0, min = 0.0, max = 100.0, step = 0.01, round = false)]
@@ -197,7 +197,7 @@ impl Execute for SamplerDPMPP_3M_SDE {
 
 /// DPM-Solver that chooses its steps by an estimate of its error.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerDPMAdaptative {
     /// The order. Kiln has the third.
     #[input(default = 3, min = 2, max = 3)]
@@ -248,7 +248,7 @@ impl Execute for SamplerDPMAdaptative {
 
 /// Extended reverse-time SDE.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerER_SDE {
     /// The paper's scaling of noise, a reverse-time SDE's, or none.
     #[input(options = ["ER-SDE", "Reverse-time SDE", "ODE"], option("multiselect" = false))]
@@ -280,7 +280,7 @@ impl Execute for SamplerER_SDE {
 
 /// Stochastic Adams predictor and corrector.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SamplerSASolver {
     /// The model. The run's own schedule says where the noisy part lies.
     #[allow(dead_code, reason = "the run has a model")]
@@ -352,7 +352,7 @@ impl Execute for SamplerEulerCFGpp {
 
 /// Latent consistency sampling on a latent that grows while it is sampled.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_advanced_samplers")]
+#[node(unnamed, category = "sampling/custom_sampling/samplers", module = "comfy_extras.nodes_advanced_samplers")]
 pub struct SamplerLCMUpscale {
     /// How many times as large the latent is at the end, along each side.
     #[input(default = 1.0, min = 0.1, max = 20.0, step = 0.01)]

@@ -8,7 +8,7 @@ use crate::payload::{Model, Sigmas};
 
 /// A schedule of a model by its name.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct BasicScheduler {
     /// The model whose noise levels count.
     model: Model,
@@ -34,7 +34,7 @@ impl Execute for BasicScheduler {
 
 /// The schedule of Karras et al. 2022.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct KarrasScheduler {
     /// How many steps.
     #[input(default = 20, min = 1, max = 10000)]
@@ -60,7 +60,7 @@ impl Execute for KarrasScheduler {
 
 /// Noise levels that fall by a constant factor.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct ExponentialScheduler {
     /// How many steps.
     #[input(default = 20, min = 1, max = 10000)]
@@ -83,7 +83,7 @@ impl Execute for ExponentialScheduler {
 
 /// Noise levels whose logarithm falls as a power.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct PolyexponentialScheduler {
     /// How many steps.
     #[input(default = 20, min = 1, max = 10000)]
@@ -109,7 +109,7 @@ impl Execute for PolyexponentialScheduler {
 
 /// Noise levels spread as Laplace's distribution.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct LaplaceScheduler {
     /// How many steps.
     #[input(default = 20, min = 1, max = 10000)]
@@ -138,7 +138,7 @@ impl Execute for LaplaceScheduler {
 
 /// The variance-preserving schedule of Song et al. 2021.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct VPScheduler {
     /// How many steps.
     #[input(default = 20, min = 1, max = 10000)]
@@ -164,7 +164,7 @@ impl Execute for VPScheduler {
 
 /// The schedule of models that were distilled to a few steps (SD Turbo, SDXL Turbo).
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SDTurboScheduler {
     /// The model whose noise levels count.
     model: Model,
@@ -186,7 +186,7 @@ impl Execute for SDTurboScheduler {
 
 /// Time steps spread as a beta distribution (Lee et al. 2024).
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_custom_sampler")]
 pub struct BetaSamplingScheduler {
     /// The model whose noise levels count.
     model: Model,
@@ -211,7 +211,7 @@ impl Execute for BetaSamplingScheduler {
 
 /// "Align Your Steps": levels found best for few steps, by family (Sabour et al. 2024).
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_align_your_steps")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_align_your_steps")]
 pub struct AlignYourStepsScheduler {
     /// The family.
     #[input(options = ["SD1", "SDXL", "SVD"], option("multiselect" = false))]

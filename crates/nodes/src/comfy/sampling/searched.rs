@@ -8,7 +8,7 @@ use crate::payload::{Latent, Sigmas};
 
 /// "Optimal Stepsize for Diffusion Sampling": levels found best for few steps, by family (Pei et al. 2025).
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_optimalsteps")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_optimalsteps")]
 pub struct OptimalStepsScheduler {
     /// The family.
     #[input(options = ["FLUX", "Wan", "Chroma"], option("multiselect" = false))]
@@ -31,7 +31,7 @@ impl Execute for OptimalStepsScheduler {
 
 /// GITS: levels along which the trajectories of SD1 bend least (Chen et al. 2024).
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_gits")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_gits")]
 pub struct GITSScheduler {
     /// How much of the steps goes to low noise.
     #[input(default = 1.2, min = 0.8, max = 1.5, step = 0.05)]
@@ -54,7 +54,7 @@ impl Execute for GITSScheduler {
 
 /// LTX-Video's schedule: shifted by the number of tokens, and ending where it says.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_lt")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_lt")]
 pub struct LTXVScheduler {
     /// How many steps.
     #[input(default = 20, min = 1, max = 10000)]
@@ -87,7 +87,7 @@ impl Execute for LTXVScheduler {
 
 /// FLUX.2's schedule: shifted by the size of the image and the number of steps.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_flux")]
+#[node(unnamed, category = "sampling/custom_sampling/schedulers", module = "comfy_extras.nodes_flux")]
 pub struct Flux2Scheduler {
     /// How many steps.
     #[input(default = 20, min = 1, max = 4096)]

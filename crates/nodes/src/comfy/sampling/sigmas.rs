@@ -8,6 +8,7 @@ use crate::payload::{Model, Sigmas};
 /// Cuts a list of noise levels in two at a step.
 #[derive(Node)]
 #[node(
+    unnamed,
     category = "sampling/custom_sampling/sigmas",
     module = "comfy_extras.nodes_custom_sampler",
     outputs("high_sigmas", "low_sigmas")
@@ -32,6 +33,7 @@ impl Execute for SplitSigmas {
 /// Cuts a list of noise levels in two so that the second part denoises so much.
 #[derive(Node)]
 #[node(
+    unnamed,
     category = "sampling/custom_sampling/sigmas",
     module = "comfy_extras.nodes_custom_sampler",
     outputs("high_sigmas", "low_sigmas")
@@ -55,7 +57,7 @@ impl Execute for SplitSigmasDenoise {
 
 /// Turns a list of noise levels around, for adding noise step by step.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/sigmas", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/sigmas", module = "comfy_extras.nodes_custom_sampler")]
 pub struct FlipSigmas {
     /// The noise levels.
     sigmas: Sigmas,
@@ -71,7 +73,7 @@ impl Execute for FlipSigmas {
 
 /// Replaces the first noise level.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/sigmas", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/sigmas", module = "comfy_extras.nodes_custom_sampler")]
 pub struct SetFirstSigma {
     /// The noise levels.
     sigmas: Sigmas,
@@ -90,7 +92,7 @@ impl Execute for SetFirstSigma {
 
 /// Puts more noise levels between those of a range.
 #[derive(Node)]
-#[node(category = "sampling/custom_sampling/sigmas", module = "comfy_extras.nodes_custom_sampler")]
+#[node(unnamed, category = "sampling/custom_sampling/sigmas", module = "comfy_extras.nodes_custom_sampler")]
 pub struct ExtendIntermediateSigmas {
     /// The noise levels.
     sigmas: Sigmas,
@@ -125,6 +127,7 @@ impl Execute for ExtendIntermediateSigmas {
 /// The noise level at a part of the run.
 #[derive(Node)]
 #[node(
+    unnamed,
     category = "sampling/custom_sampling/sigmas",
     module = "comfy_extras.nodes_custom_sampler",
     outputs("sigma_value")
