@@ -33,7 +33,7 @@ impl Execute for EmptyLatentImage {
 
 /// Empty latents of sixteen channels, for SD3 and its kin.
 #[derive(Node)]
-#[node(unnamed, display_name = "EmptySD3LatentImage", category = "latent/sd3", module = "comfy_extras.nodes_sd3")]
+#[node(unnamed, category = "latent/sd3", module = "comfy_extras.nodes_sd3")]
 pub struct EmptySD3LatentImage {
     /// Width of the images in pixels.
     #[input(default = 1024, min = 16, max = MAX_SIDE, step = 16)]
