@@ -23,7 +23,7 @@ function browser() {
   return process.env.CHROMIUM ?? found;
 }
 
-/** The page of a version, unpacked from the Python package that has it. */
+/** The page of a version, unpacked from the Python package that has it; null where that can not be had. */
 export function page(version) {
   const folder = path.join(work, version);
   const root = path.join(folder, 'comfyui_frontend_package', 'static');
@@ -36,7 +36,7 @@ export function page(version) {
     run('-m', 'zipfile', '-e', path.join(folder, wheel), folder);
     return root;
   } catch {
-    return undefined;
+    return null;
   }
 }
 
